@@ -1,0 +1,1 @@
+"""Teachers, prompts, the engine, repair and review."""

@@ -1,0 +1,1 @@
+"""What comes in and what goes out: sources, images, splits, the run folder and its journal."""

@@ -1,0 +1,1 @@
+"""Demo studies, made here: phantoms whose pixels decide the report."""

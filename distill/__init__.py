@@ -1,0 +1,1 @@
+"""The student: preflight, training, sampling."""

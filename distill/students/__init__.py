@@ -1,0 +1,1 @@
+"""One student family a file."""

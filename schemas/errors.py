@@ -1,0 +1,111 @@
+"""The error tree: one class per boundary that can be crossed wrongly.
+
+    TenstepError                 every error a user can mend; one line, exit code 2
+    ├── InputError               a file, row or field that cannot be used
+    │   ├── ImageError           an image that is missing, broken, too large or not an image
+    │   └── LayoutError          a text that holds no readable trace
+    ├── RecipeError              a recipe with an unknown key, a wrong value or a missing part
+    ├── RunError                 a run folder that cannot be opened, written or continued
+    │   ├── RunLockedError       another process works on it
+    │   └── NewerRunError        a later version of tenstep wrote it
+    ├── PolicyError              data may not go where it was about to go
+    ├── TeacherError             a teacher that cannot be asked at all (not a bad answer: that is data)
+    ├── TrainingError            a training run that must not start, or cannot go on
+    └── MissingExtraError        a part of tenstep that is not installed
+
+A bad candidate is never an error: it is a record with findings.
+"""
+
+from pathlib import Path
+
+
+class TenstepError(Exception):
+    """An error the user can mend.
+
+    Args:
+        message: what is wrong, and what to do, in one line.
+        file: the file concerned.
+        row: its row or line, counted from 1.
+        field: the field or key in that row.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        row: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.row = row
+        self.field = field
+
+    def __str__(self) -> str:
+        place = [self.file] if self.file else []
+        if self.row is not None:
+            place.append(f"row {self.row}")
+        if self.field:
+            place.append(f"field '{self.field}'")
+        line = ": ".join([*place, self.message])
+        return " ".join(line.split())
+
+    def as_dict(self) -> dict[str, object]:
+        """The same, for machines."""
+        return {
+            "kind": type(self).__name__,
+            "message": self.message,
+            "file": self.file,
+            "row": self.row,
+            "field": self.field,
+        }
+
+
+class InputError(TenstepError):
+    """A file, row or field that cannot be used."""
+
+
+class ImageError(InputError):
+    """An image that is missing, broken, too large or not an image."""
+
+
+class LayoutError(InputError):
+    """A text that holds no readable trace."""
+
+
+class RecipeError(TenstepError):
+    """A recipe with an unknown key, a wrong value or a missing part."""
+
+
+class RunError(TenstepError):
+    """A run folder that cannot be opened, written or continued."""
+
+
+class RunLockedError(RunError):
+    """Another process works on the run folder."""
+
+
+class NewerRunError(RunError):
+    """A later version of tenstep wrote the run folder."""
+
+
+class PolicyError(TenstepError):
+    """Data may not go where it was about to go."""
+
+
+class TeacherError(TenstepError):
+    """A teacher that cannot be asked at all."""
+
+
+class TrainingError(TenstepError):
+    """A training run that must not start, or cannot go on."""
+
+
+class MissingExtraError(TenstepError):
+    """A part of tenstep that is not installed."""
+
+    def __init__(self, extra: str, needs: str) -> None:
+        super().__init__(f"{needs} is not installed; install it with: pip install 'tenstep[{extra}]'")
+        self.extra = extra

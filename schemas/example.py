@@ -1,0 +1,48 @@
+"""Example: an accepted trace in front of its reference. The only place where the two are joined."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from .base import Noun, Record, Sha256
+from .candidate import Author
+from .layout import write
+from .study import Study
+from .trace import STEPS, Trace
+
+
+class Provenance(Noun):
+    """Where the steps came from."""
+
+    key: Sha256 = Field(description="The candidate's request key.")
+    author: Author
+    teacher: str
+    model: str
+    attempt: int = Field(ge=1)
+    parent: Sha256 | None = None
+    prompt_id: str
+    prompt_sha256: Sha256
+    saw_image: bool
+    cost_usd: float | None = None
+    warnings: tuple[str, ...] = Field((), description="Codes of warnings that stand.")
+
+
+class Example(Record):
+    """Ten steps and the reference report, ready to train on."""
+
+    study: Study
+    trace: Trace
+    layout: Literal["plain", "tagged"] = "plain"
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _ten_steps(self) -> Self:
+        numbers = [step.number for step in self.trace.steps]
+        if numbers != list(range(1, STEPS + 1)):
+            raise ValueError(f"an example has steps 1 to {STEPS}, not {numbers}")
+        return self
+
+    @property
+    def target(self) -> str:
+        """What the student learns to write: the ten steps, then the reference, byte for byte."""
+        return write(self.trace.texts, self.study.report, self.layout)

@@ -1,0 +1,24 @@
+"""Outcome: what a command has to say. Commands return it; `__main__` prints it, for people or as JSON."""
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import Noun
+
+
+class Table(Noun):
+    """A table for people."""
+
+    title: str = ""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+class Outcome(Noun):
+    """The result of one command."""
+
+    payload: dict[str, Any] = Field(default_factory=dict, description="What --json prints.")
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = Field((), description="Lines for people: where things are, what to do next.")
+    exit_code: int = 0

@@ -1,0 +1,47 @@
+"""What a run folder says of itself: the states of a request, the events of the journal, the manifest."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .base import Noun, Record, Sha256
+
+
+class State(StrEnum):
+    """Where a request stands. The last four are ends."""
+
+    PLANNED = "planned"  # will be asked
+    IN_FLIGHT = "in_flight"  # about to be sent, or sent: from here on it may have been paid for
+    RECEIVED = "received"  # the answer is on disk, whole; nothing has looked at it
+    JUDGED = "judged"  # taken apart and judged; judged again by a recheck
+    FAILED = "failed"  # the server said no, and took nothing for it
+    REFUSED = "refused"  # the author declined: terminal, counted, never rephrased around
+    UNKNOWN = "unknown"  # sent, but the answer was never read whole
+
+
+class Event(Noun):
+    """One line of the append-only journal."""
+
+    key: Sha256
+    state: State
+    study_id: str
+    at: float = Field(description="Seconds since the epoch, UTC.")
+    body: dict[str, Any] = Field(default_factory=dict, description="The request's parts, the verdict, or the reason.")
+    raw: bytes | None = Field(None, description="received: the answer's bytes as they came.")
+
+
+class Manifest(Record):
+    """Written first, completed last: a run without `finished` did not finish."""
+
+    kind: Literal["curate", "sample", "distill"]
+    name: str
+    recipe: dict[str, Any] = Field(description="The resolved recipe.")
+    recipe_sha256: Sha256
+    studies: str = Field(description="Where the studies lie.")
+    code_version: str
+    started: str = Field(description="ISO 8601, UTC.")
+    finished: str | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    spend_usd: float | None = Field(0.0, description="None when a price is unknown.")
+    seconds: float = 0.0

@@ -1,0 +1,1 @@
+"""The rules: pure functions of a study and a candidate."""
