@@ -1,0 +1,162 @@
+"""The journal: an append-only log of events in SQLite, durable when `append`'s future is done.
+
+One thread writes. It takes whatever has been appended since its last commit and commits it at once (group
+commit), so that the price of a disk flush is shared by everything that is in flight. WAL with
+`synchronous=FULL`: a commit survives a kill and a power cut. Nothing is ever updated or deleted; the state
+of a request is the state of its last event.
+
+This file knows events and states. It does not know what a request is, nor when to send one.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Self
+
+from ..schemas.errors import NewerRunError, RunError
+from ..schemas.run import Event, State
+
+VERSION = 1
+_COLUMNS = "key, state, study_id, at, body, raw"
+_BATCH = 4096
+
+_Item = tuple[tuple[Event, ...], "Future[None]"] | None
+
+
+class Journal:
+    """Events of one run. Use `append` from any thread; read at any time, also while another process writes."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        if not writable and not path.is_file():
+            raise RunError("there is no journal here; is this a run folder?", file=path)
+        self._reader = _connect(path, writable=writable)
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._broken: Exception | None = None
+        self._writer: threading.Thread | None = None
+        if writable:
+            self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+            self._writer.start()
+
+    def append(self, *events: Event) -> "Future[None]":
+        """Queue events; they are on disk, together, when the future is done.
+
+        Raises (from the future):
+            RunError: they could not be written (disk full, folder gone); nothing more will be taken.
+        """
+        done: Future[None] = Future()
+        if self._broken or self._writer is None:
+            done.set_exception(
+                RunError(f"the journal takes no more events: {self._broken or 'read-only'}", file=self.path)
+            )
+        else:
+            self._queue.put((events, done))
+        return done
+
+    def states(self) -> dict[str, State]:
+        """The state of every request, by key."""
+        return {key: State(state) for key, state in self._reader.execute("SELECT key, state FROM events ORDER BY seq")}
+
+    def events(self) -> Iterator[Event]:
+        """All events in the order they were written."""
+        yield from map(_event, self._reader.execute(f"SELECT {_COLUMNS} FROM events ORDER BY seq"))  # noqa: S608 a constant
+
+    def latest(self, state: State) -> Iterator[Event]:
+        """For each request that ever reached a state, its last event of that state; in order of first reaching it."""
+        rows = self._reader.execute(
+            f"SELECT {_COLUMNS} FROM events JOIN (SELECT MAX(seq) AS last, MIN(seq) AS first FROM events "  # noqa: S608
+            "WHERE state = ? GROUP BY key) ON seq = last ORDER BY first",
+            (state,),
+        )
+        yield from map(_event, rows)
+
+    def last(self, key: str, state: State) -> Event | None:
+        """A request's last event of one state."""
+        row = self._reader.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE key = ? AND state = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608
+            (key, state),
+        ).fetchone()
+        return None if row is None else _event(row)
+
+    def close(self) -> None:
+        """Write what was appended, then close."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+            self._writer = None
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self) -> None:
+        connection = _connect(self.path, writable=True)
+        stop = False
+        while not stop:
+            batch = [self._queue.get()]
+            while len(batch) < _BATCH and not self._queue.empty():
+                batch.append(self._queue.get())
+            stop = None in batch
+            taken = [item for item in batch if item is not None]
+            try:
+                if self._broken:
+                    raise self._broken
+                with connection:
+                    connection.execute("BEGIN")
+                    connection.executemany(
+                        f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
+                        [_row(event) for events, _ in taken for event in events],
+                    )
+            except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it
+                self._broken = error
+                for _, done in taken:
+                    done.set_exception(RunError(f"could not write to the journal: {error}", file=self.path))
+            else:
+                for _, done in taken:
+                    done.set_result(None)
+        connection.close()
+
+
+def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={'rwc' if writable else 'ro'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise NewerRunError(f"written by a newer tenstep (journal version {version}); update tenstep", file=path)
+        if writable:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            if version == 0:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL, "
+                    "study_id TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL, raw BLOB)"
+                )
+                connection.execute("CREATE INDEX IF NOT EXISTS by_key ON events (key, state)")
+                connection.execute(f"PRAGMA user_version={VERSION}")
+    except sqlite3.Error as error:
+        raise RunError(f"the journal cannot be opened ({error})", file=path) from None
+    return connection
+
+
+def _row(event: Event) -> tuple[str, str, str, float, str, bytes | None]:
+    body = json.dumps(event.body, separators=(",", ":"))
+    return event.key, event.state, event.study_id, event.at, body, event.raw
+
+
+def _event(row: Sequence[object]) -> Event:
+    key, state, study_id, at, body, raw = row
+    return Event.model_validate(
+        {"key": key, "state": state, "study_id": study_id, "at": at, "body": json.loads(str(body)), "raw": raw}
+    )
