@@ -1,0 +1,46 @@
+"""The gate: every rule, in order, cheap and certain first. To add a rule, write its file and add one line here."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Verdict
+from . import completion, structure
+from .rule import Rule
+
+RULES: tuple[Rule, ...] = (
+    completion,
+    structure,
+)
+
+# Every code, with the rule that finds it; a recipe that names another one is wrong.
+CODES: Mapping[str, str] = {code: rule.__name__.rpartition(".")[2] for rule in RULES for code in rule.CODES}
+
+
+def judge(
+    study: Study,
+    candidate: Candidate,
+    severities: Mapping[str, Literal["error", "warning", "off"]] = {},
+) -> Verdict:
+    """Ask every rule.
+
+    Args:
+        study: what the candidate is about.
+        candidate: a teacher's trace or a student's sample; both are judged by the same rules.
+        severities: codes that weigh otherwise than their rule says; `off` drops them. Whoever reads a recipe
+            checks them against CODES: a code that is not there changes nothing here.
+
+    Returns:
+        The findings in the rules' order. An unreadable candidate is asked for completion alone, and cannot be accepted.
+    """
+    rules = RULES if candidate.trace is not None else (completion,)
+    findings = (finding for rule in rules for finding in rule.rule(study, candidate))
+    return Verdict(findings=tuple(kept for found in findings if (kept := _weighed(found, severities)) is not None))
+
+
+def _weighed(finding: Finding, severities: Mapping[str, Literal["error", "warning", "off"]]) -> Finding | None:
+    severity = severities.get(finding.code, finding.severity)
+    if severity == finding.severity or finding.code == "unreadable":
+        return finding
+    return None if severity == "off" else finding.model_copy(update={"severity": severity})
