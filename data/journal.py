@@ -140,8 +140,8 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous=FULL")
             if version == 0:
                 connection.execute(
-                    "CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL, "
-                    "study_id TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL, raw BLOB)"
+                    "CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, "
+                    "state TEXT NOT NULL, study_id TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL, raw BLOB)"
                 )
                 connection.execute("CREATE INDEX IF NOT EXISTS by_key ON events (key, state)")
                 connection.execute(f"PRAGMA user_version={VERSION}")

@@ -178,24 +178,27 @@ class RunFolder:
         accepted: set[str] = set()
         tried: set[str] = set()
         attempts = repaired = 0
-        with _umask(0o077 if self.studies.data_class == "restricted" else None):
-            with _replacing(self.path / "accepted.jsonl") as good, _replacing(self.path / f"{rows}.jsonl") as bad:
-                for candidate, verdict in self.judged():
-                    attempts += 1
-                    tried.add(candidate.study_id)
-                    if verdict.accepted and candidate.study_id not in accepted:
-                        accepted.add(candidate.study_id)
-                        repaired += candidate.attempt > 1
-                        example = self._example(self.studies.get(candidate.study_id), candidate, verdict)
-                        good.write(example.model_dump_json() + "\n")
-                    if rows == "samples" or not verdict.accepted:
-                        row = {
-                            "schema_version": SCHEMA_VERSION,
-                            "study_id": candidate.study_id,
-                            "candidate": candidate.model_dump(mode="json"),
-                            "verdict": verdict.model_dump(mode="json"),
-                        }
-                        bad.write(json.dumps(row) + "\n")
+        with (
+            _umask(0o077 if self.studies.data_class == "restricted" else None),
+            _replacing(self.path / "accepted.jsonl") as good,
+            _replacing(self.path / f"{rows}.jsonl") as bad,
+        ):
+            for candidate, verdict in self.judged():
+                attempts += 1
+                tried.add(candidate.study_id)
+                if verdict.accepted and candidate.study_id not in accepted:
+                    accepted.add(candidate.study_id)
+                    repaired += candidate.attempt > 1
+                    example = self._example(self.studies.get(candidate.study_id), candidate, verdict)
+                    good.write(example.model_dump_json() + "\n")
+                if rows == "samples" or not verdict.accepted:
+                    row = {
+                        "schema_version": SCHEMA_VERSION,
+                        "study_id": candidate.study_id,
+                        "candidate": candidate.model_dump(mode="json"),
+                        "verdict": verdict.model_dump(mode="json"),
+                    }
+                    bad.write(json.dumps(row) + "\n")
         counts = {
             "attempts": attempts,
             "accepted": len(accepted),

@@ -19,6 +19,9 @@ class Outcome(Noun):
     """The result of one command."""
 
     payload: dict[str, Any] = Field(default_factory=dict, description="What --json prints.")
+    records: tuple[dict[str, Any], ...] | None = Field(
+        None, description="If given, --json prints these, one object a line, instead of the payload."
+    )
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = Field((), description="Lines for people: where things are, what to do next.")
     exit_code: int = 0
