@@ -1,0 +1,45 @@
+# Every target sets up $(VENV) by itself, once, and again only when pyproject.toml or the constraints change.
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Tiny models are faster on one thread, and on a busy machine spinning threads are ten times slower.
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check format test-oldest test-student
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(READY)  ## a virtual environment with tenstep and everything its tests need
+
+demo: $(READY)  ## the whole line on bundled data, offline, in minutes; look at demo-out/review.html
+	$(BIN)/tenstep demo --out demo-out
+
+test: $(READY)  ## all tests that this machine can run, with the coverage gate
+	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered
+
+check: $(READY)  ## lint, format, types, published schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_schemas_published.py
+
+format: $(READY)  ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-oldest:  ## the student's tests on the older pin set, in a second environment
+	$(MAKE) test-student VENV=.venv-oldest CONSTRAINTS=constraints-unsloth.txt
+
+test-student: $(READY)
+	$(BIN)/python -m pytest -q tests/test_distill_*.py
+
+$(READY): pyproject.toml $(CONSTRAINTS)
+	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { python=$$(scripts/find_python.sh) && "$$python" -m venv --clear $(VENV); }
+	@echo "Installing into $(VENV) (about 1.7 GB; the first time takes minutes)"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[distill,review,jpeg2000,dev]'
+	@touch $@
