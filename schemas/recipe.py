@@ -1,10 +1,10 @@
 """Recipes: what a run is told to do. A key nobody knows is an error, and so is a wrong value."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from .base import Noun
+from .base import Noun, Sha256
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -49,3 +49,73 @@ class CurateRecipe(Noun):
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
     seed: int = 0
+
+
+class Lora(Noun):
+    """Which weights learn. What is named here is what is trained: a preflight counts it."""
+
+    r: int = Field(16, ge=1)
+    alpha: float = Field(16, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
+    parts: tuple[Literal["vision", "language"], ...] = Field(("language",), min_length=1)
+    modules: tuple[Literal["attention", "mlp"], ...] = Field(("attention", "mlp"), min_length=1)
+    top_layers: int | None = Field(None, ge=1, description="Only the last so many layers of the language part.")
+    whole: tuple[str, ...] = Field((), description="Modules trained in full and saved beside the adapter: lm_head.")
+
+
+class Optimizer(Noun):
+    """How the weights learn."""
+
+    name: Literal["adamw_8bit", "adamw_torch"] = "adamw_8bit"
+    learning_rate: float = Field(1e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    warmup: float = Field(0.03, ge=0, lt=1, description="Share of all steps.")
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
+
+
+class DistillRecipe(Noun):
+    """`tenstep distill RECIPE`."""
+
+    kind: Literal["distill"]
+    name: Name
+    base: str = Field(description="A checkpoint's folder or hub name; `tiny` builds the demo's student on the spot.")
+    revision: str | None = Field(None, description="Commit of a hub checkpoint.")
+    run: str | None = Field(None, description="A run folder, whose accepted examples are learned; --run overrides it.")
+    prompt: Name = Field("ten-steps", description="A prompt in distill/prompts.")
+    quantize: Literal["nf4", "none"] = Field("nf4", description="nf4 with double quantization, or none.")
+    lora: Lora = Lora()
+    optimizer: Optimizer = Optimizer()
+    epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, description="Optimizer steps; either this or epochs.")
+    batch: int = Field(4, ge=1, description="Examples per forward pass.")
+    accumulate: int = Field(1, ge=1, description="Forward passes per optimizer step.")
+    max_length: int = Field(2048, ge=1, description="Tokens of prompt and target; a longer example stops the run.")
+    max_new_tokens: int = Field(512, ge=1, description="What sampling will allow; a longer target stops the run.")
+    gradient_checkpointing: bool = False
+    save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints.")
+    log_every: int = Field(10, ge=1, description="Optimizer steps between logged losses.")
+    limit: int | None = Field(None, gt=0, description="Only the first so many examples.")
+    seed: int = Field(3407, ge=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+
+class SampleRecipe(Noun):
+    """`tenstep sample`: what decides a student's answers, and nothing else."""
+
+    kind: Literal["sample"] = "sample"
+    name: Name
+    model: str = Field(description="Folder of the adapter.")
+    model_sha256: Sha256 = Field(description="Of base and adapter weights.")
+    prompt_sha256: Sha256
+    temperature: float = Field(0.0, ge=0, description="0 is greedy.")
+    n: int = Field(1, ge=1, description="Answers per study.")
+    max_new_tokens: int = Field(512, ge=1)
+    limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
+    seed: int = Field(0, ge=0)
