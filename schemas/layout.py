@@ -5,8 +5,16 @@
     json      {"step_01": ..., "step_10": ...}, read only: what teachers answer
 
 `write` is canonical; `parse` is lenient, keeps what it cannot place (`preamble`, `between`, `trailer`) and
-never judges. `parse(write(steps, report))` gives the same steps and the same report, byte for byte. Both
-are linear in the length of the text.
+never judges: of the text nothing is lost but numbers, tags and white space between parts. For ten steps
+`parse(write(steps, report))` gives the same steps and the same report, byte for byte. Both are linear in the
+length of the text.
+
+Plain: a step opens at a line start with one or two ASCII digits, a dot and white space (`4.2 cm` is none). Other
+lines continue the step above them. The report begins behind the first blank line that the next step does not
+follow, or at a report header. Whoever puts blank lines between steps may do so up to the tenth, and past it only
+if that was the habit before; so a report that opens with `11. ` stays a report.
+
+JSON: keys other than the steps and a report that is text stand in `between`, as JSON.
 
 In the wild the tagged form is markdown-escaped (`<\\<REASONING\\_10\\_STEPS>>`) and its last tag indented;
 that is read, marked `escaped`, and never written.
@@ -15,13 +23,15 @@ that is read, marked `escaped`, and never written.
 import json
 import re
 from collections.abc import Sequence
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 from .errors import LayoutError
 from .trace import STEPS, Step, Trace
 
-_STEP_LINE = re.compile(r"[ \t]*(\d{1,2})\.(?:[ \t]+(.*)|[ \t]*)$")
-_FIRST_STEP = re.compile(r"(?m)^[ \t]*\d{1,2}\.(?=\s)")
+_STEP_LINE = re.compile(r"[ \t]*([0-9]{1,2})\.(?:[ \t]+|(?=\r?$))")
+_STEP_KEY = re.compile("step_[0-9]{2}")
+_FIRST_STEP = re.compile(r"(?m)^[ \t]*[0-9]{1,2}\.(?=\s)")
 _HEADER = re.compile(
     r"[ \t]*(?:technique|view|findings|impression|final report|report)[ \t]*:|[ \t]*FINAL REPORT\b", re.I
 )
@@ -31,6 +41,7 @@ _TAGS = {
     for name in ("REASONING_10_STEPS", "END_REASONS", "REPORT_VERBATIM", "END_REPORT")
 }
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!<>~|])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # A line this long that ends without a stop was wrapped, so a number that opens the next line is a measurement.
 _WRAPPED = 40
 
@@ -59,8 +70,10 @@ def parse(text: str) -> Trace:
     """Take a text apart.
 
     Raises:
-        LayoutError: the text opens like a JSON object and is not one, or is one without steps.
+        LayoutError: the text is not valid Unicode, opens like a JSON object and is not one, or is one without steps.
     """
+    if _SURROGATE.search(text):
+        raise LayoutError("the text holds half a character (a lone surrogate); save it as UTF-8")
     if text.lstrip().startswith("{"):
         return _parse_json(text)
     tag, first = _TAGS["REASONING_10_STEPS"].search(text), _FIRST_STEP.search(text)
@@ -75,18 +88,34 @@ def unescape(text: str) -> str:
 
 
 def _parse_json(text: str) -> Trace:
+    text = text.lstrip()
     try:
         # strict=False: constrained decoders put raw line breaks into strings
-        answer, end = json.JSONDecoder(strict=False).raw_decode(text.lstrip())
-    except ValueError as error:
+        answer, end = json.JSONDecoder(strict=False, object_pairs_hook=_unique).raw_decode(text)
+        steps = {key: answer.pop(key) for key in sorted(answer) if _STEP_KEY.fullmatch(key)}
+        report = answer.pop("report", None) if isinstance(answer.get("report"), str | None) else None
+        others = json.dumps(answer, ensure_ascii=False) if answer else ""
+        texts = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in steps.values()]
+    except (ValueError, RecursionError) as error:
         raise LayoutError(f"the answer opens as a JSON object but is not one ({error})") from None
-    keys = sorted(key for key in answer if re.fullmatch(r"step_\d\d", key))
-    if not keys:
+    if not steps:
         raise LayoutError("the JSON answer has no keys step_01 to step_10")
-    steps = tuple(Step(number=int(key[5:]), text=_one_line(str(answer[key]))) for key in keys)
-    report = answer.get("report")
-    trailer = text.lstrip()[end:].strip()
-    return Trace(steps=steps, report=report if isinstance(report, str) else None, layout="json", trailer=trailer)
+    if any(_SURROGATE.search(part) for part in (*texts, report or "", others)):
+        raise LayoutError("the JSON answer holds half a character (a lone surrogate)")
+    return Trace(
+        steps=tuple(Step(number=int(key[5:]), text=_one_line(value)) for key, value in zip(steps, texts, strict=True)),
+        report=report,
+        layout="json",
+        between=others,
+        trailer=text[end:].strip(),
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands twice")
+    return values
 
 
 def _parse_tagged(text: str, *, escaped: bool) -> Trace:
@@ -94,83 +123,83 @@ def _parse_tagged(text: str, *, escaped: bool) -> Trace:
         text = unescape(text)
     opening = _TAGS["REASONING_10_STEPS"].search(text)
     assert opening is not None  # the caller saw it; unescaping keeps it
-    after = opening.end()
-    closing = _TAGS["END_REASONS"].search(text, after)
-    report_tag = _TAGS["REPORT_VERBATIM"].search(text, closing.end() if closing else after)
-    end_of_steps = closing.start() if closing else report_tag.start() if report_tag else len(text)
-    inner = _parse_plain(text[after:end_of_steps])
-    stray = "" if inner.report is None else inner.report
-    between, report, trailer = "", None, ""
-    if report_tag:
-        between = text[closing.end() : report_tag.start()] if closing else ""
-        start = min(report_tag.end() + 1, len(text))
-        ends = list(_TAGS["END_REPORT"].finditer(text, start))
-        stop = ends[-1].start() if ends else len(text)
-        report = text[start : stop - 1] if ends and stop > start else text[start:stop]
-        trailer = text[ends[-1].end() :] if ends else ""
-    elif closing:
-        between = text[closing.end() :]
+    closing = _TAGS["END_REASONS"].search(text, opening.end())
+    report_tag = _TAGS["REPORT_VERBATIM"].search(text, (closing or opening).end())
+    steps_end = next((tag.start() for tag in (closing, report_tag) if tag), len(text))
+    inner = _parse_plain(text[opening.end() : steps_end])
+    between = "" if closing is None else text[closing.end() : report_tag.start() if report_tag else len(text)]
+    report, trailer = (None, "") if report_tag is None else _until_end_tag(text, min(report_tag.end() + 1, len(text)))
     return Trace(
         steps=inner.steps,
         report=report,
         layout="tagged",
         preamble=(text[: opening.start()] + inner.preamble).strip(),
-        between=(stray + between).strip(),
-        trailer=trailer.strip(),
+        between=((inner.report or "") + between).strip(),
+        trailer=trailer,
         escaped=escaped,
     )
 
 
+def _until_end_tag(text: str, start: int) -> tuple[str, str]:
+    """The report that begins at `start`, and what follows the last end tag: a report may quote the tag."""
+    ends = list(_TAGS["END_REPORT"].finditer(text, start))
+    if not ends:
+        return text[start:], ""
+    stop = ends[-1].start()
+    return text[start : max(start, stop - 1)], text[
+        ends[-1].end() :
+    ].strip()  # the tag's line break is not the report's
+
+
 def _parse_plain(text: str) -> Trace:
     lines = text.split("\n")
-    numbers = [
-        (int(match[1]), match[2] or "") if (match := _STEP_LINE.match(line.rstrip("\r"))) else None for line in lines
-    ]
-    first = next((i for i, found in enumerate(numbers) if found), None)
+    numbers = [int(match[1]) if (match := _STEP_LINE.match(line)) else None for line in lines]
+    first = next((at for at, number in enumerate(numbers) if number is not None), None)
     if first is None:
         return Trace(preamble=text.strip())
-    last_of = {found[0]: i for i, found in enumerate(numbers) if found}
-    steps: list[tuple[int, list[str]]] = []
-    loose = 0
-    at, report_at = first, None
-    while at < len(lines):
-        line, found = lines[at].rstrip("\r"), numbers[at]
-        expected = steps[-1][0] + 1 if steps else 1
-        if not line.strip():
-            following = _next_text(lines, at)
-            number = numbers[following] if following is not None else None
-            goes_on = number is not None and number[0] == expected and (expected <= STEPS or loose >= STEPS // 2)
-            if not goes_on:
-                report_at = at + 1 if following is not None else None
-                break
-            assert following is not None
-            loose += 1
-            at = following
-            continue
-        if found and not (found[0] != expected and steps and _was_wrapped(steps[-1][1][-1])):
-            steps.append((found[0], [found[1]]))
-        elif _HEADER.match(line) and last_of.get(expected, -1) < at:
-            report_at = at
-            break
-        else:
-            steps[-1][1].append(line)
-        at += 1
-    report = None if report_at is None else "\n".join(lines[report_at:])
+    starts, end = _step_starts(lines, numbers, first)
+    rest = lines[end:] if end == len(lines) or lines[end].strip() else lines[end + 1 :]
+    report = "\n".join(rest)
     return Trace(
-        steps=tuple(Step(number=number, text=_one_line(" ".join(parts))) for number, parts in steps),
-        report=report,
+        steps=tuple(_step(lines[start:stop]) for start, stop in pairwise([*starts, end])),
+        report=report if report.strip() else None,
         preamble="\n".join(lines[:first]).strip(),
     )
 
 
-def _next_text(lines: list[str], at: int) -> int | None:
-    return next((i for i in range(at, len(lines)) if lines[i].strip()), None)
+def _step_starts(lines: list[str], numbers: list[int | None], first: int) -> tuple[list[int], int]:
+    """The lines that open a step, and the line behind the last step."""
+    last_line_of = {number: at for at, number in enumerate(numbers)}
+    starts, expected = [first], (numbers[first] or 0) + 1
+    gaps, at = 0, first + 1
+    while at < len(lines):
+        number = numbers[at]
+        if not lines[at].strip():
+            following = next((i for i in range(at, len(lines)) if lines[i].strip()), at)
+            if numbers[following] != expected or (expected > STEPS and gaps < STEPS // 2):
+                return starts, at
+            gaps, at = gaps + 1, following
+            continue
+        if number is not None and (number == expected or not _was_wrapped(lines[at - 1])):
+            starts.append(at)
+            expected = number + 1
+        elif _HEADER.match(lines[at]) and last_line_of.get(expected, -1) < at:
+            return starts, at
+        at += 1
+    return starts, len(lines)
+
+
+def _step(lines: list[str]) -> Step:
+    opening = _STEP_LINE.match(lines[0])
+    assert opening is not None  # that is how it was found
+    return Step(number=int(opening[1]), text=_one_line("\n".join(lines)[opening.end() :]))
 
 
 def _was_wrapped(line: str) -> bool:
-    return len(line) >= _WRAPPED and line.rstrip()[-1:] not in ".?!:;"
+    line = line.rstrip()
+    return len(line) >= _WRAPPED and line[-1] not in ".?!:;"
 
 
 def _one_line(text: str) -> str:
     """Join wrapped lines; leave everything else, odd spaces too, for the rules to see."""
-    return " ".join(part.strip() for part in re.split(r"[\r\n]+", text)).strip()
+    return " ".join(stripped for line in re.split(r"[\r\n]+", text) if (stripped := line.strip()))
