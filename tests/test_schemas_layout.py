@@ -70,7 +70,8 @@ def in_the_wild(text: str) -> str:
     """The tagged form as markdown editors leave it: escaped, and the last tag indented."""
     text = re.sub(r"([\\`*_{}\[\]()#+\-!>~|])", r"\\\1", text)
     text = re.sub(r"(?m)^<<(.*?)\\>\\>$", r"<\\<\1>>", text)
-    return text.replace("<\\<END\\_REPORT>>", "    <\\<END\\_REPORT>>")
+    before, last = text.rsplit("\n", 1)
+    return f"{before}\n    {last}"
 
 
 @given(ten_steps, reports)
