@@ -13,7 +13,8 @@ from .truth import Side, Truth, draw
 SIZE = 128
 Field = npt.NDArray[np.float64]
 _FLUID, _HEART = 0.69, 0.82  # told apart, so that a heart's size can be seen through fluid
-_LEVEL = {"small": 0.66, "large": 0.47}  # where fluid begins beside the heart; it climbs toward the chest wall
+# where fluid begins beside the heart, and how far it climbs toward the chest wall
+_LEVEL = {"small": (0.695, 0.11), "large": (0.47, 0.16)}
 
 
 def phantom(seed: int, size: int = SIZE) -> tuple[Image.Image, Truth]:
@@ -37,7 +38,7 @@ def render(truth: Truth, seed: int = 0, size: int = SIZE) -> Image.Image:
     film = _body(x, y)
     lungs: dict[Side, Field] = {"right": _lung(x, y), "left": _lung(1 - x, y - 0.02)}
     for lung in lungs.values():
-        film += (0.07 + 0.1 * film - film) * lung
+        film += (0.13 + 0.12 * film - film) * lung
     film += _vessels(x, y, rng) * (lungs["right"] + lungs["left"])
     _findings_of_side(film, truth, "right", x, y, lungs["right"])
     _findings_of_side(film, truth, "left", 1 - x, y, lungs["left"])
@@ -110,7 +111,8 @@ def _findings_of_side(film: Field, truth: Truth, side: Side, x: Field, y: Field,
         cx, cy = (0.27, 0.31) if truth.nodule.zone == "upper" else (0.25, 0.57)
         film += 0.5 * _ellipse(x, y, cx, cy, 0.045, 0.045, 0.02)
     if size := truth.fluid(side):
-        level = _LEVEL[size] - 0.16 * np.clip((0.33 - x) / 0.2, 0, 1) ** 2
+        medial, climb = _LEVEL[size]
+        level = medial - climb * np.clip((0.33 - x) / 0.2, 0, 1) ** 2
         # the whole space of the lower lung, dome and angle included
         space = _ellipse(x, y, 0.30, 0.53, 0.195, 0.44) * _soft(0.47 - x) * _soft(y - level, 0.03)
         film += (_FLUID - film) * space
@@ -124,9 +126,7 @@ def _heart(film: Field, x: Field, y: Field, *, enlarged: bool) -> Field:
     if enlarged:
         heart = np.maximum(_ellipse(u, v, 0.03, 0.0, 0.235, 0.165, 0.03), _ellipse(x, y, 0.44, 0.65, 0.10, 0.125, 0.03))
     else:
-        heart = np.maximum(
-            _ellipse(u, v, 0.0, 0.0, 0.14, 0.118, 0.03), _ellipse(x, y, 0.475, 0.68, 0.055, 0.105, 0.03)
-        )
+        heart = np.maximum(_ellipse(u, v, 0.0, 0.0, 0.14, 0.118, 0.03), _ellipse(x, y, 0.475, 0.68, 0.055, 0.105, 0.03))
     great = np.maximum(_ellipse(x, y, 0.515, 0.46, 0.068, 0.19, 0.03), _ellipse(x, y, 0.55, 0.325, 0.04, 0.05, 0.025))
     film = film + np.clip(0.66 - film, 0, None) * great
     return np.asarray(film + np.clip(_HEART - film, 0, None) * heart)
