@@ -1,0 +1,128 @@
+"""What a teacher is: something that is asked once and answers with bytes, and reads its own answers.
+
+`ask` and `read` are apart so that an answer is on disk before anything looks at it, and so that it can be read
+again without asking again. A teacher is one file in curation/teachers with a class `Teacher` and a noun
+`Options`; the file's name is its kind in a recipe.
+"""
+
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import ValidationError
+
+from ..schemas.candidate import Candidate, Usage
+from ..schemas.errors import RecipeError
+from ..schemas.recipe import TeacherSpec
+from ..schemas.run import State
+from ..schemas.study import Study
+from .prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One attempt at one study."""
+
+    study: Study
+    prompt: Prompt
+    attempt: int = 1
+    sample: int = 0
+    previous: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, read."""
+
+    text: str
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    stop_reason: str | None = None
+    reasoning: str | None = None
+    label: str | None = None
+
+
+class Unanswered(Exception):
+    """No answer that can be read: the server said no, the author declined, or nobody knows."""
+
+    def __init__(
+        self, state: Literal[State.FAILED, State.REFUSED, State.UNKNOWN], reason: str, raw: bytes | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.state: State = state
+        self.reason = reason
+        self.raw = raw
+
+
+class Teacher(Protocol):
+    """An author of ten steps."""
+
+    name: str
+    model: str
+    sees_images: bool
+    mends: bool  # whether a second attempt can differ from the first
+
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that decides the answer besides the question: provider, address, model, every parameter."""
+        ...
+
+    async def ask(self, question: Question) -> bytes:
+        """Ask once; the answer as it came.
+
+        Raises:
+            Unanswered: see there.
+            TeacherError: nobody can be asked at all; the run ends.
+        """
+        ...
+
+    def read(self, raw: bytes) -> Reply:
+        """Read an answer. Pure.
+
+        Raises:
+            Unanswered: the bytes say that the author declined, or are no answer.
+        """
+        ...
+
+
+def load(spec: TeacherSpec) -> Teacher:
+    """The teacher that a recipe names.
+
+    Raises:
+        RecipeError: no such kind, or options it does not take.
+    """
+    package = f"{__package__}.teachers"
+    kinds = sorted(m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    kind = spec.kind.replace("-", "_")
+    if kind not in kinds:
+        raise RecipeError(f"there is no teacher '{spec.kind}'; known: {', '.join(kinds)}", field="teachers.kind")
+    module = importlib.import_module(f"{package}.{kind}")
+    try:
+        options = module.Options.model_validate(spec.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RecipeError(f"teacher '{spec.kind}': {first['msg']}", field=f"teachers.options.{where}") from None
+    teacher: Teacher = module.Teacher(spec.name or spec.kind, options)
+    return teacher
+
+
+def request_key(teacher: Teacher, question: Question) -> str:
+    """The name under which a question is journalled; the same key is never paid for twice.
+
+    sha256 over the teacher's identity, the prompt as sent, the reference, every image's bytes, the attempt and
+    the sample index; and over the study's id, so that an answer belongs to one study even where two are alike.
+    """
+    parts = {
+        "teacher": dict(teacher.identity()),
+        "prompt": question.prompt.sha256,
+        "study": question.study.id,
+        "report": question.study.report_sha256,
+        "images": [image.sha256 for image in question.study.images] if teacher.sees_images else [],
+        "attempt": question.attempt,
+        "sample": question.sample,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

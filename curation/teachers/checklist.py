@@ -1,0 +1,139 @@
+"""The checklist teacher: no model. It arranges what the reference asserts into ten steps, in reading order.
+
+It sees no image and adds no knowledge: it is for trying the line, for tests, and as a floor that a real teacher
+must beat. A sentence about one region is told in the reference's words; one about several is taken apart into
+its claims, and so is one that compares with an earlier examination or holds words that de-identification
+removed. Where the reference is silent on a region, the step says what was looked at and claims nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...schemas.base import Noun
+from ...schemas.study import Study
+from ...validators.findings import Claim, claims, compares_with_prior, region_of, sentences
+from ..teacher import Question, Reply
+
+REGIONS = ("technique", "devices", "cardiomediastinum", "airway", "lungs", "pleura", "pneumothorax", "vessels", "bones")
+_SILENT = {
+    "technique": "The projection, the depth of inspiration and the exposure were looked at before anything else.",
+    "devices": "The film was searched from the neck to the upper abdomen for anything that was placed there.",
+    "cardiomediastinum": "The outline of the heart and the contours of the mediastinum were followed on both sides.",
+    "airway": "The trachea was followed down to the carina and the main bronchi.",
+    "lungs": "Both lungs were compared zone by zone, from apex to base.",
+    "pleura": "Both costophrenic angles, the fissures and the pleural margins were traced.",
+    "pneumothorax": "The apices and the lateral chest walls were searched for a visceral pleural line.",
+    "vessels": "The hila and the calibre of the vessels toward the periphery were looked at.",
+    "bones": "The ribs, clavicles, shoulders and visible spine were followed one after another.",
+}
+_UNSAYABLE = ("XXXX", "___", "[", "<", ">>", "**")
+_SYNTHESIS_LENGTH = 400  # characters; a longer impression is told by its claims
+
+
+class Options(Noun):
+    """None."""
+
+
+class Teacher:
+    """See the module."""
+
+    model = "none"
+    sees_images = False
+    mends = False
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name = name
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `curation.teacher.Teacher`."""
+        return {"provider": "checklist", "version": 1}
+
+    async def ask(self, question: Question) -> bytes:
+        """See `curation.teacher.Teacher`; never fails."""
+        return numbered(steps(question.study)).encode()
+
+    def read(self, raw: bytes) -> Reply:
+        """See `curation.teacher.Teacher`."""
+        return Reply(text=raw.decode(), cost_usd=0.0, stop_reason="stop")
+
+
+def numbered(texts: list[str]) -> str:
+    """Steps as a teacher writes them."""
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+
+
+def steps(study: Study) -> list[str]:
+    """The ten steps for a study, from its reference alone."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for part in (study.sections.technique, study.sections.findings or _body(study)):
+        for sentence in sentences(part or ""):
+            for region, words in _tell(sentence):
+                if words not in told[region]:
+                    told[region].append(words)
+    for region, words in _from_view(study):
+        told[region].append(words)
+    ten = [" ".join(told[region]) or _SILENT[region] for region in REGIONS]
+    return [*ten, _synthesis(study, told)]
+
+
+def _body(study: Study) -> str:
+    return "" if study.sections.impression else study.report
+
+
+def _from_view(study: Study) -> Iterator[tuple[str, str]]:
+    views = ", ".join(dict.fromkeys(study.views)) or (study.sections.view or "").strip(" .")
+    if views and views.lower() != "unknown":
+        yield "technique", f"View: {views}."
+
+
+def _tell(sentence: str) -> Iterator[tuple[str, str]]:
+    found = claims(sentence)
+    regions = {claim.region for claim in found if claim.region in REGIONS}
+    if not _sayable(sentence) or len(regions) > 1:
+        for claim in found:
+            if claim.region in REGIONS:
+                yield claim.region, say(claim)
+    elif (region := next(iter(regions), None) or region_of(sentence)) in REGIONS:
+        yield region, _finished(sentence)
+
+
+def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
+    impression = list(sentences(study.sections.impression or ""))
+    words = "; ".join(_finished(s).rstrip(".") for s in impression if _sayable(s))
+    if not words or len(words) > _SYNTHESIS_LENGTH or not all(map(_sayable, impression)):
+        found = [c for s in impression or [study.report] for c in claims(s) if c.region in REGIONS]
+        words = "; ".join(dict.fromkeys(say(c).rstrip(".") for c in found if c.status != "absent")) or words
+    return f"Synthesis: {_lower_first(words or 'nothing beyond the observations above is concluded')}."
+
+
+def _sayable(sentence: str) -> bool:
+    return not compares_with_prior(sentence) and not any(mark in sentence for mark in _UNSAYABLE)
+
+
+def say(claim: Claim) -> str:
+    """A claim as a sentence that asserts the same and nothing else."""
+    side = "both sides" if claim.side == "bilateral" else f"the {claim.side}" if claim.side else ""
+    thing = " ".join(filter(None, (claim.severity, claim.finding.replace("_", " "))))
+    where = f" on {side}" if side else ""
+    match claim.status:
+        case "absent":
+            return f"No {thing}{where}."
+        case "uncertain":
+            return f"Possible {thing}{where}."
+        case _:
+            return f"{_upper_first(thing)}{where}."
+
+
+def _finished(sentence: str) -> str:
+    words = " ".join(sentence.split())
+    return words if words.endswith((".", "?", "!")) else f"{words}."
+
+
+def _upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lower_first(text: str) -> str:
+    # an acronym or a proper name keeps its capital
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

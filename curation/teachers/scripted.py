@@ -1,0 +1,118 @@
+"""The scripted teacher: replays given texts, or the checklist's with labelled mistakes first.
+
+No model: it exists so that rejection and repair can be seen and tested without one. Each of its records
+carries the label of the mistake that was made on purpose.
+
+    options:
+      script: answers.jsonl        one object a line: {"id": study, "texts": [first attempt, second, ...]}
+    or
+      mistakes: [nine_steps, preamble]   one of these first, for a share of the studies
+      share: 0.3
+      stubborn: 0.1                      the share of those mistakes that is made at every attempt
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ...schemas.base import Noun
+from ...schemas.errors import InputError
+from ...schemas.run import State
+from ..teacher import Question, Reply, Unanswered
+from .checklist import numbered, steps
+
+Mistake = Literal["nine_steps", "eleven_steps", "preamble", "empty_step", "out_of_order", "trailing_report", "one_line"]
+
+
+class Options(Noun):
+    """See the module."""
+
+    script: str | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    share: float = Field(0.3, ge=0, le=1)
+    stubborn: float = Field(0.0, ge=0, le=1)
+    seed: int = 0
+    log: str | None = Field(None, description="A file that gets one line a question: who was asked, and when.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.script and self.mistakes:
+            raise ValueError("give either script or mistakes")
+        return self
+
+
+class Teacher:
+    """See the module."""
+
+    model = "none"
+    sees_images = False
+    mends = True
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name = name
+        self._options = options
+        self._script = _read_script(Path(options.script)) if options.script else None
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `curation.teacher.Teacher`."""
+        script = hashlib.sha256(json.dumps(self._script, sort_keys=True).encode()).hexdigest() if self._script else None
+        return {"provider": "scripted", "version": 1, **self._options.model_dump(exclude={"log"}), "script": script}
+
+    async def ask(self, question: Question) -> bytes:
+        """See `curation.teacher.Teacher`."""
+        if self._options.log:
+            with Path(self._options.log).open("a", encoding="utf-8") as log:
+                log.write(json.dumps([question.study.id, question.attempt]) + "\n")
+        if self._script is not None:
+            texts = self._script.get(question.study.id, ())
+            if len(texts) < question.attempt:
+                raise Unanswered(State.REFUSED, f"the script has no text for attempt {question.attempt}")
+            return json.dumps({"text": texts[question.attempt - 1]}).encode()
+        right = steps(question.study)
+        mistake = self._mistake(question)
+        text = _MAKE[mistake](right) if mistake else numbered(right)
+        return json.dumps({"text": text, "label": mistake}).encode()
+
+    def read(self, raw: bytes) -> Reply:
+        """See `curation.teacher.Teacher`."""
+        answer = json.loads(raw)
+        return Reply(text=answer["text"], cost_usd=0.0, stop_reason="stop", label=answer.get("label"))
+
+    def _mistake(self, question: Question) -> Mistake | None:
+        if not self._options.mistakes:
+            return None
+        digest = hashlib.sha256(f"{self._options.seed}:{question.study.id}".encode()).digest()
+        whether, lasting, which = (int.from_bytes(digest[i : i + 4]) / 2**32 for i in (0, 4, 8))
+        wrong = whether < self._options.share and (question.attempt == 1 or lasting < self._options.stubborn)
+        return self._options.mistakes[int(which * len(self._options.mistakes))] if wrong else None
+
+
+_MAKE: dict[Mistake, Callable[[list[str]], str]] = {
+    "nine_steps": lambda ten: numbered(ten[:8] + ten[9:]),
+    "eleven_steps": lambda ten: numbered([*ten, "The film was looked at once more."]),
+    "preamble": lambda ten: "Sure, here are the ten steps:\n\n" + numbered(ten),
+    "empty_step": lambda ten: numbered([*ten[:3], "-", *ten[4:]]),
+    "out_of_order": lambda ten: "\n".join(reversed(numbered(ten).split("\n"))),
+    "trailing_report": lambda ten: numbered(ten) + "\n\nImpression: as above.",
+    "one_line": lambda ten: numbered(ten).replace("\n", " "),
+}
+
+
+def _read_script(path: Path) -> dict[str, list[str]]:
+    script: dict[str, list[str]] = {}
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the script cannot be read ({error})", file=path) from None
+    for row, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)
+            script[str(found["id"])] = [str(text) for text in found["texts"]]
+        except (ValueError, KeyError, TypeError):
+            message = 'must be one JSON object: {"id": ..., "texts": [...]}'
+            raise InputError(message, file=path, row=row) from None
+    return script

@@ -1,0 +1,69 @@
+"""Reads a recipe: YAML without aliases, tags or repeated keys, checked against the noun it is meant to be."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from ..schemas.base import Noun
+from ..schemas.errors import RecipeError
+
+R = TypeVar("R", bound=Noun)
+_LIMIT = 1_000_000  # bytes; a recipe is a page
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that also refuses what makes a small file large or a line silently lost."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_recipe(path: Path, noun: type[R]) -> R:
+    """Read a recipe.
+
+    Args:
+        path: a YAML file.
+        noun: what it must be, e.g. CurateRecipe.
+
+    Raises:
+        RecipeError: it cannot be read, or has an unknown key or a wrong value; names the key.
+    """
+    try:
+        data = path.read_bytes()
+        if len(data) > _LIMIT:
+            raise RecipeError(f"larger than {_LIMIT} bytes; is this a recipe?", file=path)
+        found = yaml.load(data, _Loader)  # noqa: S506 a SafeLoader
+    except OSError as error:
+        raise RecipeError(f"cannot be read ({error.strerror})", file=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"is not YAML that a recipe may hold: {error}", file=path, row=_row(error)) from None
+    if not isinstance(found, dict):
+        raise RecipeError("must hold keys and values", file=path)
+    try:
+        return noun.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(noun.model_fields))
+            message = f"no such key; known at the top: {known}" if len(first["loc"]) == 1 else "no such key"
+        else:
+            message = first["msg"]
+        raise RecipeError(message, file=path, field=field) from None
+
+
+def _row(error: Exception) -> int | None:
+    mark = getattr(error, "problem_mark", None)
+    return None if mark is None else mark.line + 1
