@@ -1,6 +1,5 @@
 """The wheel: what is in it, and that it works in a bare environment that has no torch."""
 
-import json
 import re
 import shutil
 import subprocess
