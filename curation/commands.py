@@ -15,7 +15,9 @@ from ..schemas.outcome import Outcome, Table
 _CURATE = """\
 examples:
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline
-  tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline    again: resumes, asks nothing twice
+  tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline --limit 20
+
+the same command again resumes: what has an answer is not asked again
 """
 _AUDIT = """\
 examples:

@@ -11,6 +11,7 @@ carries the label of the mistake that was made on purpose.
       stubborn: 0.1                      the share of those mistakes that is made at every attempt
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ class Options(Noun):
     share: float = Field(0.3, ge=0, le=1)
     stubborn: float = Field(0.0, ge=0, le=1)
     seed: int = 0
+    seconds: float = Field(0.0, ge=0, description="How long each answer takes.")
     log: str | None = Field(None, description="A file that gets one line a question: who was asked, and when.")
 
     @model_validator(mode="after")
@@ -60,13 +62,19 @@ class Teacher:
     def identity(self) -> Mapping[str, Any]:
         """See `curation.teacher.Teacher`."""
         script = hashlib.sha256(json.dumps(self._script, sort_keys=True).encode()).hexdigest() if self._script else None
-        return {"provider": "scripted", "version": 1, **self._options.model_dump(exclude={"log"}), "script": script}
+        return {
+            "provider": "scripted",
+            "version": 1,
+            **self._options.model_dump(exclude={"log", "seconds"}),
+            "script": script,
+        }
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
         if self._options.log:
             with Path(self._options.log).open("a", encoding="utf-8") as log:
                 log.write(json.dumps([question.study.id, question.attempt]) + "\n")
+        await asyncio.sleep(self._options.seconds)
         if self._script is not None:
             texts = self._script.get(question.study.id, ())
             if len(texts) < question.attempt:
