@@ -40,6 +40,6 @@ test-student: $(READY)
 $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	    { python=$$(scripts/find_python.sh) && "$$python" -m venv --clear $(VENV); }
-	@echo "Installing into $(VENV) (about 1.7 GB; the first time takes minutes)"
+	@echo "Installing into $(VENV) (2 GB without CUDA; the first time takes minutes)"
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[distill,review,jpeg2000,dev]'
 	@touch $@
