@@ -1,9 +1,83 @@
 """`tenstep ingest`, and the progress bar that every room uses."""
 
+import argparse
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
+
+from ..schemas.outcome import Outcome, Table
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `tenstep ingest`."""
+    from .source import kinds
+
+    parser = commands.add_parser(
+        "ingest",
+        help="read a source into a study store",
+        description="Read a source into a study store: images checked, references fixed, bad rows kept with reasons.",
+        epilog="examples:\n"
+        "  tenstep ingest open-i NLMCXR_reports.tgz --text-only --out studies\n"
+        "  tenstep ingest open-i NLMCXR_reports.tgz --images NLMCXR_png --out studies\n"
+        "  tenstep ingest folders my-studies --form four-header --out studies\n"
+        "  tenstep ingest jsonl pairs.jsonl --images pngs --out studies",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", metavar="KIND", help=f"what PATH is: {', '.join(kinds())}")
+    parser.add_argument("path", metavar="PATH", type=Path, help="the file or folder to read")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the new store")
+    parser.add_argument("--images", metavar="DIR", type=Path, help="folder of the images, if they lie apart")
+    parser.add_argument("--text-only", action="store_true", help="reports without pixels; no image is opened")
+    parser.add_argument(
+        "--form",
+        choices=("four-header", "verbatim"),
+        help="the reference as Technique, View, Findings, Impression, or as the source has it "
+        "(default: four-header for open-i, verbatim for folders and jsonl)",
+    )
+    parser.add_argument(
+        "--data-class",
+        choices=("public", "restricted"),
+        default="restricted",
+        help="for folders and jsonl: where the data may go (default: restricted)",
+    )
+    parser.set_defaults(run=_ingest)
+
+
+def _ingest(args: argparse.Namespace) -> Outcome:
+    from .ingest import ingest
+    from .source import Options
+
+    options = Options(images=args.images, text_only=args.text_only, form=args.form, data_class=args.data_class)
+    started = time.perf_counter()
+    with progress(None, "ingest") as bar:
+        store = ingest(
+            args.kind,
+            args.path,
+            args.out,
+            options,
+            lambda accepted, rejected: bar.advance(accepted=accepted, rejected=rejected),
+        )
+    seconds = time.perf_counter() - started
+    head = store.head
+    rows = [("studies", str(head.studies))]
+    rows += [(f"rejected: {reason}", str(n)) for reason, n in head.rejected.items()]
+    rows += [(f"warning: {code}", str(n)) for code, n in head.warnings.items()]
+    notes = [f"{store.root}: {head.data_class} data, {head.report_form or 'no'} references, {seconds:.1f} s"]
+    if head.rejected:
+        notes.append(f"rejected rows, each with its reason: {store.root / 'rejected.jsonl'}")
+    if head.traces:
+        notes.append(f"{head.traces} reports came with steps; judge them: tenstep audit {store.root / 'traces.jsonl'}")
+    if not head.studies:
+        notes.append("no row became a study")
+    return Outcome(
+        payload={"store": str(store.root), **head.model_dump(mode="json"), "seconds": round(seconds, 3)},
+        tables=(Table(title=f"ingest {args.kind}", columns=("rows", "count"), rows=tuple(rows)),),
+        notes=tuple(notes),
+        exit_code=0 if head.studies else 2,
+    )
 
 
 class Progress(Protocol):

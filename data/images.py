@@ -1,0 +1,185 @@
+"""Images: found inside their folder, limited, decoded once, hashed. What cannot be used is a reason, not an error.
+
+PNG and JPEG of 8 bits stay where they are. What a student could not read as it is (DICOM, 16-bit PNG, a JPEG
+that asks to be turned) is written as an 8-bit PNG into the store, named by the SHA-256 of what it came from.
+"""
+
+import hashlib
+import io
+import stat
+import warnings
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..schemas.study import ImageRef
+from . import dicom
+from .reports import UNKNOWN_VIEW, Refusal
+from .window import to_grey8
+
+MAX_BYTES = 128 * 2**20
+MAX_PIXELS = 50_000_000  # the largest detectors give some 20 million
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm")
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_OTHERS = ((b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"RIFF", "WebP"))
+_ORIENTATION = 0x0112  # EXIF tag
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, zlib.error)
+
+
+class Admitted(NamedTuple):
+    """An image that was decoded, and what was odd about it (code, detail)."""
+
+    ref: ImageRef
+    warnings: tuple[tuple[str, str], ...]
+
+
+class _Decoded(NamedTuple):
+    size: tuple[int, int]
+    replacement: Image.Image | None
+    view: str
+    warnings: tuple[tuple[str, str], ...]
+
+
+def admit(path: Path, root: Path, converted: Path | None, view: str = UNKNOWN_VIEW) -> Admitted | Refusal:
+    """Decode an image once and describe it.
+
+    Args:
+        path: the file; it must lie under `root`, also after links are followed.
+        root: the folder that the source was given.
+        converted: the store's folder for converted images; without it, an image that needs it is refused.
+        view: as the source names it; if unknown, a DICOM file's own.
+    """
+    place = locate(path, root)
+    if isinstance(place, Refusal):
+        return place
+    data = read_limited(place, MAX_BYTES, "large_file")
+    if isinstance(data, Refusal):
+        return data
+    decoded = _decode(data)
+    if isinstance(decoded, Refusal):
+        return decoded
+    digest, name = hashlib.sha256(data).hexdigest(), str(place)
+    if decoded.replacement is not None:
+        if converted is None:
+            return Refusal("unsupported_format", "the image must be converted, and there is no folder for that")
+        digest, name = _keep(decoded.replacement, converted, digest)
+    seen = decoded.view if view == UNKNOWN_VIEW else view
+    width, height = decoded.size
+    return Admitted(ImageRef(path=name, view=seen, sha256=digest, width=width, height=height), decoded.warnings)
+
+
+def admit_all(
+    images: Iterable[tuple[Path, str]], root: Path, converted: Path | None
+) -> tuple[tuple[ImageRef, ...], tuple[tuple[str, str], ...]] | Refusal:
+    """Admit all images (path, view) of a study: their descriptions and warnings, or why the study cannot have them."""
+    refs: list[ImageRef] = []
+    odd: list[tuple[str, str]] = []
+    for path, view in images:
+        admitted = admit(path, root, converted, view)
+        if isinstance(admitted, Refusal):
+            return admitted
+        refs.append(admitted.ref)
+        odd += admitted.warnings
+    if not refs:
+        return Refusal("no_image", "no image; --text-only takes the report alone")
+    return tuple(refs), tuple(odd)
+
+
+def locate(path: Path, root: Path) -> Path | Refusal:
+    """The file's real place, if it is a plain file under `root`."""
+    try:
+        real = path.resolve()
+        if not real.is_relative_to(root.resolve()):
+            return Refusal("outside_folder", f"'{path.name}' leads out of the source's folder; copy it into it")
+        mode = real.stat().st_mode
+        str(real).encode()
+    except FileNotFoundError:
+        return Refusal("missing_file", f"there is no '{path.name}'")
+    except (OSError, ValueError, RuntimeError) as error:  # NUL in a name, a loop of links, a name that is not text
+        return Refusal("missing_file", f"{str(path.name)[:80]!a} cannot be opened ({type(error).__name__})")
+    if not stat.S_ISREG(mode):
+        return Refusal("missing_file", f"'{path.name}' is not a file")
+    return real
+
+
+def read_limited(path: Path, limit: int, reason: str) -> bytes | Refusal:
+    """The file's bytes, if they are not more than `limit`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        return Refusal("missing_file", f"'{path.name}' cannot be read ({error.strerror})")
+    if len(data) > limit:
+        return Refusal(reason, f"'{path.name}' has more than {limit:,} bytes")
+    return data
+
+
+def _decode(data: bytes) -> _Decoded | Refusal:
+    if data.startswith((_PNG, _JPEG)):
+        return _decode_plain(data)
+    if dicom.is_dicom(data):
+        picture = dicom.decode(data, MAX_PIXELS)
+        if isinstance(picture, Refusal):
+            return picture
+        return _Decoded(picture.image.size, picture.image, picture.view, picture.warnings)
+    if not data:
+        return Refusal("unreadable_image", "the file is empty")
+    for magic, name in _OTHERS:
+        if data.startswith(magic):
+            return Refusal("unsupported_format", f"{name}; convert it to PNG")
+    return Refusal("not_an_image", "its bytes are neither PNG, JPEG nor DICOM, whatever its name says")
+
+
+def _decode_plain(data: bytes) -> _Decoded | Refusal:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # size is checked here, and odd metadata does no harm
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    return Refusal("large_image", f"{width} x {height} pixels; at most {MAX_PIXELS:,} are allowed")
+                if getattr(image, "n_frames", 1) != 1:
+                    return Refusal("unsupported_format", "several frames; a radiograph has one")
+                image.load()
+                return _ready(image)
+        except Image.DecompressionBombError as error:
+            return Refusal("large_image", str(error))
+        except _BROKEN as error:
+            return Refusal("unreadable_image", f"damaged or cut off ({str(error)[:120] or type(error).__name__})")
+
+
+def _ready(image: Image.Image) -> _Decoded | Refusal:
+    found: list[tuple[str, str]] = []
+    replacement = None
+    if image.mode.startswith("I"):  # 16 bits; a plain conversion would clip nearly all of it to white
+        grey, _ = to_grey8(np.asarray(image))
+        if grey is None:
+            return Refusal("unreadable_image", "all its pixels are alike")
+        replacement = Image.fromarray(grey)
+        found.append(("windowed_16_bit", "a 16-bit image was windowed to 8 bits by percentiles"))
+    turn = image.getexif().get(_ORIENTATION, 1)
+    if turn in range(2, 9):
+        turned = image if replacement is None else replacement
+        turned.getexif()[_ORIENTATION] = turn
+        replacement = ImageOps.exif_transpose(turned)
+        found.append(("turned_by_exif", f"EXIF orientation {turn} was applied"))
+    return _Decoded((replacement or image).size, replacement, UNKNOWN_VIEW, tuple(found))
+
+
+def _keep(image: Image.Image, folder: Path, origin: str) -> tuple[str, str]:
+    """Write a converted image; its hash, and its path relative to the store."""
+    bare = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+    bare.info.clear()  # comments and EXIF of the original may name people
+    stream = io.BytesIO()
+    bare.save(stream, "PNG", compress_level=3)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{origin}.png"
+    temporary = target.with_suffix(".partial")
+    temporary.write_bytes(stream.getvalue())
+    temporary.rename(target)
+    return hashlib.sha256(stream.getvalue()).hexdigest(), f"{folder.name}/{target.name}"

@@ -1,0 +1,161 @@
+"""Report text: decoding it, finding its sections, and composing the reference in the form that was chosen.
+
+Two forms, chosen once for a whole ingest:
+
+    four-header   Technique: ...\\nView: ...\\nFindings: ...\\nImpression: ...
+                  composed from the sections, each on one line; a text that already has exactly these four
+                  headers in this order, each with something under it, is kept byte for byte
+    verbatim      the source's own text, byte for byte
+
+Findings and impression are never made up: without one of them there is no four-header reference, and the
+row is rejected (`no_findings`, `no_impression`). Technique and view may be absent from a source; then the
+text says no more than is known (`Chest radiograph.`, the view inventory or `unknown`).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..schemas.layout import parse
+from ..schemas.study import ReportForm, Sections
+from ..schemas.trace import STEPS
+
+MAX_REPORT = 100_000  # characters; the longest real reports have some 10,000
+FOUR_HEADERS = ("Technique", "View", "Findings", "Impression")
+DERIVED_TECHNIQUE = "Chest radiograph."
+UNKNOWN_VIEW = "unknown"
+
+# The header names in common use; the rules of one particular source belong to that source.
+_NAMES = {
+    "technique": "technique", "procedure": "technique", "view": "view", "views": "view", "projection": "view",
+    "findings": "findings", "finding": "findings", "impression": "impression", "conclusion": "impression",
+    "indication": "indication", "indications": "indication", "reason for exam": "indication",
+    "reason for examination": "indication", "comparison": "comparison", "comparisons": "comparison",
+    "history": "history", "clinical history": "history", "clinical information": "history",
+}  # fmt: skip
+_UNREAD = ("examination", "exam", "addendum", "recommendation", "recommendations", "notification", "final report")
+_HEADER = re.compile(rf"(?im)^[ \t]*({'|'.join(sorted((*_NAMES, *_UNREAD), key=len, reverse=True))})[ \t]*:")
+_VIEW_WORDS = (
+    ("PA", re.compile(r"\bPA\b")),
+    ("AP", re.compile(r"\bAP\b")),
+    ("frontal", re.compile(r"(?i)\bfrontal\b")),
+    ("lateral", re.compile(r"(?i)\blateral\b|\bLAT\b")),
+)
+
+
+class Refusal(NamedTuple):
+    """Why something cannot be used: a code that is counted, and what was seen."""
+
+    reason: str
+    detail: str
+
+
+class SplitText(NamedTuple):
+    """A text taken apart into reasoning and report."""
+
+    report: str
+    has_steps: bool
+
+
+def decode(data: bytes) -> str | Refusal:
+    """The text of a report file: UTF-8, with or without a byte order mark. Nothing else is changed."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Refusal("bad_encoding", f"not UTF-8 at byte {error.start}; save the text as UTF-8")
+    return text
+
+
+def usable(text: str) -> Refusal | None:
+    """Why a text cannot be a reference, if it cannot."""
+    if not text.strip():
+        return Refusal("empty_report", "the report has no text")
+    if len(text) > MAX_REPORT:
+        return Refusal("long_report", f"{len(text):,} characters; a report has at most {MAX_REPORT:,}")
+    if odd := next((c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r\f"), None):
+        return Refusal("bad_characters", f"the text holds the control character U+{ord(odd):04X}")
+    return None
+
+
+def reference(text: str, sections: Sections, views: Iterable[str], form: ReportForm) -> str | Refusal:
+    """The reference in the chosen form, or why there is none."""
+    if refusal := usable(text):
+        return refusal
+    if form == "verbatim" or has_four_headers(text):
+        return text
+    return compose(sections, views)
+
+
+def compose(sections: Sections, views: Iterable[str]) -> str | Refusal:
+    """The four-header reference of these sections; white space within one is collapsed to keep it on one line.
+
+    A view section comes before the view inventory, which stands in for it.
+    """
+    for name in ("findings", "impression"):
+        if not getattr(sections, name):
+            detail = f"the source has no {name}, which the four-header form needs; --form verbatim does without"
+            return Refusal(f"no_{name}", detail)
+    values = (
+        sections.technique or DERIVED_TECHNIQUE,
+        sections.view or describe_views(views),
+        sections.findings or "",
+        sections.impression or "",
+    )
+    return "\n".join(f"{name}: {' '.join(value.split())}" for name, value in zip(FOUR_HEADERS, values, strict=True))
+
+
+def has_four_headers(text: str) -> bool:
+    """Whether a text is in the four-header form: these headers, in this order, once each, none of them empty."""
+    found = list(_HEADER.finditer(text))
+    names = tuple(match[1] for match in found)
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    return (
+        names == FOUR_HEADERS
+        and not text[: found[0].start()].strip()
+        and all(text[match.end() : end].strip() for match, end in zip(found, ends, strict=True))
+    )
+
+
+def find_sections(text: str) -> Sections:
+    """The sections of a report whose headers open a line and end in a colon; of two alike, the last one."""
+    found = list(_HEADER.finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    values = {
+        _NAMES[name]: body
+        for match, end in zip(found, ends, strict=True)
+        if (name := match[1].lower()) in _NAMES and (body := text[match.end() : end].strip())
+    }
+    return Sections(**values)
+
+
+def join_sections(sections: Iterable[tuple[str, str]]) -> str:
+    """A text for a source that keeps sections and no whole: `LABEL: text` lines with a blank line between."""
+    return "\n\n".join(f"{label}: {body}" for label, body in sections)
+
+
+def views_in(text: str) -> tuple[str, ...]:
+    """The views that a caption or header names: PA, AP, frontal (if neither), lateral. Empty if it names none."""
+    named = [name for name, pattern in _VIEW_WORDS if pattern.search(text)]
+    return tuple(name for name in named if name != "frontal" or not {"PA", "AP"} & set(named))
+
+
+def describe_views(views: Iterable[str]) -> str:
+    """The view inventory in words: `PA`, `PA and lateral`, `unknown`."""
+    known = [view for view in dict.fromkeys(views) if view != UNKNOWN_VIEW]
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known) or UNKNOWN_VIEW
+
+
+def split_steps(text: str) -> SplitText:
+    """Separate a report from steps that stand before it, in one of the layouts of schemas/layout.py.
+
+    A tagged text is taken apart at its tags. A plain one only if more than half of the ten steps come
+    first and something follows: a short numbered list at the top of a report is part of the report.
+    """
+    if text.lstrip().startswith("{"):  # a report is text; answers in JSON are not a layout of stored reports
+        return SplitText(text, False)
+    trace = parse(text)
+    enough = trace.layout == "tagged" or (len(trace.steps) > STEPS // 2 and not _HEADER.search(trace.preamble))
+    if trace.report is None or not trace.report.strip() or not enough:
+        return SplitText(text, False)
+    return SplitText(trace.report, True)

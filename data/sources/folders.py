@@ -1,0 +1,67 @@
+"""Folders: one study a folder, `<id>/image.*` and `<id>/report.txt`.
+
+    id          folders/<the folder's name>
+    patient_id  the study's id: the layout does not say which studies share a patient
+    image.*     one or several of PNG, JPEG, DICOM; not opened with text_only
+    report.txt  UTF-8; the line end that closes the file is not part of the report
+
+If report.txt holds steps before the report, in one of the layouts of schemas/layout.py, the report is the
+reference and the whole text goes to the store's traces.jsonl, which `tenstep audit` reads. Hidden entries
+(`.DS_Store`) are passed over; anything else that is not a study's folder is a rejected row.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...schemas.errors import InputError
+from ...schemas.study import DataClass
+from ..assemble import Draft, assemble, rejected
+from ..images import locate, read_limited
+from ..reports import MAX_REPORT, Refusal, decode
+from ..source import Options, Row
+
+_NAME = "folders"
+_REPORT = "report.txt"
+_MAX_BYTES = 4 * MAX_REPORT  # a character has at most four bytes in UTF-8
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """Studies in the folders under `path`, in the order of their names.
+
+    Raises:
+        InputError: `path` is missing, no folder, empty, or itself a study's folder.
+    """
+    if not path.is_dir():
+        raise InputError("there is no such folder" if not path.exists() else "this is not a folder", file=path)
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    if not entries:
+        raise InputError(f"the folder is empty; it should hold <id>/image.* and <id>/{_REPORT}", file=path)
+    if (path / _REPORT).is_file():
+        raise InputError("this is the folder of one study; name the folder that holds it", file=path)
+    for entry in entries:
+        draft = _draft(entry, path, options.data_class)
+        if isinstance(draft, Refusal):
+            yield rejected(_NAME, entry.name, draft)
+        else:
+            yield from assemble(draft, options, options.form or "verbatim")
+
+
+def _draft(folder: Path, root: Path, data_class: DataClass) -> Draft | Refusal:
+    if not folder.is_dir():
+        return Refusal("not_a_folder", f"a study is a folder with image.* and {_REPORT}")
+    place = locate(folder / _REPORT, root)
+    if isinstance(place, Refusal):
+        return Refusal("no_report", place.detail) if place.reason == "missing_file" else place
+    data = read_limited(place, _MAX_BYTES, "long_report")
+    text = data if isinstance(data, Refusal) else decode(data)
+    if isinstance(text, Refusal):
+        return text
+    return Draft(
+        source=_NAME,
+        native_id=folder.name,
+        where=folder.name,
+        text=text.removesuffix("\n").removesuffix("\r"),
+        data_class=data_class,
+        root=root,
+        images=tuple((image, "unknown") for image in sorted(folder.glob("image.*"))),
+    )

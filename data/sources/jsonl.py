@@ -1,0 +1,141 @@
+"""JSON Lines: one study a line, UTF-8.
+
+    id                required; a string or a whole number
+    report            the reference; or
+    text              the reference, perhaps with steps before it (see below); or
+    text and reference_report    as `tenstep audit` reads them: steps and report, and the reference apart
+    images            a path or a list of paths, relative to --images DIR or else to the file's folder
+    views             one for each image, or the inventory
+    patient_id        a string or a whole number; the study's id if absent
+    has_prior         true if a prior image or report was supplied to the writer
+    labels            {finding: present | absent | uncertain}
+    split             the source's own split
+
+Steps before a report go to the store's traces.jsonl, which `tenstep audit` reads; the reference is the report
+alone. A key that is not listed is a warning (`unknown_key`, once for each key), not an error. A line that cannot
+be used is a rejected row that names it.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from ...schemas.base import Status
+from ...schemas.errors import InputError
+from ...schemas.study import Study
+from ..assemble import Draft, assemble, rejected
+from ..reports import UNKNOWN_VIEW, Refusal, decode
+from ..source import Options, Row, SourceWarning
+
+_NAME = "jsonl"
+_MAX_LINE = 2**20  # bytes
+_Native = StrictStr | Annotated[StrictInt, Field(ge=0)]
+
+
+class _Line(BaseModel):
+    """What is read of a line."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: _Native
+    report: StrictStr | None = None
+    text: StrictStr | None = None
+    reference_report: StrictStr | None = None
+    images: StrictStr | tuple[StrictStr, ...] = ()
+    views: tuple[StrictStr, ...] = ()
+    patient_id: _Native | None = None
+    has_prior: StrictBool = False
+    labels: dict[str, Status] = Field(default_factory=dict)
+    split: StrictStr | None = None
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """Studies of the file, in its order.
+
+    Raises:
+        InputError: the file is missing or empty.
+    """
+    if not path.is_file():
+        raise InputError("there is no such file" if not path.exists() else "this is not a file", file=path)
+    if path.stat().st_size == 0:
+        raise InputError("the file is empty", file=path)
+    told: set[str] = set()
+    with path.open("rb") as file:
+        for number, data in _lines(file):
+            where = f"{path.name} row {number}"
+            fields = data if isinstance(data, Refusal) else _fields(data)
+            draft = fields if isinstance(fields, Refusal) else _draft(fields, where, path, options)
+            if isinstance(draft, Refusal):
+                yield rejected(_NAME, where, draft)
+                continue
+            assert isinstance(fields, dict)  # or there were no draft
+            for row in assemble(draft, options, options.form or "verbatim"):
+                yield row
+                if isinstance(row, Study):
+                    yield from _unknown_keys(fields, row.id, where, told)
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | Refusal]]:
+    """Numbered lines that are not blank; of one that is too long, no more is held than the limit."""
+    number = 0
+    while line := file.readline(_MAX_LINE + 1):
+        number += 1
+        if len(line) > _MAX_LINE:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_MAX_LINE)
+            yield number, Refusal("long_line", f"more than {_MAX_LINE:,} bytes; is a line break missing?")
+        elif line.strip():
+            yield number, line
+
+
+def _fields(data: bytes) -> dict[str, Any] | Refusal:
+    text = decode(data)
+    if isinstance(text, Refusal):
+        return text
+    try:
+        fields = json.loads(text)
+        if "\\u" in text:
+            json.dumps(fields, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        return Refusal("bad_json", f"not JSON ({str(error)[:120]})")
+    return fields if isinstance(fields, dict) else Refusal("bad_json", "not a JSON object")
+
+
+def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> Draft | Refusal:
+    try:
+        line = _Line.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = str(first["loc"][0])
+        return Refusal("no_id" if field == "id" else "bad_field", f"field '{field}': {first['msg']}")
+    body = line.text if line.report is None else line.report
+    if body is None or (line.report is not None and (line.text is not None or line.reference_report is not None)):
+        detail = "give 'report', or 'text', or 'text' with 'reference_report'"
+        return Refusal("no_report" if body is None else "bad_field", detail)
+    root = options.images or path.parent
+    images = (line.images,) if isinstance(line.images, str) else line.images
+    views = line.views if len(line.views) == len(images) else (UNKNOWN_VIEW,) * len(images)
+    return Draft(
+        source=_NAME,
+        native_id=str(line.id),
+        where=f"{where} ({str(line.id)[:60]})",
+        text=body,
+        report=line.reference_report,
+        data_class=options.data_class,
+        root=root,
+        images=tuple((root / image, view) for image, view in zip(images, views, strict=True)),
+        views=tuple(dict.fromkeys(line.views)),
+        patient_id=None if line.patient_id is None else f"{_NAME}/{line.patient_id}",
+        split=line.split,
+        labels=line.labels,
+        has_prior=line.has_prior,
+    )
+
+
+def _unknown_keys(fields: dict[str, Any], study_id: str, where: str, told: set[str]) -> Iterator[SourceWarning]:
+    for key in fields.keys() - _Line.model_fields.keys() - told:
+        told.add(key)
+        yield SourceWarning(study_id=study_id, code="unknown_key", detail=f"{where}: '{key[:60]}' is not read")
