@@ -6,12 +6,16 @@ from typing import Literal
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Verdict
-from . import completion, structure
+from . import completion, headers, numbering, report, structure, wrapping
 from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
     completion,
     structure,
+    numbering,
+    wrapping,
+    report,
+    headers,
 )
 
 # Every code, with the rule that finds it; a recipe that names another one is wrong.
