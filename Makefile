@@ -4,6 +4,7 @@ CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# mypy's cache keeps saying that a module is missing after it was added, so `check` goes without.
 # Tiny models are faster on one thread, and on a busy machine spinning threads are ten times slower.
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -15,7 +16,8 @@ help:  ## list the targets
 
 setup: $(READY)  ## a virtual environment with tenstep and everything its tests need
 
-demo: $(READY)  ## the whole line on bundled data, offline, in minutes; look at demo-out/review.html
+demo: $(READY)  ## the whole line on bundled data, offline, in minutes; replaces demo-out/, open its review.html
+	rm -rf demo-out
 	$(BIN)/tenstep demo --out demo-out
 
 test: $(READY)  ## all tests that this machine can run, with the coverage gate
@@ -24,7 +26,7 @@ test: $(READY)  ## all tests that this machine can run, with the coverage gate
 check: $(READY)  ## lint, format, types, published schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --no-incremental
 	$(BIN)/python -m pytest -q tests/test_schemas_published.py
 
 format: $(READY)  ## rewrite the code in the house format
