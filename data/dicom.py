@@ -97,7 +97,10 @@ def _render(dataset: Any) -> Picture | Refusal:
     has_window = "VOILUTSequence" in dataset or ("WindowCenter" in dataset and "WindowWidth" in dataset)
 
     def display(values: Any) -> Any:
-        return apply_voi_lut(apply_modality_lut(values, dataset), dataset, index=0)
+        try:
+            return apply_voi_lut(apply_modality_lut(values, dataset), dataset, index=0)
+        except ValueError:  # a width of 0, say: such a window shows nothing
+            return values * 0
 
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     grey, used = to_grey8(dataset.pixel_array, display if has_window else None, inverted=inverted)

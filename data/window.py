@@ -29,7 +29,7 @@ def to_grey8(
     if lowest == highest:
         return None, False
     values = np.arange(lowest, highest + 1, dtype=np.int32)
-    low, high = (int(value) for value in np.percentile(pixels, (LOW, HIGH)))
+    low, high = (int(value) for value in np.percentile(pixels, (LOW, HIGH), method="nearest"))
     shown = None if display is None else np.asarray(display(values), dtype=np.float64)
     used = shown is not None and _keeps_contrast(shown, low - lowest, high - lowest)
     if shown is None or not used:

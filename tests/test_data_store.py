@@ -1,0 +1,212 @@
+"""The study store: whole or absent, read back as written, honest about what is wrong with it."""
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tenstep.data.source import SourceTrace, SourceWarning
+from tenstep.data.store import StudyStore
+from tenstep.schemas.errors import InputError, RunLockedError
+from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
+
+
+def study(native: str = "1", report: str = "Findings: clear.", data_class: DataClass = "public") -> Study:
+    return Study(
+        id=f"folders/{native}",
+        patient_id=native,
+        source="folders",
+        data_class=data_class,
+        report=report,
+        report_form="verbatim",
+    )
+
+
+def write(path: Path, *studies: Study) -> StudyStore:
+    with StudyStore.create(path, "folders") as writer:
+        for one in studies:
+            writer.add(one)
+    return StudyStore.open(path)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: text.strip())
+
+
+@given(st.dictionaries(texts, texts, max_size=5))
+def test_studies_come_back_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, reports: dict[str, str]
+) -> None:
+    studies = [study(native, report) for native, report in reports.items()]
+    store = write(tmp_path_factory.mktemp("law") / "store", *studies)
+    assert list(store) == studies
+    assert [store.get(one.id) for one in reversed(studies)] == studies[::-1]
+    assert len(store) == len(studies)
+
+
+def test_a_taken_id_becomes_a_rejected_row_and_the_first_study_stays(tmp_path: Path) -> None:
+    with StudyStore.create(tmp_path / "store", "folders") as writer:
+        assert writer.add(study(report="first"))
+        assert not writer.add(study(report="second"))
+    store = StudyStore.open(tmp_path / "store")
+    assert [one.report for one in store] == ["first"]
+    (row,) = store.rejected()
+    assert (row.row, row.reason) == ("folders/1", "duplicate_id")
+    assert store.head.rejected == {"duplicate_id": 1}
+
+
+def test_warnings_and_traces_follow_their_study(tmp_path: Path) -> None:
+    trace = SourceTrace(id="folders/1", text="1. A\n\nB", reference_report="B")
+    with StudyStore.create(tmp_path / "store", "folders") as writer:
+        writer.put(study())
+        writer.put(SourceWarning(study_id="folders/1", code="other_body_part"))
+        writer.put(trace)
+        assert not writer.put(SourceWarning(study_id="folders/2", code="other_body_part"))
+        assert not writer.put(trace.model_copy(update={"id": "folders/2"}))
+    store = StudyStore.open(tmp_path / "store")
+    assert list(store.traces()) == [trace]
+    assert [warning.study_id for warning in store.warnings()] == ["folders/1"]
+    assert store.head.warnings == {"other_body_part": 1}
+    assert store.head.traces == 1
+
+
+def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    with pytest.raises(KeyError), StudyStore.create(out, "folders") as writer:
+        writer.add(study())
+        raise KeyError
+    assert not out.exists()
+
+
+def test_a_killed_writer_leaves_no_store_and_can_be_run_again(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    code = f"""
+import os
+from tenstep.data.store import StudyStore
+from tenstep.schemas.study import RejectedRow
+with StudyStore.create({str(out)!r}, "folders") as writer:
+    for n in range(10_000):
+        writer.reject(RejectedRow(source="folders", row=str(n), reason="empty_report"))
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    with pytest.raises(InputError, match="did not finish"):
+        StudyStore.open(out)
+    store = write(out, study())
+    assert list(store.rejected()) == []
+    assert len(store) == 1
+
+
+def test_two_writers_of_one_store_are_told_apart(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    with StudyStore.create(out, "folders") as writer:
+        writer.add(study())
+        with pytest.raises(RunLockedError, match="another process"):
+            StudyStore.create(out, "folders").__enter__()
+        writer.add(study("2"))
+    assert len(StudyStore.open(out)) == 2
+
+
+def test_a_store_is_not_written_over(tmp_path: Path) -> None:
+    write(tmp_path / "store", study())
+    with pytest.raises(InputError, match="finished store"):
+        StudyStore.create(tmp_path / "store", "folders").__enter__()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        StudyStore.create(tmp_path / "mine", "folders").__enter__()
+    with pytest.raises(InputError, match="this is a file"):
+        StudyStore.create(tmp_path / "mine" / "thesis.tex", "folders").__enter__()
+    assert len(StudyStore.open(tmp_path / "store")) == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write here"):
+        StudyStore.create(tmp_path / "file" / "store", "folders").__enter__()
+
+
+def test_what_is_no_store_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "a-file"
+    file.touch()
+    (tmp_path / "empty").mkdir()
+    for path, message in (
+        (tmp_path / "absent", "no such folder"),
+        (file, "this is a file"),
+        (tmp_path / "empty", "the folder is empty"),
+        (tmp_path, "not a study store"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            StudyStore.open(path)
+        assert caught.value.file == str(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "newer tenstep"),
+        ({"studies": "many"}, "field 'studies': damaged"),
+        ({"colour": "grey"}, "field 'colour': damaged"),
+    ],
+)
+def test_a_head_that_cannot_be_read_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    store = write(tmp_path / "store", study())
+    head = store.root / "store.json"
+    head.write_text(json.dumps(json.loads(head.read_text()) | change))
+    with pytest.raises(InputError, match=message):
+        StudyStore.open(store.root)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "\0", ""])
+def test_a_head_that_is_no_object_is_named(tmp_path: Path, text: str) -> None:
+    store = write(tmp_path / "store", study())
+    (store.root / "store.json").write_text(text)
+    with pytest.raises(InputError, match="not a JSON object"):
+        StudyStore.open(store.root)
+
+
+def test_a_damaged_line_is_named_by_its_row(tmp_path: Path) -> None:
+    store = write(tmp_path / "store", study("1"), study("2"))
+    lines = (store.root / "studies.jsonl").read_text().splitlines()
+    (store.root / "studies.jsonl").write_text(f"{lines[0]}\n{lines[1][:40]}\n")
+    with pytest.raises(InputError, match="row 2"):
+        list(store)
+
+
+def test_an_unknown_study_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no study 'folders/9'"):
+        write(tmp_path / "store", study()).get("folders/9")
+
+
+def test_image_paths_stay_under_the_store_unless_absolute(tmp_path: Path) -> None:
+    store = write(tmp_path / "store", study())
+
+    def ref(path: str) -> ImageRef:
+        return ImageRef(path=path, sha256="0" * 64, width=1, height=1)
+
+    assert store.path_of(ref("images/a.png")) == tmp_path / "store" / "images" / "a.png"
+    assert store.path_of(ref("/elsewhere/a.png")) == Path("/elsewhere/a.png")
+    with pytest.raises(InputError, match="out of the store"):
+        store.path_of(ref("images/../../a.png"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"), [(["public"], "public"), (["public", "restricted"], "restricted"), ([], "restricted")]
+)
+def test_restricted_data_is_private(tmp_path: Path, classes: list[DataClass], expected: str) -> None:
+    store = write(tmp_path / "store", *(study(str(n), data_class=name) for n, name in enumerate(classes)))
+    assert store.data_class == expected
+    for path in (store.root, *store.root.iterdir()):
+        others = stat.S_IMODE(path.stat().st_mode) & 0o077
+        assert bool(others) == (expected == "public")
+
+
+def test_rejected_rows_come_back(tmp_path: Path) -> None:
+    row = RejectedRow(source="folders", row="7", reason="empty_report", detail="é")
+    with StudyStore.create(tmp_path / "store", "folders") as writer:
+        writer.put(row)
+        assert writer.rejections == {"empty_report": 1}
+    assert list(StudyStore.open(tmp_path / "store").rejected()) == [row]
