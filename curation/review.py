@@ -1,0 +1,146 @@
+"""The review page: one HTML file with every judged study, which opens from disk and asks nothing of a network.
+
+It shows what a reviewer needs to trust or doubt a trace: the film, the reference, each attempt with its findings at
+their place, and which attempt repaired which. It judges nothing. The text of reports and answers is hostile until shown
+otherwise: it passes through `marked`, and the page's policy forbids every request and every script but its own.
+"""
+
+import base64
+import hashlib
+import html
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from ..data.run import RunFolder
+from ..schemas.run import State
+from ..schemas.study import RejectedRow, Study
+from .cards import Judged, PathOf, author_of, card, status_of
+from .marked import shown
+
+Item = tuple[Study, Sequence[Judged]]
+LIMIT = 2_000  # studies on one page; a browser keeps up with these
+_ROWS = 200  # rejected source rows that are listed
+_CHUNK = 1 << 20
+_PACKAGE = __name__.rpartition(".")[0]
+_UNJUDGED = {State.REFUSED: "refused", State.FAILED: "failed", State.UNKNOWN: "sent, and the answer never read whole"}
+
+
+def write_review(run: RunFolder, out: Path) -> int:
+    """Write the page of a run, finished or not. A page of restricted data can be read by its owner only.
+
+    Returns:
+        how many studies are on it: at most LIMIT, and then the page says so.
+
+    Raises:
+        OSError: the page cannot be written.
+    """
+    judged: dict[str, list[Judged]] = {}
+    left_out: set[str] = set()
+    for candidate, verdict in run.judged():
+        if candidate.study_id in judged or len(judged) < LIMIT:
+            judged.setdefault(candidate.study_id, []).append((candidate, verdict))
+        else:
+            left_out.add(candidate.study_id)
+    store = run.studies
+    items = ((store.get(study_id), attempts) for study_id, attempts in judged.items())
+    notes = [f"{len(left_out):,} more studies were judged and are not on this page."] if left_out else []
+    states = Counter(run.journal.states().values())
+    notes += [f"Requests {what}: {states[state]:,}." for state, what in _UNJUDGED.items() if states[state]]
+    if run.manifest.finished is None:
+        notes.append("The run has not finished.")
+    if store.data_class == "restricted":
+        notes.append("Restricted data: keep this file where the terms of its source allow.")
+    kind = "Student samples" if run.manifest.kind == "sample" else "Teacher traces"
+    title = f"{kind}: {run.manifest.name}"
+    part = out.with_name(out.name + ".part")
+    mode = 0o600 if store.data_class == "restricted" else 0o666
+    with open(
+        part, "w", encoding="utf-8", newline="\n", opener=lambda path, flags: os.open(path, flags, mode)
+    ) as stream:
+        stream.writelines(page(items, title=title, path_of=store.path_of, notes=notes, rejected=store.rejected()))
+    part.replace(out)
+    return len(judged)
+
+
+def page(
+    items: Iterable[Item],
+    *,
+    title: str,
+    path_of: PathOf,
+    notes: Sequence[str] = (),
+    rejected: Iterable[RejectedRow] = (),
+) -> Iterator[str]:
+    """The page in pieces; studies are taken one by one and memory does not grow with them.
+
+    Args:
+        items: each study with its attempts in order.
+        title: of the page.
+        path_of: finds an image's file.
+        notes: sentences below the counts.
+        rejected: source rows that did not become studies, listed at the end.
+    """
+    statuses: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    authors: Counter[str] = Counter()
+    # the counts stand above the studies, and are known after them
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as cards:
+        for number, (study, attempts) in enumerate(items, 1):
+            cards.write(card(number, study, attempts, path_of))
+            statuses[status_of(attempts)] += 1
+            codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
+            authors.update({author_of(candidate) for candidate, _ in attempts})
+        style, script = _file("review.css"), _file("review.js")
+        yield Template(_file("review.html")).substitute(
+            title=shown(title, 200),
+            plain_title=html.escape(title[:200]),
+            style=style,
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+            notes="".join(f"<p>{shown(note, 400)}</p>" for note in notes),
+            total=f"{statuses.total():,}",
+            accepted=f"{statuses['accepted'] + statuses['repaired']:,}",
+            repaired=f"{statuses['repaired']:,}",
+            rejected=f"{statuses['rejected']:,}",
+            codes=_options(codes),
+            authors=_options(authors),
+        )
+        cards.seek(0)
+        while chunk := cards.read(_CHUNK):
+            yield chunk
+    yield _rejected(rejected)
+    yield f"</main><script>{script}</script></body></html>\n"
+
+
+def _options(counts: Counter[str]) -> str:
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return "".join(f'<option value="{html.escape(name)}">{shown(name, 80)} ({n:,})</option>' for name, n in ranked)
+
+
+def _rejected(rows: Iterable[RejectedRow]) -> str:
+    lines, count = [], 0
+    for count, row in enumerate(rows, 1):
+        if count <= _ROWS:
+            cells = (shown(text, 300) for text in (row.row, row.reason, row.detail))
+            lines.append("<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in cells) + "</tr>")
+    if not lines:
+        return ""
+    more = f"<p>and {count - _ROWS:,} more</p>" if count > _ROWS else ""
+    return (
+        f'<section class="rows"><h2>Source rows that did not become studies: {count:,}</h2><table>'
+        "<thead><tr><th>Row</th><th>Reason</th><th>What was seen</th></tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>{more}</section>"
+    )
+
+
+def _file(name: str) -> str:
+    return resources.files(_PACKAGE).joinpath("pages", name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """For a content security policy: the browser runs or applies this text and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
