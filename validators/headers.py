@@ -7,6 +7,7 @@ reference leaves empty may be empty, and a section name that the reference has b
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from ..schemas.candidate import Candidate
@@ -28,12 +29,14 @@ find = Finder(__name__, CODES)
 HEADERS = ("Technique", "View", "Findings", "Impression")
 _OTHERS = (
     "indications?|comparisons?|history|clinical (?:history|information|indication|data)"
-    "|reason for (?:exam|examination|study)|procedure|exam|examination|recommendations?|conclusions?|summary|opinion|addendum|final report|report"
+    "|reason for (?:exam|examination|study)"
+    "|procedure|exam|examination|recommendations?|conclusions?|summary|opinion|addendum|final report|report"
 )
 # Marks and spaces in one bounded class: two unbounded runs side by side would make a line of spaces quadratic.
 _LINE = re.compile(
     rf"^[ \t*#_]{{0,12}}(techniques?|views?|findings?|impressions?|{_OTHERS})[ \t*_]{{0,8}}:[*_]{{0,4}}", re.I | re.M
 )
+_MANY = 40  # headers to look at; a report with more repeats them anyway
 _CONTENT = re.compile(r"[^\W_]")
 
 
@@ -47,7 +50,7 @@ class Section(NamedTuple):
 
 def sections(report: str) -> tuple[str, list[Section]]:
     """The text before the first header, and the report's sections in order."""
-    lines = list(_LINE.finditer(report))
+    lines = list(islice(_LINE.finditer(report), _MANY))
     starts = [*(line.start() for line in lines), len(report)]
     found = [
         Section(_name(line[1]), line[0], _CONTENT.search(report, line.end(), end) is not None)

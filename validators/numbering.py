@@ -37,7 +37,7 @@ _STYLE = re.compile(r"^[ \t]*(?:" + "|".join(f"(?P<{name}>{form})" for name, for
 _INLINE = re.compile(r"(?<=\s)([0-9]{1,2})\.(?=\s)")
 _REPORT_TAG = re.compile(r"REPORT\\?_VERBATIM")
 # Ten steps fit in this many characters many times over; what comes later shows no other style.
-_LOOK_AT = 100_000
+_LOOK_AT = 40_000
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:

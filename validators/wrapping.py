@@ -7,6 +7,7 @@ Fences, thinking and tokens are looked for in the whole text; no report of a rad
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -25,16 +26,17 @@ CODES: Mapping[str, Severity] = {
 }
 find = Finder(__name__, CODES)
 
-_MARKS = {
-    "code_fence": re.compile(r"(?m)^[ \t]*(?:```|~~~).*$"),
-    "think_tags": re.compile(
-        r"</?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|answer|output)>|\[/?THINK\]",
-        re.I,
+# Matched against lower-cased text: that is twice as fast as ignoring case. Each opens with one literal character,
+# so that a search skips over everything else.
+_MARKS = (
+    re.compile(r"(?P<code_fence>```|~~~).*"),
+    re.compile(
+        r"<(?=[/a-z]|\|[a-z_])(?:(?P<think_tags>/?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|answer))"
+        r"|(?P<control_tokens>\|[\w ]{1,40}\||/?s|bos|eos|pad|unk|image|(?:start|end)_of_turn))>"
     ),
-    "control_tokens": re.compile(
-        r"<\|[\w ]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk|image)>"
-    ),
-}
+    re.compile(r"\[/?(?P<control_tokens>inst|think)\]"),
+)
+_FEW = 20  # marks to look at: by then each kind was seen, or the text is nothing but marks
 # Said to a reader who asked. Narrow on purpose: a report may well open with "Great vessels" or end with a note.
 _CHATTER = re.compile(
     r"\W{0,8}(?:(?:sure|certainly|of course|absolutely|okay|ok|understood)\b\W{0,2}[,!.:\n]"
@@ -53,10 +55,8 @@ _ANNOUNCED = re.compile(
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Everything that stands around steps and report."""
     trace = trace_of(candidate)
-    for code, mark in _MARKS.items():
-        if seen := mark.search(candidate.text):
-            message = f"Leave out {seen[0].strip()[:40]!r} and all such marks; write the numbered steps as plain text."
-            yield find(code, message, span=seen.span())
+    for code, mark in _marks(candidate.text).items():
+        yield find(code, f"Leave out {mark[:40]!r} and all such marks; write the numbered steps as plain text.")
     edges = (
         ("preamble", trace.preamble if trace.steps else "", "before step 1; begin with '1. '"),
         ("text_between", trace.between, "between the steps and the report; leave it out"),
@@ -74,9 +74,21 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 break
 
 
+def _marks(text: str) -> dict[str, str]:
+    """The first mark of every kind."""
+    seen: dict[str, str] = {}
+    text = text.lower()
+    for pattern in _MARKS:
+        for mark in islice(pattern.finditer(text), _FEW):
+            seen.setdefault(str(mark.lastgroup), mark[0])
+    return seen
+
+
 def _without_marks(text: str) -> str:
-    for mark in _MARKS.values():
-        text = mark.sub("", text)
+    """What else stands in an edge, its first kilobyte at most."""
+    text = text[:1_000]
+    for pattern in _MARKS:
+        text = re.sub(pattern.pattern, "", text, flags=re.I)
     return text.strip()
 
 
@@ -96,8 +108,9 @@ FAILS = (
     Case(f"Reasoning\n{ten()}", "preamble"),
     Case(f"```\n{ten()}\n```", "code_fence"),
     Case(f"{ten(report=None)}\n```", "code_fence", writes_report=False),
-    Case(f"<think>The lungs look clear.</think>\n{ten()}", "think_tags"),
+    Case(f"<Think>The lungs look clear.</think>\n{ten()}", "think_tags"),
     Case(f"{ten()}<|eot_id|>", "control_tokens"),
+    Case(f"[INST]{ten()}", "control_tokens"),
     Case(ten({10: "Synthesis: normal.\nNow the final report:"}), "text_between"),
     Case(ten().replace("abnormality.\n\nTech", "abnormality.\n**Report:**\nTech"), "text_between"),
     Case(
