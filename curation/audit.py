@@ -12,15 +12,14 @@ from typing import Any, NamedTuple
 from pydantic import Field, ValidationError, field_validator
 
 from ..data.lines import json_lines
-from ..data.reports import has_four_headers
 from ..data.run import RunFolder
 from ..schemas.base import Noun, Status
 from ..schemas.candidate import Author, Candidate
 from ..schemas.errors import InputError
 from ..schemas.study import Study
 from ..schemas.verdict import Verdict
+from ..validators.check import as_pair
 from ..validators.gate import judge
-from ..validators.reading import read_candidate
 
 
 class Row(Noun, extra="ignore"):
@@ -141,20 +140,15 @@ def audit(path: Path) -> Audit:
 
 
 def _judged(row: Row) -> Item:
-    candidate = read_candidate(row.text, row.id, author=row.author)
-    own = candidate.trace.report if candidate.trace else None
-    # a text without any report is its own reference, so that only the missing report is found, and not every claim
-    report = next(text for text in (row.reference_report, own, row.text, "(empty)") if text and text.strip())
-    study = Study(
-        id=row.id,
-        patient_id=row.patient_id or row.id,
-        source="audit",
-        data_class="restricted",  # nobody said otherwise
+    study, candidate = as_pair(
+        row.text,
+        row.id,
+        row.reference_report,
+        patient_id=row.patient_id,
         views=row.views,
-        report=report,
-        report_form="four-header" if has_four_headers(report) else "verbatim",
         labels=row.labels,
         has_prior=row.has_prior,
+        author=row.author,
     )
     return Item(row.id, study, candidate, judge(study, candidate))
 

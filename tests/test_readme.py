@@ -1,0 +1,59 @@
+"""The README's code is run, and its tree and commands exist."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tenstep.__main__ import parser
+from tenstep.validators.rule import REFERENCE, ten
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+CODE = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+def test_one_trace_is_checked_as_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(CODE[0], {})
+    assert capsys.readouterr().out.startswith("False [('step_count'")
+
+
+def test_a_data_set_is_audited_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+
+    monkeypatch.chdir(tmp_path)
+    row = {"id": "a", "text": ten(), "reference_report": REFERENCE}
+    Path("traces.jsonl").write_text(json.dumps(row) + "\n")
+    exec(CODE[1], {})
+    assert capsys.readouterr().out.startswith("1 of 1 accepted")
+
+
+def test_the_readmes_rule_works() -> None:
+    module: dict[str, Any] = {"__name__": "tenstep.validators.shouting", "__package__": "tenstep.validators"}
+    exec(CODE[2], module)
+    for case in (*module["PASSES"], *module["FAILS"]):
+        codes = {finding.code for finding in module["rule"](case.study, case.candidate)}
+        assert codes == ({case.code} if case.code else set())
+
+
+def test_every_file_in_the_readmes_tree_exists() -> None:
+    tree = README.split("## The tree")[1].split("```")[1]
+    room = ""
+    for line in tree.splitlines():
+        if found := re.match(r"^(\w+)/", line):
+            room = found[1]
+        for name in re.findall(r"\b[\w/]+\.py\b|\b\w+/", line.split("   ")[0] if line.startswith("  ") else ""):
+            assert (ROOT / room / name).exists() or (ROOT / name).exists(), f"{room}/{name}"
+        if line.startswith("  "):
+            for name in re.findall(r"^\s+([\w/.]+(?: +[\w/]+\.py)*)", line):
+                for part in name.split():
+                    assert (ROOT / room / part).exists(), f"{room}/{part}"
+
+
+def test_every_command_in_the_readme_can_be_parsed() -> None:
+    lines = re.findall(r"^tenstep (.*?)(?:\s+#.*)?$", README, re.M)
+    assert len(lines) >= 6
+    for line in lines:
+        parser().parse_args(line.split())

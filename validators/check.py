@@ -1,0 +1,71 @@
+"""Judge a text that nobody of ours asked for: one trace in one call, or the study and candidate that it stands for."""
+
+from collections.abc import Mapping, Sequence
+
+from ..schemas.base import Status
+from ..schemas.candidate import Author, Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Verdict
+from .gate import judge
+from .headers import HEADERS, sections
+from .reading import read_candidate
+
+
+def check(
+    text: str,
+    reference: str | None = None,
+    *,
+    views: Sequence[str] = (),
+    has_prior: bool = False,
+    author: Author = "teacher",
+) -> Verdict:
+    """Judge one trace.
+
+    Args:
+        text: ten steps, then the report, in a layout of schemas/layout.py.
+        reference: the reference report. Without it the text's own report is the reference, so that every rule
+            but the one about verbatim copies can decide.
+        views: the views that were shown, e.g. ["PA", "lateral"].
+        has_prior: whether the writer was given an earlier image or report.
+        author: a teacher's report must be the reference; a student's is its own reading.
+
+    Returns:
+        The findings; `accepted` if none of them is an error.
+    """
+    return judge(*as_pair(text, "text", reference, views=views, has_prior=has_prior, author=author))
+
+
+def as_pair(
+    text: str,
+    row_id: str,
+    reference: str | None = None,
+    *,
+    patient_id: str | None = None,
+    views: Sequence[str] = (),
+    labels: Mapping[str, Status] | None = None,
+    has_prior: bool = False,
+    author: Author = "teacher",
+) -> tuple[Study, Candidate]:
+    """The study and the candidate that a foreign text stands for; the arguments are those of `check`."""
+    candidate = read_candidate(text, row_id, author=author)
+    own = candidate.trace.report if candidate.trace else None
+    # a text without any report is its own reference: what is found then is the missing report, not every claim
+    report = next(found for found in (reference, own, text, "(empty)") if found and found.strip())
+    study = Study(
+        id=row_id,
+        patient_id=patient_id or row_id,
+        source="foreign",
+        data_class="restricted",  # nobody said otherwise
+        views=tuple(views),
+        report=report,
+        report_form="four-header" if _is_four_header(report) else "verbatim",
+        labels=dict(labels or {}),
+        has_prior=has_prior,
+    )
+    return study, candidate
+
+
+def _is_four_header(report: str) -> bool:
+    before, found = sections(report)
+    written = tuple(section.written for section in found)
+    return not before.strip() and written == tuple(f"{name}:" for name in HEADERS)
