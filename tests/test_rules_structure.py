@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tenstep.schemas.layout import write
 from tenstep.validators.gate import CODES, RULES, judge
 from tenstep.validators.rule import REFERENCE, STEPS, Case, Rule, ten
@@ -33,3 +32,99 @@ def test_every_code_of_a_rule_has_a_failing_case_and_the_rule_says_what_it_prote
     assert {case.code for case in rule.FAILS} == set(rule.CODES)
     assert rule.PASSES
     assert rule.rule.__doc__
+
+
+def test_every_code_belongs_to_one_rule() -> None:
+    assert sum(len(rule.CODES) for rule in RULES) == len(CODES)
+
+
+def codes(case: Case) -> tuple[str, ...]:
+    return judge(case.study, case.candidate).codes
+
+
+def steps_of(count: int) -> str:
+    return "\n".join(f"{number}. Region {number} is normal." for number in range(1, count + 1))
+
+
+def test_ten_steps_are_accepted() -> None:
+    case = Case(f"{steps_of(10)}\n\n{REFERENCE}")
+    assert judge(case.study, case.candidate).accepted
+
+
+@given(st.integers(0, 30).filter(lambda count: count != 10))
+def test_any_other_number_of_steps_is_rejected(count: int) -> None:
+    assert "step_count" in codes(Case(steps_of(count), writes_report=False))
+
+
+@given(st.lists(st.integers(0, 99), min_size=10, max_size=10).filter(lambda n: n != list(range(1, 11))))
+def test_ten_steps_with_any_other_numbers_are_rejected(numbers: list[int]) -> None:
+    text = "\n".join(f"{number}. Region is normal." for number in numbers)
+    assert "step_order" in codes(Case(text, writes_report=False))
+
+
+def test_the_message_on_a_wrong_number_names_the_step() -> None:
+    case = Case(ten().replace("\n4. ", "\n5. "))
+    order = next(f for f in judge(case.study, case.candidate).findings if f.code == "step_order")
+    assert order.step == 4
+    assert "Step 4 is numbered 5" in order.message
+
+
+def test_the_message_on_another_style_shows_the_line_and_the_form_wanted() -> None:
+    case = Case("\n".join(f"{number}) {text}" for number, text in enumerate(STEPS, 1)), writes_report=False)
+    style = next(f for f in judge(case.study, case.candidate).findings if f.code == "numbering_style")
+    assert "'1) Technique" in style.message
+    assert '"1. "' in style.message
+    assert style.span is not None
+    assert case.text[slice(*style.span)] == "1)"
+
+
+def test_a_measurement_at_a_wrapped_line_start_is_not_a_step() -> None:
+    wrapped = {5: "Lungs: in the right upper lobe there is a nodule of about\n4.2 cm, well defined."}
+    assert codes(Case(ten(wrapped))) == ()
+
+
+def test_a_numbered_impression_is_not_steps() -> None:
+    numbered = REFERENCE.replace("Impression: ", "Impression:\n1. No effusion.\n2. ")
+    assert codes(Case(ten(report=numbered), reference=numbered)) == ()
+
+
+@pytest.mark.parametrize("layout", ["plain", "tagged"])
+@pytest.mark.parametrize("author", ["teacher", "student"])
+def test_both_layouts_pass_for_both_authors(layout: str, author: str) -> None:
+    text = write(STEPS, REFERENCE, layout)  # type: ignore[arg-type]  # the literal's two values
+    assert codes(Case(text, author=author)) == ()  # type: ignore[arg-type]  # likewise
+
+
+def test_a_json_answer_of_ten_steps_passes() -> None:
+    text = "{" + ", ".join(f'"step_{number:02}": "{step}"' for number, step in enumerate(STEPS, 1)) + "}"
+    assert codes(Case(text, writes_report=False)) == ()
+
+
+@pytest.mark.parametrize("severity", ["warning", "off"])
+def test_a_recipe_can_soften_a_code_or_drop_it(severity: str) -> None:
+    case = Case(ten({4: "..."}))
+    verdict = judge(case.study, case.candidate, {"step_empty": severity})  # type: ignore[dict-item]  # literal values
+    assert verdict.accepted
+    assert [finding.severity for finding in verdict.findings] == (["warning"] if severity == "warning" else [])
+
+
+def test_an_unreadable_candidate_is_asked_for_nothing_else_and_cannot_be_accepted() -> None:
+    case = Case('{"step_01": "cut')
+    verdict = judge(case.study, case.candidate, {"unreadable": "off"})
+    assert verdict.codes == ("unreadable",)
+    assert len(verdict.findings) == 1
+
+
+LINES = st.one_of(st.sampled_from(ten().split("\n")), st.text(max_size=30), st.sampled_from(["<think>", "```", "1) x"]))
+
+
+@given(st.lists(LINES, max_size=30).map("\n".join), st.booleans(), st.sampled_from(["teacher", "student"]))
+def test_no_text_makes_a_rule_raise_and_the_same_text_gets_the_same_verdict(
+    text: str, writes_report: bool, author: str
+) -> None:
+    case = Case(text, writes_report=writes_report, author=author)  # type: ignore[arg-type]  # the literal's two values
+    verdict = judge(case.study, case.candidate)
+    assert verdict == judge(case.study, case.candidate)
+    for finding in verdict.findings:
+        assert finding.code in CODES
+        assert finding.span is None or 0 <= finding.span[0] <= finding.span[1] <= len(text)
