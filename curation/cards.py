@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..schemas.candidate import Candidate
-from ..schemas.errors import ImageError
+from ..schemas.errors import InputError
 from ..schemas.study import ImageRef, Study
 from ..schemas.trace import Trace
 from ..schemas.verdict import Finding, Verdict
@@ -84,7 +84,7 @@ def _film(ref: ImageRef, path_of: PathOf) -> str:
     view = shown(ref.view, 60)
     try:
         source = data_uri(path_of(ref))
-    except ImageError as error:
+    except InputError as error:
         return f'<p class="quiet no-film">View {view}: {shown(error.message, 300)}</p>'
     label = "Radiograph" if ref.view == "unknown" else f"Radiograph, {html.escape(ref.view[:60])}"
     size = f"{ref.width} × {ref.height} pixels at the source"
