@@ -107,26 +107,25 @@ def compose(sections: Sections, views: Iterable[str]) -> str | Refusal:
 
 def has_four_headers(text: str) -> bool:
     """Whether a text is in the four-header form: these headers, in this order, once each, none of them empty."""
-    found = list(_HEADER.finditer(text))
-    names = tuple(match[1] for match in found)
-    ends = [*(match.start() for match in found[1:]), len(text)]
+    parts = _parts(text)
     return (
-        names == FOUR_HEADERS
-        and not text[: found[0].start()].strip()
-        and all(text[match.end() : end].strip() for match, end in zip(found, ends, strict=True))
+        tuple(name for name, _ in parts) == FOUR_HEADERS
+        and all(body for _, body in parts)
+        and _HEADER.match(text.lstrip()) is not None
     )
 
 
 def find_sections(text: str) -> Sections:
     """The sections of a report whose headers open a line and end in a colon; of two alike, the last one."""
+    known = ((_NAMES.get(name.lower()), body) for name, body in _parts(text))
+    return Sections(**{name: body for name, body in known if name and body})
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """The headers of a text as they are written, each with what stands under it."""
     found = list(_HEADER.finditer(text))
-    ends = [*(match.start() for match in found[1:]), len(text)]
-    values = {
-        _NAMES[name]: body
-        for match, end in zip(found, ends, strict=True)
-        if (name := match[1].lower()) in _NAMES and (body := text[match.end() : end].strip())
-    }
-    return Sections(**values)
+    ends = [*(match.start() for match in found), len(text)][1:]
+    return [(match[1], text[match.end() : end].strip()) for match, end in zip(found, ends, strict=True)]
 
 
 def join_sections(sections: Iterable[tuple[str, str]]) -> str:
