@@ -27,7 +27,7 @@ check: $(READY)  ## lint, format, types, published schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --no-incremental
-	$(BIN)/python -m pytest -q tests/test_schemas_published.py
+	$(BIN)/python -m pytest -q tests/test_schemas_publish.py
 
 format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
