@@ -62,6 +62,11 @@ def _ellipse(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, wid
     return _soft((1 - radius) * min(rx, ry), width)
 
 
+def _band(distance: Field, half_width: float) -> Field:
+    """1 along a curve, falling to 0 steeply beyond `half_width` of it."""
+    return np.asarray(np.exp(-(((distance / half_width) ** 2) ** 2)))
+
+
 def _body(x: Field, y: Field) -> Field:
     """Trunk with shoulders and neck, the abdomen brighter, the spine and mediastinum in the middle."""
     d = np.abs(x - 0.5)
@@ -137,18 +142,19 @@ def _bones(film: Field, x: Field, y: Field) -> Field:
     d = np.abs(x - 0.5)
     inside = _soft(d - 0.04, 0.02) * _soft(0.44 - d, 0.03) * _soft(0.9 - y, 0.03)
     bone = np.zeros_like(x)
+    drop = 2.1 * np.clip(d - 0.12, 0, None) ** 1.6
     for rib in range(9):
         reach = 0.25 + 0.17 * min(1.0, (rib + 1) / 4)
         top = 0.115 + 0.072 * rib
-        posterior = top - 0.03 * np.sin(d * 9) + (0.5 + 0.10 * rib) * np.clip(d - 0.12, 0, None) ** 1.6 * 2.1
-        line = np.exp(-(((y - posterior) / 0.013) ** 4)) * _soft(reach - d, 0.04)
+        posterior = top - 0.03 * np.sin(d * 9) + (0.5 + 0.10 * rib) * drop
+        line = _band(y - posterior, 0.013) * _soft(reach - d, 0.04)
         bone = np.maximum(bone, line * inside)
     for rib in range(6):
         anterior = 0.30 + 0.085 * rib + 0.34 * (0.40 - d) * (1 + 0.1 * rib)
-        line = np.exp(-(((y - anterior) / 0.014) ** 4)) * _soft(d - 0.15, 0.05) * _soft(0.42 - d, 0.03)
+        line = _band(y - anterior, 0.014) * _soft(d - 0.15, 0.05) * _soft(0.42 - d, 0.03)
         bone = np.maximum(bone, 0.5 * line * inside)
     clavicle = 0.215 - 0.30 * (d - 0.05) + 0.02 * np.sin(d * 16)
-    collar = np.exp(-(((y - clavicle) / 0.017) ** 4)) * _soft(d - 0.05, 0.02) * _soft(0.40 - d, 0.03)
+    collar = _band(y - clavicle, 0.017) * _soft(d - 0.05, 0.02) * _soft(0.40 - d, 0.03)
     return np.asarray(film + (1 - film) * np.clip(0.17 * bone + 0.26 * collar, 0, 1))
 
 
