@@ -1,8 +1,8 @@
 """Headers: a four-header report has Technique, View, Findings and Impression, in this order, each once, with content.
 
 It protects the form that the data set declared; studies whose form is `verbatim` are left alone, and so are
-candidates that were not asked for a report. Teachers and students are held to it alike. A section that the
-reference leaves empty may be empty, and a section name that the reference has besides the four may stand.
+candidates that were not asked for a report. Teachers and students are held to it alike. What the reference itself
+leaves empty, spells otherwise or has besides the four is not held against its copy.
 """
 
 import re
@@ -81,24 +81,28 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     order = [name for name in dict.fromkeys(names) if name in HEADERS]
     if order != [header for header in HEADERS if header in names]:
         yield find("header_order", f"The headers stand as {', '.join(order)}; the order is {', '.join(HEADERS)}.")
-    for section in dict.fromkeys(found):
-        if section.name in HEADERS and section.written != f"{section.name}:":
-            yield find("header_spelling", f"Write '{section.name}:' and not {section.written!r}.")
     yield from _unlike_reference(found, study)
 
 
 def _unlike_reference(found: list[Section], study: Study) -> Iterator[Finding]:
+    """Faults that a copy may have from its reference."""
+    odd = [
+        section for section in dict.fromkeys(found) if section.written != f"{section.name}:" or not section.has_content
+    ]
     extra = dict.fromkeys(section.name for section in found if section.name not in HEADERS)
-    empty = dict.fromkeys(section.name for section in found if section.name in HEADERS and not section.has_content)
-    if not extra and not empty:
+    if not odd and not extra:
         return
-    _, of_reference = sections(study.report)
+    _, reference = sections(study.report)
+    for section in odd:
+        if section.name not in HEADERS or section in reference:
+            continue
+        if section.written != f"{section.name}:":
+            yield find("header_spelling", f"Write '{section.name}:' and not {section.written!r}.")
+        if not section.has_content:
+            yield find("header_empty", f"Nothing stands below '{section.name}:'; say what there is to say.")
     for name in extra:
-        if name not in [section.name for section in of_reference]:
+        if name not in [section.name for section in reference]:
             yield find("header_extra", f"'{name}:' is none of the four headers; leave it out.")
-    for name in empty:
-        if name not in [section.name for section in of_reference if not section.has_content]:
-            yield find("header_empty", f"Nothing stands below '{name}:'; say what there is to say.")
 
 
 PASSES = (
