@@ -118,7 +118,6 @@ def test_no_real_report_is_held_against_the_author_who_writes_it(
     studies = [row for row in rows if isinstance(row, Study)]
     assert len(studies) > 3_000
     for study in studies:
-        for author in RULES = (structure, wrapping, report, headers)
-AUTHORS:
+        for author in AUTHORS:
             candidate = read_candidate(ten(report=study.report), study.id, author=author)
             assert codes_of(study, candidate) == (), study.id
