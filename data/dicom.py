@@ -65,6 +65,7 @@ def _quiet() -> Iterator[None]:
 def _unfit(dataset: Any, max_pixels: int) -> Refusal | None:
     """Why the pixels must not be decoded; found without decoding them."""
     from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEG2000TransferSyntaxes
 
     if "PixelData" not in dataset:
         return Refusal("unreadable_image", "the DICOM file holds no picture")
@@ -79,10 +80,10 @@ def _unfit(dataset: Any, max_pixels: int) -> Refusal | None:
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_compressed:
         return None
-    needs = Refusal("missing_codec", f"{syntax.name} pixels need a codec: pip install 'tenstep[jpeg2000]'")
     try:
         if not get_decoder(syntax).is_available:
-            return needs
+            way = "pip install 'tenstep[jpeg2000]'" if syntax in JPEG2000TransferSyntaxes else "store them uncompressed"
+            return Refusal("missing_codec", f"no decoder is installed for {syntax.name} pixels: {way}")
     except NotImplementedError:
         return Refusal("unsupported_format", f"{syntax.name} pixels; store them uncompressed or as JPEG 2000")
     return _lies_about_size(dataset, (columns, rows))
