@@ -71,7 +71,8 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     if head.traces:
         notes.append(f"{head.traces} reports came with steps; judge them: tenstep audit {store.root / 'traces.jsonl'}")
     if not head.studies:
-        notes.append("no row became a study")
+        why = next((f": {row.row}: {row.detail}" for row in store.rejected()), "")
+        notes.append(f"no row became a study{why}")
     return Outcome(
         payload={"store": str(store.root), **head.model_dump(mode="json"), "seconds": round(seconds, 3)},
         tables=(Table(title=f"ingest {args.kind}", columns=("rows", "count"), rows=tuple(rows)),),

@@ -101,7 +101,8 @@ def test_the_command_says_what_became_of_every_row(tmp_path: Path, pairs: Path) 
 def test_no_study_at_all_is_a_failure(tmp_path: Path, pairs: Path) -> None:
     outcome = run("jsonl", pairs, "--out", tmp_path / "store")
     assert outcome.exit_code == 2
-    assert outcome.notes[-1] == "no row became a study"
+    expected = "no row became a study: pairs.jsonl row 1 (1): no image; --text-only takes the report alone"
+    assert outcome.notes[-1] == expected
     assert list(StudyStore.open(tmp_path / "store")) == []
 
 
