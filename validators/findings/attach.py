@@ -1,0 +1,208 @@
+"""Attachment: which organ, side, place, size and end a mention of a sentence has. Knows word order, not meaning.
+
+A locating phrase ("in the left lower lobe") belongs to the nearest mention before it, an adjective ("left basilar") to the
+next one after it; both stay inside their clause. Organs join with qualities into findings (pairs.tsv).
+"""
+
+from dataclasses import dataclass, field
+
+from .lexicon import CUES, lexicon
+from .scope import BACKWARD, BREAK, FORWARD, Scope, is_head
+from .tagging import Tagged
+
+_NEAR = 6  # words between a quality and the organ after it
+_VERB, _COMMA, _CONJ, _PREP, _PRESUP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"], CUES["presup"]
+_OF = frozenset({"of", "in", "the", "a", "to", "both", "within", "at", "for", "involving"})
+
+
+@dataclass(slots=True)
+class Mention:
+    """A finding, device or quality of a sentence, with what belongs to it."""
+
+    index: int  # of its phrase
+    organs: list[int] = field(default_factory=list)
+    sides: set[str] = field(default_factory=set)
+    places: list[str] = field(default_factory=list)
+    size: str | None = None
+
+
+def mentions(tagged: Tagged, scope: Scope) -> list[Mention]:
+    """All mentions in order, with organs, sides, places and sizes."""
+    found = [Mention(index) for index, entry in enumerate(tagged.entries) if is_head(entry)]
+    for position, mention in enumerate(found):
+        _organs(tagged, scope, mention, found[position - 1].index if position else -1)
+    _locate(tagged, scope, found)
+    return found
+
+
+def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None:
+    entries, clauses, index = tagged.entries, scope.clauses, mention.index
+    heads = [f"[{entries[index].finding}]"] if entries[index].finding else []
+    heads += entries[index].qualities
+    pairs = lexicon().pairs
+
+    def fits(organ: int) -> bool:
+        name = entries[organ].organ
+        return name is not None and any((name, head) in pairs for head in heads)
+
+    group: list[int] = []
+    end = tagged.last[index]
+    for ahead in range(index + 1, len(entries)):  # "enlarged heart", "calcification of the aorta"
+        entry = entries[ahead]
+        if clauses[ahead] != clauses[index]:
+            break
+        if entry.organ is not None:
+            if not fits(ahead) or tagged.first[ahead] - end > _NEAR:
+                break
+            group.append(ahead)
+            end = tagged.last[ahead]
+        elif entry.cues & (_VERB | _PRESUP | BREAK | FORWARD) or is_head(entry):
+            if entry.cues & _VERB and len(group) > 1:
+                group.pop()  # "normal heart size and the lungs are": another subject
+            break
+        elif entry.cues & (_CONJ | _COMMA) and not group:
+            break
+        elif entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF:
+            break
+    if group:
+        mention.organs = group
+        return
+    for back in range(index - 1, -1, -1):  # "heart, mediastinum and vessels are normal", "rib fracture"
+        entry = entries[back]
+        if clauses[back] != clauses[index] or (entry.cues & BREAK):
+            break
+        if entry.organ is not None and not is_head(entry):
+            if fits(back):
+                group.append(back)
+            elif group:
+                break
+        elif group and entry.cues & (_VERB | _PRESUP | FORWARD):
+            break
+        elif back == before and (group or entries[back].organ is None):
+            if group or not _same_subject(tagged, back, index):
+                break
+    mention.organs = group[::-1]
+
+
+def _same_subject(tagged: Tagged, before: int, index: int) -> bool:
+    """Two things said of one organ: "the aorta is tortuous and calcified", "lungs are clear without congestion"."""
+    return tagged.first[index] - tagged.last[before] <= 6
+
+
+def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
+    entries = tagged.entries
+    heads = [mention.index for mention in found]
+    if not heads:
+        return
+    by_index = {mention.index: mention for mention in found}
+    late: list[tuple[int, int]] = []
+    for index, entry in enumerate(entries):
+        if index in by_index:
+            mention = by_index[index]
+            if entry.side:
+                mention.sides.add(entry.side)
+            if entry.place:
+                mention.places.append(entry.place)
+            if entry.size and not (entry.qualities or entry.finding):
+                mention.size = entry.size
+        if entry.side or entry.place or entry.size:
+            if entry.side and _quantifies(tagged, index):
+                continue
+            if index in by_index and not (entry.size and entry.qualities and entry.finding is None):
+                continue
+            target = _target(tagged, scope, heads, index)
+            if target is None or target == index:
+                continue
+            _give(entry_of=index, mention=by_index[target], tagged=tagged)
+            late.append((index, target))
+    for index, target in late:  # "consolidation and effusion in the left lower lobe": both are there
+        if index < target or entries[index].size:
+            continue
+        position = heads.index(target)
+        while position and _listed(tagged, scope, heads[position - 1], heads[position]):
+            position -= 1
+            mention = by_index[heads[position]]
+            if mention.sides or mention.places:
+                break
+            _give(entry_of=index, mention=mention, tagged=tagged)
+
+
+def _give(*, entry_of: int, mention: Mention, tagged: Tagged) -> None:
+    entry = tagged.entries[entry_of]
+    if entry.side:
+        mention.sides.add(entry.side)
+    if entry.place and entry.place not in mention.places:
+        mention.places.append(entry.place)
+    if entry.size and mention.size is None:
+        mention.size = entry.size
+
+
+def _listed(tagged: Tagged, scope: Scope, first: int, second: int) -> bool:
+    between = tagged.entries[first + 1 : second]
+    return (
+        scope.clauses[first] == scope.clauses[second]
+        and bool(between)
+        and all(entry.cues & (_CONJ | _COMMA) for entry in between)
+        and tagged.first[second] - tagged.last[first] <= 4
+    )
+
+
+def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int | None:
+    """The mention that a side, place or size at `index` belongs to."""
+    entries, clauses = tagged.entries, scope.clauses
+    clause = clauses[index]
+    before = after = later = None
+    blocked = False
+    for ahead in range(index + 1, min(len(entries), index + 24)):
+        if clauses[ahead] != clause:
+            break
+        if is_head(entries[ahead]):
+            later = ahead
+            after = None if blocked else ahead
+            break
+        blocked = blocked or bool(entries[ahead].cues & (_COMMA | _PRESUP))
+    for back in range(index - 1, max(-1, index - 24), -1):
+        if clauses[back] != clause:
+            break
+        if is_head(entries[back]):
+            before = back
+            break
+    if entries[index].size and not (entries[index].side or entries[index].place):
+        return after if after is not None else before
+    if before is not None and _postponed(tagged, index, before):
+        return before
+    if after is not None:
+        return after
+    return before if before is not None else later
+
+
+def _postponed(tagged: Tagged, index: int, before: int) -> bool:
+    """Whether the phrase comes after its mention: a preposition stands between, or it is an adverb."""
+    words = tagged.words
+    first = words[tagged.first[index]]
+    if first in ("on", "bilaterally", "in", "along", "behind", "leftward", "rightward"):
+        return True
+    for back in range(index - 1, before, -1):
+        entry = tagged.entries[back]
+        if entry.cues & _PREP:
+            return True
+        if entry.cues & (_COMMA | _VERB | _PRESUP | FORWARD) or entry.cues & _CONJ and not _joins_places(tagged, back):
+            return False
+    return False
+
+
+def _joins_places(tagged: Tagged, index: int) -> bool:
+    entry = tagged.entries[index - 1]
+    return bool(entry.side or entry.place or entry.organ)
+
+
+def _quantifies(tagged: Tagged, index: int) -> bool:
+    """ "Both" in "effusion and pneumothorax are both absent" counts findings, not sides."""
+    word = tagged.words[tagged.first[index]]
+    if word not in ("both", "neither", "either", "each") or tagged.first[index] != tagged.last[index]:
+        return False
+    follow = index + 1
+    if follow >= len(tagged.entries) or tagged.first[follow] != tagged.last[index] + 1:
+        return word == "either"
+    entry = tagged.entries[follow]
+    return bool(entry.cues & BACKWARD) or (entry.finding is not None and word != "both")

@@ -1,0 +1,69 @@
+"""Claim: one thing that a sentence asserts about the chest, denies, or leaves open. Plain data, no behaviour."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["present", "absent", "uncertain"]
+Side = Literal["left", "right", "bilateral"]
+Region = Literal[
+    "technique",
+    "devices",
+    "cardiomediastinum",
+    "airway",
+    "lungs",
+    "pleura",
+    "pneumothorax",
+    "vessels",
+    "bones",
+    "other",
+]
+REGIONS: tuple[Region, ...] = (
+    "technique",
+    "devices",
+    "cardiomediastinum",
+    "airway",
+    "lungs",
+    "pleura",
+    "pneumothorax",
+    "vessels",
+    "bones",
+    "other",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its unit, as written and in one unit per quantity (mm, %, ml, degrees, French)."""
+
+    value: float
+    unit: str
+    span: tuple[int, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One assertion.
+
+    `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was read.
+    An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a consolidation). A
+    `dismissed` claim is an alternative that was weighed and set aside.
+    """
+
+    finding: str
+    status: Status
+    side: Side | None
+    place: tuple[str, ...]
+    size: str | None
+    tip: tuple[str, ...]
+    measurement: Measurement | None
+    compares: bool
+    certain: bool
+    doubted: bool
+    implied: bool
+    dismissed: bool
+    device: bool
+    region: Region
+    span: tuple[int, int]
+    text: str
+    sentence: tuple[int, int]

@@ -1,0 +1,43 @@
+"""Comparison: words of a sentence that speak of an earlier examination. Knows compare.tsv, and nothing of findings."""
+
+from functools import cache
+from typing import Any
+
+from .lexicon import names, rows
+from .text import WORD, lower
+
+_COMPARE, _NOT = 1, 2
+
+
+@cache
+def _trie() -> dict[str, Any]:
+    top: dict[str, Any] = {}
+    for kind, cell in rows("compare.tsv"):
+        for phrase in names(cell):
+            node = top
+            for word in phrase.split():
+                node = node.setdefault(word, {})
+            node[""] = _NOT if kind == "not" or node.get("") == _NOT else _COMPARE
+    return top
+
+
+def comparison(sentence: str) -> tuple[int, int] | None:
+    """The span of the first words that compare with an earlier examination, or none."""
+    top = _trie()
+    words = [(match.group(), match.start(), match.end()) for match in WORD.finditer(lower(sentence))]
+    position = 0
+    while position < len(words):
+        node, best, stop, ahead = top, 0, position + 1, position
+        while ahead < len(words) and (node := node.get(words[ahead][0])):  # type: ignore[assignment]  # None ends the loop
+            ahead += 1
+            if "" in node:
+                best, stop = node[""], ahead
+        if best == _COMPARE:
+            return words[position][1], words[stop - 1][2]
+        position = stop
+    return None
+
+
+def compares_with_prior(sentence: str) -> bool:
+    """Whether a sentence compares with an earlier examination ("unchanged", "since the prior study", "no longer")."""
+    return comparison(sentence) is not None

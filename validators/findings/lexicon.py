@@ -1,0 +1,198 @@
+"""The lexicon: the TSV files of this folder, read once, as one dictionary of phrases by their words.
+
+A phrase carries everything that is known about it (`Entry`); the longest phrase at a position wins. Plurals are
+understood by reducing a word to the lexicon's own form of it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+from .claim import Region
+
+# Kinds of cues.tsv, as bits of Entry.cues; what each means is said there.
+CUES = {
+    name: 1 << bit
+    for bit, name in enumerate(
+        (
+            "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre", "alt_post",
+            "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt", "dismiss",
+            "verb", "prep", "conj", "or", "comma", "stop",
+        )
+    )
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Entry:
+    """All that one phrase can mean. `weak` findings give way to a more specific one made with an organ."""
+
+    words: int = 0
+    cues: int = 0
+    finding: str | None = None
+    weak: bool = False
+    organ: str | None = None
+    qualities: tuple[str, ...] = ()
+    side: str | None = None
+    place: str | None = None
+    size: str | None = None
+    tip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Everything the reader looks things up in."""
+
+    trie: dict[str, Any]  # word -> deeper dictionary; under "" the Entry of the phrase that ends here
+    forms: dict[str, str]
+    regions: dict[str, Region]  # of findings and devices
+    organ_regions: dict[str, Region]
+    devices: dict[str, str]  # device -> the more general one, "-" for none
+    zones: dict[str, frozenset[str]]
+    place_sides: dict[str, str]
+    tip_groups: dict[str, str]
+    pairs: dict[tuple[str, str], tuple[str, str]]
+    normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+    resets: frozenset[str]
+    findings: tuple[str, ...]
+
+
+def rows(name: str) -> Iterator[list[str]]:
+    """The rows of a TSV file of this folder, without comments."""
+    for line in files(__package__).joinpath(name).read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield [cell.strip() for cell in line.split("\t")]
+
+
+def names(cell: str) -> tuple[str, ...]:
+    """The names or phrases of a cell."""
+    return tuple(part.strip() for part in cell.split(";") if part.strip() not in ("", "-"))
+
+
+def _words(phrase: str) -> list[str]:
+    return phrase.replace(",", " , ").replace("/", " / ").split()
+
+
+def _plurals(word: str) -> Iterator[str]:
+    if len(word) < 3 or not word.isalpha():
+        return
+    if word.endswith(("s", "x", "ch", "sh")):
+        yield word + "es"
+    elif word.endswith("y") and word[-2] not in "aeou":
+        yield word[:-1] + "ies"
+    else:
+        yield word + "s"
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.forms = {form: lemma for form, lemma in rows("forms.tsv")}
+        self.entries: dict[tuple[str, ...], Entry] = {}
+
+    def entry(self, phrase: str) -> Entry:
+        words = tuple(self.forms.get(word, word) for word in _words(phrase))
+        found = self.entries.setdefault(words, Entry())
+        found.words = len(words)
+        return found
+
+    def place_findings(self) -> None:
+        """A finding named with its place or side in one phrase ("biapical thickening") is there."""
+        for words, entry in self.entries.items():
+            if entry.finding and len(words) > 1:
+                for part in filter(None, (self.entries.get((word,)) for word in words)):
+                    entry.place = entry.place or part.place
+                    entry.side = entry.side or part.side
+
+    def trie(self) -> dict[str, Any]:
+        top: dict[str, Any] = {}
+        for words, entry in self.entries.items():
+            node = top
+            for word in words:
+                node = node.setdefault(word, {})
+            node[""] = entry
+        return top
+
+    def all_forms(self) -> dict[str, str]:
+        """Form to lemma: irregular ones, and the plural of every word, unless that is a word of its own."""
+        known = {word for words in self.entries for word in words}
+        verbs = {words[0] for words, entry in self.entries.items() if len(words) == 1 and entry.cues & CUES["verb"]}
+        forms = dict(self.forms)
+        for word in sorted(known - verbs):
+            for plural in _plurals(word):
+                if plural not in known:
+                    forms.setdefault(plural, word)
+        return forms
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The lexicon, read and joined once a process."""
+    build = _Builder()
+    regions: dict[str, Region] = {}
+    devices: dict[str, str] = {}
+    for name, region, phrases in rows("findings.tsv"):
+        regions[name] = cast(Region, region)
+        for phrase in names(phrases):
+            entry = build.entry(phrase.strip("[]"))
+            entry.finding, entry.weak = name, phrase.startswith("[")
+    for name, kind, phrases in rows("devices.tsv"):
+        regions[name], devices[name] = "devices", kind
+        for phrase in names(phrases):
+            build.entry(phrase).finding = name
+    organ_regions: dict[str, Region] = {}
+    for name, region, phrases in rows("organs.tsv"):
+        organ_regions[name] = cast(Region, region)
+        for phrase in names(phrases):
+            build.entry(phrase).organ = name
+    for name, phrases in rows("qualities.tsv"):
+        for phrase in names(phrases):
+            entry = build.entry(phrase)
+            if name not in entry.qualities:
+                entry.qualities += (name,)
+    zones: dict[str, frozenset[str]] = {}
+    place_sides: dict[str, str] = {}
+    for name, zone, side, phrases in rows("places.tsv"):
+        zones[name] = frozenset(zone.split())
+        if side != "-":
+            place_sides[name] = side
+        for phrase in names(phrases):
+            build.entry(phrase).place = name
+    tip_groups: dict[str, str] = {}
+    for name, group, phrases in rows("tips.tsv"):
+        tip_groups[name] = group
+        for phrase in names(phrases):
+            build.entry(phrase).tip = name
+    for kind, value, phrases in rows("sides.tsv"):
+        for phrase in names(phrases):
+            setattr(build.entry(phrase), kind, None if value == "-" else value)
+    resets: frozenset[str] = frozenset()
+    for kind, phrases in rows("cues.tsv"):
+        if kind == "reset":
+            resets = frozenset(names(phrases))
+            continue
+        for phrase in names(phrases):
+            build.entry(phrase).cues |= CUES[kind]
+    build.entry(";").cues |= CUES["stop"]
+    build.place_findings()
+    pairs: dict[tuple[str, str], tuple[str, str]] = {}
+    for organs, heads, finding, status in rows("pairs.tsv"):
+        for organ in names(organs):
+            for head in names(heads):
+                pairs.setdefault((organ, head), (finding, status))
+    normal = {organ: (names(plain), names(acute)) for organ, plain, acute in rows("normal.tsv")}
+    return Lexicon(
+        trie=build.trie(),
+        forms=build.all_forms(),
+        regions=regions,
+        organ_regions=organ_regions,
+        devices=devices,
+        zones=zones,
+        place_sides=place_sides,
+        tip_groups=tip_groups,
+        pairs=pairs,
+        normal=normal,
+        resets=resets,
+        findings=tuple(regions),
+    )

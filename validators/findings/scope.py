@@ -1,0 +1,205 @@
+"""Scope: which mentions of a sentence are denied, hedged, hypothetical, weighed or history.
+
+After NegEx and ConText: a cue reaches forward or backward over mentions until a clause ends. One pass forward, one per
+backward cue; both linear in the phrases of the sentence. Knows cues, not findings.
+"""
+
+from dataclasses import dataclass, field
+
+from .lexicon import CUES, Entry, lexicon
+from .tagging import Tagged
+
+NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 256
+_NEXT, _GONE = 128, 512  # hedged until the next comma or "and"; was there and is not any more
+
+NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
+FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
+BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
+BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
+_DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
+
+
+@dataclass(slots=True)
+class Scope:
+    """For each phrase its state (bits above) and its clause; whether a weighed alternative in it is set aside."""
+
+    states: list[int] = field(default_factory=list)
+    clauses: list[int] = field(default_factory=list)
+    dismissed: list[bool] = field(default_factory=list)
+
+
+def is_head(entry: Entry) -> bool:
+    """Whether the phrase is something that can be asserted: a finding, device or quality."""
+    return entry.finding is not None or bool(entry.qualities)
+
+
+def scope(tagged: Tagged) -> Scope:
+    """The states of all phrases of a sentence."""
+    result = Scope()
+    entries = tagged.entries
+    _forward(tagged, result)
+    for index, entry in enumerate(entries):
+        if entry.cues & BACKWARD:
+            _backward(tagged, result, index)
+    _sure(tagged, result)
+    _dismissals(entries, result)
+    return result
+
+
+def _forward(tagged: Tagged, result: Scope) -> None:
+    state = clause = 0
+    for index, entry in enumerate(tagged.entries):
+        cues = entry.cues
+        head = is_head(entry)
+        taken_for_granted = head and state & NEG and not state & _GONE and _definite(tagged, index)
+        result.states.append((state & ~NEG) | HYP if taken_for_granted else state)
+        if cues & BREAK:
+            state, clause = 0, clause + 1
+        elif state and cues & (CUES["conj"] | CUES["comma"]):
+            if not cues & CUES["or"]:
+                state = _end_next(state)
+                if _starts_anew(tagged, index):
+                    state = 0
+        elif state and cues & CUES["presup"] and not _follows_cue(tagged, index):
+            state = 0
+        elif cues & CUES["verb"] and not head:
+            state = _end_next(state)
+        result.clauses.append(clause)
+        if cues & FORWARD and not (head and not cues & NEG_PRE):
+            state = _reach(cues, state)
+
+
+def _end_next(state: int) -> int:
+    return state & ~(_NEXT | UNC) if state & _NEXT else state
+
+
+def _reach(cues: int, state: int) -> int:
+    if cues & NEG_PRE:
+        return NEG | _GONE if cues & CUES["res_pre"] else NEG
+    if cues & CUES["hyp_pre"]:
+        return state | HYP
+    if cues & CUES["alt_pre"]:
+        return state | ALT
+    if cues & CUES["hist_pre"]:
+        return state | HIST
+    if cues & CUES["unc_adj"]:
+        return state if state & UNC else state | UNC | _NEXT
+    return (state & ~_NEXT) | UNC
+
+
+def _follows_cue(tagged: Tagged, index: int) -> bool:
+    return (
+        index > 0
+        and bool(tagged.entries[index - 1].cues & FORWARD)
+        and tagged.last[index - 1] + 1 == tagged.first[index]
+    )
+
+
+def _starts_anew(tagged: Tagged, index: int) -> bool:
+    """Whether what follows a comma or "and" is something new, rather than the next item of the list."""
+    entries, after = tagged.entries, tagged.last[index] + 1
+    if after >= len(tagged.words):
+        return False
+    anew = tagged.words[after] in lexicon().resets
+    follow = index + 1
+    subject = follow < len(entries) and entries[follow].organ is not None and tagged.first[follow] <= after + 1
+    if not (anew or subject):
+        return False
+    for entry in entries[follow : follow + 12]:
+        if entry.cues & CUES["or"] and anew and not subject:
+            return False
+        if subject and (entry.cues & CUES["verb"] or (entry.qualities and entry.finding is None)):
+            return True
+        if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
+            break
+    return anew
+
+
+def _definite(tagged: Tagged, index: int) -> bool:
+    """Whether the mention is taken for granted ("no change in the effusion"): a determiner stands before it."""
+    first = tagged.first[index]
+    floor = tagged.last[index - 1] + 1 if index else 0
+    return any(word in _DEFINITE for word in tagged.words[max(floor, first - 3) : first])
+
+
+def _backward(tagged: Tagged, result: Scope, index: int) -> None:
+    """Lets a cue after its mentions reach back: to the nearest ones of its clause, and what is listed with them."""
+    entries, clauses = tagged.entries, result.clauses
+    if tagged.first[index] == tagged.last[index] and _modifies_next(tagged, result, index):
+        return
+    bits = _bits(entries[index].cues)
+    reached = 0
+    for back in range(index - 1, -1, -1):
+        entry = entries[back]
+        if clauses[back] != clauses[index] or entry.cues & BREAK:
+            break
+        if is_head(entry):
+            if _governed(tagged, back) and _earlier_head(entries, clauses, back):
+                continue
+            result.states[back] |= bits
+            reached = back
+        elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | FORWARD):
+            break
+        elif reached and entry.cues & BACKWARD:
+            break
+
+
+def _bits(cues: int) -> int:
+    if cues & CUES["neg_post"]:
+        return DENIED
+    if cues & CUES["alt_post"]:
+        return ALT
+    if cues & CUES["unc_post"]:
+        return UNC
+    return HYP if cues & CUES["hyp_post"] else HIST
+
+
+def _modifies_next(tagged: Tagged, result: Scope, index: int) -> bool:
+    """A single word ("possible", "negative") reaches back only if it is not the adjective of what follows."""
+    follow = index + 1
+    return (
+        follow < len(tagged.entries)
+        and result.clauses[follow] == result.clauses[index]
+        and not tagged.entries[follow].cues & (CUES["comma"] | CUES["prep"] | CUES["conj"] | BREAK | CUES["verb"])
+        and tagged.first[follow] - tagged.last[index] <= 3
+    )
+
+
+def _governed(tagged: Tagged, index: int) -> bool:
+    """Whether a preposition stands directly before the mention ("the opacity behind the effusion")."""
+    for back in range(index - 1, max(-1, index - 4), -1):
+        entry = tagged.entries[back]
+        if entry.cues & (CUES["prep"] | CUES["presup"]):
+            return tagged.first[index] - tagged.last[back] <= 4
+        if not (entry.side or entry.place or entry.size):
+            return False
+    return False
+
+
+def _earlier_head(entries: list[Entry], clauses: list[int], index: int) -> bool:
+    return any(is_head(entries[back]) and clauses[back] == clauses[index] for back in range(max(0, index - 8), index))
+
+
+def _sure(tagged: Tagged, result: Scope) -> None:
+    """Marks the mentions of a clause that says how sure it is; "not definitely" does not."""
+    sure: dict[int, int] = {}
+    for entry, state, clause in zip(tagged.entries, result.states, result.clauses, strict=True):
+        if entry.cues & CUES["certain"] and not state & NEG:
+            sure[clause] = sure.get(clause, 0) | SURE
+        if entry.cues & CUES["doubt"]:
+            sure[clause] = sure.get(clause, 0) | DOUBT
+    if sure:
+        result.states = [
+            state | sure.get(clause, 0) for state, clause in zip(result.states, result.clauses, strict=True)
+        ]
+
+
+def _dismissals(entries: list[Entry], result: Scope) -> None:
+    """An alternative that was weighed is set aside if something after it in the sentence speaks against it."""
+    aside = False
+    marks: list[bool] = []
+    for entry in reversed(entries):
+        marks.append(aside)
+        if entry.cues & CUES["dismiss"] or "normal" in entry.qualities or "clear" in entry.qualities:
+            aside = True
+    result.dismissed = marks[::-1]

@@ -1,0 +1,52 @@
+"""Tagging: a sentence's words, and the phrases of the lexicon among them (longest first). Linear in the words."""
+
+from dataclasses import dataclass, field
+
+from .lexicon import Entry, lexicon
+from .text import WORD
+
+
+@dataclass(slots=True)
+class Tagged:
+    """Words in their lexicon form with offsets in the text, and the phrases found: word spans and entries."""
+
+    words: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)  # of each phrase: its first word
+    last: list[int] = field(default_factory=list)  # and its last
+
+
+def tag(low: str, start: int, end: int) -> Tagged:
+    """The phrases in low[start:end]; `low` is lower case."""
+    book = lexicon()
+    forms, trie = book.forms, book.trie
+    tagged = Tagged()
+    words, starts, ends = tagged.words, tagged.starts, tagged.ends
+    for match in WORD.finditer(low, start, end):
+        word = match.group()
+        words.append(forms.get(word, word))
+        begin, stop = match.span()
+        starts.append(begin)
+        ends.append(stop)
+    entries, first, last = tagged.entries, tagged.first, tagged.last
+    position, count = 0, len(words)
+    while position < count:
+        node = trie.get(words[position])
+        if node is None:
+            position += 1
+            continue
+        best = node.get("")
+        ahead = stop = position + 1
+        while ahead < count and (node := node.get(words[ahead])) is not None:
+            ahead += 1
+            entry = node.get("")
+            if entry is not None:
+                best, stop = entry, ahead
+        if best is not None:
+            entries.append(best)
+            first.append(position)
+            last.append(stop - 1)
+        position = stop
+    return tagged
