@@ -8,6 +8,7 @@ from PIL import Image
 from tenstep.data.demo.folders import BROKEN_IMAGE, EMPTY_REPORT, write_folders
 from tenstep.data.demo.truth import Nodule, Truth, draw
 from tenstep.data.demo.words import report, sections
+from tenstep.validators.findings import claims, region_of
 
 SEEDS = range(600)
 
@@ -35,12 +36,34 @@ def test_what_is_on_the_film_is_asserted_and_the_rest_is_denied() -> None:
         "Technique: Upright chest radiograph.\n"
         "View: PA.\n"
         "Findings: There is a left chest pacemaker. The heart is enlarged. The trachea is midline. There is a nodule "
-        "in the left upper lung. There is a small right pleural effusion. There is no pneumothorax. The pulmonary "
-        "vessels are normal. The bones are intact.\n"
+        "in the left upper lung. There is a small right pleural effusion. There is no pneumothorax. The vessels "
+        "are normal. The bones are intact.\n"
         "Impression: Small right pleural effusion. Enlarged heart. Left upper lung nodule."
     )
     assert "no pleural effusion" not in report(truth)
     assert sections(Truth("AP", "none", None, "normal", None, "left", None))["impression"] == "Left pneumothorax."
+
+
+def test_our_reader_finds_what_is_on_the_film_and_no_more() -> None:
+    names = {"central line": "central_venous_catheter", "pacemaker": "pacemaker"}
+    for seed in range(200):
+        truth = draw(seed)
+        wanted = {("pleural_effusion", truth.effusion)} if truth.effusion != "none" else set()
+        wanted |= {("cardiomegaly", None)} if truth.heart == "enlarged" else set()
+        wanted |= {("nodule", truth.nodule.side)} if truth.nodule else set()
+        wanted |= {("pneumothorax", truth.pneumothorax)} if truth.pneumothorax else set()
+        wanted |= (
+            {(names[truth.device], "right" if truth.device == "central line" else "left")} if truth.device else set()
+        )
+        found = {(claim.finding, claim.side) for claim in claims(report(truth)) if claim.status == "present"}
+        assert found == wanted, report(truth)
+
+
+def test_every_region_is_recognised() -> None:
+    order = ["devices", "cardiomediastinum", "airway", "lungs", "pleura", "pneumothorax", "vessels", "bones"]
+    for seed in range(200):
+        text = sections(draw(seed))["findings"]
+        assert [region_of(sentence) for sentence in re.findall(r"[^.]+\.", text)] == order
 
 
 def test_the_vocabulary_is_small_and_the_reports_are_many() -> None:

@@ -40,7 +40,7 @@ def _upright(truth: Truth) -> list[str]:
         f"There is a nodule in the {_place(truth)}." if truth.nodule else "The lungs are clear.",
         f"There {_effusion(truth)}." if truth.effusion != "none" else "There is no pleural effusion.",
         f"There is a {truth.pneumothorax} pneumothorax." if truth.pneumothorax else "There is no pneumothorax.",
-        "The pulmonary vessels are normal.",
+        "The vessels are normal.",
         "The bones are intact.",
     ]
 
