@@ -175,7 +175,7 @@ def _keep(image: Image.Image, folder: Path, origin: str) -> tuple[str, str]:
     bare.info.clear()  # comments and EXIF of the original may name people
     stream = io.BytesIO()
     bare.save(stream, "PNG", compress_level=3)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the store's writer opens it to others, or not
     target = folder / f"{origin}.png"
     temporary = target.with_suffix(".partial")
     temporary.write_bytes(stream.getvalue())

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..schemas.study import RejectedRow, Study
 from .source import Options, load
 from .store import StudyStore
+from .writer import IMAGES
 
 
 def ingest(
@@ -30,7 +31,7 @@ def ingest(
     """
     source = load(kind)
     with StudyStore.create(out, kind) as writer:
-        for row in source.read(path, options.model_copy(update={"converted": out / "images"})):
+        for row in source.read(path, options.model_copy(update={"converted": out / IMAGES})):
             writer.put(row)
             if told is not None and isinstance(row, Study | RejectedRow):
                 told(writer.studies, writer.rejections.total())

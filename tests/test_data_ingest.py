@@ -20,6 +20,7 @@ from tenstep.data.source import Options, kinds, load
 from tenstep.data.store import StudyStore
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.outcome import Outcome
+from tenstep.schemas.study import DataClass
 
 WheelFile = Callable[[str, str], Path]
 REPORT = "Findings: Clear.\nImpression: Normal."
@@ -86,6 +87,20 @@ def test_the_demo_studies_are_ingested_and_its_two_defects_rejected(tmp_path: Pa
             assert image.size == (ref.width, ref.height)
         text = (source / study.id.removeprefix("folders/") / "report.txt").read_text()
         assert study.report == text.removesuffix("\n")
+
+
+@pytest.mark.parametrize("data_class", ["public", "restricted"])
+def test_converted_images_are_as_private_as_their_data(tmp_path: Path, data_class: DataClass) -> None:
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"id": 1, "report": REPORT, "images": "a.png"}))
+    out = tmp_path / "store"
+    out.mkdir()  # by the user, who may have opened it to others
+    store = ingest("jsonl", tmp_path / "pairs.jsonl", out, Options(data_class=data_class))
+    (study,) = store
+    path = store.path_of(study.images[0])
+    assert path.parent == out / "images"
+    assert bool(path.parent.stat().st_mode & 0o077) == (data_class == "public")
 
 
 def test_the_command_says_what_became_of_every_row(tmp_path: Path, pairs: Path) -> None:
