@@ -9,8 +9,9 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
@@ -19,7 +20,7 @@ from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import RecipeError
 from ..schemas.recipe import TeacherSpec
 from ..schemas.run import State
-from ..schemas.study import Study
+from ..schemas.study import ImageRef, Study
 from .prompt import Prompt
 
 
@@ -32,30 +33,57 @@ class Question:
     attempt: int = 1
     sample: int = 0
     previous: Candidate | None = None
+    path_of: Callable[[ImageRef], Path] | None = None  # finds an image's file; without it no image is sent
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer, read."""
 
-    text: str
+    text: str  # a plan that the prompt asked for is taken out of it, into reasoning
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
     stop_reason: str | None = None
     reasoning: str | None = None
     label: str | None = None
+    batched: bool = False  # came through a batch API, at half the price
 
 
 class Unanswered(Exception):
-    """No answer that can be read: the server said no, the author declined, or nobody knows."""
+    """No answer that can be read: the server said no, the author declined, or nobody knows.
+
+    Args:
+        state: what becomes of the request.
+        reason: one line without anything that was sent.
+        raw: what came, if anything did.
+        retryable: failed, and the same request may succeed later.
+        retry_after: seconds that the server asks to wait, as it put it (may be huge; never negative or NaN).
+        throttled: the server has too much to do (429, 503, 529): send less.
+        sent: whether anything left this machine.
+        usage: what was counted, where an answer was paid for all the same (a refusal).
+    """
 
     def __init__(
-        self, state: Literal[State.FAILED, State.REFUSED, State.UNKNOWN], reason: str, raw: bytes | None = None
+        self,
+        state: Literal[State.FAILED, State.REFUSED, State.UNKNOWN],
+        reason: str,
+        raw: bytes | None = None,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        throttled: bool = False,
+        sent: bool = True,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(reason)
         self.state: State = state
         self.reason = reason
         self.raw = raw
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.throttled = throttled
+        self.sent = sent
+        self.usage = usage
 
 
 class Teacher(Protocol):
@@ -65,6 +93,7 @@ class Teacher(Protocol):
     model: str
     sees_images: bool
     mends: bool  # whether a second attempt can differ from the first
+    endpoints: tuple[str, ...]  # URLs that it sends to; none if nothing leaves the process
 
     def identity(self) -> Mapping[str, Any]:
         """Everything that decides the answer besides the question: provider, address, model, every parameter."""
@@ -75,7 +104,7 @@ class Teacher(Protocol):
 
         Raises:
             Unanswered: see there.
-            TeacherError: nobody can be asked at all; the run ends.
+            TeacherError: nobody can be asked at all, and this question was not paid for; the run ends.
         """
         ...
 
@@ -85,6 +114,10 @@ class Teacher(Protocol):
         Raises:
             Unanswered: the bytes say that the author declined, or are no answer.
         """
+        ...
+
+    async def close(self) -> None:
+        """Close connections; in the event loop that asked."""
         ...
 
 

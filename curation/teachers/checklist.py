@@ -40,6 +40,7 @@ class Teacher:
 
     model = "none"
     sees_images = False
+    endpoints: tuple[str, ...] = ()
     mends = False
 
     def __init__(self, name: str, options: Options) -> None:
@@ -52,6 +53,9 @@ class Teacher:
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`; never fails."""
         return numbered(steps(question.study)).encode()
+
+    async def close(self) -> None:
+        """See `curation.teacher.Teacher`."""
 
     def read(self, raw: bytes) -> Reply:
         """See `curation.teacher.Teacher`."""

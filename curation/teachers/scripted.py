@@ -52,6 +52,7 @@ class Teacher:
 
     model = "none"
     sees_images = False
+    endpoints: tuple[str, ...] = ()
     mends = True
 
     def __init__(self, name: str, options: Options) -> None:
@@ -84,6 +85,9 @@ class Teacher:
         mistake = self._mistake(question)
         text = _MAKE[mistake](right) if mistake else numbered(right)
         return json.dumps({"text": text, "label": mistake}).encode()
+
+    async def close(self) -> None:
+        """See `curation.teacher.Teacher`."""
 
     def read(self, raw: bytes) -> Reply:
         """See `curation.teacher.Teacher`."""
