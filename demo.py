@@ -23,7 +23,8 @@ examples:
   tenstep demo --out demo-out
 
 Nothing is downloaded and nobody is asked: the films are phantoms made here, the teacher is a script that makes
-labelled mistakes first, and the student is a tiny Llama-3.2-Vision with random weights. It shows the line, not medicine.
+labelled mistakes first, and the student is a tiny Llama-3.2-Vision with random weights. It shows the line, and no
+medicine.
 """
 
 
@@ -69,7 +70,8 @@ def _demo(args: argparse.Namespace, commands: "argparse._SubParsersAction[argpar
     since = time.monotonic()
 
     write_folders(out / "films", STUDIES)
-    story.run("ingest", "ingest", "folders", out / "films", "--out", out / "studies")
+    ours = ("--form", "four-header", "--data-class", "public")
+    story.run("ingest", "ingest", "folders", out / "films", *ours, "--out", out / "studies")
     curated = story.run(
         "curate", "curate", recipes / "curate.yaml", "--studies", out / "studies", "--out", out / "runs" / "curate"
     )
@@ -78,7 +80,7 @@ def _demo(args: argparse.Namespace, commands: "argparse._SubParsersAction[argpar
         "distill", "distill", recipes / "distill.yaml", "--run", out / "runs" / "curate", "--out", out / "student"
     )
     write_folders(out / "unseen-films", UNSEEN, first_seed=UNSEEN_SEED, defects=False)
-    story.run("ingest unseen", "ingest", "folders", out / "unseen-films", "--out", out / "unseen")
+    story.run("ingest unseen", "ingest", "folders", out / "unseen-films", *ours, "--out", out / "unseen")
     story.run("sample", "sample", out / "student", "--studies", out / "unseen", "--out", out / "runs" / "sample")
     page = out / "review.html"
     story.run("review", "review", out / "runs" / "curate", out / "runs" / "sample", "--out", page)

@@ -71,7 +71,7 @@ def steps(study: Study) -> list[str]:
     """The ten steps for a study, from its reference alone."""
     told: dict[str, list[str]] = defaultdict(list)
     for part in (study.sections.technique, study.sections.findings or _body(study)):
-        for sentence in sentences(part or ""):
+        for sentence in _sentences(part or ""):
             for region, words in _tell(sentence):
                 if words not in told[region]:
                     told[region].append(words)
@@ -96,14 +96,14 @@ def _tell(sentence: str) -> Iterator[tuple[str, str]]:
     regions = {claim.region for claim in found if claim.region in REGIONS}
     if not _sayable(sentence) or len(regions) > 1:
         for claim in found:
-            if claim.region in REGIONS:
+            if claim.region in REGIONS and not claim.dismissed:
                 yield claim.region, say(claim)
     elif (region := next(iter(regions), None) or region_of(sentence)) in REGIONS:
         yield region, _finished(sentence)
 
 
 def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
-    impression = list(sentences(study.sections.impression or ""))
+    impression = _sentences(study.sections.impression or "")
     words = "; ".join(_finished(s).rstrip(".") for s in impression if _sayable(s))
     if not words or len(words) > _SYNTHESIS_LENGTH or not all(map(_sayable, impression)):
         found = [c for s in impression or [study.report] for c in claims(s) if c.region in REGIONS]
@@ -116,17 +116,22 @@ def _sayable(sentence: str) -> bool:
 
 
 def say(claim: Claim) -> str:
-    """A claim as a sentence that asserts the same and nothing else."""
-    side = "both sides" if claim.side == "bilateral" else f"the {claim.side}" if claim.side else ""
-    thing = " ".join(filter(None, (claim.severity, claim.finding.replace("_", " "))))
-    where = f" on {side}" if side else ""
+    """A claim as a sentence that asserts the same and no more."""
+    if claim.implied:  # "the lungs are clear" stands for all that it denies
+        return _finished(_upper_first(claim.text))
+    words = [word for word in (claim.size, claim.side) if word and word not in claim.text.lower()]
+    thing = " ".join([*words, claim.text])
     match claim.status:
         case "absent":
-            return f"No {thing}{where}."
+            return f"No {_lower_first(thing)}."
         case "uncertain":
-            return f"Possible {thing}{where}."
+            return f"Possible {_lower_first(thing)}."
         case _:
-            return f"{_upper_first(thing)}{where}."
+            return f"{_upper_first(thing)}."
+
+
+def _sentences(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentences(text)]
 
 
 def _finished(sentence: str) -> str:
