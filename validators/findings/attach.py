@@ -11,7 +11,7 @@ from .scope import BACKWARD, BREAK, FORWARD, Scope, is_head
 from .tagging import Tagged
 
 _NEAR = 6  # words between a quality and the organ after it
-_VERB, _COMMA, _CONJ, _PREP, _PRESUP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"], CUES["presup"]
+_VERB, _COMMA, _CONJ, _PREP, _PRESUP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"], CUES["presup"] | CUES["cause"]
 _OF = frozenset({"of", "in", "the", "a", "to", "both", "within", "at", "for", "involving"})
 
 
@@ -76,7 +76,7 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
                 group.append(back)
             elif group:
                 break
-        elif group and entry.cues & (_VERB | _PRESUP | FORWARD):
+        elif entry.cues & _PRESUP or (group and entry.cues & (_VERB | FORWARD)):
             break
         elif back == before and (group or entries[back].organ is None):
             if group or not _same_subject(tagged, back, index):

@@ -46,8 +46,8 @@ class Claim:
     """One assertion.
 
     `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was read.
-    An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a consolidation). A
-    `dismissed` claim is an alternative that was weighed and set aside.
+    An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a consolidation). An
+    `open` claim is one of several readings ("scarring or atelectasis"). A `dismissed` claim is an alternative that was weighed and set aside.
     """
 
     finding: str
@@ -61,6 +61,7 @@ class Claim:
     certain: bool
     doubted: bool
     implied: bool
+    open: bool
     dismissed: bool
     device: bool
     region: Region

@@ -56,7 +56,7 @@ def _moved(claim: Claim, by: int) -> Claim:
         size = Measurement(size.value, size.unit, (size.span[0] + by, size.span[1] + by), size.text)
     return Claim(
         claim.finding, claim.status, claim.side, claim.place, claim.size, claim.tip, size, claim.compares, claim.certain,
-        claim.doubted, claim.implied, claim.dismissed, claim.device, claim.region,
+        claim.doubted, claim.implied, claim.open, claim.dismissed, claim.device, claim.region,
         (claim.span[0] + by, claim.span[1] + by), claim.text, (claim.sentence[0] + by, claim.sentence[1] + by),
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ def _answered(read: tuple[Claim, ...], answer: str) -> tuple[Claim, ...]:
         return ()
     return tuple(
         Claim(
-            c.finding, status, c.side, c.place, c.size, c.tip, c.measurement, c.compares, False, False, False, False,
+            c.finding, status, c.side, c.place, c.size, c.tip, c.measurement, c.compares, False, False, False, False, False,
             c.device, c.region, c.span, c.text, c.sentence,
         )
         for c in read
@@ -106,9 +106,9 @@ class _Sentence:
         for position, mention in enumerate(self.mentions):
             entry = self.tagged.entries[mention.index]
             for finding, implied, status in self._meanings(mention, entry, position):
-                if status == "present" and mention.index in open_pairs:
+                if status == "present" and open_pairs.get(mention.index):
                     status = "uncertain"
-                claim = self._claim(mention, finding, status, implied)
+                claim = self._claim(mention, finding, status, implied, mention.index in open_pairs)
                 key = (claim.finding, claim.status, claim.side, claim.place)
                 if key not in self.seen:
                     self.seen.add(key)
@@ -181,9 +181,12 @@ class _Sentence:
             return None
         return "uncertain" if state & UNC else "present"
 
-    def _alternatives(self) -> set[int]:
-        """Mentions that "or" or "versus" leaves open: "atelectasis or infiltrate"."""
-        open_pairs: set[int] = set()
+    def _alternatives(self) -> dict[int, bool]:
+        """Mentions that "or" or "versus" leaves open ("atelectasis or infiltrate"), and whether it was "versus".
+
+        "Scarring or atelectasis is present" asserts that one of them is: both are present, and open. "Versus" hedges.
+        """
+        open_pairs: dict[int, bool] = {}
         entries = self.tagged.entries
         for first, second in zip(self.mentions, self.mentions[1:], strict=False):
             a, b = entries[first.index], entries[second.index]
@@ -194,10 +197,12 @@ class _Sentence:
                 e.cues & (CUES["or"] | CUES["conj"] | CUES["comma"]) or e.side or e.place or e.size or e.organ
                 for e in between
             ):
-                open_pairs |= {first.index, second.index}
+                versus = any(word in ("versus", "vs") for word in self.tagged.words[self.tagged.last[first.index] : self.tagged.first[second.index]])
+                for index in (first.index, second.index):
+                    open_pairs[index] = open_pairs.get(index, False) or versus
         return open_pairs
 
-    def _claim(self, mention: Mention, finding: str, status: Status, implied: bool) -> Claim:
+    def _claim(self, mention: Mention, finding: str, status: Status, implied: bool, is_open: bool) -> Claim:
         tagged, state = self.tagged, self.scope.states[mention.index]
         indices = (
             [mention.index, *mention.organs]
@@ -220,13 +225,14 @@ class _Sentence:
             status=status,
             side=side,
             place=places,
-            size=mention.size,
+            size="borderline" if "borderline" in tagged.words[tagged.first[mention.index]] else mention.size,
             tip=self.tips if device or finding == "tip_unknown" else (),
             measurement=None if implied or status == "absent" else measurement,
             compares=self.compares,
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             implied=implied,
+            open=is_open,
             dismissed=bool(state & ALT) and not state & DENIED,
             device=device,
             region=self.book.regions.get(finding, "devices" if finding == "tip_unknown" else "other"),

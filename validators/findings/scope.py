@@ -60,6 +60,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
                 state = _end_next(state)
                 if _starts_anew(tagged, index):
                     state = 0
+        elif cues & CUES["cause"] and not cues & FORWARD:
+            state = HYP if state & NEG else _end_next(state)
         elif state and cues & CUES["presup"] and not _follows_cue(tagged, index):
             state = 0
         elif cues & CUES["verb"] and not head:
@@ -138,7 +140,7 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
                 continue
             result.states[back] |= bits
             reached = back
-        elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | FORWARD):
+        elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | FORWARD):
             break
         elif reached and entry.cues & BACKWARD:
             break
@@ -169,7 +171,7 @@ def _governed(tagged: Tagged, index: int) -> bool:
     """Whether a preposition stands directly before the mention ("the opacity behind the effusion")."""
     for back in range(index - 1, max(-1, index - 4), -1):
         entry = tagged.entries[back]
-        if entry.cues & (CUES["prep"] | CUES["presup"]):
+        if entry.cues & (CUES["prep"] | CUES["presup"] | CUES["cause"]):
             return tagged.first[index] - tagged.last[back] <= 4
         if not (entry.side or entry.place or entry.size):
             return False
