@@ -65,6 +65,17 @@ def test_ten_steps_with_any_other_numbers_are_rejected(numbers: list[int]) -> No
     assert "step_order" in codes(Case(text, writes_report=False))
 
 
+@pytest.mark.parametrize("position", range(1, 11))
+def test_one_wrong_number_is_found_once_wherever_it_stands(position: int) -> None:
+    text = ten(report=None).replace(f"{position}. ", f"{position + 20}. ", 1)
+    assert codes(Case(text, writes_report=False)) == ("step_order",)
+
+
+def test_numbers_that_are_all_off_by_one_are_one_finding() -> None:
+    text = "\n".join(f"{number}. Region is normal." for number in range(2, 12))
+    assert codes(Case(text, writes_report=False)) == ("step_order",)
+
+
 def test_the_message_on_a_wrong_number_names_the_step() -> None:
     case = Case(ten().replace("\n4. ", "\n5. "))
     order = next(f for f in judge(case.study, case.candidate).findings if f.code == "step_order")

@@ -174,6 +174,24 @@ def test_windows_line_ends_change_neither_steps_nor_report() -> None:
     assert trace.report == "Findings: Clear.\r\nImpression: Normal.\r\n"
 
 
+def test_a_tagged_text_with_windows_line_ends_is_read() -> None:
+    trace = parse(write(STEPS, "Findings: Clear.", "tagged").replace("\n", "\r\n"))
+    assert list(trace.texts) == STEPS
+    assert trace.report == "Findings: Clear.\r"
+    assert trace.trailer == ""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n"])
+def test_a_number_without_a_text_is_an_empty_step(end: str) -> None:
+    assert parse(f"1. Clear.{end}2.{end}3. Clear.").texts == ("Clear.", "", "Clear.")
+
+
+def test_a_header_word_inside_a_wrapped_step_does_not_end_the_steps() -> None:
+    text = "1. The image was taken in one\nView: PA, upright.\n2. Clear.\nView: PA"
+    assert parse(text).texts == ("The image was taken in one View: PA, upright.", "Clear.")
+    assert parse(text).report == "View: PA"
+
+
 def test_fullwidth_digits_are_not_steps() -> None:
     assert parse("\uff11. Clear.\n\uff12. Clear.").steps == ()
 

@@ -113,6 +113,7 @@ PASSES = (
     Case(ten(report=REFERENCE.replace("Impression: ", "Impression:\n1. Clear.\n2. "))),
     Case(ten(report=REFERENCE.replace("The lungs", "\nLungs: The lungs"))),
     Case(ten(report=REFERENCE.replace(" PA", "")), reference=REFERENCE.replace(" PA", "")),
+    Case(ten(report=f"{REFERENCE}\nComparison: None."), reference=f"{REFERENCE}\nComparison: None."),
 )
 FAILS = (
     Case(ten(report=REFERENCE.replace("View: PA\n", "")), "header_missing", author="student"),

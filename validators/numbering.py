@@ -91,6 +91,8 @@ PASSES = (
     Case(ten({5: "Lungs: clear:\n1) right\n2) left\n3) both"})),
     Case(ten({5: "Lungs: ribs 5. 6. and 7. are seen through them."})),
     Case(ten(report="Impression:\n1) No effusion.\n2) Clear.\n3) Normal."), form="verbatim"),
+    Case("1. Lungs: clear.\n2. Heart: normal.\n\nImpression:\n1) No effusion.\n2) Clear.\n3) Normal.", form="verbatim"),
+    Case("1. Lungs: clear.\n- on both sides\n2. Heart: normal.", writes_report=False),
 )
 FAILS = (
     *(
