@@ -61,14 +61,15 @@ class Journal:
         """The state of every request, by key."""
         return {key: State(state) for key, state in self._reader.execute("SELECT key, state FROM events ORDER BY seq")}
 
-    def events(self) -> Iterator[Event]:
-        """All events in the order they were written."""
-        yield from map(_event, self._reader.execute(f"SELECT {_COLUMNS} FROM events ORDER BY seq"))  # noqa: S608 a constant
+    def events(self, *, raw: bool = True) -> Iterator[Event]:
+        """All events in the order they were written; without `raw`, answers' bytes are left on disk."""
+        columns = _COLUMNS if raw else _COLUMNS.replace("raw", "NULL")
+        yield from map(_event, self._reader.execute(f"SELECT {columns} FROM events ORDER BY seq"))  # noqa: S608 constants
 
     def latest(self, state: State) -> Iterator[Event]:
         """For each request that ever reached a state, its last event of that state; in order of first reaching it."""
         rows = self._reader.execute(
-            f"SELECT {_COLUMNS} FROM events JOIN (SELECT MAX(seq) AS last, MIN(seq) AS first FROM events "  # noqa: S608
+            f"SELECT {_COLUMNS} FROM events JOIN (SELECT MAX(seq) AS last, MIN(seq) AS first FROM events "  # noqa: S608 the columns are a constant
             "WHERE state = ? GROUP BY key) ON seq = last ORDER BY first",
             (state,),
         )
@@ -77,7 +78,7 @@ class Journal:
     def last(self, key: str, state: State) -> Event | None:
         """A request's last event of one state."""
         row = self._reader.execute(
-            f"SELECT {_COLUMNS} FROM events WHERE key = ? AND state = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM events WHERE key = ? AND state = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608 the columns are a constant
             (key, state),
         ).fetchone()
         return None if row is None else _event(row)
@@ -111,7 +112,7 @@ class Journal:
                 with connection:
                     connection.execute("BEGIN")
                     connection.executemany(
-                        f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
+                        f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 the columns are a constant
                         [_row(event) for events, _ in taken for event in events],
                     )
             except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it

@@ -107,7 +107,9 @@ def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
     words = "; ".join(_finished(s).rstrip(".") for s in impression if _sayable(s))
     if not words or len(words) > _SYNTHESIS_LENGTH or not all(map(_sayable, impression)):
         found = [c for s in impression or [study.report] for c in claims(s) if c.region in REGIONS]
-        words = "; ".join(dict.fromkeys(say(c).rstrip(".") for c in found if c.status != "absent")) or words
+        words = (
+            "; ".join(dict.fromkeys(_lower_first(say(c)).rstrip(".") for c in found if c.status != "absent")) or words
+        )
     return f"Synthesis: {_lower_first(words or 'nothing beyond the observations above is concluded')}."
 
 
