@@ -85,12 +85,13 @@ def _film(ref: ImageRef, path_of: PathOf) -> str:
     try:
         source = data_uri(path_of(ref))
     except InputError as error:
-        return f'<p class="quiet no-film">View {view}: {shown(error.message, 300)}</p>'
+        return f'<p class="quiet no-film">Film, view {view}: {shown(error.message, 300)}</p>'
     label = "Radiograph" if ref.view == "unknown" else f"Radiograph, {html.escape(ref.view[:60])}"
+    known = "" if ref.view == "unknown" else f"View {view}, "
     size = f"{ref.width} × {ref.height} pixels at the source"
     return (
         f'<figure><img src="{source}" width="{ref.width}" height="{ref.height}" alt="{label}" loading="lazy" '
-        f'decoding="async"><figcaption>View {view}, {size}</figcaption></figure>'
+        f'decoding="async"><figcaption>{known}{size}</figcaption></figure>'
     )
 
 
@@ -207,7 +208,8 @@ def _report(study: Study, candidate: Candidate) -> str:
         return f'<p class="quiet">Report: {said}.</p>'
     if report == study.report:
         return '<p class="quiet">Report: the same as the reference, byte for byte.</p>'
-    asked = "" if candidate.writes_report else " (nobody asked for it)"
+    if not candidate.writes_report:
+        return _stray("Report, which nobody asked for", report)
     compared = differences(study.report, report)
     key = (
         ""
@@ -215,4 +217,4 @@ def _report(study: Study, candidate: Candidate) -> str:
         else '<p class="quiet"><ins>underlined</ins>: only here; <del>struck</del>: only there</p>'
     )
     body = shown(report) if compared is None else compared
-    return f'<h4>Report as written{asked}, against the reference</h4>{key}<div class="text report">{body}</div>'
+    return f'<h4>Report as written, against the reference</h4>{key}<div class="text report">{body}</div>'
