@@ -1,53 +1,57 @@
-"""The engine: takes studies one by one through ask, read, judge and repair, and journals every state.
+"""The engine: takes studies one by one through ask, judge and repair, until the goal, the budget or the data ends.
 
     no event ──► planned + in_flight ──► received ──► judged        judged: read from the journal, never asked again
-                        │    │                                      received: read and judged now
-                        │    └──► failed (asked again next time)    in_flight, found at the start: nobody knows, so
+                   ▲    │    │                                      received: read and judged now
+        with delay │    │    └──► failed: sent again while tries are left, and again next time
+                   └────┤                                           in_flight, found at the start: nobody knows, so
                         └──► refused, unknown                       unknown; asked again only if the recipe says so
 
 Everything is content-addressed: a second run asks the same questions, finds their keys in the journal, and does
-nothing. This is the one place that is asynchronous. It does not know providers, prompts' words, or rules.
+nothing. Studies come from a lazy source; each worker takes the next as soon as it is done with its last, so there
+are no waves; and no more studies are open than the goal could still need. With several teachers, `split` gives each
+its own share of the studies and its own workers, so that one that waits holds up no other; `best` gives every study
+to all of them. This is the one place that is asynchronous. How one question is asked is in asker.py. It does not
+know providers, prompts' words, or rules.
 """
 
 import asyncio
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
-from ..data.run import RunFolder, judged, judged_event
+from ..data.choice import rank
+from ..data.run import Judged, RunFolder
 from ..schemas.candidate import Candidate
-from ..schemas.errors import LayoutError, TenstepError
-from ..schemas.layout import parse
+from ..schemas.errors import TenstepError
 from ..schemas.recipe import CurateRecipe
-from ..schemas.run import Event, State
 from ..schemas.study import Study
-from ..schemas.trace import Trace
-from ..schemas.verdict import Verdict
-from ..validators.gate import judge
+from ..schemas.verdict import Finding
+from .asker import Asker, settle_flights
+from .budget import Ledger, Spent
+from .forecast import Forecast, forecast
+from .gate import Stopped
+from .history import History
+from .lane import Lane, lanes
+from .policy import decide
 from .prompt import Prompts
-from .teacher import Question, Reply, Teacher, Unanswered, request_key
+from .tally import Reason, Tally
+from .teacher import Question, Teacher
 
-
-@dataclass
-class Tally:
-    """What has happened so far in this call."""
-
-    studies: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    repaired: int = 0
-    asked: int = 0  # requests sent by this call
-    recalled: int = 0  # verdicts read from the journal
-    unknown: int = 0
-    failed: int = 0
-    refused: int = 0
-    spend_usd: float | None = 0.0
-    codes: Counter[str] = field(default_factory=Counter)  # errors of the candidate that decided, by study
+_AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker
 
 
 class Engine:
-    """One call of `tenstep curate` on one run folder."""
+    """One call of `tenstep curate` on one run folder.
+
+    Args:
+        run: open for writing.
+        recipe: resolved.
+        teachers: loaded from it, in its order.
+        on_study: hears of every study that has come to an end.
+        consent: asked after the pilot of a goal whether to go on.
+
+    Raises:
+        PolicyError, RecipeError: see policy.py and lane.py; before anything is read or sent.
+    """
 
     def __init__(
         self,
@@ -55,187 +59,184 @@ class Engine:
         recipe: CurateRecipe,
         teachers: Sequence[Teacher],
         on_study: Callable[[Tally], None] = lambda tally: None,
+        consent: Callable[[Forecast], bool] = lambda forecast: True,
     ) -> None:
+        decision = decide(recipe.policy, teachers, run.studies.data_class)
+        self._lanes = lanes(recipe, teachers)
+        self._prompts = Prompts(recipe.prompt)
+        run.decide(decision)
         self._run = run
         self._recipe = recipe
-        self._teachers = teachers
-        self._prompts = Prompts(recipe.prompt)
+        self._names = [teacher.name for teacher in teachers]
         self._on_study = on_study
-        self._states = run.journal.states()
-        self._stopped = False
+        self._consent = consent
         self.tally = Tally()
+        states = settle_flights(run)
+        self._history = History.of(run.journal.events(raw=False))
+        self._ledger = Ledger(
+            recipe.budget,
+            calls=self._history.calls,
+            settled=self._history.settled,
+            uncertain=self._history.uncertain,
+        )
+        self._asker = Asker(run, recipe, self._ledger, self.tally, states)
+        self._judged_usd: float | None = 0.0  # of the studies of this call, recalled or not
+        self._open = 0  # studies under way
+        self._room = asyncio.Event()  # set when one of them ends
+        self._ended: Reason | None = None
+        self._fatal: TenstepError | None = None
+        self._quota: int | None = None  # studies of the pilot
 
-    def stop(self) -> None:
-        """Admit no further study; those under way are finished."""
-        self._stopped = True
+    def stop(self, reason: Reason = "stopped") -> None:
+        """Send nothing more; requests under way are waited for and journalled."""
+        self._ended = self._ended or reason
+        self._asker.stop()
+        for lane in self._lanes:
+            lane.gate.close()
+        self._room.set()
 
     async def work(self) -> Tally:
-        """Go through the studies until the goal or the data ends, or `stop` is called."""
-        self._settle_flights()
-        studies = self._admitted()
-        workers = (self._worker(studies) for _ in range(self._recipe.concurrency))
+        """Go through the studies until the goal, the budget or the data ends, or `stop` is called.
+
+        Raises:
+            TenstepError: a teacher cannot be asked at all, or the journal cannot be written; what was under way
+                has been waited for.
+        """
+        goal, sources = self._recipe.goal, self._sources()
         try:
-            async with asyncio.TaskGroup() as group:
-                for worker in workers:
-                    group.create_task(worker)
-        except* TenstepError as errors:
-            raise errors.exceptions[0] from None  # the first one ended the run; the others are its echo
+            if goal.accepted and goal.pilot and goal.accepted > goal.pilot:
+                self._quota = goal.pilot
+                await self._through(sources)
+                self._quota = None
+                self._after_pilot(goal.accepted, goal.pilot)
+            await self._through(sources)
+        finally:
+            await self._close()
+        if self._fatal is not None:
+            raise self._fatal
         return self.tally
 
-    def _settle_flights(self) -> None:
-        """Requests that an earlier process sent and never heard of again."""
-        lost = [key for key, state in self._states.items() if state in (State.PLANNED, State.IN_FLIGHT)]
-        for key in lost:
-            event = self._run.journal.last(key, State.IN_FLIGHT)
-            study = event.study_id if event else ""
-            body = {"reason": "the process ended before the answer was read"}
-            unknown = Event(key=key, state=State.UNKNOWN, study_id=study, at=time.time(), body=body)
-            self._run.journal.append(unknown).result()
-            self._states[key] = State.UNKNOWN
-
-    def _admitted(self) -> Iterator[Study]:
-        for study in self._run.studies:
-            goal, limit = self._recipe.goal.accepted, self._recipe.limit
-            if self._stopped or (goal and self.tally.accepted >= goal) or (limit and self.tally.studies >= limit):
-                return
-            self.tally.studies += 1
-            yield study
-
-    async def _worker(self, studies: Iterator[Study]) -> None:
-        for study in studies:
-            await self._curate(study)
-            self._on_study(self.tally)
-
-    async def _curate(self, study: Study) -> None:
-        """Ask about one study until an answer is accepted or the attempts are used up."""
-        teacher = self._teachers[(self.tally.studies - 1) % len(self._teachers)]
-        previous: Candidate | None = None
-        verdict: Verdict | None = None
-        for attempt in range(1, 2 + (self._recipe.repair.attempts if teacher.mends else 0)):
-            findings = [f for f in verdict.findings if f.severity == "error"] if verdict else []
-            prompt = self._prompts.fill(study, previous, findings)
-            question = Question(study, prompt, attempt=attempt, previous=previous)
-            outcome = await self._ask(teacher, question)
-            if outcome is None:
-                return
-            previous, verdict = outcome
-            self._spend(previous)
-            if verdict.accepted:
-                self.tally.accepted += 1
-                self.tally.repaired += attempt > 1
-                return
-        self.tally.rejected += 1
-        self.tally.codes.update(verdict.codes if verdict else ())
-
-    async def _ask(self, teacher: Teacher, question: Question) -> tuple[Candidate, Verdict] | None:
-        key = request_key(teacher, question)
-        state = self._states.get(key)
-        if state is State.JUDGED:
-            event = self._run.journal.last(key, State.JUDGED)
-            assert event is not None
-            self.tally.recalled += 1
-            return judged(event)
-        if state is State.REFUSED:
-            self.tally.refused += 1
-            return None
-        if state is State.UNKNOWN and self._recipe.resend_unknown != "yes":
-            self.tally.unknown += 1
-            return None
-        started, clock = time.time(), time.monotonic()
-        if state is State.RECEIVED:
-            event = self._run.journal.last(key, State.RECEIVED)
-            assert event is not None
-            raw, started, seconds = event.raw or b"", event.body["started_at"], event.body["seconds"]
-        else:
-            self.tally.asked += 1
-            try:
-                await self._commit(*self._departure(key, teacher, question))
-                raw = await teacher.ask(question)
-            except Unanswered as outcome:
-                await self._end(key, question, outcome)
-                return None
-            seconds = time.monotonic() - clock
-            body = {"started_at": started, "seconds": seconds}
-            await self._commit(self._event(key, State.RECEIVED, question, body, raw))
+    async def _close(self) -> None:
         try:
-            reply = teacher.read(raw)
-        except Unanswered as outcome:
-            await self._end(key, question, outcome)
-            return None
-        candidate = _candidate(key, teacher, question, reply, started, seconds)
-        verdict = judge(question.study, candidate, self._recipe.severities)
-        await self._commit(judged_event(candidate, verdict))
-        return candidate, verdict
+            await self._asker.flush()
+        except TenstepError as error:
+            self._fatal = self._fatal or error
+        self._sum_up()
+        for lane in self._lanes:
+            await lane.teacher.close()
 
-    def _departure(self, key: str, teacher: Teacher, question: Question) -> tuple[Event, Event]:
-        body = {
-            "teacher": teacher.name,
-            "identity": dict(teacher.identity()),
-            "prompt_id": question.prompt.id,
-            "prompt_sha256": question.prompt.sha256,
-            "attempt": question.attempt,
-            "sample": question.sample,
-            "parent": question.previous.key if question.previous else None,
-        }
-        planned = self._event(key, State.PLANNED, question, body)
-        return planned, self._event(key, State.IN_FLIGHT, question, {})
+    def _sources(self) -> list[tuple[list[Lane], Iterator[Study]]]:
+        """Who works on which studies."""
 
-    async def _end(self, key: str, question: Question, outcome: Unanswered) -> None:
-        await self._commit(self._event(key, outcome.state, question, {"reason": outcome.reason}, outcome.raw))
-        self.tally.unknown += outcome.state is State.UNKNOWN
-        self.tally.failed += outcome.state is State.FAILED
-        self.tally.refused += outcome.state is State.REFUSED
+        def share(of: int) -> Iterator[Study]:
+            first = islice(self._run.studies, self._recipe.limit)
+            return (study for at, study in enumerate(first) if at % len(self._lanes) == of)
 
-    @staticmethod
-    def _event(
-        key: str, state: State, question: Question, body: Mapping[str, object], raw: bytes | None = None
-    ) -> Event:
-        return Event(key=key, state=state, study_id=question.study.id, at=time.time(), body=dict(body), raw=raw)
+        if self._recipe.several.strategy == "best":
+            return [(self._lanes, islice(self._run.studies, self._recipe.limit))]
+        return [([lane], share(at)) for at, lane in enumerate(self._lanes)]
 
-    async def _commit(self, *events: Event) -> None:
-        """Write events; on return they survive a power cut."""
-        await asyncio.wrap_future(self._run.journal.append(*events))
-        self._states[events[-1].key] = events[-1].state
+    async def _through(self, sources: Sequence[tuple[list[Lane], Iterator[Study]]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for team, studies in sources:
+                for _ in range(self._recipe.concurrency + _AHEAD):
+                    group.create_task(self._worker(team, studies))
 
-    def _spend(self, candidate: Candidate) -> None:
-        if candidate.cost_usd is None or self.tally.spend_usd is None:
-            self.tally.spend_usd = None
-        else:
-            self.tally.spend_usd += candidate.cost_usd
+    async def _worker(self, team: Sequence[Lane], studies: Iterator[Study]) -> None:
+        while (study := await self._next(studies)) is not None:
+            try:
+                await self._curate(team, study)
+            except Spent:
+                self.stop("budget")
+            except Stopped:
+                pass
+            except TenstepError as error:
+                self._fatal = self._fatal or error
+                self.stop()
+            else:
+                self._sum_up()
+                self._on_study(self.tally)
+            finally:
+                self._open -= 1
+                self._room.set()
 
+    async def _next(self, studies: Iterator[Study]) -> Study | None:
+        goal, tally = self._recipe.goal.accepted, self.tally
+        while self._ended is None:
+            if goal and tally.accepted >= goal:
+                self.stop("goal")
+            elif self._quota is not None and tally.studies >= self._quota:
+                return None
+            elif goal and tally.accepted + self._open >= goal:
+                self._room.clear()
+                await self._room.wait()
+            else:
+                study = next(studies, None)
+                if study is not None:
+                    tally.studies += 1
+                    self._open += 1
+                return study
+        return None
 
-def _candidate(
-    key: str, teacher: Teacher, question: Question, reply: Reply, started: float, seconds: float
-) -> Candidate:
-    # a lone surrogate cannot be stored as UTF-8; the raw bytes in the journal keep what really came
-    text = reply.text.encode("utf-8", "replace").decode()
-    trace: Trace | None = None
-    problem: str | None = None
-    try:
-        trace = parse(text)
-    except LayoutError as error:
-        problem = str(error)
-    return Candidate(
-        key=key,
-        study_id=question.study.id,
-        author="teacher",
-        teacher=teacher.name,
-        model=teacher.model,
-        attempt=question.attempt,
-        parent=question.previous.key if question.previous else None,
-        sample=question.sample,
-        prompt_id=question.prompt.id,
-        prompt_sha256=question.prompt.sha256,
-        saw_image=teacher.sees_images and bool(question.study.images),
-        writes_report=question.prompt.writes_report,
-        text=text,
-        reasoning=reply.reasoning,
-        trace=trace,
-        parse_error=problem,
-        usage=reply.usage,
-        cost_usd=reply.cost_usd,
-        stop_reason=reply.stop_reason,
-        label=reply.label,
-        started_at=started,
-        seconds=seconds,
-    )
+    async def _curate(self, team: Sequence[Lane], study: Study) -> None:
+        """All that is wanted for one study."""
+        samples = range(self._recipe.several.samples)
+        chains = [self._chain(lane, study, sample) for lane in team for sample in samples]
+        ends = [await chains[0]] if len(chains) == 1 else await asyncio.gather(*chains, return_exceptions=True)
+        if errors := [end for end in ends if isinstance(end, BaseException)]:
+            raise errors[0]  # only now: the others have been waited for
+        judged = [end for end in ends if isinstance(end, Judged)]
+        accepted = [end for end in judged if end.verdict.accepted]
+        if accepted:
+            chosen = min(accepted, key=lambda one: rank(one.candidate, one.verdict, self._names))
+            self.tally.accepted += 1
+            self.tally.repaired += chosen.candidate.attempt > 1
+        elif judged:
+            self.tally.rejected += 1
+            self.tally.codes.update(judged[0].verdict.codes)
+
+    async def _chain(self, lane: Lane, study: Study, sample: int) -> Judged | None:
+        """Ask one teacher until an answer is accepted or the attempts are used up.
+
+        Returns:
+            The accepted one, else the last; none if a question found no answer.
+        """
+        previous: Candidate | None = None
+        findings: list[Finding] = []
+        outcome: Judged | None = None
+        for attempt in range(1, 2 + (self._recipe.repair.attempts if lane.teacher.mends else 0)):
+            prompt = self._prompts.fill(study, previous, findings)
+            path_of = self._run.studies.path_of
+            question = Question(study, prompt, attempt=attempt, sample=sample, previous=previous, path_of=path_of)
+            outcome = await self._asker.ask(lane, question)
+            if outcome is None:
+                return None
+            cost = outcome.candidate.cost_usd
+            self._judged_usd = None if cost is None or self._judged_usd is None else self._judged_usd + cost
+            if outcome.verdict.accepted:
+                break
+            previous = outcome.candidate
+            findings = [finding for finding in outcome.verdict.findings if finding.severity == "error"]
+        return outcome
+
+    def _after_pilot(self, goal: int, pilot: int) -> None:
+        tally = self.tally
+        studies = min(len(self._run.studies), self._recipe.limit or len(self._run.studies))
+        tally.forecast = forecast(
+            goal=goal,
+            accepted=tally.accepted,
+            studies=tally.studies,
+            calls=tally.asked + tally.recalled,
+            usd=self._judged_usd,
+            studies_left=studies - tally.studies,
+        )
+        agreed = len(self._history.studies) > pilot  # an earlier call went on from here
+        if self._ended is None and tally.forecast and not agreed and not self._consent(tally.forecast):
+            self.stop("pilot")
+
+    def _sum_up(self) -> None:
+        self.tally.spend_usd = self._ledger.settled.usd
+        self.tally.uncertain_usd = self._ledger.uncertain.usd
+        self.tally.budget = self._ledger.describe()
+        goal = self._recipe.goal.accepted
+        self.tally.ended = self._ended or ("goal" if goal and self.tally.accepted >= goal else "data")

@@ -28,18 +28,22 @@ from pydantic import ValidationError
 from .. import __version__
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
-from ..schemas.errors import NewerRunError, RunError, RunLockedError
+from ..schemas.errors import NewerRunError, PolicyError, RunError, RunLockedError
 from ..schemas.example import Example, Provenance
+from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, State
 from ..schemas.study import Study
 from ..schemas.verdict import Verdict
+from .choice import Rank, rank
 from .journal import Journal
 from .store import StudyStore
 
 Kind = Literal["curate", "sample"]
 
 # What may differ between two calls on one folder; anything else would make it another run.
-CONTINUABLE = frozenset({"goal", "limit", "concurrency", "resend_unknown", "budget"})
+CONTINUABLE = frozenset(
+    {"goal", "limit", "concurrency", "resend_unknown", "budget", "prices", "policy", "rate", "retries"}
+)
 
 
 class Judged(NamedTuple):
@@ -131,6 +135,21 @@ class RunFolder:
             )
         return manifest
 
+    def decide(self, policy: PolicyDecision) -> None:
+        """Write down, before anything is sent, where data goes and what may become of the answers."""
+        self.manifest = self.manifest.model_copy(update={"policy": policy})
+        _write(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
+
+    def check_training(self) -> None:
+        """Whoever exports this run for training, or trains on it, asks first.
+
+        Raises:
+            PolicyError: nobody attests that the terms of an endpoint which wrote it allow training.
+        """
+        policy = self.manifest.policy
+        if policy is not None and not policy.training:
+            raise PolicyError(f"may not be used for training: {policy.reason}", file=self.path)
+
     @property
     def studies(self) -> StudyStore:
         """The store that the run works on."""
@@ -144,12 +163,26 @@ class RunFolder:
             yield judged(event)
 
     def accepted(self) -> Iterator[Example]:
-        """The first accepted candidate of each study, as an example."""
+        """One accepted candidate of each study, as an example: the first, or the best of several (choice.py)."""
         done: set[str] = set()
+        chosen = self._chosen()
         for candidate, verdict in self.judged():
-            if verdict.accepted and candidate.study_id not in done:
+            if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
                 done.add(candidate.study_id)
                 yield self._example(self.studies.get(candidate.study_id), candidate, verdict)
+
+    def _chosen(self) -> set[str]:
+        """The keys that were chosen, where several answers to a study may have been accepted; else empty."""
+        several = self.manifest.recipe.get("several", {})
+        if several.get("strategy", "split") == "split" and several.get("samples", 1) == 1:
+            return set()
+        names = [spec.get("name") or spec.get("kind") for spec in self.manifest.recipe.get("teachers", ())]
+        best: dict[str, Rank] = {}
+        for candidate, verdict in self.judged():
+            if verdict.accepted:
+                here = rank(candidate, verdict, names)
+                best[candidate.study_id] = min(here, best.get(candidate.study_id, here))
+        return {found[-1] for found in best.values()}
 
     def _example(self, study: Study, candidate: Candidate, verdict: Verdict) -> Example:
         assert candidate.trace is not None  # a candidate without a trace has an error, so it was not accepted
@@ -177,6 +210,7 @@ class RunFolder:
         rows = "samples" if self.manifest.kind == "sample" else "rejected"
         accepted: set[str] = set()
         tried: set[str] = set()
+        chosen = self._chosen()
         attempts = repaired = 0
         with (
             _umask(0o077 if self.studies.data_class == "restricted" else None),
@@ -186,7 +220,7 @@ class RunFolder:
             for candidate, verdict in self.judged():
                 attempts += 1
                 tried.add(candidate.study_id)
-                if verdict.accepted and candidate.study_id not in accepted:
+                if verdict.accepted and candidate.study_id not in accepted and (not chosen or candidate.key in chosen):
                     accepted.add(candidate.study_id)
                     repaired += candidate.attempt > 1
                     example = self._example(self.studies.get(candidate.study_id), candidate, verdict)

@@ -20,6 +20,7 @@ from .base import Noun
 from .candidate import Candidate
 from .errors import InputError
 from .example import Example
+from .policy import Attestation
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .study import RejectedRow, Study
@@ -43,6 +44,7 @@ NOUNS: tuple[type[Noun], ...] = (
     CurateRecipe,
     DistillRecipe,
     SampleRecipe,
+    Attestation,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report

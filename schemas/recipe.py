@@ -1,5 +1,6 @@
 """Recipes: what a run is told to do. A key nobody knows is an error, and so is a wrong value."""
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -21,12 +22,55 @@ class Goal(Noun):
     """When to stop. Without a goal the run ends with the data."""
 
     accepted: int | None = Field(None, gt=0, description="Stop when so many studies have an accepted trace.")
+    pilot: int = Field(
+        20, ge=0, description="Studies that go first; then it is said what a larger goal will need. 0 is no pilot."
+    )
 
 
 class Repair(Noun):
     """How often a rejected candidate goes back to its author with the findings."""
 
     attempts: int = Field(2, ge=0, le=10, description="Repairs after the first attempt.")
+
+
+class Budget(Noun):
+    """Where spending stops, over all calls on one run folder; the bound that is reached first stops the run."""
+
+    usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Needs a price for every teacher.")
+    calls: int | None = Field(None, ge=0, description="Requests that are sent, whatever becomes of them.")
+    tokens: int | None = Field(None, ge=0, description="Input and output together.")
+
+
+class Rate(Noun):
+    """What one endpoint and model may be asked in a minute, where the provider says so."""
+
+    requests_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
+    tokens_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+
+class Several(Noun):
+    """What several teachers do: `split` gives each study to one of them in turn, `best` gives it to all."""
+
+    strategy: Literal["split", "best"] = "split"
+    samples: int = Field(1, ge=1, le=64, description="Answers a teacher gives to one study, each with its repairs.")
+
+
+class TrainingTerms(Noun):
+    """A person's word that an endpoint's terms allow training on what it answers."""
+
+    endpoint: str = Field(description="As in the teacher: scheme, host and port decide.")
+    attested_by: str = Field(min_length=1, description="A person, by name.")
+    attested_on: date
+    basis: str = Field(min_length=1, description="The terms: title, version, clause.")
+
+
+class Policy(Noun):
+    """Who vouches for endpoints that are not this machine."""
+
+    attestations: tuple[str, ...] = Field((), description="Attestation files, for restricted data.")
+    training_terms: tuple[TrainingTerms, ...] = Field(
+        (), description="Without one for each such endpoint, nothing of the run may be exported for training."
+    )
 
 
 class CurateRecipe(Noun):
@@ -36,6 +80,7 @@ class CurateRecipe(Noun):
     name: Name
     studies: str | None = Field(None, description="A study store; --studies overrides it.")
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
+    several: Several = Several()
     prompt: Name = Field("informed", description="A prompt in curation/prompts.")
     layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
     goal: Goal = Goal()
@@ -43,7 +88,12 @@ class CurateRecipe(Noun):
     resend_unknown: Literal["ask", "yes", "no"] = Field(
         "ask", description="Requests that were sent and never answered: ask stops and says so."
     )
-    concurrency: int = Field(8, ge=1, le=4096)
+    budget: Budget = Budget()
+    prices: str | None = Field(None, description="A price table whose entries go before those that are shipped.")
+    policy: Policy = Policy()
+    concurrency: int = Field(8, ge=1, le=4096, description="Most requests under way to one endpoint and model.")
+    rate: Rate = Rate()
+    retries: int = Field(5, ge=0, le=20, description="How often a request that the server turned away is sent again.")
     severities: dict[str, Literal["error", "warning", "off"]] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
     )

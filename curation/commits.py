@@ -1,0 +1,74 @@
+"""Commits: the engine's side of the journal. What is appended in one turn of the event loop goes as one batch.
+
+A future for each request would wake the loop once each; here one wake-up serves the whole batch.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from ..data.journal import Journal
+from ..schemas.run import Event
+
+
+class Commits:
+    """Appends to a journal from one event loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._events: list[Event] = []
+        self._waiters: list[asyncio.Future[None]] = []
+        self._open: set[Future[None]] = set()
+
+    async def write(self, *events: Event) -> None:
+        """Append; on return the events survive a power cut.
+
+        Raises:
+            RunError: they could not be written.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self.later(*events)
+        await waiter
+
+    def later(self, *events: Event) -> None:
+        """Append without waiting: for what can be made again from what is already on disk."""
+        if not self._events:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._events.extend(events)
+
+    async def flush(self) -> None:
+        """Wait for everything.
+
+        Raises:
+            RunError: some of it could not be written.
+        """
+        self._send()
+        for written in list(self._open):
+            await asyncio.wrap_future(written)
+
+    def _send(self) -> None:
+        events, waiters = self._events, self._waiters
+        if not events:
+            return
+        self._events, self._waiters = [], []
+        loop = asyncio.get_running_loop()
+        written = self._journal.append(*events)
+        self._open.add(written)
+
+        def wake() -> None:
+            self._open.discard(written)
+            _resolve(waiters, written.exception())
+
+        # the callback runs in the journal's thread
+        written.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
+
+
+def _resolve(waiters: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)

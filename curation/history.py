@@ -1,0 +1,85 @@
+"""History: what a run's journal says that its requests used, and what those without an answer may have used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..schemas.candidate import Usage
+from ..schemas.run import Event, State
+from .budget import Amount, used
+
+
+@dataclass
+class Flight:
+    """One key: its last departure, and what has become of it."""
+
+    teacher: str = ""
+    attempt: int = 1
+    amount: Amount = field(default_factory=lambda: Amount(0, None))  # what was set aside
+    received: bool = False
+    open: bool = False
+    counted: bool = False  # its answer's use has been added
+
+
+@dataclass
+class History:
+    """Sums over a journal."""
+
+    calls: int = 0
+    settled: Amount = field(default_factory=Amount)
+    uncertain: Amount = field(default_factory=Amount)
+    uncertain_calls: int = 0
+    studies: set[str] = field(default_factory=set)
+    flights: dict[str, Flight] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "History":
+        """Go through a journal's events, in order."""
+        history = cls()
+        for event in events:
+            history.add(event)
+        return history
+
+    def add(self, event: Event) -> None:
+        """One more event."""
+        flight = self.flights.setdefault(event.key, Flight())
+        match event.state:
+            case State.PLANNED:
+                flight.teacher = event.body.get("teacher", "")
+                flight.attempt = event.body.get("attempt", 1)
+            case State.IN_FLIGHT:
+                self.calls += 1
+                self.studies.add(event.study_id)
+                flight.amount = Amount(event.body.get("tokens", 0), event.body.get("usd"))
+                flight.open, flight.received, flight.counted = True, False, False
+            case State.RECEIVED:
+                flight.received = True
+            case State.JUDGED:
+                candidate = event.body["candidate"]
+                self._settle(flight, used(Usage.model_validate(candidate["usage"]), candidate["cost_usd"]))
+            case State.REFUSED | State.FAILED:
+                usage = event.body.get("usage")
+                if usage is not None:
+                    self._settle(flight, used(Usage.model_validate(usage), event.body.get("usd")))
+                elif flight.received:
+                    self._doubt(flight)
+                flight.open = False
+            case State.UNKNOWN:
+                self._doubt(flight)
+
+    def close(self) -> "History":
+        """Count what was sent and has no end as if nobody will ever know of it."""
+        for flight in self.flights.values():
+            if flight.open and not flight.received:
+                self._doubt(flight)
+        return self
+
+    def _settle(self, flight: Flight, amount: Amount) -> None:
+        if not flight.counted:  # judged again by a recheck is not paid again
+            self.settled += amount
+        flight.counted, flight.open = True, False
+
+    def _doubt(self, flight: Flight) -> None:
+        if flight.open:
+            self.uncertain += flight.amount
+            self.uncertain_calls += 1
+        flight.open = False

@@ -1,0 +1,87 @@
+"""Lane: one teacher with what asking it needs: a price, and a gate that it may share with others of its endpoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from ..schemas.candidate import Usage
+from ..schemas.errors import RecipeError
+from ..schemas.recipe import CurateRecipe
+from .gate import Gate
+from .limits import Pace
+from .prices import Price, Prices
+from .teacher import Reply, Teacher
+
+_FREE = Price(provider="none", model="*", since=date.min, input=0, output=0, source="runs in this process")
+
+
+@dataclass
+class Lane:
+    """One teacher."""
+
+    teacher: Teacher
+    gate: Gate
+    price: Price | None  # None: nobody knows
+    tokens: float = 0.0  # that an answer has used lately, for the rate limit
+
+    def cost(self, reply: Reply) -> float | None:
+        """What an answer cost, in USD; the teacher's own word goes first."""
+        return reply.cost_usd if reply.cost_usd is not None else self.cost_of(reply.usage, batch=reply.batched)
+
+    def cost_of(self, usage: Usage, *, batch: bool = False) -> float | None:
+        """What so many tokens cost."""
+        return None if self.price is None else self.price.cost(usage, batch=batch)
+
+    def learn(self, usage: Usage) -> None:
+        """Remember how many tokens an answer takes."""
+        total = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        self.tokens = total if not self.tokens else 0.9 * self.tokens + 0.1 * total
+
+
+def lanes(recipe: CurateRecipe, teachers: Sequence[Teacher]) -> list[Lane]:
+    """One lane for each teacher, in the recipe's order; teachers of one endpoint and model share a gate.
+
+    Raises:
+        RecipeError: the price file cannot be read; or the budget allows nothing, or is in dollars and a price unknown.
+    """
+    prices, today = Prices.read(recipe.prices), datetime.now(UTC).date()
+    gates: dict[object, Gate] = {}
+    found = []
+    for at, teacher in enumerate(teachers):
+        endpoints = teacher.endpoints
+        shared = (endpoints, teacher.model) if endpoints else at
+        gate = gates.setdefault(
+            shared,
+            Gate(
+                Pace(
+                    recipe.concurrency,
+                    requests_per_minute=recipe.rate.requests_per_minute,
+                    tokens_per_minute=recipe.rate.tokens_per_minute,
+                )
+            ),
+        )
+        provider = str(teacher.identity().get("provider", ""))
+        price = prices.find(provider, teacher.model, today) if endpoints else _FREE
+        found.append(Lane(teacher, gate, price))
+    _check(recipe, found)
+    return found
+
+
+def _check(recipe: CurateRecipe, found: Sequence[Lane]) -> None:
+    budget = recipe.budget
+    for key, value in (("calls", budget.calls), ("tokens", budget.tokens)):
+        if value == 0:
+            message = "a budget of 0 allows no request; raise it, or leave it out for no bound"
+            raise RecipeError(message, field=f"budget.{key}")
+    if budget.usd is None:
+        return
+    for lane in found:
+        if lane.price is None:
+            raise RecipeError(
+                f"nobody knows the price of model '{lane.teacher.model}', so dollars cannot be a bound; "
+                "name its price in a file under prices, or bound calls or tokens",
+                field="budget.usd",
+            )
+        if budget.usd == 0 and not lane.price.free:
+            message = f"a budget of 0 allows no request to teacher '{lane.teacher.name}'; raise it, or leave it out"
+            raise RecipeError(message, field="budget.usd")

@@ -1,0 +1,162 @@
+"""Pace: how many requests may be under way to one endpoint and model, and when the next one may go.
+
+    the first request goes alone: a wrong key or a schema that is refused costs one request
+    slow start: from there the window grows by one with each answer, so it doubles in a round trip
+    cut: the server throttles (429, 529, 503): the window shrinks, once for all that were under way together
+    recover: an answer adds a part of a request, a sixteenth of the ceiling in a round trip
+    cooldown: nothing goes until Retry-After is over; then one request goes alone, and the window opens when it
+        is answered. Further Retry-Afters extend a cooldown, never beyond LONGEST seconds after its start, and
+        nothing that is sent in between can extend it, because nothing is: it cannot freeze the run.
+
+Pure: it is told the time (seconds of any monotonic clock), and holds no locks. `gate.py` lets requests wait by it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+LONGEST = 120.0  # seconds of one cooldown; a server that wants more is asked again with one request
+START = 32  # requests, once the first is answered
+SHRINK = 0.7
+_ALONE = 1.0  # a cooldown of so many seconds ends with one request alone
+_OUTAGE = 4  # so many requests in a row without any answer: the server is in trouble
+
+Outcome = Literal["answered", "throttled", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Permission for one request."""
+
+    cuts: int  # how often the window had been cut when it left
+    alone: bool
+
+
+class Pace:
+    """See the module.
+
+    Args:
+        ceiling: most requests under way.
+        requests_per_minute: if the provider has such a limit.
+        tokens_per_minute: the same, for tokens.
+    """
+
+    def __init__(
+        self, ceiling: int, *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        self.ceiling = ceiling
+        self.window = float(min(ceiling, START))
+        self.flying = 0
+        self.answers = 0  # in all
+        self.until = -math.inf  # nothing goes before
+        self._threshold = float(ceiling)  # slow start ends here
+        self._since = -math.inf  # start of the cooldown
+        self._cuts = 0
+        self._trouble = 0  # requests since the last answer that found none
+        self._strikes = 0  # cooldowns since then that we chose ourselves
+        self._alone = True  # the next one goes alone
+        self._scouting = False  # one is under way alone
+        self._requests = Bucket(requests_per_minute)
+        self._tokens = Bucket(tokens_per_minute)
+
+    def wait(self, now: float, tokens: float = 0.0) -> float:
+        """Seconds until a request may go, as far as is known; infinite while only an answer can help."""
+        if self._scouting if self._alone else self.flying >= int(self.window):
+            return math.inf
+        return max(0.0, self.until - now, self._requests.wait(now, 1.0), self._tokens.wait(now, tokens))
+
+    def depart(self, now: float, tokens: float = 0.0) -> Ticket:
+        """A request goes; call it only when `wait` is 0."""
+        self.flying += 1
+        self._scouting = self._alone
+        self._requests.take(now, 1.0)
+        self._tokens.take(now, tokens)
+        return Ticket(self._cuts, self._alone)
+
+    def arrive(self, now: float, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
+        """A request has come to its end.
+
+        Args:
+            now: the time.
+            ticket: of that request.
+            outcome: answered (whatever the answer was), throttled, or lost (no answer: reset, timeout, 5xx).
+            retry_after: seconds, if the server gave any; what makes no sense is as if it gave none.
+        """
+        self.flying -= 1
+        if ticket.alone:
+            self._scouting = False
+        if outcome == "answered":
+            self.answers += 1
+            self._trouble = self._strikes = 0
+            self._alone = self._alone and not ticket.alone
+            if ticket.cuts == self._cuts:
+                self._grow()
+            return
+        self._trouble += 1
+        if outcome == "throttled" and ticket.cuts == self._cuts and not ticket.alone:
+            self._threshold = self.window = max(1.0, self.window * SHRINK)
+            self._cuts += 1
+        wanted = _seconds(retry_after)
+        if wanted is None and self._trouble >= _OUTAGE and now >= self.until:
+            wanted = min(LONGEST / 2, 0.5 * 2.0**self._strikes)
+            self._strikes = min(self._strikes + 1, 10)
+        if wanted is not None:
+            self._cool(now, wanted)
+
+    def pause(self, now: float, seconds: float) -> None:
+        """The server says that nothing is left until so many seconds from now."""
+        self._cool(now, _seconds(seconds) or 0.0)
+
+    def settle(self, reserved: float, used: float) -> None:
+        """Correct the tokens that were taken at departure."""
+        self._tokens.give_back(reserved - used)
+
+    def _cool(self, now: float, seconds: float) -> None:
+        if now >= self.until:
+            self._since = now
+        self.until = max(self.until, min(now + seconds, self._since + LONGEST))
+        self._alone = self._alone or seconds >= _ALONE
+
+    def _grow(self) -> None:
+        step = 1.0 if self.window < self._threshold else max(1.0, self.ceiling / 16) / self.window
+        self.window = min(float(self.ceiling), self.window + step)
+
+
+class Bucket:
+    """A token bucket with ten seconds' worth of room; without a rate it never holds anything up."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._rate = per_minute / 60 if per_minute else None
+        self._room = max(1.0, self._rate * 10) if self._rate else math.inf
+        self._level = self._room
+        self._at: float | None = None
+
+    def wait(self, now: float, amount: float) -> float:
+        """Seconds until `amount` may be taken; an amount larger than the bucket needs a full one."""
+        if self._rate is None:
+            return 0.0
+        self._fill(now)
+        lacking = min(amount, self._room) - self._level
+        return lacking / self._rate if lacking > 1e-9 else 0.0
+
+    def take(self, now: float, amount: float) -> None:
+        """Take an amount; the level may fall below zero."""
+        if self._rate is not None:
+            self._fill(now)
+            self._level -= amount
+
+    def give_back(self, amount: float) -> None:
+        """Put back what was not used, or take what was used beyond it."""
+        self._level = min(self._room, self._level + amount)
+
+    def _fill(self, now: float) -> None:
+        if self._rate is not None and self._at is not None:
+            self._level = min(self._room, self._level + max(0.0, now - self._at) * self._rate)
+        self._at = now
+
+
+def _seconds(value: float | None) -> float | None:
+    """A Retry-After that can be used: finite and not negative, at most LONGEST."""
+    if value is None or math.isnan(value) or value < 0:
+        return None
+    return min(value, LONGEST)

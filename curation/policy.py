@@ -1,0 +1,154 @@
+"""The policy guard: decides before a report or an image is read whether a run's data may go where it would go.
+
+Nothing leaves the machine through a teacher without an endpoint, or with a loopback one. For any other endpoint,
+fail closed: restricted data needs a valid attestation file that names it, and never goes through batch, background
+or stored modes; and without somebody's word that its terms allow training on the answers, the run is marked.
+A tunnel that ends elsewhere looks like this machine: what it forwards to must be attested by whoever opens it.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..data.recipes import read_recipe
+from ..schemas.errors import PolicyError, RecipeError
+from ..schemas.policy import Attestation, EndpointDecision, PolicyDecision
+from ..schemas.recipe import Policy
+from ..schemas.study import DataClass
+from .teacher import Teacher
+
+_PORTS = {"http": 80, "https": 443}
+_LOGS = ("OPENAI_LOG", "ANTHROPIC_LOG")  # at debug, an SDK logs whole requests
+
+
+def decide(
+    policy: Policy, teachers: Sequence[Teacher], data_class: DataClass, *, today: date | None = None
+) -> PolicyDecision:
+    """Decide.
+
+    Args:
+        policy: what the recipe says.
+        teachers: loaded, not yet asked.
+        data_class: of the store, as its head says; no study is read.
+        today: the day on which attestations must be valid; this one if not given.
+
+    Raises:
+        PolicyError: the data may not go there; says what is missing.
+        RecipeError: an attestation file cannot be read, or an endpoint is no URL.
+    """
+    today = today or datetime.now(UTC).date()
+    attested = list(_attested(policy)) if data_class == "restricted" else []
+    if data_class == "restricted":
+        _check_logging()
+    decisions: list[EndpointDecision] = []
+    for teacher in teachers:
+        if data_class == "restricted" and (mode := kept_by(teacher)):
+            raise PolicyError(f"teacher '{teacher.name}': restricted data never goes through {mode} requests")
+        for endpoint in teacher.endpoints or (None,):
+            decisions.append(_decide(teacher, endpoint, policy, attested, data_class, today))
+    silent = sorted({str(d.endpoint) for d in decisions if not d.local and d.training_terms is None})
+    reason = (
+        f"nobody attests that the terms of {', '.join(silent)} allow training on the answers; "
+        "say who does, and since when, under policy.training_terms in the recipe, and run it again"
+    )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return PolicyDecision(
+        data_class=data_class,
+        decided=now,
+        endpoints=tuple(decisions),
+        training=not silent,
+        reason=reason if silent else None,
+    )
+
+
+def _decide(
+    teacher: Teacher,
+    endpoint: str | None,
+    policy: Policy,
+    attested: Sequence[tuple[str, str, Attestation]],
+    data_class: DataClass,
+    today: date,
+) -> EndpointDecision:
+    if endpoint is None or is_loopback(endpoint):
+        return EndpointDecision(teacher=teacher.name, endpoint=endpoint, local=True)
+    here = origin(endpoint)
+    words = [t for t in policy.training_terms if origin(t.endpoint) == here and t.attested_on <= today]
+    terms = f"{words[0].attested_by}, {words[0].attested_on}: {words[0].basis}" if words else None
+    if data_class != "restricted":
+        return EndpointDecision(teacher=teacher.name, endpoint=here, local=False, training_terms=terms)
+    found = [(file, digest, a) for file, digest, a in attested if here in map(origin, a.endpoints)]
+    if not found:
+        raise PolicyError(
+            f"teacher '{teacher.name}': restricted data may not go to {here}; use a teacher on this machine, or name "
+            "a signed attestation of that endpoint under policy.attestations in the recipe"
+        )
+    file, digest, attestation = max(found, key=lambda one: one[2].valid_until)
+    if attestation.valid_until < today:
+        raise PolicyError(f"the attestation of {here} ended on {attestation.valid_until}; have it renewed", file=file)
+    return EndpointDecision(
+        teacher=teacher.name,
+        endpoint=here,
+        local=False,
+        attestation=attestation.contract,
+        attestation_sha256=digest,
+        signed_by=attestation.signed_by,
+        valid_until=attestation.valid_until,
+        training_terms=terms,
+    )
+
+
+def kept_by(teacher: Teacher) -> str | None:
+    """The mode in which the other side keeps what it is sent, or none."""
+    return next((mode for mode in ("batch", "background", "stored") if getattr(teacher, mode, False)), None)
+
+
+def origin(endpoint: str) -> str:
+    """Scheme, host and port of a URL, in one spelling.
+
+    Raises:
+        RecipeError: it is no http or https URL with a host, or holds a user or password.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise RecipeError("an endpoint must be an http or https URL", field="endpoint") from None
+    if not parts.hostname or parts.username is not None or parts.password is not None:
+        raise RecipeError("an endpoint must have a host, and neither user nor password", field="endpoint")
+    host = parts.hostname.rstrip(".").lower()
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + ("" if port == _PORTS[parts.scheme] else f":{port}")
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether an endpoint is this machine; names other than localhost are not looked up, and do not count."""
+    host = urlsplit(origin(endpoint)).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback
+
+
+def _attested(policy: Policy) -> Iterator[tuple[str, str, Attestation]]:
+    for name in policy.attestations:
+        path = Path(name)
+        attestation = read_recipe(path, Attestation)
+        yield name, hashlib.sha256(path.read_bytes()).hexdigest(), attestation
+
+
+def _check_logging() -> None:
+    for name in _LOGS:
+        if os.environ.get(name, "").lower() == "debug":
+            raise PolicyError(f"{name}=debug makes the SDK log whole requests; unset it to work on restricted data")
+    for name in ("openai", "anthropic", "httpx2", "httpcore2"):
+        logger = logging.getLogger(name)
+        if logger.level < logging.INFO:  # unset, or opened to debug: then the root's level, which may be DEBUG, counts
+            logger.setLevel(logging.INFO)

@@ -1,0 +1,30 @@
+"""Tally: what has happened in one call of `tenstep curate`."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .forecast import Forecast
+
+Reason = Literal["data", "goal", "budget", "pilot", "stopped"]
+
+
+@dataclass
+class Tally:
+    """Counts so far in this call; spend is the whole run's."""
+
+    studies: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    repaired: int = 0
+    asked: int = 0  # requests sent by this call
+    recalled: int = 0  # verdicts read from the journal
+    unknown: int = 0
+    failed: int = 0
+    refused: int = 0
+    spend_usd: float | None = 0.0  # what answers say; None if a price is unknown
+    uncertain_usd: float | None = 0.0  # what requests without an answer may have cost, at most
+    codes: Counter[str] = field(default_factory=Counter)  # errors of the candidate that decided, by study
+    ended: Reason = "data"  # why this call asks no more
+    budget: str = ""  # where the budget stands
+    forecast: Forecast | None = None  # after the pilot

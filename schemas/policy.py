@@ -1,0 +1,48 @@
+"""Where data may go: what a person attests of an endpoint, and what was decided for a run."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Noun, Record, Sha256
+from .study import DataClass
+
+
+class Attestation(Record):
+    """A signed statement that restricted data may be sent to an endpoint; a YAML file beside the recipe.
+
+    PhysioNet's policy of 2025-09-24 asks that the three practices be verified, and else that the service not be used.
+    """
+
+    endpoints: tuple[str, ...] = Field(min_length=1, description="Scheme, host and port; paths are ignored.")
+    contract: str = Field(min_length=1, description="Reference of the contract that says so.")
+    zero_retention: Literal[True] = Field(description="Nothing that is sent is kept.")
+    no_training: Literal[True] = Field(description="Nothing that is sent trains a model.")
+    no_human_review: Literal[True] = Field(description="Nobody at the provider looks at it.")
+    region: str = Field(min_length=1, description="Where it is processed.")
+    signed_by: str = Field(min_length=1, description="The person who answers for this.")
+    valid_until: date = Field(description="The last day on which it counts.")
+
+
+class EndpointDecision(Noun):
+    """What was found of one teacher's endpoint."""
+
+    teacher: str
+    endpoint: str | None = Field(description="None: the teacher runs in this process.")
+    local: bool = Field(description="Nothing leaves this machine.")
+    attestation: str | None = Field(None, description="The contract it rests on, for restricted data.")
+    attestation_sha256: Sha256 | None = None
+    signed_by: str | None = None
+    valid_until: date | None = None
+    training_terms: str | None = Field(None, description="Who attests what, and since when.")
+
+
+class PolicyDecision(Noun):
+    """Why a run was allowed to send what it sends, and what may become of its answers."""
+
+    data_class: DataClass
+    decided: str = Field(description="ISO 8601, UTC.")
+    endpoints: tuple[EndpointDecision, ...]
+    training: bool = Field(description="Whether accepted traces may be exported for training.")
+    reason: str | None = Field(None, description="If not: why, and what would allow it.")
