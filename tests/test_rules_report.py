@@ -10,11 +10,11 @@ from tenstep.data.source import Options
 from tenstep.data.sources.open_i import read as read_open_i
 from tenstep.schemas.candidate import Author, Candidate
 from tenstep.schemas.study import ReportForm, Study
-from tenstep.validators import headers, report, structure, wrapping
+from tenstep.validators import completion, headers, numbering, report, structure, wrapping
 from tenstep.validators.reading import read_candidate
 from tenstep.validators.rule import REFERENCE, Case, ten
 
-RULES = (structure, wrapping, report, headers)
+RULES = (completion, structure, numbering, wrapping, report, headers)
 AUTHORS: tuple[Author, ...] = ("teacher", "student")
 OWN = "Technique: Chest.\nView: AP\nFindings: A small left pleural effusion.\nImpression: Left effusion."
 

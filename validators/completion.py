@@ -11,7 +11,7 @@ CODES: Mapping[str, Severity] = {"unreadable": "error", "cut_off": "error"}
 find = Finder(__name__, CODES)
 
 # What providers call an answer that reached its token limit or was never finished.
-CUT = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete", "model_length"})
+CUT = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete", "model_context_window_exceeded"})
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:

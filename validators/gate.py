@@ -1,4 +1,8 @@
-"""The gate: every rule, in order, cheap and certain first. To add a rule, write its file and add one line here."""
+"""The gate: every rule, in order, cheap and certain first. To add a rule, write its file and add one line here.
+
+False positives of the six rules of form, measured on all Open-i reports behind ten clean steps, for teachers and
+students: 0 of 3,419 four-header and 0 of 3,927 verbatim reports (`tests/test_rules_report.py` measures again).
+"""
 
 from collections.abc import Mapping
 from typing import Literal
