@@ -131,6 +131,12 @@ def test_an_unreadable_candidate_is_asked_for_nothing_else_and_cannot_be_accepte
     assert len(verdict.findings) == 1
 
 
+def test_half_a_character_makes_a_text_unreadable_and_nothing_else() -> None:
+    case = Case(ten({3: "Heart: \ud800 normal."}))
+    assert judge(case.study, case.candidate).codes == ("unreadable",)
+    assert "surrogate" in judge(case.study, case.candidate).findings[0].message
+
+
 LINES = st.one_of(st.sampled_from(ten().split("\n")), st.text(max_size=30), st.sampled_from(["<think>", "```", "1) x"]))
 
 

@@ -32,7 +32,8 @@ def read_candidate(
         stop_reason: as the provider gave it.
 
     Returns:
-        A candidate; a text that cannot be read is one with `parse_error` and no trace.
+        A candidate; a text that cannot be read is one with `parse_error` and no trace. Halves of characters (lone
+        surrogates, which JSON can carry and no file can) make it unreadable, and are kept as question marks.
     """
     trace: Trace | None = None
     parse_error = None
@@ -40,6 +41,7 @@ def read_candidate(
         trace = parse(text)
     except LayoutError as error:
         parse_error = str(error)
+        text = text.encode(errors="replace").decode()
     return Candidate(
         key=hashlib.sha256(f"{study_id}\n{text}".encode()).hexdigest(),
         study_id=study_id,
