@@ -30,7 +30,8 @@ it are skipped, which is said.
 """
 _REVIEW = """\
 examples:
-  tenstep review runs/offline                    writes runs/offline/review.html, which opens from disk
+  tenstep review runs/offline                                     runs/offline/review.html, which opens from disk
+  tenstep review runs/offline runs/samples --out review.html      teacher and student on one page
 """
 
 
@@ -51,8 +52,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     review = commands.add_parser(
         "review", help="a page with every trace, its report and what was found", epilog=_REVIEW
     )
-    review.add_argument("run_folder", type=Path, metavar="RUN")
-    review.add_argument("--out", type=Path, metavar="HTML", help="where to write it; RUN/review.html if not given")
+    review.add_argument("runs", type=Path, metavar="RUN", nargs="+", help="of teachers, of students, or both")
+    review.add_argument("--out", type=Path, metavar="HTML", help="where to write it; review.html in the first RUN")
     review.set_defaults(run=_review)
 
 
@@ -150,13 +151,18 @@ def _audit(args: argparse.Namespace) -> Outcome:
 
 
 def _review(args: argparse.Namespace) -> Outcome:
+    from contextlib import ExitStack
+
     from ..data.run import RunFolder
     from .review import write_review
 
-    with RunFolder.read(args.run_folder) as run:
-        out = args.out or args.run_folder / "review.html"
+    out = args.out or args.runs[0] / "review.html"
+    with ExitStack() as stack:
+        runs = [stack.enter_context(RunFolder.read(path)) for path in args.runs]
         try:
-            items = write_review(run, out)
+            studies = write_review(runs, out)
         except OSError as error:
             raise InputError(f"cannot be written ({error.strerror})", file=out) from None
-    return Outcome(payload={"page": str(out), "items": items}, notes=(f"{out}: {items} studies; open it in a browser",))
+    return Outcome(
+        payload={"page": str(out), "studies": studies}, notes=(f"{out}: {studies} studies; open it in a browser",)
+    )

@@ -15,8 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 from ..data.run import RunFolder
+from ..data.store import StudyStore
 from ..schemas.run import State
 from ..schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of
@@ -30,15 +32,51 @@ _PACKAGE = __name__.rpartition(".")[0]
 _UNJUDGED = {State.REFUSED: "refused", State.FAILED: "failed", State.UNKNOWN: "sent, and the answer never read whole"}
 
 
-def write_review(run: RunFolder, out: Path) -> int:
-    """Write the page of a run, finished or not. A page of restricted data can be read by its owner only.
+def write_review(runs: Sequence[RunFolder], out: Path) -> int:
+    """Write the page of one run or several, finished or not. Only its owner can read a page of restricted data.
 
     Returns:
-        how many studies are on it: at most LIMIT, and then the page says so.
+        how many studies are on it: at most LIMIT of each run, and then the page says so.
 
     Raises:
         OSError: the page cannot be written.
     """
+    restricted = any(run.studies.data_class == "restricted" for run in runs)
+    sheets = [_sheet(run) for run in runs]
+    notes = [note for sheet in sheets for note in sheet.notes]
+    if restricted:
+        notes.append("Restricted data: keep this file where the terms of its source allow.")
+    part = out.with_name(out.name + ".part")
+    with open(
+        part,
+        "w",
+        encoding="utf-8",
+        newline="\n",
+        opener=lambda path, flags: os.open(path, flags, 0o600 if restricted else 0o666),
+    ) as stream:
+        stream.writelines(
+            page(
+                (item for sheet in sheets for item in sheet.items),
+                title=" · ".join(sheet.title for sheet in sheets),
+                path_of=lambda ref: Path(ref.path),
+                notes=notes,
+                rejected=(row for store in _stores(runs) for row in store.rejected()),
+            )
+        )
+    part.replace(out)
+    return sum(sheet.studies for sheet in sheets)
+
+
+class _Sheet(NamedTuple):
+    """What one run brings to the page."""
+
+    title: str
+    studies: int
+    items: Iterator[Item]
+    notes: list[str]
+
+
+def _sheet(run: RunFolder) -> _Sheet:
     judged: dict[str, list[Judged]] = {}
     left_out: set[str] = set()
     for candidate, verdict in run.judged():
@@ -46,25 +84,25 @@ def write_review(run: RunFolder, out: Path) -> int:
             judged.setdefault(candidate.study_id, []).append((candidate, verdict))
         else:
             left_out.add(candidate.study_id)
-    store = run.studies
-    items = ((store.get(study_id), attempts) for study_id, attempts in judged.items())
-    notes = [f"{len(left_out):,} more studies were judged and are not on this page."] if left_out else []
-    states = Counter(run.journal.states().values())
-    notes += [f"Requests {what}: {states[state]:,}." for state, what in _UNJUDGED.items() if states[state]]
-    if run.manifest.finished is None:
-        notes.append("The run has not finished.")
-    if store.data_class == "restricted":
-        notes.append("Restricted data: keep this file where the terms of its source allow.")
     kind = "Student samples" if run.manifest.kind == "sample" else "Teacher traces"
     title = f"{kind}: {run.manifest.name}"
-    part = out.with_name(out.name + ".part")
-    mode = 0o600 if store.data_class == "restricted" else 0o666
-    with open(
-        part, "w", encoding="utf-8", newline="\n", opener=lambda path, flags: os.open(path, flags, mode)
-    ) as stream:
-        stream.writelines(page(items, title=title, path_of=store.path_of, notes=notes, rejected=store.rejected()))
-    part.replace(out)
-    return len(judged)
+    notes = [f"{title}: {len(left_out):,} more studies were judged and are not on this page."] if left_out else []
+    states = Counter(run.journal.states().values())
+    notes += [f"{title}: requests {what}: {states[state]:,}." for state, what in _UNJUDGED.items() if states[state]]
+    if run.manifest.finished is None:
+        notes.append(f"{title}: the run has not finished.")
+    items = ((_located(run.studies, run.studies.get(study_id)), attempts) for study_id, attempts in judged.items())
+    return _Sheet(title, len(judged), items, notes)
+
+
+def _located(store: StudyStore, study: Study) -> Study:
+    """The study with its images' whole paths, so that studies of several stores can stand on one page."""
+    images = tuple(ref.model_copy(update={"path": str(store.path_of(ref))}) for ref in study.images)
+    return study.model_copy(update={"images": images})
+
+
+def _stores(runs: Sequence[RunFolder]) -> list[StudyStore]:
+    return list({run.studies.root.resolve(): run.studies for run in runs}.values())
 
 
 def page(

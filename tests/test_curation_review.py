@@ -286,13 +286,13 @@ def test_a_run_folder_becomes_a_page(tmp_path: Path, data_class: DataClass, mode
     old = os.umask(0o022)
     try:
         with RunFolder.read(tmp_path / "run") as run:
-            assert write_review(run, tmp_path / "review.html") == 1
+            assert write_review([run], tmp_path / "review.html") == 1
     finally:
         os.umask(old)
     text = "".join(Tags((tmp_path / "review.html").read_text("utf-8")).text)
     assert "Teacher traces: demo-run" in text
     assert "Accepted after repair" in text
-    assert "The run has not finished." in text
+    assert "the run has not finished." in text
     assert "Source rows that did not become studies: 1" in text
     assert "unreadable_image" in text
     assert ("Restricted data: keep this file" in text) == (data_class == "restricted")
