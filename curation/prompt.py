@@ -1,6 +1,7 @@
 """Prompts: files with a version, filled with one study, hashed as they are sent.
 
-A study travels as one JSON object, so nothing that a report says can end the data and begin an instruction.
+A study travels as one JSON object, so nothing that a report says can end the data and begin an instruction. A
+prompt file is checked when it is read: what it tells the author to write and the form of the target must agree.
 This file knows what is asked. It does not know who answers.
 """
 
@@ -10,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
+from typing import Any, Self, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError
-from ..schemas.study import Study
+from ..schemas.study import ReportForm, Study
+from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding
 
 PACKAGE = __package__ or ""
@@ -26,11 +29,38 @@ PACKAGE = __package__ or ""
 class PromptFile(Noun):
     """A prompt as it lies in curation/prompts."""
 
-    version: int
-    writes_report: bool
-    system: str
-    user: str
-    repair: str
+    version: int = Field(ge=1)
+    writes_plan: bool = Field(False, description="The answer opens with a plan, which is kept as reasoning.")
+    writes_report: bool = Field(description="The author writes a report as well; it is compared, never a target.")
+    shows_reference: bool = Field(description="The author is given the reference.")
+    system: str = Field(description="The instructions; the same for every study.")
+    user: str = Field(description="$data is the study; $report_form says what a report looks like.")
+    report_forms: dict[ReportForm, str] = Field(default_factory=dict)
+    repair: str | None = Field(None, description="The user text of a second attempt; $previous is what was wrong.")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the answer, in order."""
+        steps = tuple(f"step_{number:02}" for number in range(1, STEPS + 1))
+        return ("plan",) * self.writes_plan + steps + ("report",) * self.writes_report
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        words = " ".join(self.system.split())
+        for key, wanted in {"plan": self.writes_plan, "report": self.writes_report}.items():
+            if (f'"{key}"' in words) != wanted:
+                raise ValueError(f'the system text {"must" if wanted else "must not"} ask for the key "{key}"')
+        if f'"{self.keys[self.writes_plan]}" to "step_{STEPS}"' not in words:
+            raise ValueError(f'the system text must ask for the keys "step_01" to "step_{STEPS}"')
+        if self.writes_report and set(self.report_forms) != set(get_args(ReportForm)):
+            raise ValueError("report_forms must say how a report of each form looks")
+        if not self.shows_reference and self.repair is not None:
+            raise ValueError("a repair quotes the reference, which this prompt does not show")
+        user = {"data", "report_form"} if self.writes_report else {"data"}
+        for text, names in ((self.user, user), (self.repair, {"data", "previous"})):
+            if text is not None and set(Template(text).get_identifiers()) != names:
+                raise ValueError(f"user needs {sorted(user)}, repair needs ['data', 'previous'], each after a $")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +71,23 @@ class Prompt:
     system: str
     user: str
     writes_report: bool
+    keys: tuple[str, ...]  # of the object that is asked for
 
     @property
     def sha256(self) -> str:
-        """Hash of everything that is sent as text."""
-        return hashlib.sha256(json.dumps([self.system, self.user]).encode()).hexdigest()
+        """Hash of everything that is sent as text, and of the keys that the answer must have."""
+        return hashlib.sha256(json.dumps([self.system, self.user, self.keys]).encode()).hexdigest()
 
 
 class Prompts:
-    """One prompt file, ready to be filled."""
+    """One prompt file, ready to be filled.
+
+    Attributes:
+        id: name and version, e.g. informed@1.
+        sha256: of the file.
+        repairs: whether there is a second attempt; a prompt without the reference has none, since it would tell.
+        needs_images: whether there is nothing to answer from without them.
+    """
 
     def __init__(self, name: str) -> None:
         folder = resources.files(PACKAGE).joinpath("prompts")
@@ -59,18 +97,25 @@ class Prompts:
                 sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
             )
             raise RecipeError(f"there is no prompt '{name}'; known: {known}", field="prompt")
-        try:
-            self._file = PromptFile.model_validate(yaml.safe_load(file.read_text("utf-8")))
-        except ValidationError as error:
-            raise RecipeError(f"the prompt file cannot be used: {error.errors()[0]['msg']}", file=str(file)) from None
+        content = file.read_text("utf-8")
+        self._file = read_prompt(content, str(file))
         self.id = f"{name}@{self._file.version}"
+        self.sha256 = hashlib.sha256(content.encode()).hexdigest()
+        self.repairs = self._file.repair is not None
+        self.needs_images = not self._file.shows_reference
 
     def fill(self, study: Study, previous: Candidate | None = None, findings: Sequence[Finding] = ()) -> Prompt:
         """Fill in a study, and, for a repair, the candidate to be repaired and what was found in it."""
-        data = {"views": list(study.views), "reference_report": study.report}
+        data: dict[str, Any] = {"views": list(study.views)}
+        if self._file.shows_reference:
+            data["reference_report"] = study.report
         fields = {"data": json.dumps(data, ensure_ascii=False, indent=1)}
+        if self._file.writes_report:
+            fields["report_form"] = self._file.report_forms[study.report_form].strip()
         template = self._file.user
         if previous is not None:
+            if self._file.repair is None:
+                raise RecipeError(f"the prompt {self.id} has no second attempt", field="prompt")
             template = self._file.repair
             fields["previous"] = json.dumps(
                 {
@@ -82,4 +127,18 @@ class Prompts:
                 ensure_ascii=False,
                 indent=1,
             )
-        return Prompt(self.id, self._file.system, Template(template).substitute(fields), self._file.writes_report)
+        user = Template(template).substitute(fields)
+        return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
+
+
+def read_prompt(content: str, file: str) -> PromptFile:
+    """Read a prompt file.
+
+    Raises:
+        RecipeError: it is no prompt file, or its instructions and its target disagree.
+    """
+    try:
+        return PromptFile.model_validate(yaml.safe_load(content))
+    except (yaml.YAMLError, ValidationError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
+        raise RecipeError(f"the prompt file cannot be used: {why}", file=file) from None

@@ -1,0 +1,127 @@
+"""Endpoint: one address of one provider, asked through its official SDK, once a request and never twice.
+
+It knows how to send bytes and what a failure means. It does not know what is asked, nor what an answer says.
+The key is read from the environment when the first request is made, and is held by the SDK's client alone.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from ..schemas.errors import MissingExtraError, RecipeError, TeacherError
+from ..schemas.run import State
+from .envelope import seal, unseal
+from .failures import failure
+from .teacher import Unanswered
+
+_KEY = re.compile(r"[!-~]+")  # what may stand in a header
+
+
+class Endpoint:
+    """See the module.
+
+    Args:
+        provider: whose SDK speaks.
+        base_url: as the SDK wants it: with /v1 for OpenAI's, without for Anthropic's.
+        key_env: the variable that holds the key; none if the server wants no key.
+        seconds: for a whole request; then its answer counts as lost.
+    """
+
+    def __init__(
+        self, provider: Literal["openai", "anthropic"], base_url: str, *, key_env: str | None, seconds: float
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            raise RecipeError("must be http(s)://host[:port]/path and nothing more", field="teachers.options.base_url")
+        self.provider = provider
+        self.base_url = base_url.rstrip("/")
+        self._key_env = key_env
+        self._seconds = seconds
+        self._reached = False
+        self._client: Any = None  # AsyncOpenAI | AsyncAnthropic
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """Send once; the answer, sealed.
+
+        Raises:
+            Unanswered: failed, or unknown.
+            TeacherError: nothing can be had from this endpoint.
+        """
+        import httpx2
+
+        client, sdk = self.client()
+        content = json.dumps(body, separators=(",", ":")).encode()
+        lost: BaseException | None = None
+        try:
+            response = await client.post(path, content=content, cast_to=httpx2.Response)
+        except sdk.APIStatusError as error:
+            response = error.response
+        except sdk.APIConnectionError as error:
+            lost = error.__cause__ or error
+        if lost is not None:
+            raise self._lost(type(lost), isinstance(lost, httpx2.ConnectError))
+        self._reached = True
+        raw = seal(response.status_code, response.headers.multi_items(), response.content)
+        if response.is_success:
+            return raw
+        raise failure(unseal(raw), self.base_url, self._key_env)
+
+    def _lost(self, kind: type[BaseException], unsent: bool) -> Unanswered | TeacherError:
+        if not unsent:
+            reason = f"{self.base_url}: the answer was not read whole ({kind.__name__}); it may have been paid for"
+            return Unanswered(State.UNKNOWN, reason)
+        if not self._reached:
+            return TeacherError(f"{self.base_url} cannot be reached; check the address, and that the server runs")
+        return Unanswered(State.FAILED, f"{self.base_url} cannot be reached", retryable=True, sent=False)
+
+    def client(self) -> tuple[Any, Any]:
+        """The SDK's client, opened once for each event loop, and the SDK's module.
+
+        Raises:
+            TeacherError: there is no key.
+            MissingExtraError: the SDK is not installed.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            sdk = importlib.import_module(self.provider)
+            from .http import client
+        except ModuleNotFoundError:
+            raise MissingExtraError("teachers", f"the SDK of {self.provider}") from None
+        if self._client is None or self._loop is not loop:
+            key = self._key()
+            common: dict[str, Any] = {
+                "api_key": key,
+                "base_url": self.base_url,
+                "max_retries": 0,
+                "http_client": client(self._seconds),
+                "timeout": self._seconds,
+                "default_headers": {"Authorization": f"Bearer {key}"},  # or the environment could put one in
+            }
+            if self.provider == "openai":
+                self._client = sdk.AsyncOpenAI(**common)
+            else:
+                self._client = sdk.AsyncAnthropic(**common, open_telemetry=False)
+            self._loop = loop
+        return self._client, sdk
+
+    def _key(self) -> str:
+        if self._key_env is None:
+            return "none"
+        key = os.environ.get(self._key_env, "").strip()
+        if not key:
+            raise TeacherError(f"the environment variable {self._key_env} is not set; {self.base_url} wants a key")
+        if not _KEY.fullmatch(key):
+            raise TeacherError(f"the environment variable {self._key_env} holds characters that no key has")
+        return key
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None

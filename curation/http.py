@@ -1,0 +1,129 @@
+"""HTTP: the one client that both SDKs speak through, and what it will not do.
+
+It takes no proxy and no header from the environment, follows no redirect, stores no cookie, asks for no
+compression, and reads at most so many bytes. It has no limit of connections: the engine bounds what is under way.
+A request that was never sent ends as `httpx2.ConnectError`; any other failure means that it may have been.
+
+Underneath is aiohttp: with 256 requests under way the SDKs' own pool takes twice as long and twice the processor.
+"""
+
+import asyncio
+import io
+import logging
+import zlib
+from collections.abc import AsyncIterator
+from typing import NoReturn
+
+import aiohttp
+import httpx2
+
+CONNECT = 10.0  # seconds
+_IDLE = 4.0  # seconds; servers close idle connections after 5 or more, and a request on a closed one is lost
+_LARGE = 1 << 20  # bytes that aiohttp does not like to take in one piece
+_SENT = frozenset(
+    {b"accept", b"accept-encoding", b"anthropic-version", b"authorization", b"content-type", b"user-agent"}
+)
+_LOGGERS = ("openai", "anthropic", "httpx2", "httpcore2", "aiohttp")
+
+
+def client(seconds: float, most_bytes: int = 32 << 20) -> httpx2.AsyncClient:
+    """A client for one endpoint; close it in the event loop that used it.
+
+    Args:
+        seconds: for a whole request, from connecting to the last byte.
+        most_bytes: of an answer; a longer one is an error.
+    """
+    quiet()
+    return httpx2.AsyncClient(
+        transport=Transport(seconds, most_bytes),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx2.Timeout(seconds, connect=CONNECT, pool=None),
+        headers={"accept-encoding": "identity"},
+    )
+
+
+def quiet() -> None:
+    """Keep whole requests out of logs, whatever level the root logger or ANTHROPIC_LOG asks for."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if logger.level < logging.WARNING:
+            logger.setLevel(logging.WARNING)
+
+
+class Transport(httpx2.AsyncBaseTransport):
+    """See the module."""
+
+    def __init__(self, seconds: float, most_bytes: int) -> None:
+        self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send once."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE),
+                timeout=aiohttp.ClientTimeout(total=self._seconds, sock_connect=CONNECT),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            )
+        body = await request.aread()
+        headers = [(n.decode("ascii"), v.decode("latin-1")) for n, v in request.headers.raw if n.lower() in _SENT]
+        try:
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                data=io.BytesIO(body) if len(body) > _LARGE else body or None,
+                headers=headers,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            _raise(error)
+        raw_headers = [(n, v) for n, v in response.raw_headers if n.lower() != b"content-encoding"]
+        stream = _Body(response, self._most_bytes)
+        return httpx2.Response(response.status, headers=raw_headers, stream=stream, request=request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The body as it comes, never more than the limit; compressed ones, which nobody asked for, are unpacked."""
+
+    def __init__(self, response: aiohttp.ClientResponse, most_bytes: int) -> None:
+        self._response = response
+        self._room = most_bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        coding = self._response.headers.get("content-encoding", "identity").lower()
+        if coding not in ("identity", "gzip", "deflate"):
+            raise httpx2.DecodingError(f"the answer is packed as {coding[:20]!r}, which was not asked for")
+        unpack = None if coding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
+        try:
+            async for chunk in self._response.content.iter_any():
+                whole = chunk if unpack is None else unpack.decompress(chunk, self._room + 1)
+                self._room -= len(whole)
+                if self._room < 0:
+                    raise httpx2.DecodingError("the answer is too long")
+                yield whole
+        except (aiohttp.ClientError, OSError, zlib.error) as error:
+            _raise(error)
+
+    async def aclose(self) -> None:
+        self._response.close() if not self._response.content.at_eof() else self._response.release()
+
+
+def _raise(error: Exception) -> NoReturn:
+    """As the SDKs know it; without the text, which may quote what was sent."""
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError):
+        raise httpx2.ConnectError(name) from None
+    if isinstance(error, asyncio.TimeoutError):
+        raise httpx2.ReadTimeout(name) from None
+    raise httpx2.ReadError(name) from None

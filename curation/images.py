@@ -1,0 +1,132 @@
+"""Images on their way to a teacher: whole, checked against the study, no larger than declared, without metadata.
+
+A JPEG or PNG that is small enough goes as its own compressed bytes, less EXIF, comments and text chunks, which may
+name people. Any other is decoded, made smaller (never larger) and encoded as PNG or JPEG, by us and not by the
+provider, so that what was seen is known: `TRANSFORM` and the size go into a teacher's identity.
+"""
+
+import base64
+import hashlib
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageOps
+
+from ..schemas.errors import ImageError
+from ..schemas.study import ImageRef
+
+TRANSFORM = "as-is-or-lanczos-jpeg-92@1"
+_PIXELS = 100_000_000
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sBIT", b"gAMA"})
+_EXIF_ORIENTATION = 274
+
+
+class Encoded(NamedTuple):
+    """An image in a request."""
+
+    media_type: str  # image/jpeg or image/png
+    base64: str
+
+    @property
+    def data_uri(self) -> str:
+        """As OpenAI's API takes it."""
+        return f"data:{self.media_type};base64,{self.base64}"
+
+
+def encode(path: Path, ref: ImageRef, max_side: int) -> Encoded:
+    """Read and prepare one image.
+
+    Args:
+        path: its file.
+        ref: what the study says of it.
+        max_side: pixels of the longer side.
+
+    Raises:
+        ImageError: the file is missing, is no whole image, or is another than at ingest.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"the image cannot be read ({error.strerror})", file=path) from None
+    if hashlib.sha256(content).hexdigest() != ref.sha256:
+        raise ImageError("the image is not the one that was ingested; ingest again", file=path)
+    bare = _bare(content) if max(ref.width, ref.height) <= max_side else None
+    if bare is not None:
+        return Encoded("image/png" if bare.startswith(_PNG) else "image/jpeg", base64.b64encode(bare).decode())
+    return Encoded("image/jpeg", base64.b64encode(_smaller(content, max_side, path)).decode())
+
+
+def _smaller(content: bytes, max_side: int, path: Path) -> bytes:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                if image.width * image.height > _PIXELS:
+                    raise ImageError(f"{image.width} x {image.height} pixels are too many", file=path)
+                image.draft(None, (max_side, max_side))  # JPEG decodes at a fraction; nothing else is touched
+                upright = ImageOps.exif_transpose(image)
+                upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+                plain = upright.convert("L" if upright.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"the image cannot be decoded ({type(error).__name__})", file=path) from None
+    plain.info.clear()
+    stream = io.BytesIO()
+    plain.save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+def _bare(content: bytes) -> bytes | None:
+    """A JPEG or PNG without what is not picture; none if it must be decoded first: other formats, turned by EXIF."""
+    try:
+        if content.startswith(_PNG):
+            return _PNG + b"".join(_png_chunks(content))
+        if content.startswith(b"\xff\xd8"):
+            return b"\xff\xd8" + b"".join(_jpeg_segments(content))
+    except (struct.error, IndexError, ValueError):
+        return None  # not as the format says; the decoder will tell
+    return None
+
+
+def _png_chunks(content: bytes) -> Iterator[bytes]:
+    at = len(_PNG)
+    while at < len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        if kind in _PNG_KEPT:
+            yield content[at : at + size + 12]
+        elif kind == b"eXIf":
+            raise ValueError("may turn the picture")
+        at += size + 12
+        if kind == b"IEND":
+            return
+    raise ValueError("the file ends too early")
+
+
+def _jpeg_segments(content: bytes) -> Iterator[bytes]:
+    at = 2
+    while True:
+        marker, size = struct.unpack_from(">HH", content, at)
+        segment = content[at : at + 2 + size]
+        if marker == 0xFFDA:  # from here on the picture
+            yield content[at:]
+            return
+        if marker == 0xFFE1 and _turned(segment[4:]):
+            raise ValueError("turned")
+        # kept: APP0 (JFIF) and APP14 (Adobe's colour transform); dropped: other APPn, COM
+        if not (0xFFE1 <= marker <= 0xFFEF and marker != 0xFFEE) and marker != 0xFFFE:
+            yield segment
+        if not 0xFFC0 <= marker <= 0xFFFE:
+            raise ValueError("no segment")
+        at += 2 + size
+
+
+def _turned(segment: bytes) -> bool:
+    if not segment.startswith(b"Exif\0\0"):
+        return False
+    exif = Image.Exif()
+    exif.load(segment)
+    return exif.get(_EXIF_ORIENTATION, 1) not in (0, 1)
