@@ -19,7 +19,7 @@ LONGEST = 120.0  # seconds of one cooldown; a server that wants more is asked ag
 START = 32  # requests, once the first is answered
 SHRINK = 0.7
 _ALONE = 1.0  # a cooldown of so many seconds ends with one request alone
-_OUTAGE = 4  # so many requests in a row without any answer: the server is in trouble
+_OUTAGE = 4  # requests in a row without any answer, if the window is not larger: the server is in trouble
 
 Outcome = Literal["answered", "throttled", "lost"]
 
@@ -97,7 +97,8 @@ class Pace:
             self._threshold = self.window = max(1.0, self.window * SHRINK)
             self._cuts += 1
         wanted = _seconds(retry_after)
-        if wanted is None and self._trouble >= _OUTAGE and now >= self.until:
+        enough = _OUTAGE if self._alone else max(_OUTAGE, self.window)
+        if wanted is None and self._trouble >= enough and now >= self.until:
             wanted = min(LONGEST / 2, 0.5 * 2.0**self._strikes)
             self._strikes = min(self._strikes + 1, 10)
         if wanted is not None:

@@ -1,0 +1,244 @@
+"""Pace and gate: slow start, cuts, cooldowns that end, rates, and who may go when."""
+
+import asyncio
+import heapq
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tenstep.curation.gate import Gate, Stopped
+from tenstep.curation.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket
+
+Answer = tuple[Outcome, float | None]
+
+
+class Simulation:
+    """A server and its clients in simulated time: as many requests as the pace allows, each taking `latency`."""
+
+    def __init__(self, pace: Pace, server: Callable[[float, int], Answer], latency: float = 0.05) -> None:
+        self.pace, self.server, self.latency = pace, server, latency
+        self.now = 0.0
+        self.sent: list[float] = []
+        self.answered: list[float] = []
+        self.most = 0
+
+    def run(self, *, answers: int = 10**9, until: float = math.inf) -> "Simulation":
+        flying: list[tuple[float, int, Ticket, Answer]] = []
+        while len(self.answered) < answers and self.now < until:
+            while (wait := self.pace.wait(self.now)) <= 0:
+                ticket = self.pace.depart(self.now)
+                self.sent.append(self.now)
+                answer = self.server(self.now, len(self.sent))
+                heapq.heappush(flying, (self.now + self.latency, len(self.sent), ticket, answer))
+            self.most = max(self.most, self.pace.flying)
+            landing = flying[0][0] if flying else math.inf
+            assert min(landing, self.now + wait) < math.inf, "nothing is under way and nothing may go: frozen"
+            if landing <= self.now + wait:
+                self.now, _, ticket, (outcome, retry_after) = heapq.heappop(flying)
+                self.pace.arrive(self.now, ticket, outcome, retry_after)
+                if outcome == "answered":
+                    self.answered.append(self.now)
+            else:
+                self.now += wait
+        for self.now, _, ticket, (outcome, _) in sorted(flying, key=lambda flight: flight[:2]):
+            self.pace.arrive(self.now, ticket, outcome)
+        return self
+
+
+def well(now: float, number: int) -> Answer:
+    return "answered", None
+
+
+def test_the_first_request_goes_alone_and_then_the_window_opens_up_to_the_ceiling() -> None:
+    run = Simulation(Pace(100), well).run(answers=1_000)
+    assert sum(at < 0.05 for at in run.sent) == 1
+    assert sum(0.05 <= at < 0.1 for at in run.sent) == START + 1
+    assert run.most == 100
+    assert run.now < 1_000 * 0.05 / 100 * 1.4
+
+
+def test_a_throttled_burst_cuts_the_window_once() -> None:
+    pace = Pace(64)
+    Simulation(pace, well).run(answers=200)
+    before = pace.window
+    tickets = [pace.depart(100.0) for _ in range(10)]
+    for ticket in tickets:
+        pace.arrive(100.05, ticket, "throttled")
+    assert pace.window == pytest.approx(before * 0.7)
+
+
+def test_a_server_that_serves_twenty_at_a_time_is_found_and_kept_busy() -> None:
+    flying: list[float] = []
+
+    def server(now: float, number: int) -> Answer:
+        flying[:] = [end for end in flying if end > now]
+        if len(flying) >= 20:
+            return "throttled", None
+        flying.append(now + 0.05)
+        return "answered", None
+
+    run = Simulation(Pace(256), server).run(answers=4_000)
+    assert run.now < 4_000 * 0.05 / 20 * 2
+    assert len(run.sent) < 4_000 * 1.5
+
+
+def test_a_stream_of_long_retry_afters_cannot_freeze_the_run() -> None:
+    def server(now: float, number: int) -> Answer:
+        return ("throttled", 89.0) if 1.0 < now < 400.0 else ("answered", None)
+
+    run = Simulation(Pace(64), server).run(answers=5_000)
+    refused = sum(1.0 < at < 400.0 for at in run.sent)
+    assert refused <= 64 + 5  # those under way when it began, and one for each cooldown
+    assert run.now < 400 + 89 + 15  # a cooldown that began before 400, and the work
+    assert max(b - a for a, b in zip(run.answered, run.answered[1:], strict=False)) < 400 + 89
+
+
+def test_retry_afters_that_trickle_in_cannot_hold_a_cooldown_open() -> None:
+    pace = Pace(64)
+    Simulation(pace, well).run(answers=300)
+    tickets = [pace.depart(1_000.0) for _ in range(40)]
+    for number, ticket in enumerate(tickets):
+        pace.arrive(1_000.0 + 5 * number, ticket, "throttled", 89.0)
+        assert pace.until <= 1_000.0 + 5 * number + LONGEST
+    assert pace.wait(1_195.0 + LONGEST) == 0.0
+
+
+def test_after_a_cooldown_one_request_goes_alone_and_then_the_window_is_open_again() -> None:
+    pace = Pace(64)
+    Simulation(pace, well).run(answers=500)
+    pace.arrive(100.0, pace.depart(100.0), "throttled", 10.0)
+    assert pace.wait(109.0) == pytest.approx(1.0)
+    assert pace.wait(110.0) == 0.0
+    scout = pace.depart(110.0)
+    assert pace.wait(110.0) == math.inf
+    pace.arrive(110.05, scout, "answered")
+    assert pace.wait(110.05) == 0.0
+    assert pace.window > 40
+
+
+@pytest.mark.parametrize("value", [math.nan, -5.0, -math.inf])
+def test_a_retry_after_that_makes_no_sense_is_none(value: float) -> None:
+    pace = Pace(8)
+    pace.arrive(0.05, pace.depart(0.0), "answered")
+    pace.arrive(1.0, pace.depart(0.9), "throttled", value)
+    assert pace.wait(1.0) == 0.0
+
+
+@pytest.mark.parametrize("value", [86_400.0, 4_294_967.0, math.inf])
+def test_a_huge_retry_after_is_cut(value: float) -> None:
+    pace = Pace(8)
+    pace.arrive(1.0, pace.depart(0.0), "throttled", value)
+    assert pace.wait(1.0) == pytest.approx(LONGEST)
+
+
+def test_a_dead_server_is_asked_less_and_less_often() -> None:
+    run = Simulation(Pace(64), lambda now, number: ("lost", None)).run(until=600)
+    assert len(run.sent) < 40
+    assert run.sent[-1] - run.sent[-2] == pytest.approx(LONGEST / 2, abs=1)
+
+
+def test_a_server_that_comes_back_is_used_again() -> None:
+    def server(now: float, number: int) -> Answer:
+        return ("lost", None) if 1.0 < now < 60.0 else ("answered", None)
+
+    run = Simulation(Pace(64), server).run(answers=10_000)
+    assert run.now < 60 + 64 + 10_000 * 0.05 / 64 * 1.5
+
+
+@given(st.integers(1, 300), st.integers(0, 2**32), st.floats(0, 0.5), st.floats(0, 0.3))
+def test_whatever_the_server_does_the_bounds_hold_and_work_is_done(
+    ceiling: int, seed: int, throttled: float, lost: float
+) -> None:
+    dice = random.Random(seed)
+
+    def server(now: float, number: int) -> Answer:
+        roll = dice.random()
+        if roll < throttled:
+            return "throttled", dice.choice([None, 0.05, 1.0, 89.0, math.nan, -1.0, 1e12])
+        return ("lost", None) if roll < throttled + lost else ("answered", None)
+
+    run = Simulation(Pace(ceiling), server).run(answers=100)
+    assert run.most <= ceiling
+
+
+@given(st.floats(1, 10_000), st.lists(st.floats(0.0, 3.0), max_size=60))
+def test_a_rate_is_kept_over_any_minute(per_minute: float, gaps: list[float]) -> None:
+    bucket, now, taken = Bucket(per_minute), 0.0, list[float]()
+    for gap in gaps:
+        now += gap
+        while bucket.wait(now, 1.0) <= 0 and len(taken) < 2_000:
+            bucket.take(now, 1.0)
+            taken.append(now)
+    allowed = per_minute + max(1.0, per_minute / 6) + 1
+    assert all(sum(start <= at < start + 60 for at in taken) <= allowed for start in taken[::50])
+
+
+def test_tokens_that_were_not_used_are_given_back() -> None:
+    pace = Pace(8, tokens_per_minute=6_000)
+    pace.depart(0.0, 1_000)
+    assert pace.wait(0.0, 500) == math.inf  # the first goes alone
+    pace.arrive(0.0, pace.depart(0.0), "answered")
+    assert pace.wait(0.0, 500) == pytest.approx(5.0)
+    pace.settle(1_000, 200)
+    assert pace.wait(0.0, 500) == 0.0
+
+
+def test_a_request_larger_than_the_rate_goes_when_the_bucket_is_full() -> None:
+    bucket = Bucket(60)
+    assert bucket.wait(0.0, 1_000) == 0.0
+    bucket.take(0.0, 1_000)
+    assert 900 < bucket.wait(0.0, 1.0) < 1_000
+
+
+def test_what_waits_in_a_gate_goes_in_order_and_hears_when_it_closes() -> None:
+    async def main() -> list[str]:
+        gate, heard = Gate(Pace(1)), list[str]()
+
+        async def ask(name: str) -> None:
+            try:
+                ticket = await gate.enter()
+            except Stopped:
+                heard.append(f"{name} stopped")
+                return
+            heard.append(name)
+            await asyncio.sleep(0)
+            gate.leave(ticket, "answered")
+            if name == "b":
+                gate.close()
+
+        await asyncio.gather(*map(ask, "abcd"))
+        with pytest.raises(Stopped):
+            await gate.enter()
+        return heard
+
+    assert asyncio.run(main()) == ["a", "b", "c", "d stopped"]
+
+
+def test_a_waiter_that_is_cancelled_leaves_no_hole() -> None:
+    async def main() -> int:
+        gate = Gate(Pace(1))
+        ticket = await gate.enter()
+        waiting = asyncio.create_task(gate.enter())
+        await asyncio.sleep(0)
+        gate.leave(ticket, "answered")  # permission is given
+        waiting.cancel()  # before it was taken
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        gate.leave(await asyncio.wait_for(gate.enter(), 5), "answered")
+        return gate.pace.flying
+
+    assert asyncio.run(main()) == 0
+
+
+def test_a_cooldown_is_waited_for() -> None:
+    async def main() -> float:
+        gate = Gate(Pace(4))
+        gate.leave(await gate.enter(), "throttled", 0.05)
+        since = asyncio.get_running_loop().time()
+        gate.leave(await gate.enter(), "answered")
+        return asyncio.get_running_loop().time() - since
+
+    assert asyncio.run(main()) >= 0.05
