@@ -87,11 +87,20 @@ def _plurals(word: str) -> Iterator[str]:
 
 
 class _Builder:
+    """Phrases as they are read, then their forms, then one entry for each sequence of word forms."""
+
     def __init__(self) -> None:
         self.forms = {form: lemma for form, lemma in rows("forms.tsv")}
         self.entries: dict[tuple[str, ...], Entry] = {}
 
+    def learn_plurals(self, phrases: Iterator[str]) -> None:
+        """The plural of every word of the phrases is a form of it."""
+        for word in sorted({word for phrase in phrases for word in _words(phrase)}):
+            for plural in _plurals(self.forms.get(word, word)):
+                self.forms.setdefault(plural, self.forms.get(word, word))
+
     def entry(self, phrase: str) -> Entry:
+        """The entry of a phrase, made if new."""
         words = tuple(self.forms.get(word, word) for word in _words(phrase))
         found = self.entries.setdefault(words, Entry())
         found.words = len(words)
@@ -106,6 +115,7 @@ class _Builder:
                     entry.side = entry.side or part.side
 
     def trie(self) -> dict[str, Any]:
+        """word -> deeper dictionary; under "" the entry of the phrase that ends there."""
         top: dict[str, Any] = {}
         for words, entry in self.entries.items():
             node = top
@@ -114,22 +124,13 @@ class _Builder:
             node[""] = entry
         return top
 
-    def all_forms(self) -> dict[str, str]:
-        """Form to lemma: irregular ones, and the plural of every word, unless that is a word of its own."""
-        known = {word for words in self.entries for word in words}
-        verbs = {words[0] for words, entry in self.entries.items() if len(words) == 1 and entry.cues & CUES["verb"]}
-        forms = dict(self.forms)
-        for word in sorted(known - verbs):
-            for plural in _plurals(word):
-                if plural not in known:
-                    forms.setdefault(plural, word)
-        return forms
-
 
 @cache
 def lexicon() -> Lexicon:
     """The lexicon, read and joined once a process."""
     build = _Builder()
+    nouns = ("findings.tsv", "devices.tsv", "organs.tsv", "places.tsv", "tips.tsv")
+    build.learn_plurals(phrase.strip("[]") for name in nouns for row in rows(name) for phrase in names(row[-1]))
     regions: dict[str, Region] = {}
     devices: dict[str, str] = {}
     for name, region, phrases in rows("findings.tsv"):
@@ -184,7 +185,7 @@ def lexicon() -> Lexicon:
     normal = {organ: (names(plain), names(acute)) for organ, plain, acute in rows("normal.tsv")}
     return Lexicon(
         trie=build.trie(),
-        forms=build.all_forms(),
+        forms=build.forms,
         regions=regions,
         organ_regions=organ_regions,
         devices=devices,

@@ -11,7 +11,7 @@ from .claim import Claim, Region, Side, Status
 from .compares import compares_with_prior
 from .lexicon import CUES, Entry, Lexicon, lexicon
 from .measure import Measurement, measurements
-from .scope import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Scope, scope
+from .scope import NEG_PRE, ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Scope, scope
 from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower
 
@@ -20,6 +20,12 @@ _RESERVED = frozenset(
     {"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except", "remainder"}
 )
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
+_NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
+_LIMITS = frozenset(
+    "acute active large focal displaced suspicious new frank overt gross other additional further superimposed significant"
+    " lobar confluent tension acutely actively displaced recent aggressive destructive noncalcified typical convincing"
+    " sizable sizeable massive discrete dense dominant advanced severe marked moderate complicating similar".split()
+)
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
 
@@ -56,7 +62,7 @@ def _moved(claim: Claim, by: int) -> Claim:
         size = Measurement(size.value, size.unit, (size.span[0] + by, size.span[1] + by), size.text)
     return Claim(
         claim.finding, claim.status, claim.side, claim.place, claim.size, claim.tip, size, claim.compares, claim.certain,
-        claim.doubted, claim.implied, claim.open, claim.dismissed, claim.device, claim.region,
+        claim.doubted, claim.limits, claim.implied, claim.open, claim.dismissed, claim.device, claim.region,
         (claim.span[0] + by, claim.span[1] + by), claim.text, (claim.sentence[0] + by, claim.sentence[1] + by),
     )  # fmt: skip
 
@@ -67,7 +73,7 @@ def _answered(read: tuple[Claim, ...], answer: str) -> tuple[Claim, ...]:
         return ()
     return tuple(
         Claim(
-            c.finding, status, c.side, c.place, c.size, c.tip, c.measurement, c.compares, False, False, False, False, False,
+            c.finding, status, c.side, c.place, c.size, c.tip, c.measurement, c.compares, False, False, c.limits, False, False, False,
             c.device, c.region, c.span, c.text, c.sentence,
         )
         for c in read
@@ -151,7 +157,7 @@ class _Sentence:
             return self.book.normal.get(organ, ((), ()))[1 if self._acute(mention) else 0]
         if status != "present":
             return ()
-        return self.book.normal.get("lung_expanded" if kind == "expanded" else organ, ((), ()))[0]
+        return self.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
 
     def _acute(self, mention: Mention) -> bool:
         first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
@@ -231,6 +237,7 @@ class _Sentence:
             compares=self.compares,
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
+            limits=self._limits(mention),
             implied=implied,
             open=is_open,
             dismissed=bool(state & ALT) and not state & DENIED,
@@ -240,6 +247,17 @@ class _Sentence:
             text=self.text[span[0] : span[1]],
             sentence=(0, len(self.text)),
         )
+
+    def _limits(self, mention: Mention) -> tuple[str, ...]:
+        first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
+        floor = max(0, first - 5)
+        for index in range(mention.index - 1, -1, -1):
+            if self.tagged.last[index] < floor:
+                break
+            if self.tagged.entries[index].cues & (NEG_PRE | CUES["comma"] | CUES["verb"]):
+                floor = self.tagged.last[index] + 1
+                break
+        return tuple(word for word in self.tagged.words[floor : last + 1] if word in _LIMITS)
 
     def _clause_at(self, offset: int) -> int:
         clause = 0

@@ -4,6 +4,7 @@ After NegEx and ConText: a cue reaches forward or backward over mentions until a
 backward cue; both linear in the phrases of the sentence. Knows cues, not findings.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .lexicon import CUES, Entry, lexicon
@@ -100,7 +101,7 @@ def _follows_cue(tagged: Tagged, index: int) -> bool:
 def _starts_anew(tagged: Tagged, index: int) -> bool:
     """Whether what follows a comma or "and" is something new, rather than the next item of the list."""
     entries, after = tagged.entries, tagged.last[index] + 1
-    if after >= len(tagged.words):
+    if after >= len(tagged.words) or tagged.words[tagged.last[index]] not in (",", "and"):
         return False
     anew = tagged.words[after] in lexicon().resets
     follow = index + 1
@@ -110,11 +111,15 @@ def _starts_anew(tagged: Tagged, index: int) -> bool:
     for entry in entries[follow : follow + 12]:
         if entry.cues & CUES["or"] and anew and not subject:
             return False
-        if subject and (entry.cues & CUES["verb"] or (entry.qualities and entry.finding is None)):
+        if subject and (entry.cues & CUES["verb"] or _predicates(entry)):
             return True
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
             break
     return anew
+
+
+def _predicates(entry: Entry) -> bool:
+    return bool(entry.qualities) and entry.finding is None and "abnormal" not in entry.qualities
 
 
 def _definite(tagged: Tagged, index: int) -> bool:
@@ -136,8 +141,10 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
         if clauses[back] != clauses[index] or entry.cues & BREAK:
             break
         if is_head(entry):
-            if _governed(tagged, back) and _earlier_head(entries, clauses, back):
+            if _governed(tagged, back) and _earlier(entries, clauses, back, is_head):
                 continue
+            if reached and _earlier(entries, clauses, back, _finite):
+                break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
             result.states[back] |= bits
             reached = back
         elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | FORWARD):
@@ -162,9 +169,13 @@ def _modifies_next(tagged: Tagged, result: Scope, index: int) -> bool:
     return (
         follow < len(tagged.entries)
         and result.clauses[follow] == result.clauses[index]
-        and not tagged.entries[follow].cues & (CUES["comma"] | CUES["prep"] | CUES["conj"] | BREAK | CUES["verb"])
+        and _nominal(tagged.entries[follow])
         and tagged.first[follow] - tagged.last[index] <= 3
     )
+
+
+def _nominal(entry: Entry) -> bool:
+    return is_head(entry) or bool(entry.organ or entry.side or entry.place or entry.size)
 
 
 def _governed(tagged: Tagged, index: int) -> bool:
@@ -178,8 +189,12 @@ def _governed(tagged: Tagged, index: int) -> bool:
     return False
 
 
-def _earlier_head(entries: list[Entry], clauses: list[int], index: int) -> bool:
-    return any(is_head(entries[back]) and clauses[back] == clauses[index] for back in range(max(0, index - 8), index))
+def _finite(entry: Entry) -> bool:
+    return bool(entry.cues & CUES["verb"])
+
+
+def _earlier(entries: list[Entry], clauses: list[int], index: int, kind: Callable[[Entry], bool]) -> bool:
+    return any(kind(entries[back]) and clauses[back] == clauses[index] for back in range(max(0, index - 8), index))
 
 
 def _sure(tagged: Tagged, result: Scope) -> None:

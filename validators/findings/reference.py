@@ -1,0 +1,145 @@
+"""A reference report as facts, and how a claim stands to them. Knows reports and claims, no rules and no traces.
+
+A reference counts as a whole: a claim that any of its sentences makes is supported, whatever another sentence says.
+"Not in the reference" is not called false here: it is `unsupported`, the image may show it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Literal
+
+from .claim import Claim
+from .lexicon import lexicon, names, rows
+from .measure import Measurement, measurements
+from .reader import claims
+from .text import lower
+
+Standing = Literal["supported", "related", "denied", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """relations.tsv, with devices joined to the more general devices that they are."""
+
+    same: dict[str, frozenset[str]]
+    related: dict[str, frozenset[str]]
+    denial: dict[str, frozenset[str]]
+
+
+@cache
+def relations() -> Relations:
+    """Read once a process."""
+    devices = lexicon().devices
+    same: dict[str, set[str]] = {name: {name} for name in lexicon().findings}
+    related: dict[str, set[str]] = {name: set() for name in same}
+    denial: dict[str, set[str]] = {name: {name} for name in same}
+    for device in devices:
+        kind = devices[device]
+        while kind != "-":
+            same[kind].add(device)
+            denial[kind].add(device)
+            kind = devices[kind]
+    for finding, alike, near, denied in rows("relations.tsv"):
+        same[finding] |= set(names(alike))
+        related[finding] |= set(names(near))
+        denial[finding] |= set(names(denied))
+    return Relations(*({name: frozenset(found) for name, found in table.items()} for table in (same, related, denial)))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a report asserts, leaves open and denies, by finding."""
+
+    text: str
+    present: dict[str, tuple[Claim, ...]]
+    uncertain: dict[str, tuple[Claim, ...]]
+    absent: dict[str, tuple[Claim, ...]]  # said so
+    implied: dict[str, tuple[Claim, ...]]  # absent because the organ is normal
+    measurements: tuple[Measurement, ...]
+
+    def sentence(self, claim: Claim) -> str:
+        """The sentence that makes a claim."""
+        return self.text[claim.sentence[0] : claim.sentence[1]]
+
+    def asserted(self, names: Iterable[str]) -> tuple[Claim, ...]:
+        """Claims that assert or leave open one of these findings."""
+        return tuple(claim for name in names for claim in (*self.present.get(name, ()), *self.uncertain.get(name, ())))
+
+    def standing(self, claim: Claim) -> Standing:
+        """How an asserted or hedged claim stands to the report."""
+        table, name = relations(), claim.finding
+        if self.asserted(table.same.get(name, {name})):
+            return "supported"
+        if any(not denied.limits and _overlap(denied, claim) for denied in self.absent.get(name, ())):
+            return "denied"
+        return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
+
+    def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
+        """The claims of the report that an asserted claim must agree with in side and place: the nearest in meaning."""
+        table, name = relations(), claim.finding
+        for group in ({name}, table.same.get(name, {name}), table.related.get(name, frozenset())):
+            found = self.asserted(group)
+            if any(other.side or other.place for other in found):
+                return found
+        return ()
+
+    def contradicted(self, claim: Claim) -> Claim | None:
+        """For a denied claim: the assertion of the report that it contradicts, or none."""
+        name = claim.finding
+        if _any_overlap(self.absent.get(name, ()), claim) or (claim.implied and self.implied.get(name)):
+            return None
+        if not claim.limits and self.implied.get(name) and not self.present.get(name):
+            return None
+        for other in (found for kind in sorted(relations().denial.get(name, {name})) for found in self.present.get(kind, ())):
+            if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
+                return other
+        return None
+
+
+def _any_overlap(others: Iterable[Claim], claim: Claim) -> bool:
+    return any(_overlap(other, claim) for other in others)
+
+
+def _overlap(one: Claim, other: Claim) -> bool:
+    return sides_agree(one.side, other.side) and places_agree(one.place, other.place)
+
+
+def sides_agree(one: str | None, other: str | None) -> bool:
+    """Whether two sides can be the same; none and bilateral agree with all."""
+    return one is None or other is None or one == other or "bilateral" in (one, other)
+
+
+def places_agree(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Whether two places share a zone; no place agrees with all."""
+    zones = lexicon().zones
+    first = frozenset(zone for place in one for zone in zones[place])
+    second = frozenset(zone for place in other for zone in zones[place])
+    return not first or not second or bool(first & second)
+
+
+def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
+    """Whether the denial leaves room for the other: "no large effusion" beside a small one, "no acute fracture"."""
+    if other.size == "borderline":
+        return True
+    if denial.dismissed and other.status != "present":
+        return True
+    words = lower(sentence)
+    return any(limit not in words for limit in denial.limits)
+
+
+@lru_cache(maxsize=512)
+def read_reference(report: str) -> Reference:
+    """The facts of a report; cached, since every attempt at a study is judged against the same one."""
+    tables: dict[str, dict[str, list[Claim]]] = {"present": {}, "uncertain": {}, "absent": {}, "implied": {}}
+    for claim in claims(report):
+        table = tables["implied" if claim.implied else claim.status]
+        table.setdefault(claim.finding, []).append(claim)
+    frozen = {kind: {name: tuple(found) for name, found in table.items()} for kind, table in tables.items()}
+    return Reference(report, **frozen, measurements=measurements(lower(report)))
+
+
+def abnormal(reference: Reference) -> Iterator[Claim]:
+    """The asserted findings of a report, each finding once, devices included."""
+    for found in reference.present.values():
+        yield found[0]
