@@ -1,1 +1,1 @@
-"""One student family a file."""
+"""One family of models a file, named for the model type in its config.json (see distill/student.py)."""

@@ -1,0 +1,112 @@
+"""The folder of a trained student: everything that sampling needs beside the base, and nothing of the training data.
+
+adapter_model.safetensors, adapter_config.json     what was learned (peft's format)
+processor and tokenizer files                      as the base had them
+prompt.yaml                                        the instruction it was trained with
+student.json                                       which base, which hashes, how it was quantized
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from ..schemas.base import Record, Sha256
+from ..schemas.errors import InputError, TrainingError
+from . import prompt as prompts
+from .load import Loaded, fingerprint, load, sha256_of
+from .prompt import Prompt
+
+WEIGHTS = "adapter_model.safetensors"
+_CARD = "student.json"
+
+
+class StudentCard(Record):
+    """Who the student is."""
+
+    name: str
+    base: str = Field(description="As the recipe names it.")
+    base_path: str = Field(description="Folder or hub name; a relative folder is relative to this one.")
+    revision: str | None = None
+    base_sha256: Sha256
+    adapter_sha256: Sha256 = Field(description="Of adapter_model.safetensors.")
+    recipe_sha256: Sha256
+    quantize: Literal["nf4", "none"]
+    max_new_tokens: int
+
+    @property
+    def sha256(self) -> str:
+        """Of base and adapter together: the identity of the student's weights."""
+        return hashlib.sha256(f"{self.base_sha256}{self.adapter_sha256}{self.quantize}".encode()).hexdigest()
+
+    @property
+    def model(self) -> str:
+        """What candidates call it: its base and adapter."""
+        return f"{self.base}+{self.adapter_sha256[:12]}"
+
+
+def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **told: Any) -> StudentCard:
+    """Write the folder; it appears under its name only when it is whole.
+
+    Args:
+        model: the trained model with its adapter.
+        processor: the base's.
+        folder: where to.
+        prompt: file of the prompt.
+        told: the other fields of StudentCard.
+    """
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.save_pretrained(part)
+    processor.save_pretrained(part)
+    shutil.copyfile(prompt, part / prompts.FILE)
+    card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **told)
+    (part / _CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return card
+
+
+def find(folder: Path) -> Path:
+    """The adapter's folder, given it or the training run that holds it.
+
+    Raises:
+        InputError: there is no trained student.
+    """
+    for place in (folder, folder / "adapter"):
+        if (place / _CARD).is_file():
+            return place
+    raise InputError("there is no trained student here; train one with: tenstep distill", file=folder)
+
+
+def describe(folder: Path) -> tuple[StudentCard, Prompt]:
+    """Who the student is, and what it is asked.
+
+    Raises:
+        InputError: the card is damaged.
+    """
+    try:
+        card = StudentCard.model_validate_json((folder / _CARD).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InputError(f"damaged: {error}", file=folder / _CARD) from None
+    return card, prompts.read(folder / prompts.FILE)
+
+
+def load_student(folder: Path, card: StudentCard) -> Loaded:
+    """The base with its adapter, ready to sample.
+
+    Raises:
+        TrainingError: base or adapter are not those that belong together.
+    """
+    from peft import PeftModel
+
+    if sha256_of(folder / WEIGHTS) != card.adapter_sha256:
+        raise TrainingError("the adapter's weights are not those that were trained here", file=folder / WEIGHTS)
+    base = str((folder / card.base_path).resolve()) if card.base_path.startswith("..") else card.base_path
+    if fingerprint(base, card.revision) != card.base_sha256:
+        raise TrainingError("the base is not there, or not the one that the adapter was trained on", file=base)
+    loaded = load(base, card.revision, card.quantize)
+    model = PeftModel.from_pretrained(loaded.model, folder, is_trainable=False).eval()
+    return Loaded(model, loaded.processor, loaded.student)

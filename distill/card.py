@@ -1,0 +1,105 @@
+"""The run card: what a training run did, written by the run itself and by nobody else."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import resource
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from .. import __version__
+from ..schemas.base import Noun, Record, Sha256
+from ..schemas.example import Example
+from .preflight import Preflight
+
+FILE = "run_card.json"
+LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers")
+
+
+class Loss(Noun):
+    """A logged loss, the mean since the one before."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class Session(Noun):
+    """One start of the process; a run that was killed has several."""
+
+    from_step: int = Field(description="Steps that were there already.")
+    started: str = Field(description="ISO 8601, UTC.")
+    seconds: float = Field(0.0, description="Until the last checkpoint or the end.")
+
+
+class RunCard(Record):
+    """Written at the start, brought up to date with every checkpoint, completed last."""
+
+    recipe: Mapping[str, Any] = Field(description="Resolved.")
+    recipe_sha256: Sha256
+    base: str
+    base_sha256: Sha256
+    data_sha256: Sha256 = Field(description="Of the examples: keys, targets and image hashes, in order.")
+    prompt_sha256: Sha256
+    code_version: str = __version__
+    libraries: Mapping[str, str]
+    hardware: str
+    preflight: Preflight
+    steps: int = Field(description="Optimizer steps in all.")
+    sessions: tuple[Session, ...]
+    losses: tuple[Loss, ...] = ()
+    peak_memory_mb: float | None = Field(None, description="Of the device on CUDA, else of the process.")
+    adapter_sha256: Sha256 | None = None
+    finished: str | None = Field(None, description="ISO 8601, UTC; none for a run that did not finish.")
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions."""
+        return round(sum(session.seconds for session in self.sessions), 1)
+
+    def write(self, folder: Path) -> None:
+        """Write the card; a reader never sees half of it."""
+        part = folder / (FILE + ".part")
+        part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunCard":
+        """Read a folder's card."""
+        return cls.model_validate_json((folder / FILE).read_bytes())
+
+
+def data_sha256(examples: Iterable[Example]) -> str:
+    """Identity of what is learned."""
+    digest = hashlib.sha256()
+    for example in examples:
+        images = [image.sha256 for image in example.study.images]
+        digest.update(json.dumps([example.study.id, example.provenance.key, example.target, images]).encode())
+    return digest.hexdigest()
+
+
+def libraries() -> dict[str, str]:
+    """Versions that decide what training does."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def hardware() -> str:
+    """The device in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"CPU {platform.machine()}, {torch.get_num_threads()} thread(s)"
+
+
+def peak_memory_mb() -> float:
+    """Highest so far."""
+    import torch
+
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

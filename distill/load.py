@@ -1,0 +1,131 @@
+"""Loads a student: 4-bit where asked, on the device at hand. Only safetensors, and never a checkpoint's own code.
+
+On a CPU everything but the 4-bit weights is float32, on CUDA bfloat16.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..schemas.errors import InputError, MissingExtraError, TrainingError
+from .student import Student, student_of
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_TINY = 20_000_000  # weights; below, more than one thread makes a step slower, and on a busy machine far slower
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on its device, its processor, and the family it belongs to."""
+
+    model: Any
+    processor: Any
+    student: Student
+
+
+def device() -> Literal["cuda", "cpu"]:
+    """Where models go."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def require() -> None:
+    """Raises:
+    MissingExtraError: the student's libraries are not installed.
+    """
+    try:
+        import bitsandbytes  # noqa: F401 seen to be there, no more
+        import peft  # noqa: F401 likewise
+        import torch  # noqa: F401 likewise
+        import transformers  # noqa: F401 likewise
+        import trl  # noqa: F401 likewise
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("distill", f"the student ({error.name})") from None
+
+
+def load(base: str, revision: str | None, quantize: Literal["nf4", "none"]) -> Loaded:
+    """Load a checkpoint and its processor.
+
+    Args:
+        base: a folder, or a hub name.
+        revision: the commit of a hub checkpoint.
+        quantize: nf4 (with double quantization) or none.
+
+    Raises:
+        InputError: there is no such folder.
+        TrainingError: it holds pickles, has no pinned revision, or is of a family that nobody knows.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+
+    _check(base, revision)
+    pinned = {"revision": revision, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(base, **pinned)
+    student = student_of(config.model_type)
+    where = device()
+    dtype = torch.bfloat16 if where == "cuda" else torch.float32
+    four_bit = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    model: Any = AutoModelForImageTextToText.from_pretrained(
+        base,
+        **pinned,
+        use_safetensors=True,
+        dtype=dtype,
+        quantization_config=four_bit if quantize == "nf4" else None,
+        device_map={"": where},
+    )
+    if where == "cpu":
+        _keep_trainable(model)
+        if model.num_parameters() < _TINY:
+            torch.set_num_threads(1)
+    processor = AutoProcessor.from_pretrained(base, **pinned)
+    return Loaded(model, processor, student)
+
+
+def fingerprint(base: str, revision: str | None) -> str:
+    """SHA-256 of everything in a checkpoint that decides what it answers; of name and commit for one on the hub."""
+    folder = Path(base)
+    if not folder.is_dir():
+        return hashlib.sha256(f"{base}@{revision}".encode()).hexdigest()
+    files = sorted(file for pattern in ("*.safetensors", "*.json", "*.jinja") for file in folder.glob(pattern))
+    return hashlib.sha256(json.dumps([[file.name, sha256_of(file)] for file in files]).encode()).hexdigest()
+
+
+def sha256_of(file: Path) -> str:
+    """Of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check(base: str, revision: str | None) -> None:
+    folder = Path(base)
+    if folder.is_dir():
+        if not any(folder.glob("*.safetensors")):
+            found = next((file.name for pattern in _PICKLES for file in folder.glob(pattern)), None)
+            why = f"'{found}' is a pickle, which can run code; convert it" if found else "there are no weights here"
+            raise TrainingError(f"only safetensors are loaded: {why}", file=folder)
+    elif base.count("/") != 1 or base.startswith((".", "/", "~")):
+        raise InputError("there is no such checkpoint folder", file=base, field="base")
+    elif revision is None or not _COMMIT.fullmatch(revision):
+        raise TrainingError(
+            f"'{base}' is no folder; to load it from the hub, pin its commit (40 hex digits) as revision",
+            field="revision",
+        )
+
+
+def _keep_trainable(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights at the first evaluation: training would then get no gradients.
+
+    It does so in place on CPUs with AVX512-BF16 only, so that the fault is not seen elsewhere (bitsandbytes 0.50).
+    """
+    import bitsandbytes
+
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False

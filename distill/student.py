@@ -1,0 +1,68 @@
+"""What this room must know of a model family, and how a family is found by its model type.
+
+A family is one file in distill/students, named for `model_type` in the checkpoint's config.json, with one name,
+`STUDENT`. Everything else (chat template, image tokens, tiles) is asked of the checkpoint's own processor.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from ..schemas.errors import TrainingError
+
+Part = Literal["vision", "projector", "language", "head"]
+_LAYER = re.compile(r"\.layers\.(\d+)\.")
+_KIND = re.compile(r"\.(?:(self_attn|cross_attn)|mlp)\.")
+
+
+@dataclass(frozen=True)
+class Student:
+    """A model family.
+
+    Args:
+        model_type: as config.json has it.
+        parts: where the names of each part's modules begin, e.g. {"vision": "model.vision_model."}.
+    """
+
+    model_type: str
+    parts: Mapping[Part, str]
+
+    def part_of(self, module: str) -> Part:
+        """The part that a module or parameter belongs to, by its name in the bare model.
+
+        Raises:
+            TrainingError: it lies in none of them; counts by part would be wrong.
+        """
+        for part, prefix in self.parts.items():
+            if module.startswith(prefix):
+                return part
+        raise TrainingError(f"'{module}' belongs to no known part of {self.model_type}")
+
+
+def layer_of(module: str) -> int | None:
+    """The number of the layer that a module lies in, from 0 at the input."""
+    found = _LAYER.search(module)
+    return int(found[1]) if found else None
+
+
+def kind_of(module: str) -> Literal["attention", "mlp"] | None:
+    """Whether a module is part of attention (self or cross) or of a feed-forward block."""
+    found = _KIND.search(module)
+    return None if found is None else "attention" if found[1] else "mlp"
+
+
+def student_of(model_type: str) -> Student:
+    """The family of a model type.
+
+    Raises:
+        TrainingError: no file of distill/students knows it.
+    """
+    from . import students
+
+    known = sorted(name for _, name, _ in pkgutil.iter_modules(students.__path__))
+    if model_type not in known:
+        raise TrainingError(f"no student family for model type '{model_type}'; there are: {', '.join(known)}")
+    return cast(Student, importlib.import_module(f".{model_type}", students.__name__).STUDENT)
