@@ -83,6 +83,13 @@ def test_the_wheel_shows_its_commands_without_torch(bare: Path, tmp_path: Path) 
         assert run([bare / "tenstep", command, "--help"], tmp_path).returncode == 0
 
 
+def test_a_command_that_needs_torch_names_the_extra(bare: Path, tmp_path: Path) -> None:
+    asked = run([bare / "tenstep", "sample", "student", "--studies", "studies", "--out", "run"], tmp_path)
+    assert (asked.returncode, asked.stdout, len(asked.stderr.splitlines())) == (2, "", 1)
+    assert "pip install 'tenstep[distill]'" in asked.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_wheel_knows_its_version(bare: Path, tmp_path: Path) -> None:
     from tenstep import __version__
 
