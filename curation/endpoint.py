@@ -22,6 +22,11 @@ from .teacher import Unanswered
 _KEY = re.compile(r"[!-~]+")  # what may stand in a header
 
 
+def pack(body: Mapping[str, Any]) -> bytes:
+    """JSON as it is sent: ASCII, so that half a character in a report cannot break a request."""
+    return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
 class Endpoint:
     """See the module.
 
@@ -30,10 +35,17 @@ class Endpoint:
         base_url: as the SDK wants it: with /v1 for OpenAI's, without for Anthropic's.
         key_env: the variable that holds the key; none if the server wants no key.
         seconds: for a whole request; then its answer counts as lost.
+        pooled: one of several; that it cannot be reached does not end the run.
     """
 
     def __init__(
-        self, provider: Literal["openai", "anthropic"], base_url: str, *, key_env: str | None, seconds: float
+        self,
+        provider: Literal["openai", "anthropic"],
+        base_url: str,
+        *,
+        key_env: str | None,
+        seconds: float,
+        pooled: bool = False,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
@@ -42,12 +54,12 @@ class Endpoint:
         self.base_url = base_url.rstrip("/")
         self._key_env = key_env
         self._seconds = seconds
-        self._reached = False
+        self._expected = pooled  # or reached once
         self._client: Any = None  # AsyncOpenAI | AsyncAnthropic
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
-        """Send once; the answer, sealed.
+    async def post(self, path: str, content: bytes) -> bytes:
+        """Send JSON once; the answer, sealed.
 
         Raises:
             Unanswered: failed, or unknown.
@@ -56,7 +68,6 @@ class Endpoint:
         import httpx2
 
         client, sdk = self.client()
-        content = json.dumps(body, separators=(",", ":")).encode()
         lost: BaseException | None = None
         try:
             response = await client.post(path, content=content, cast_to=httpx2.Response)
@@ -66,8 +77,9 @@ class Endpoint:
             lost = error.__cause__ or error
         if lost is not None:
             raise self._lost(type(lost), isinstance(lost, httpx2.ConnectError))
-        self._reached = True
-        raw = seal(response.status_code, response.headers.multi_items(), response.content)
+        self._expected = True
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
+        raw = seal(response.status_code, headers, response.content)
         if response.is_success:
             return raw
         raise failure(unseal(raw), self.base_url, self._key_env)
@@ -76,7 +88,7 @@ class Endpoint:
         if not unsent:
             reason = f"{self.base_url}: the answer was not read whole ({kind.__name__}); it may have been paid for"
             return Unanswered(State.UNKNOWN, reason)
-        if not self._reached:
+        if not self._expected:
             return TeacherError(f"{self.base_url} cannot be reached; check the address, and that the server runs")
         return Unanswered(State.FAILED, f"{self.base_url} cannot be reached", retryable=True, sent=False)
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ..answers import read_messages
 from ..bodies import films, messages_body
-from ..endpoint import Endpoint
+from ..endpoint import Endpoint, pack
 from ..envelope import unseal
 from ..images import TRANSFORM
 from ..options import Hosted, KeyEnv
@@ -57,7 +57,7 @@ class Teacher:
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
-        return await self._endpoint.post("/v1/messages", await self.body(question))
+        return await self._endpoint.post("/v1/messages", pack(await self.body(question)))
 
     def read(self, raw: bytes) -> Reply:
         """See `curation.teacher.Teacher`."""

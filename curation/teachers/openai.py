@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ..answers import read_chat, read_responses
 from ..bodies import answer_schema, chat_body, films, response_format, responses_body
-from ..endpoint import Endpoint
+from ..endpoint import Endpoint, pack
 from ..envelope import unseal
 from ..images import TRANSFORM
 from ..options import Hosted, KeyEnv
@@ -62,7 +62,7 @@ class Teacher:
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
         path = "/responses" if self._options.api == "responses" else "/chat/completions"
-        return await self._endpoint.post(path, await self.body(question))
+        return await self._endpoint.post(path, pack(await self.body(question)))
 
     def read(self, raw: bytes) -> Reply:
         """See `curation.teacher.Teacher`."""
