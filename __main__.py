@@ -17,7 +17,6 @@ from .data import commands as data
 from .distill import commands as distill
 from .schemas.errors import InputError, TenstepError
 from .schemas.outcome import Outcome
-from .validators import commands as validators
 
 EPILOG = """\
 examples:
@@ -47,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"tenstep {__version__}")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
-    for room in (demo, data, curation, validators, distill):
+    for room in (demo, data, curation, distill):
         room.register(commands)
     for command in commands.choices.values():
         command.formatter_class = argparse.RawDescriptionHelpFormatter

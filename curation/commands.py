@@ -11,6 +11,7 @@ from typing import Any
 from ..data.commands import progress
 from ..schemas.errors import InputError, RecipeError
 from ..schemas.outcome import Outcome, Table
+from . import findings_command
 
 _CURATE = """\
 examples:
@@ -55,6 +56,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     review.add_argument("runs", type=Path, metavar="RUN", nargs="+", help="of teachers, of students, or both")
     review.add_argument("--out", type=Path, metavar="HTML", help="where to write it; review.html in the first RUN")
     review.set_defaults(run=_review)
+    findings_command.register(commands)
 
 
 def _curate(args: argparse.Namespace) -> Outcome:
