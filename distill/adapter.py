@@ -34,6 +34,7 @@ class StudentCard(Record):
     adapter_sha256: Sha256 = Field(description="Of adapter_model.safetensors.")
     recipe_sha256: Sha256
     quantize: Literal["nf4", "none"]
+    whole: tuple[str, ...] = Field((), description="Modules that were trained in full.")
     max_new_tokens: int
 
     @property
@@ -60,6 +61,7 @@ def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **told: Any)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     model.save_pretrained(part)
+    (part / "README.md").unlink(missing_ok=True)  # a form of peft's with nothing filled in
     processor.save_pretrained(part)
     shutil.copyfile(prompt, part / prompts.FILE)
     card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **told)
@@ -107,6 +109,6 @@ def load_student(folder: Path, card: StudentCard) -> Loaded:
     base = str((folder / card.base_path).resolve()) if card.base_path.startswith("..") else card.base_path
     if fingerprint(base, card.revision) != card.base_sha256:
         raise TrainingError("the base is not there, or not the one that the adapter was trained on", file=base)
-    loaded = load(base, card.revision, card.quantize)
+    loaded = load(base, card.revision, card.quantize, card.whole)
     model = PeftModel.from_pretrained(loaded.model, folder, is_trainable=False).eval()
     return Loaded(model, loaded.processor, loaded.student)

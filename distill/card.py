@@ -14,10 +14,10 @@ from pydantic import Field
 from .. import __version__
 from ..schemas.base import Noun, Record, Sha256
 from ..schemas.example import Example
+from .libraries import NAMES
 from .preflight import Preflight
 
 FILE = "run_card.json"
-LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers")
 
 
 class Loss(Noun):
@@ -82,9 +82,9 @@ def data_sha256(examples: Iterable[Example]) -> str:
     return digest.hexdigest()
 
 
-def libraries() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Versions that decide what training does."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {name: importlib.metadata.version(name) for name in NAMES}
 
 
 def hardware() -> str:

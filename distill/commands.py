@@ -100,10 +100,8 @@ def _told(card: "RunCard", out: Path) -> Outcome:
 
 def _sample(args: argparse.Namespace) -> Outcome:
     from ..data.store import StudyStore
-    from .load import require
     from .sample import plan, sample
 
-    require()
     store = StudyStore.open(args.studies)
     recipe = plan(
         args.model,

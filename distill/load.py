@@ -6,11 +6,12 @@ On a CPU everything but the 4-bit weights is float32, on CUDA bfloat16.
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..schemas.errors import InputError, MissingExtraError, TrainingError
+from ..schemas.errors import InputError, TrainingError
 from .student import Student, student_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -34,27 +35,14 @@ def device() -> Literal["cuda", "cpu"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def require() -> None:
-    """Raises:
-    MissingExtraError: the student's libraries are not installed.
-    """
-    try:
-        import bitsandbytes  # noqa: F401 seen to be there, no more
-        import peft  # noqa: F401 likewise
-        import torch  # noqa: F401 likewise
-        import transformers  # noqa: F401 likewise
-        import trl  # noqa: F401 likewise
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("distill", f"the student ({error.name})") from None
-
-
-def load(base: str, revision: str | None, quantize: Literal["nf4", "none"]) -> Loaded:
+def load(base: str, revision: str | None, quantize: Literal["nf4", "none"], whole: Sequence[str] = ()) -> Loaded:
     """Load a checkpoint and its processor.
 
     Args:
         base: a folder, or a hub name.
         revision: the commit of a hub checkpoint.
         quantize: nf4 (with double quantization) or none.
+        whole: modules that stay as they are, because they are trained in full; the head always does.
 
     Raises:
         InputError: there is no such folder.
@@ -70,7 +58,11 @@ def load(base: str, revision: str | None, quantize: Literal["nf4", "none"]) -> L
     where = device()
     dtype = torch.bfloat16 if where == "cuda" else torch.float32
     four_bit = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=[student.parts["head"], *whole],  # for 4-bit weights too, whatever its name says
     )
     model: Any = AutoModelForImageTextToText.from_pretrained(
         base,

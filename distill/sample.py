@@ -26,10 +26,10 @@ from ..validators.gate import judge
 from . import adapter
 from .adapter import StudentCard
 from .generate import Answer, Request, generate
+from .libraries import quiet
 from .load import Loaded
 from .pixels import check, choose, open_image
 from .prompt import Prompt
-from .quiet import quiet
 
 T = TypeVar("T")
 _FORM = frozenset({*completion.CODES, *structure.CODES, *numbering.CODES, *headers.CODES})
@@ -74,21 +74,22 @@ def sample(
     """
     folder = Path(recipe.model)
     student, asked = adapter.describe(folder)
-    with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run, quiet():
+    with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         done = {key for key, state in run.journal.states().items() if state is State.JUDGED}
-        open_ = [question for question in _questions(run, recipe) if question.key not in done]
-        if not open_ and not done:
+        waiting = [question for question in _questions(run, recipe) if question.key not in done]
+        if not waiting and not done:
             raise InputError("no study here has an image that a student could read", file=store.root)
-        loaded = adapter.load_student(folder, student) if open_ else None
-        for some in _chunks(open_, batch):
-            assert loaded is not None  # there is something to ask
-            for candidate, raw in _ask(loaded, some, recipe, student, asked):
-                verdict = judge(store.get(candidate.study_id), candidate)
-                run.record(candidate, verdict, raw=raw)
-                on_judged(candidate, verdict)
+        if waiting:
+            with quiet():
+                loaded = adapter.load_student(folder, student)
+                for some in _chunks(waiting, batch):
+                    for candidate, raw in _ask(loaded, some, recipe, student, asked):
+                        verdict = judge(store.get(candidate.study_id), candidate)
+                        run.record(candidate, verdict, raw=raw)
+                        on_judged(candidate, verdict)
         shaped = sum(well_formed(verdict) for _, verdict in run.judged())
         accepted = sum(verdict.accepted for _, verdict in run.judged())
-        return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=len(open_))
+        return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=len(waiting))
 
 
 def plan(

@@ -6,6 +6,7 @@ A run that was killed goes on from its last whole checkpoint and ends with the s
 (same machine, same libraries). A run that would be another one (recipe, data, base) is not gone on with.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -24,13 +25,13 @@ from ..schemas.errors import RecipeError, RunError
 from ..schemas.example import Example
 from ..schemas.recipe import DistillRecipe
 from . import adapter, checkpoints, lora, prompt
-from .card import FILE, Loss, RunCard, Session, data_sha256, hardware, libraries, peak_memory_mb
+from .card import FILE, Loss, RunCard, Session, data_sha256, hardware, peak_memory_mb, versions
 from .collator import CompletionCollator, Row
 from .folder import ADAPTER, BASE, CHECKPOINTS, claimed
-from .load import Loaded, device, fingerprint, load, require
+from .libraries import quiet
+from .load import Loaded, device, fingerprint, load
 from .pixels import open_image
 from .preflight import measure
-from .quiet import quiet
 from .rows import rows_of
 from .tiny_base import tiny_base
 
@@ -57,7 +58,6 @@ def distill(
         TrainingError, ImageError, RecipeError: it must not start; nothing was trained.
         RunError: `out` cannot be used.
     """
-    require()
     with claimed(out, resume=resume), quiet(), RunFolder.read(run) as folder:
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
         examples = list(folder.accepted())[: recipe.limit]
@@ -76,7 +76,7 @@ def distill(
             _same(old, identity, out)
             if old.finished:
                 return old
-        loaded = load(base, recipe.revision, recipe.quantize)
+        loaded = load(base, recipe.revision, recipe.quantize, recipe.lora.whole)
         collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
         checked = measure(rows, collate, recipe.max_new_tokens)
         wanted = lora.expected(loaded.model, loaded.student, recipe.lora)
@@ -89,7 +89,7 @@ def distill(
         card = RunCard(
             recipe=resolved,
             base=recipe.base,
-            libraries=libraries(),
+            libraries=versions(),
             hardware=hardware(),
             preflight=checked.model_copy(update={"trainable": found, "weights": weights}),
             steps=steps,
@@ -113,6 +113,7 @@ def distill(
             base_sha256=card.base_sha256,
             recipe_sha256=card.recipe_sha256,
             quantize=recipe.quantize,
+            whole=recipe.lora.whole,
             max_new_tokens=recipe.max_new_tokens,
         )
         card = card.model_copy(update={"adapter_sha256": student.adapter_sha256, "finished": _now()})
@@ -154,6 +155,9 @@ def _trainer(
     from trl import SFTConfig, SFTTrainer
 
     cuda = device() == "cuda"
+    # renamed between the two tested sets of libraries
+    names = {field.name for field in dataclasses.fields(SFTConfig)}
+    new = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
     arguments = SFTConfig(
         output_dir=str(out),
         max_steps=steps,
@@ -172,8 +176,7 @@ def _trainer(
         seed=recipe.seed,
         bf16=cuda,
         use_cpu=not cuda,
-        gradient_checkpointing=recipe.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
+        **{new: recipe.gradient_checkpointing, f"{new}_kwargs": {"use_reentrant": False}},
         report_to=[],
         remove_unused_columns=False,
         max_length=None,  # ours is checked, not cut

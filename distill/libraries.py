@@ -1,0 +1,60 @@
+"""The student's libraries: whether they are installed, and how they are kept from talking while nothing is wrong.
+
+Errors are untouched, and a warning that is not listed here is still seen.
+"""
+
+import contextlib
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+from ..schemas.errors import MissingExtraError
+
+NAMES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers")
+
+# Between the libraries themselves: nothing here, and nothing that a user does, can make them go away.
+_NOTICES: tuple[tuple[type[Warning], str], ...] = (
+    (FutureWarning, "`is_gradient_checkpointing` is deprecated"),  # peft asks transformers by the old name
+)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within the block the libraries are there, their loggers speak of errors only, and no progress bars are drawn.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
+    loggers = [logging.getLogger(name) for name in NAMES]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category, message in _NOTICES:
+                warnings.filterwarnings("ignore", message, category)
+            with _no_bars():
+                yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    try:
+        # bitsandbytes complains on import of a kernel that a CPU does without, so it is imported here
+        for name in ("torch", "transformers", "trl", "peft", "bitsandbytes"):
+            importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("distill", f"the student ({error.name})") from None
+    from transformers.utils import logging as hf
+
+    bars = hf.is_progress_bar_enabled()
+    hf.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            hf.enable_progress_bar()
