@@ -112,7 +112,8 @@ def _show(outcome: Outcome, target: str | None) -> None:
 
     console = Console(soft_wrap=False)
     for table in outcome.tables:
-        drawn = Table(title=Text(table.title) if table.title else None, title_justify="left")
+        title = Text(table.title) if table.title else None
+        drawn = Table(title=title, title_justify="left", show_header=any(table.columns))
         for column in table.columns:
             drawn.add_column(Text(column))
         for row in table.rows:

@@ -104,7 +104,7 @@ def _tell(sentence: str) -> Iterator[tuple[str, str]]:
 
 def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
     impression = _sentences(study.sections.impression or "")
-    words = "; ".join(_finished(s).rstrip(".") for s in impression if _sayable(s))
+    words = "; ".join(_lower_first(_finished(s)).rstrip(".") for s in impression if _sayable(s))
     if not words or len(words) > _SYNTHESIS_LENGTH or not all(map(_sayable, impression)):
         found = [c for s in impression or [study.report] for c in claims(s) if c.region in REGIONS]
         words = (
