@@ -27,7 +27,7 @@ from .budget import Amount, Ledger, most, used
 from .commits import Commits
 from .gate import Stopped
 from .lane import Lane
-from .limits import Outcome
+from .limits import Outcome, Ticket
 from .tally import Tally
 from .teacher import Question, Reply, Teacher, Unanswered, request_key
 
@@ -75,6 +75,12 @@ class Asker:
     def stop(self) -> None:
         """Send nothing more; what is under way is waited for."""
         self._stopped.set()
+
+    async def leave(self, lane: Lane, question: Question, reason: str) -> None:
+        """Record that a question is not asked at all."""
+        key = request_key(lane.teacher, question)
+        await self._end(lane, question, key, Unanswered(State.FAILED, reason, sent=False))
+        self._tally.failed += 1
 
     async def flush(self) -> None:
         """Wait until all verdicts are on disk."""
@@ -135,19 +141,16 @@ class Asker:
             raise Stopped
         aside = most(lane.teacher, question, lane.price)
         await self._ledger.reserve(aside)
-        rated = lane.tokens or aside.tokens / 4
         try:
-            ticket = await lane.gate.enter(rated)
+            ticket = await self._board(lane, question, key, aside)
         except BaseException:
             self._ledger.undo(aside)
             raise
         outcome: Outcome = "lost"
         retry_after: float | None = None
+        self._tally.asked += 1
+        started, clock = time.time(), time.monotonic()
         try:
-            await self._commits.write(*self._departure(key, lane.teacher, question, aside))
-            self._states[key] = State.IN_FLIGHT
-            self._tally.asked += 1
-            started, clock = time.time(), time.monotonic()
             raw = await lane.teacher.ask(question)
             outcome = "answered"
         except Unanswered as unanswered:
@@ -157,9 +160,10 @@ class Asker:
         except (TeacherError, InputError) as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays
             outcome = "answered"
-            self._ledger.settle(aside, Amount())
             if isinstance(error, InputError):
+                self._ledger.undo(aside)
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
+            self._ledger.settle(aside, Amount())
             await self._commits.write(_event(key, State.FAILED, question, {"reason": error.message}))
             raise
         except BaseException:
@@ -173,6 +177,23 @@ class Asker:
         )
         self._states[key] = State.RECEIVED
         return _Answer(raw, started, seconds, aside)
+
+    async def _board(self, lane: Lane, question: Question, key: str, aside: Amount) -> Ticket:
+        """Put the departure on disk, then wait at the gate: so the disk is waited for while others are under way.
+
+        The few that wait at the gate like this count as sent if the process is killed.
+        """
+        async with lane.berths:
+            if self._stopped.is_set():
+                raise Stopped
+            await self._commits.write(*self._departure(key, lane.teacher, question, aside))
+            self._states[key] = State.IN_FLIGHT
+            try:
+                return await lane.gate.enter(lane.tokens or aside.tokens / 4)
+            except BaseException:
+                self._commits.later(_event(key, State.FAILED, question, {"reason": "it was not sent", "sent": False}))
+                self._states[key] = State.FAILED
+                raise
 
     def _judge(self, lane: Lane, question: Question, key: str, reply: Reply, answer: _Answer) -> Judged:
         cost = lane.cost(reply)
@@ -191,11 +212,15 @@ class Asker:
             self._ledger.settle(aside, used(outcome.usage, lane.cost_of(outcome.usage)))
         elif outcome.state is State.UNKNOWN or received:
             self._ledger.keep(aside)
+        elif not outcome.sent and aside is not None:
+            self._ledger.undo(aside)
         else:
             self._ledger.settle(aside, Amount())
 
     async def _end(self, lane: Lane, question: Question, key: str, outcome: Unanswered) -> None:
         body: dict[str, object] = {"reason": outcome.reason}
+        if not outcome.sent:
+            body["sent"] = False
         if outcome.usage is not None:
             body |= {"usage": outcome.usage.model_dump(), "usd": lane.cost_of(outcome.usage)}
         await self._commits.write(_event(key, outcome.state, question, body, outcome.raw))

@@ -21,7 +21,7 @@ from itertools import islice
 from ..data.choice import rank
 from ..data.run import Judged, RunFolder
 from ..schemas.candidate import Candidate
-from ..schemas.errors import TenstepError
+from ..schemas.errors import RecipeError, TenstepError
 from ..schemas.recipe import CurateRecipe
 from ..schemas.study import Study
 from ..schemas.verdict import Finding
@@ -61,9 +61,12 @@ class Engine:
         on_study: Callable[[Tally], None] = lambda tally: None,
         consent: Callable[[Forecast], bool] = lambda forecast: True,
     ) -> None:
+        self._prompts = Prompts(recipe.prompt)
+        if self._prompts.needs_images and (blind := [t.name for t in teachers if not t.sees_images]):
+            message = f"the prompt {self._prompts.id} is about images, and teacher '{blind[0]}' sees none"
+            raise RecipeError(message, field="prompt")
         decision = decide(recipe.policy, teachers, run.studies.data_class)
         self._lanes = lanes(recipe, teachers)
-        self._prompts = Prompts(recipe.prompt)
         run.decide(decision)
         self._run = run
         self._recipe = recipe
@@ -204,10 +207,14 @@ class Engine:
         previous: Candidate | None = None
         findings: list[Finding] = []
         outcome: Judged | None = None
-        for attempt in range(1, 2 + (self._recipe.repair.attempts if lane.teacher.mends else 0)):
+        repairs = self._recipe.repair.attempts if lane.teacher.mends and self._prompts.repairs else 0
+        for attempt in range(1, 2 + repairs):
             prompt = self._prompts.fill(study, previous, findings)
             path_of = self._run.studies.path_of
             question = Question(study, prompt, attempt=attempt, sample=sample, previous=previous, path_of=path_of)
+            if self._prompts.needs_images and not study.images:
+                await self._asker.leave(lane, question, "the prompt is about images, and the study has none")
+                return None
             outcome = await self._asker.ask(lane, question)
             if outcome is None:
                 return None

@@ -17,6 +17,7 @@ class Flight:
     amount: Amount = field(default_factory=lambda: Amount(0, None))  # what was set aside
     received: bool = False
     open: bool = False
+    departures: int = 0
     counted: bool = False  # its answer's use has been added
 
 
@@ -48,6 +49,7 @@ class History:
                 flight.attempt = event.body.get("attempt", 1)
             case State.IN_FLIGHT:
                 self.calls += 1
+                flight.departures += 1
                 self.studies.add(event.study_id)
                 flight.amount = Amount(event.body.get("tokens", 0), event.body.get("usd"))
                 flight.open, flight.received, flight.counted = True, False, False
@@ -62,6 +64,9 @@ class History:
                     self._settle(flight, used(Usage.model_validate(usage), event.body.get("usd")))
                 elif flight.received:
                     self._doubt(flight)
+                if event.body.get("sent") is False and flight.open:
+                    self.calls -= 1
+                    flight.departures -= 1
                 flight.open = False
             case State.UNKNOWN:
                 self._doubt(flight)

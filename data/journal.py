@@ -17,6 +17,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from ..schemas.errors import NewerRunError, RunError
 from ..schemas.run import Event, State
 
@@ -152,7 +154,10 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
 
 
 def _row(event: Event) -> tuple[str, str, str, float, str, bytes | None]:
-    body = json.dumps(event.body, separators=(",", ":"))
+    try:
+        body = to_json(event.body).decode()
+    except PydanticSerializationError:  # a lone surrogate, which JSON can escape and UTF-8 cannot hold
+        body = json.dumps(event.body, separators=(",", ":"))
     return event.key, event.state, event.study_id, event.at, body, event.raw
 
 

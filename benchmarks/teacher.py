@@ -1,0 +1,330 @@
+"""What asking a teacher costs beside other ways, and what faults and kills do: `python -m benchmarks.teacher`.
+
+The same work for all: records (a prompt with a reference, an object of ten steps back) against a loopback server
+that answers after 50 ms, each contender in a process of its own, one after another, in turns:
+
+    tenstep          `Engine` with its journal (fsync), the rules, retries, budget and tables
+    aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
+    openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
+
+"over ideal" is run time / (records x latency / concurrency). CPU and memory are of the contender's process alone.
+Then a mix of faults is served, and a run is killed at random points and continued.
+
+    python -m benchmarks.teacher                     everything, a few minutes
+    python -m benchmarks.teacher --only speed        or: flat, image, faults, kill
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+LATENCY = 0.05
+ROOT = Path(__file__).resolve().parent.parent
+CONTENDERS = ("tenstep", "aiohttp", "openai")
+FAULTS = {"429": 0.10, "500": 0.05, "reset_before": 0.02, "malformed": 0.02}
+REPORT = (
+    "Technique: Frontal radiograph.\nView: PA\nFindings: The heart is normal in size. The lungs are clear. "
+    "There is no effusion. Film {number}.\nImpression: No acute finding."
+)
+
+
+@contextmanager
+def server(**rates: float) -> Iterator[str]:
+    """A teacher server in a process of its own; its address."""
+    command = [sys.executable, "-m", "tests.servers.teacher", "--latency", str(LATENCY)]
+    for name, share in rates.items():
+        command += ["--rate", f"{name.removeprefix('_')}={share}"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def stats(url: str) -> dict[str, Any]:
+    """What the server counted."""
+    with urllib.request.urlopen(f"{url}/_stats") as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def make_studies(folder: Path, records: int, image: int = 0) -> None:
+    """A store of studies, each with an image of about so many bytes if wanted."""
+    import hashlib
+
+    import numpy as np
+    from PIL import Image
+    from tenstep.data.store import StudyStore
+    from tenstep.schemas.study import ImageRef, Study
+
+    refs: tuple[ImageRef, ...] = ()
+    if image:
+        side = int(image**0.5)  # noise does not compress: one byte a pixel
+        pixels = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
+        file = folder.parent / "noise.png"
+        Image.fromarray(pixels).save(file)
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        refs = (ImageRef(path=str(file), sha256=sha256, width=side, height=side),)
+    with StudyStore.create(folder, "bench") as writer:
+        for number in range(records):
+            writer.add(
+                Study(
+                    id=f"bench/{number}", patient_id=str(number), source="bench", data_class="public",
+                    report=REPORT.format(number=number), report_form="four-header", views=("PA",), images=refs,
+                )
+            )  # fmt: skip
+
+
+def recipe_of(url: str, concurrency: int, **more: Any) -> dict[str, Any]:
+    """The recipe of our contender."""
+    options = {"model": "test-model", "base_url": f"{url}/v1", "api": "chat", "key_env": "TENSTEP_BENCH_KEY"}
+    return {
+        "kind": "curate", "name": "bench", "concurrency": concurrency,
+        "teachers": [{"kind": "openai", "options": options}], **more,
+    }  # fmt: skip
+
+
+async def tenstep(url: str, studies: Path, concurrency: int, out: Path, **more: Any) -> int:
+    """Ours."""
+    from tenstep.curation.engine import Engine
+    from tenstep.curation.teacher import load
+    from tenstep.data.run import RunFolder
+    from tenstep.data.store import StudyStore
+    from tenstep.schemas.recipe import CurateRecipe
+
+    recipe = CurateRecipe.model_validate(recipe_of(url, concurrency, **more))
+    with RunFolder.open(out, kind="curate", recipe=recipe, studies=StudyStore.open(studies)) as run:
+        tally = await Engine(run, recipe, [load(spec) for spec in recipe.teachers]).work()
+        run.finish(spend_usd=tally.spend_usd)
+    return tally.accepted
+
+
+def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
+    """The same requests, lazily, as plain bodies."""
+    from tenstep.curation.bodies import answer_schema, chat_body, response_format
+    from tenstep.curation.images import encode
+    from tenstep.curation.prompt import Prompts
+    from tenstep.curation.teacher import Question
+    from tenstep.data.store import StudyStore
+
+    prompts, store = Prompts("informed"), StudyStore.open(studies)
+    for study in store:
+        prompt = prompts.fill(study)
+        images = [("image", encode(store.path_of(ref), ref, 4096)) for ref in study.images]
+        yield {
+            **chat_body("test-model", Question(study, prompt), images, None),
+            "response_format": response_format(answer_schema(prompt.keys)),
+        }
+
+
+async def bare_aiohttp(url: str, studies: Path, concurrency: int) -> int:
+    """A bare loop of workers."""
+    import aiohttp
+
+    bodies, done = requests_of(studies), 0
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def worker() -> None:
+            nonlocal done
+            for body in bodies:
+                async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+                    text = (await answer.json())["choices"][0]["message"]["content"]
+                    done += len(json.loads(text)) == 10
+
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+    return done
+
+
+async def plain_openai(url: str, studies: Path, concurrency: int) -> int:
+    """AsyncOpenAI, a semaphore and gather."""
+    from openai import AsyncOpenAI
+
+    client, slots = AsyncOpenAI(api_key="none", base_url=f"{url}/v1"), asyncio.Semaphore(concurrency)
+
+    async def ask(body: dict[str, Any]) -> bool:
+        async with slots:
+            answer = await client.chat.completions.create(**body)
+        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
+
+    return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
+
+
+def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
+    """Run one contender in this process and print what it took, as JSON."""
+    if name == "tenstep":
+        work = tenstep(url, studies, concurrency, out)
+    else:
+        work = {"aiohttp": bare_aiohttp, "openai": plain_openai}[name](url, studies, concurrency)
+    import openai  # noqa: F401  nobody's start is counted
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    done = asyncio.run(work)
+    print(
+        json.dumps(
+            {
+                "done": done,
+                "seconds": time.perf_counter() - wall,
+                "cpu": time.process_time() - cpu,
+                "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+    )
+
+
+def measure(name: str, studies: Path, records: int, concurrency: int) -> dict[str, float]:
+    """One contender, one time, in its own process with its own server."""
+    import os
+
+    with server() as url, tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-m", "benchmarks.teacher", "--contend", name, url, str(studies), str(concurrency)]
+        done = subprocess.run(
+            [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+            env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
+        )  # fmt: skip
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    assert found["done"] == records, found
+    return {
+        "ideal": found["seconds"] / (records * LATENCY / concurrency),
+        "rate": records / found["seconds"],
+        "cpu_ms": found["cpu"] / records * 1_000,
+        "mb": found["mb"],
+    }
+
+
+def compare(title: str, records: int, concurrency: int, image: int = 0, rounds: int = 3, names: Any = CONTENDERS) -> Any:
+    """Contenders in turns; medians."""
+    with tempfile.TemporaryDirectory() as place:
+        studies = Path(place) / "studies"
+        make_studies(studies, records, image)
+        runs = [{name: measure(name, studies, records, concurrency) for name in names} for _ in range(rounds)]
+    print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
+    print(f"{'':12}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
+    medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
+    for name, m in medians.items():
+        print(f"{name:12}{m['ideal']:12.2f}{m['rate']:12.0f}{m['cpu_ms']:13.2f}{m['mb']:10.0f}")
+    return medians
+
+
+def flat(rounds: int) -> None:
+    """The same at ten times the size."""
+    small = compare("small", 2_000, 64, rounds=rounds, names=("tenstep",))["tenstep"]
+    large = compare("large", 20_000, 64, rounds=1, names=("tenstep",))["tenstep"]
+    for key, what in (("cpu_ms", "CPU each"), ("ideal", "run time over ideal"), ("mb", "peak memory")):
+        print(f"20,000 over 2,000 records, {what}: {large[key] / small[key] - 1:+.0%}")
+
+
+def faults(records: int = 1_000) -> None:
+    """A mix of faults: nothing missing, nothing malformed accepted, nothing asked without need."""
+    from tenstep.data.run import RunFolder
+    from tenstep.schemas.run import State
+
+    with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in FAULTS.items()}) as url:
+        studies, out = Path(place) / "studies", Path(place) / "run"
+        make_studies(studies, records)
+        since = time.perf_counter()
+        accepted = asyncio.run(tenstep(url, studies, 64, out, resend_unknown="yes"))
+        seconds = time.perf_counter() - since
+        counted = stats(url)
+        with RunFolder.read(out) as run:
+            states = Counter(event.state for event in run.journal.events(raw=False))
+            malformed = [c for c, v in run.judged() if v.accepted and (c.trace is None or len(c.trace.steps) != 10)]
+            rejected = sum(not v.accepted for _, v in run.judged())
+    again = states[State.FAILED] + states[State.UNKNOWN] + rejected
+    mix = ", ".join(f"{share:.0%} {name}" for name, share in FAULTS.items())
+    print(f"\nfaults ({mix}): {records} records in {seconds:.1f} s")
+    print(f"missing {records - accepted}, malformed accepted {len(malformed)}")
+    print(
+        f"{counted['requests'] - 1} requests; {records} + {states[State.FAILED]} turned away + {states[State.UNKNOWN]} "
+        f"lost on the way + {rejected} rejected = {records + again}"
+    )
+
+
+def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
+    """Kill a run again and again; then let it end."""
+    import os
+
+    import yaml
+    from tenstep.data.run import RunFolder
+    from tenstep.schemas.run import State
+
+    dice, received, lost = random.Random(seed), set[str](), 0
+    with tempfile.TemporaryDirectory() as place, server() as url:
+        folder = Path(place)
+        make_studies(folder / "studies", studies)
+        recipe = {**recipe_of(url, 16), "resend_unknown": "no"}
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        command = [sys.executable, "-m", "tenstep", "curate", str(folder / "recipe.yaml"), "--json"]
+        command += ["--studies", str(folder / "studies"), "--out", str(folder / "run")]
+        environment = {**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"}
+        for _ in range(kills):
+            before = stats(url)["requests"]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+            while process.poll() is None and stats(url)["requests"] <= before + 1:
+                time.sleep(0.005)
+                before += 1  # the question itself is counted
+            time.sleep(dice.uniform(0, 0.2))
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            with RunFolder.read(folder / "run") as run:
+                here = {e.key for e in run.journal.events() if e.state is State.RECEIVED and e.raw}
+            lost += len(received - here)
+            received |= here
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        counted = stats(url)
+        with RunFolder.read(folder / "run") as run:
+            events = list(run.journal.events(raw=False))
+        sent = Counter(event.key for event in events if event.state is State.IN_FLIGHT)
+        ends = Counter(run_state for run_state in {e.key: e.state for e in events}.values())
+        print(
+            f"\n{kills} kills at random points: {lost} received answers lost, {counted['paid_twice']} prompts paid twice, "
+            f"{sum(n > 1 for n in sent.values())} sent again; of {studies} studies {ends[State.JUDGED]} judged and "
+            f"{ends[State.UNKNOWN]} unknown, which were left alone as told"
+        )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("speed", "flat", "image", "faults", "kill"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--contend", nargs=5, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.contend:
+        name, url, studies, concurrency, out = args.contend
+        contend(name, url, Path(studies), int(concurrency), Path(out))
+        return
+    import os
+
+    os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
+    parts = {
+        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds) for at in (64, 256)],
+        "flat": lambda: flat(args.rounds),
+        "image": lambda: compare("200 KB image", 1_000, 64, 200_000, args.rounds),
+        "faults": faults,
+        "kill": lambda: kill(args.kills),
+    }
+    for name, part in parts.items():
+        if args.only in (None, name):
+            part()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""Status: where a run stands, what it cost, and what it may have cost beyond that. It reads, and changes nothing."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field
+
+from ..data.run import RunFolder, judged
+from ..schemas.base import Noun
+from ..schemas.outcome import Table
+from ..schemas.policy import PolicyDecision
+from ..schemas.run import State
+from .agreement import Agreement, agreements
+from .forecast import Forecast, forecast, wilson
+from .history import History
+
+
+class Share(Noun):
+    """Accepted candidates among judged ones, with the 95 % interval."""
+
+    name: str
+    judged: int
+    accepted: int
+    share: float
+    low: float
+    high: float
+
+
+class TeacherShare(Share):
+    """The same by study, for one teacher, with what it took."""
+
+    calls: int
+    usd: float | None = Field(description="What its answers cost; none if a price is unknown.")
+    usd_per_accepted: float | None
+
+
+class Unknown(Noun):
+    """Requests that were sent and whose answers were never read whole."""
+
+    now: int = Field(description="Requests that stand so, and are not sent again unless the recipe says so.")
+    ever: int = Field(description="Sendings that ended so, also where a later one was answered.")
+    tokens_at_most: int
+    usd_at_most: float | None = Field(description="None if a price is unknown.")
+
+
+class Status(Noun):
+    """The contract of `tenstep status --json`."""
+
+    run: str
+    name: str
+    kind: str
+    started: str
+    finished: str | None
+    studies: int
+    touched: int = Field(description="Studies that something was judged for.")
+    accepted: int = Field(description="Studies with an accepted trace.")
+    rejected: int = Field(description="Studies that were judged, and have none.")
+    states: dict[str, int] = Field(description="Requests by their last state.")
+    calls: int
+    tokens: int
+    spend_usd: float | None = Field(description="What answers say; none if a price is unknown.")
+    usd_per_accepted: float | None
+    unknown: Unknown
+    budget: dict[str, Any]
+    by_attempt: tuple[Share, ...]
+    by_teacher: tuple[TeacherShare, ...]
+    agreement: tuple[Agreement, ...]
+    forecast: Forecast | None
+    policy: PolicyDecision | None
+
+
+@dataclass
+class _Author:
+    calls: int = 0
+    usd: float | None = 0.0
+    studies: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+
+
+def status(run: RunFolder) -> Status:
+    """Read a run folder, also while another process writes to it."""
+    history = History.of(run.journal.events(raw=False)).close()
+    authors: dict[str, _Author] = {}
+    for flight in history.flights.values():
+        if flight.teacher:
+            authors.setdefault(flight.teacher, _Author()).calls += flight.departures
+    attempts: dict[int, Counter[bool]] = {}
+    accepted: set[str] = set()
+    touched: set[str] = set()
+    spent: float | None = 0.0  # on judged candidates
+    for candidate, verdict in run.judged():
+        attempts.setdefault(candidate.attempt, Counter())[verdict.accepted] += 1
+        touched.add(candidate.study_id)
+        author = authors.setdefault(candidate.teacher, _Author())
+        author.studies.add(candidate.study_id)
+        author.usd = _plus(author.usd, candidate.cost_usd)
+        spent = _plus(spent, candidate.cost_usd)
+        if verdict.accepted:
+            accepted.add(candidate.study_id)
+            author.accepted.add(candidate.study_id)
+    manifest, recipe = run.manifest, run.manifest.recipe
+    states = Counter(str(state) for state in run.journal.states().values())
+    total = _studies(run)
+    names = [str(spec.get("name") or spec.get("kind")) for spec in recipe.get("teachers", ())] or list(authors)
+    goal = (recipe.get("goal") or {}).get("accepted")
+    usd = history.settled.usd if history.calls else spent
+    return Status(
+        run=str(run.path),
+        name=manifest.name,
+        kind=manifest.kind,
+        started=manifest.started,
+        finished=manifest.finished,
+        studies=total,
+        touched=len(touched),
+        accepted=len(accepted),
+        rejected=len(touched - accepted),
+        states=dict(states),
+        calls=history.calls,
+        tokens=history.settled.tokens,
+        spend_usd=usd,
+        usd_per_accepted=_per(usd, len(accepted)),
+        unknown=Unknown(
+            now=states[State.UNKNOWN] + states[State.IN_FLIGHT],
+            ever=history.uncertain_calls,
+            tokens_at_most=history.uncertain.tokens,
+            usd_at_most=history.uncertain.usd,
+        ),
+        budget={key: value for key, value in (recipe.get("budget") or {}).items() if value is not None},
+        by_attempt=tuple(_share(f"attempt {n}", sum(c.values()), c[True]) for n, c in sorted(attempts.items())),
+        by_teacher=tuple(
+            _teacher(name, authors[name]) for name in dict.fromkeys((*names, *authors)) if name in authors
+        ),
+        agreement=agreements(map(judged, run.journal.latest(State.JUDGED)), names) if len(set(names)) > 1 else (),
+        forecast=forecast(
+            goal=goal,
+            accepted=len(accepted),
+            studies=len(touched),
+            calls=history.calls,
+            usd=usd,
+            studies_left=max(0, total - len(touched)),
+        )
+        if goal
+        else None,
+        policy=manifest.policy,
+    )
+
+
+def _studies(run: RunFolder) -> int:
+    """How many studies the run may use: by its recipe and, if it can still be read, its store."""
+    limit = run.manifest.recipe.get("limit")
+    total = len(run.studies)
+    return min(total, limit) if limit else total
+
+
+def _share(name: str, of: int, accepted: int) -> Share:
+    interval = wilson(accepted, of)
+    return Share(name=name, judged=of, accepted=accepted, **interval._asdict())
+
+
+def _teacher(name: str, author: _Author) -> TeacherShare:
+    accepted, of = len(author.accepted), len(author.studies)
+    return TeacherShare(
+        **_share(name, of, accepted).model_dump(),
+        calls=author.calls,
+        usd=author.usd,
+        usd_per_accepted=_per(author.usd, accepted),
+    )
+
+
+def _plus(sum_: float | None, more: float | None) -> float | None:
+    return None if sum_ is None or more is None else sum_ + more
+
+
+def _per(usd: float | None, accepted: int) -> float | None:
+    return None if usd is None or not accepted else usd / accepted
+
+
+def tables(found: Status) -> tuple[Table, ...]:
+    """The same for people."""
+    return tuple(table for table in (_overview(found), _shares(found), _pairs(found)) if table.rows)
+
+
+def notes(found: Status) -> tuple[str, ...]:
+    """What a reader must know beside the numbers."""
+    lines = []
+    if found.unknown.ever:
+        bound = money(found.unknown.usd_at_most)
+        lines.append(
+            f"{found.unknown.ever} requests were sent and never answered; they may have cost {bound} at most beyond "
+            f"the spend ({found.unknown.tokens_at_most} tokens). {found.unknown.now} of them stand so; "
+            "to send those again: tenstep curate ... --resend-unknown yes"
+        )
+    if found.states.get(State.IN_FLIGHT):
+        lines.append(f"{found.states[State.IN_FLIGHT]} requests are under way, if the process still runs")
+    if found.forecast is not None:
+        lines.append(found.forecast.text)
+    if found.policy is not None and not found.policy.training:
+        lines.append(f"nothing of this run may be exported for training: {found.policy.reason}")
+    if found.finished is None:
+        lines.append("this run is under way, or was interrupted; the same command goes on")
+    return tuple(lines)
+
+
+def money(usd: float | None) -> str:
+    """Dollars for people; small sums keep two digits that say something."""
+    if usd is None:
+        return "an unknown sum"
+    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.2g}"
+
+
+def _overview(found: Status) -> Table:
+    rows = [("studies judged", f"{found.touched} of {found.studies}"), ("accepted", str(found.accepted))]
+    rows += [("rejected", str(found.rejected))]
+    rows += [(f"requests {state}", str(n)) for state, n in sorted(found.states.items())]
+    rows += [("calls sent", str(found.calls)), ("tokens", str(found.tokens)), ("spend", money(found.spend_usd))]
+    if found.usd_per_accepted is not None:
+        rows.append(("per accepted", money(found.usd_per_accepted)))
+    if found.unknown.ever:
+        rows.append(("may have cost beyond", f"at most {money(found.unknown.usd_at_most)}"))
+    used: Mapping[str, str] = {"usd": money(found.spend_usd), "calls": str(found.calls), "tokens": str(found.tokens)}
+    rows += [(f"budget, {key}", f"{used[key]} of {value:g}") for key, value in found.budget.items()]
+    return Table(title=f"status {found.run}", columns=("", ""), rows=tuple(rows))
+
+
+def _shares(found: Status) -> Table:
+    rows = [*_rows(found.by_attempt), *_rows(found.by_teacher)]
+    return Table(
+        title="acceptance",
+        columns=("", "judged", "accepted", "share", "95 % interval", "calls", "cost per accepted"),
+        rows=tuple(rows),
+    )
+
+
+def _rows(shares: Sequence[Share]) -> Iterator[tuple[str, ...]]:
+    for share in shares:
+        more = ("", "")
+        if isinstance(share, TeacherShare):
+            more = (str(share.calls), money(share.usd_per_accepted) if share.accepted else "")
+        interval = f"{share.low:.0%} to {share.high:.0%}"
+        yield (share.name, str(share.judged), str(share.accepted), f"{share.share:.0%}", interval, *more)
+
+
+def _pairs(found: Status) -> Table:
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2f}"
+
+    rows = tuple(
+        (" and ".join(p.teachers), str(p.studies), shown(p.same_verdict), shown(p.kappa), shown(p.same_claims))
+        for p in found.agreement
+    )
+    columns = ("teachers", "studies", "same verdict", "kappa", "same claims")
+    return Table(title="agreement on first attempts", columns=columns, rows=rows)
