@@ -11,7 +11,13 @@ from .scope import BACKWARD, BREAK, FORWARD, Scope, is_head
 from .tagging import Tagged
 
 _NEAR = 6  # words between a quality and the organ after it
-_VERB, _COMMA, _CONJ, _PREP, _PRESUP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"], CUES["presup"] | CUES["cause"]
+_VERB, _COMMA, _CONJ, _PREP, _PRESUP = (
+    CUES["verb"],
+    CUES["comma"],
+    CUES["conj"],
+    CUES["prep"],
+    CUES["presup"] | CUES["cause"],
+)
 _OF = frozenset({"of", "in", "the", "a", "to", "both", "within", "at", "for", "involving"})
 
 

@@ -113,6 +113,7 @@ class _Builder:
                 for part in filter(None, (self.entries.get((word,)) for word in words)):
                     entry.place = entry.place or part.place
                     entry.side = entry.side or part.side
+                    entry.tip = entry.tip or part.tip
 
     def trie(self) -> dict[str, Any]:
         """word -> deeper dictionary; under "" the entry of the phrase that ends there."""

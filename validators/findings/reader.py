@@ -203,7 +203,10 @@ class _Sentence:
                 e.cues & (CUES["or"] | CUES["conj"] | CUES["comma"]) or e.side or e.place or e.size or e.organ
                 for e in between
             ):
-                versus = any(word in ("versus", "vs") for word in self.tagged.words[self.tagged.last[first.index] : self.tagged.first[second.index]])
+                versus = any(
+                    word in ("versus", "vs")
+                    for word in self.tagged.words[self.tagged.last[first.index] : self.tagged.first[second.index]]
+                )
                 for index in (first.index, second.index):
                     open_pairs[index] = open_pairs.get(index, False) or versus
         return open_pairs

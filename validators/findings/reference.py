@@ -17,6 +17,24 @@ from .text import lower
 
 Standing = Literal["supported", "related", "denied", "unsupported"]
 
+# Names so general that a report denies one kind and has another: "no focal opacity. Basilar atelectasis."
+_GENERIC = frozenset(
+    {
+        "lung_opacity",
+        "lung_lesion",
+        "calcification",
+        "bone_deformity",
+        "bone_lesion",
+        "device",
+        "tube",
+        "catheter",
+        "lead",
+        "interstitial_opacity",
+    }
+)
+_BESIDES = frozenset({"other", "additional", "further", "superimposed", "new"})
+_EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
+
 
 @dataclass(frozen=True, slots=True)
 class Relations:
@@ -69,9 +87,12 @@ class Reference:
     def standing(self, claim: Claim) -> Standing:
         """How an asserted or hedged claim stands to the report."""
         table, name = relations(), claim.finding
-        if self.asserted(table.same.get(name, {name})):
+        if self.asserted((name,)) or (claim.size == "borderline" and self.asserted(("borderline_heart_size",))):
             return "supported"
-        if any(not denied.limits and _overlap(denied, claim) for denied in self.absent.get(name, ())):
+        denied = any(_covers(denial, claim) for denial in self.absent.get(name, ()))
+        if self.asserted(table.same.get(name, ())) and not (denied and name not in _GENERIC):
+            return "supported"
+        if denied:
             return "denied"
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
@@ -86,23 +107,35 @@ class Reference:
 
     def contradicted(self, claim: Claim) -> Claim | None:
         """For a denied claim: the assertion of the report that it contradicts, or none."""
-        name = claim.finding
-        if _any_overlap(self.absent.get(name, ()), claim) or (claim.implied and self.implied.get(name)):
+        name, present = claim.finding, self.present.get(claim.finding, ())
+        if any(_speaks_for(other, claim) for other in self.implied.get(name, ())) and (claim.implied or not present):
             return None
-        if not claim.limits and self.implied.get(name) and not self.present.get(name):
+        denials = self.absent.get(name, ())
+        if not present and denials or not claim.implied and any(_speaks_for(other, claim) for other in denials):
             return None
-        for other in (found for kind in sorted(relations().denial.get(name, {name})) for found in self.present.get(kind, ())):
+        for other in (
+            found for kind in sorted(relations().denial.get(name, {name})) for found in self.present.get(kind, ())
+        ):
             if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
                 return other
         return None
 
 
-def _any_overlap(others: Iterable[Claim], claim: Claim) -> bool:
-    return any(_overlap(other, claim) for other in others)
+def _speaks_for(denial: Claim, claim: Claim) -> bool:
+    """Whether one denial says at least as much as another: of the same side, and not narrower."""
+    if denial.side not in (None, "bilateral", claim.side):
+        return False
+    return denial.implied or all(limit in _EMPTY_LIMITS or limit in claim.limits for limit in denial.limits)
 
 
 def _overlap(one: Claim, other: Claim) -> bool:
     return sides_agree(one.side, other.side) and places_agree(one.place, other.place)
+
+
+def _covers(denied: Claim, claim: Claim) -> bool:
+    """Whether a denial speaks of this claim as well: "no large effusion" does not of a small one."""
+    words = {*claim.limits, claim.size}
+    return _overlap(denied, claim) and all(limit in _EMPTY_LIMITS or limit in words for limit in denied.limits)
 
 
 def sides_agree(one: str | None, other: str | None) -> bool:
@@ -120,12 +153,14 @@ def places_agree(one: Iterable[str], other: Iterable[str]) -> bool:
 
 def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     """Whether the denial leaves room for the other: "no large effusion" beside a small one, "no acute fracture"."""
-    if other.size == "borderline":
+    if other.size == "borderline" and not denial.implied:
         return True
     if denial.dismissed and other.status != "present":
         return True
     words = lower(sentence)
-    return any(limit not in words for limit in denial.limits)
+    if denial.implied:
+        return not _BESIDES.isdisjoint(denial.limits)
+    return any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)
 
 
 @lru_cache(maxsize=512)
@@ -135,6 +170,8 @@ def read_reference(report: str) -> Reference:
     for claim in claims(report):
         table = tables["implied" if claim.implied else claim.status]
         table.setdefault(claim.finding, []).append(claim)
+        if claim.finding == "cardiomegaly" and claim.size == "borderline":
+            table.setdefault("borderline_heart_size", []).append(claim)
     frozen = {kind: {name: tuple(found) for name, found in table.items()} for kind, table in tables.items()}
     return Reference(report, **frozen, measurements=measurements(lower(report)))
 

@@ -17,6 +17,7 @@ NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
 FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
 BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
+_ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
 
 
@@ -54,7 +55,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         head = is_head(entry)
         taken_for_granted = head and state & NEG and not state & _GONE and _definite(tagged, index)
         result.states.append((state & ~NEG) | HYP if taken_for_granted else state)
-        if cues & BREAK:
+        if cues & BREAK and not (cues & _ADVERB and index and tagged.entries[index - 1].cues & CUES["verb"]):
             state, clause = 0, clause + 1
         elif state and cues & (CUES["conj"] | CUES["comma"]):
             if not cues & CUES["or"]:
@@ -138,7 +139,7 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
     reached = 0
     for back in range(index - 1, -1, -1):
         entry = entries[back]
-        if clauses[back] != clauses[index] or entry.cues & BREAK:
+        if clauses[back] != clauses[index]:
             break
         if is_head(entry):
             if _governed(tagged, back) and _earlier(entries, clauses, back, is_head):
@@ -147,7 +148,7 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
             result.states[back] |= bits
             reached = back
-        elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | FORWARD):
+        elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"]):
             break
         elif reached and entry.cues & BACKWARD:
             break
@@ -190,7 +191,7 @@ def _governed(tagged: Tagged, index: int) -> bool:
 
 
 def _finite(entry: Entry) -> bool:
-    return bool(entry.cues & CUES["verb"])
+    return bool(entry.cues & (CUES["verb"] | CUES["unc_pre"]))
 
 
 def _earlier(entries: list[Entry], clauses: list[int], index: int, kind: Callable[[Entry], bool]) -> bool:

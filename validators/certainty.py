@@ -1,0 +1,95 @@
+"""Certainty: a step is sure where the reference hedges, or doubts what it asserts.
+
+It protects the calibration of what the student says. "Definitely", "proven", "beyond doubt" need a reference that
+asserts the finding; a plain assertion of what is only possible is an error in the conclusion and a warning before it; a
+step may hedge on its way to a certain conclusion, but the conclusion may not.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Severity
+from .findings.reference import Reference, relations
+from .grounding import Said, concludes, name, reference_of, said, steps_of
+from .overclaim import absolute
+from .rule import Case, Finder, ten
+
+CODES: Mapping[str, Severity] = {
+    "overstated": "error",
+    "overclaimed": "error",
+    "understated": "error",
+    "hedge_dropped": "warning",
+    "rules_out_open": "error",
+}
+find = Finder(__name__, CODES)
+
+
+def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """Claims that are surer, or less sure, than the reference; and words of full certainty without any ground."""
+    reference = reference_of(study)
+    marked: set[int] = set()
+    for here in said(candidate):
+        for finding in _judge(reference, here):
+            marked.add(here.step)
+            yield finding
+    for position, text in steps_of(candidate):
+        span = absolute(text)
+        if span and position not in marked and absolute(study.report) is None:
+            yield find(
+                "overclaimed",
+                f"{text[span[0] : span[1]]!r} claims more certainty than a radiograph gives; say it plainly.",
+                step=position,
+                span=span,
+            )
+
+
+def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
+    claim, quote, what = here.claim, here.quote, name(here.claim.finding)
+    same = relations().same.get(claim.finding, frozenset((claim.finding,)))
+    firm = [other for kind in same for other in reference.present.get(kind, ()) if not other.open]
+    loose = [other for other in reference.asserted((claim.finding,)) if other.status == "uncertain" or other.open]
+    at = {
+        "step": here.step,
+        "span": claim.span,
+        "evidence": reference.sentence((loose or firm)[0]) if loose or firm else None,
+    }
+    if claim.status == "present" and loose and not firm and not claim.open:
+        if claim.certain:
+            yield find("overstated", f"{quote!r}: {what} is only possible in this study; hedge it as much.", **at)
+        elif concludes(here.step, here.text):
+            yield find("hedge_dropped", f"{quote!r}: {what} is only possible in this study; keep the hedge.", **at)
+    elif claim.status == "absent" and loose and not firm and not claim.implied and not claim.limits and claim.certain:
+        yield find("rules_out_open", f"{quote!r}: {what} is left open in this study; it cannot be ruled out.", **at)
+    elif claim.status == "uncertain" and firm and not loose and claim.doubted:
+        yield find("understated", f"{quote!r}: {what} is asserted for this study; do not doubt it.", **at)
+
+
+_OPEN = """\
+Technique: Chest radiograph.
+View: PA
+Findings: Right basilar opacity may represent pneumonia or atelectasis. Left effusion.
+Impression: Possible pneumonia."""
+
+PASSES = (
+    Case(ten()),
+    Case(
+        ten(
+            {5: "The right basilar opacity may be pneumonia or atelectasis.", 10: "Synthesis: possible pneumonia."},
+            _OPEN,
+        ),
+        None,
+        _OPEN,
+    ),
+)
+FAILS = (
+    Case(ten({5: "The right basilar opacity is definitely pneumonia."}, _OPEN), "overstated", _OPEN),
+    Case(
+        ten({5: "The right base is opacified, and atelectasis is definitely ruled out."}, _OPEN),
+        "rules_out_open",
+        _OPEN,
+    ),
+    Case(ten({10: "Synthesis: pneumonia at the right base."}, _OPEN), "hedge_dropped", _OPEN),
+    Case(ten({6: "A left effusion is possible, but this is far from certain."}, _OPEN), "understated", _OPEN),
+    Case(ten({5: "Beyond any doubt nothing is wrong here."}), "overclaimed"),
+)

@@ -1,0 +1,76 @@
+"""Grounding: the steps' claims beside the reference's. What every rule of the grounding group starts from; no rule itself.
+
+Texts past the limits are not read: `length.py` rejects them, and reading has to stay cheap on hostile input.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.trace import STEPS
+from .findings import Claim, claims
+from .findings.lexicon import lexicon
+from .findings.reference import Reference, read_reference
+
+STEP_LIMIT = 2_000  # characters of a step that are read
+REPORT_LIMIT = 20_000  # characters of a reference that are read
+
+_CONCLUDES = re.compile(
+    r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer|taken together"
+    r"|putting it|in sum|all told|diagnosis|interpretation)\b",
+    re.I,
+)
+
+
+class Said(NamedTuple):
+    """One claim of a step."""
+
+    step: int  # position from 1
+    text: str
+    claim: Claim
+
+    @property
+    def quote(self) -> str:
+        """The words of the step that make the claim."""
+        return self.claim.text
+
+    @property
+    def sentence(self) -> str:
+        """The sentence of the step that makes the claim."""
+        return self.text[self.claim.sentence[0] : self.claim.sentence[1]]
+
+
+def reference_of(study: Study) -> Reference:
+    """The facts of the study's report."""
+    return read_reference(study.report[:REPORT_LIMIT])
+
+
+def steps_of(candidate: Candidate) -> Iterator[tuple[int, str]]:
+    """Positions and texts of the steps that are read."""
+    trace = candidate.trace
+    for position, step in enumerate(trace.steps[:STEPS] if trace else (), 1):
+        yield position, step.text[:STEP_LIMIT]
+
+
+def said(candidate: Candidate) -> Iterator[Said]:
+    """Every claim of every step."""
+    for position, text in steps_of(candidate):
+        for claim in claims(text):
+            yield Said(position, text, claim)
+
+
+def concludes(position: int, text: str) -> bool:
+    """Whether a step states the result: the last one, or one that opens with "Conclusion" or the like."""
+    return position == STEPS or _CONCLUDES.match(text) is not None
+
+
+def name(finding: str) -> str:
+    """A finding's name as people write it."""
+    return finding.replace("_", " ")
+
+
+def is_device(finding: str) -> bool:
+    """Whether the name is that of a device or of what surgery leaves behind."""
+    return finding in lexicon().devices

@@ -1,0 +1,144 @@
+"""Location: a step puts a finding of the reference on the other side, in another zone, or a device's end elsewhere.
+
+It protects against the flips that matter most in use and that fluent text hides best. A side or place is wrong if no claim
+of the reference about this finding, or about what it is a kind of, agrees with it; the whole is never wrong for a part
+(left, of bilateral), and a part not for the whole. A side that the reference does not give is a warning.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Severity
+from .findings import Claim
+from .findings.lexicon import lexicon
+from .findings.reference import Reference, places_agree
+from .grounding import Said, name, reference_of, said
+from .rule import Case, Finder, ten
+
+CODES: Mapping[str, Severity] = {
+    "wrong_side": "error",
+    "wrong_place": "error",
+    "wrong_tip": "error",
+    "tip_contradiction": "error",
+    "side_added": "warning",
+}
+find = Finder(__name__, CODES)
+
+
+def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """Sides, places and ends that the reference contradicts."""
+    reference = reference_of(study)
+    tips = _tips(reference)
+    for here in said(candidate):
+        claim = here.claim
+        if claim.status == "absent" or claim.implied:
+            continue
+        if claim.finding == "tip_unknown":
+            if tips:
+                yield find(
+                    "tip_contradiction",
+                    f"{here.quote!r}: the end of the device is known; state it.",
+                    step=here.step,
+                    span=claim.span,
+                    evidence=reference.sentence(tips[0]),
+                )
+            continue
+        if claim.side or claim.place:
+            yield from _located(reference, here)
+        if claim.tip:
+            yield from _ends(reference, here, tips)
+
+
+def _located(reference: Reference, here: Said) -> Iterator[Finding]:
+    claim = here.claim
+    others = reference.counterparts(claim)
+    if not others:
+        if claim.side and claim.side != "bilateral" and reference.standing(claim) in ("supported", "related"):
+            yield find(
+                "side_added",
+                f"{here.quote!r}: no side is given for {name(claim.finding)} in this study.",
+                step=here.step,
+                span=claim.span,
+            )
+        return
+    sided = [other for other in others if other.side]
+    if claim.side and sided and not any(_within(claim, other, others) for other in sided):
+        yield find(
+            "wrong_side",
+            f"{here.quote!r}: {name(claim.finding)} is not {claim.side}; correct the side.",
+            step=here.step,
+            span=claim.span,
+            evidence=reference.sentence(sided[0]),
+        )
+        return
+    placed = [other for other in others if other.place and _within(claim, other, others)]
+    if claim.place and placed and not any(places_agree(claim.place, other.place) for other in placed):
+        place = " ".join(name(part) for part in claim.place)
+        yield find(
+            "wrong_place",
+            f"{here.quote!r}: {name(claim.finding)} is not in the {place}; correct the place.",
+            step=here.step,
+            span=claim.span,
+            evidence=reference.sentence(placed[0]),
+        )
+
+
+def _within(claim: Claim, other: Claim, others: tuple[Claim, ...]) -> bool:
+    """Whether the other claim allows this one's side; both sides are allowed by one claim for each."""
+    if claim.side is None or other.side is None or other.side in ("bilateral", claim.side):
+        return True
+    return claim.side == "bilateral" and {one.side for one in others} >= {"left", "right"}
+
+
+def _tips(reference: Reference) -> tuple[Claim, ...]:
+    return tuple(claim for found in reference.present.values() for claim in found if claim.tip and claim.device)
+
+
+def _ends(reference: Reference, here: Said, tips: tuple[Claim, ...]) -> Iterator[Finding]:
+    groups = lexicon().tip_groups
+    known = {tip for claim in tips for tip in claim.tip}
+    for tip in here.claim.tip:
+        if tip in known:
+            continue
+        general = {groups[tip], tip} & known  # "SVC" for "lower SVC", and the other way round
+        if general or (tip == groups[tip] and any(groups[other] == tip for other in known)):
+            continue
+        if not known and reference.standing(here.claim) == "unsupported":
+            continue  # the device itself is reported
+        evidence = reference.sentence(tips[0]) if tips else None
+        yield find(
+            "wrong_tip",
+            f"{here.sentence!r}: {name(tip)} is not where the device lies or ends in this study.",
+            step=here.step,
+            span=here.claim.span,
+            evidence=evidence,
+        )
+
+
+_LEFT = """\
+Technique: Chest radiograph.
+View: PA
+Findings: Right jugular catheter with its tip in the lower SVC. Opacity in the left lower lobe. Bilateral pleural effusions.
+Impression: Left lower lobe opacity. Scoliosis."""
+
+PASSES = (
+    Case(ten()),
+    Case(
+        ten({5: "An opacity is seen at the left base.", 6: "There is a left effusion, and one on the right."}, _LEFT),
+        None,
+        _LEFT,
+    ),
+    Case(ten({2: "The right jugular catheter ends in the superior vena cava."}, _LEFT), None, _LEFT),
+)
+FAILS = (
+    Case(ten({5: "An opacity is seen at the right base."}, _LEFT), "wrong_side", _LEFT),
+    Case(ten({5: "An opacity is seen in the left upper lobe."}, _LEFT), "wrong_place", _LEFT),
+    Case(ten({2: "The right jugular catheter has its tip over the right atrium."}, _LEFT), "wrong_tip", _LEFT),
+    Case(
+        ten({2: "The right jugular catheter is seen; its tip position cannot be confirmed."}, _LEFT),
+        "tip_contradiction",
+        _LEFT,
+    ),
+    Case(ten({9: "There is a right scoliosis."}, _LEFT), "side_added", _LEFT),
+)

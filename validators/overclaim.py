@@ -1,0 +1,23 @@
+"""Words of full certainty. Knows a list of phrases, and nothing of findings."""
+
+import re
+
+_ABSOLUTE = re.compile(
+    r"\b(?:beyond (?:any |all |a )?(?:shadow of a )?doubt|without (?:any |a )?doubt|with (?:complete|absolute|full|total) certainty"
+    r"|with 100 ?% certainty|100 ?% (?:certain|sure)|unequivocal(?:ly)?|undoubted(?:ly)?|incontrovertibl[ey]|indisputabl[ey]"
+    r"|irrefutabl[ey]|conclusively|pathognomonic|unquestionabl[ey]|indubitabl[ey]|definitively (?:excluded|proven|ruled out|confirmed)"
+    r"|no other (?:cause|explanation|diagnosis) (?:needs to|need|can|could|is|remains)|proven (?:to be|beyond|benign|malignant)"
+    r"|certainly|for certain|absolutely certain|is proven|are proven|leaves no doubt|no doubt (?:that|about)|there is no doubt)",
+    re.I,
+)
+_DENIED = re.compile(
+    r"\b(?:not|cannot|no|without|never|far from|neither|nor|hardly|far)\s+(?:be\s+|to\s+)?(?:\w+\s+)?$", re.I
+)
+
+
+def absolute(text: str) -> tuple[int, int] | None:
+    """The span of the first words that claim full certainty and are not themselves denied, or none."""
+    for match in _ABSOLUTE.finditer(text):
+        if not _DENIED.search(text[max(0, match.start() - 24) : match.start()]):
+            return match.span()
+    return None

@@ -1,0 +1,87 @@
+"""Unsupported: a step asserts a finding or a device that the reference does not have.
+
+It protects the student from learning to see what nobody reported (D4). Unsupported is not false: the image may show it; but
+nothing here says so, and a trace that may be trusted does without. Other words for a reported finding, and more general
+ones, are supported (findings/relations.tsv); what a careful reader may infer from it is `inferred_finding`, a warning. A
+hedged finding that has nothing to lean on is a warning as well.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Severity
+from .grounding import name, reference_of, said
+from .rule import Case, Finder, ten
+
+CODES: Mapping[str, Severity] = {
+    "unsupported_finding": "error",
+    "unsupported_device": "error",
+    "inferred_finding": "warning",
+    "hedged_unsupported": "warning",
+}
+find = Finder(__name__, CODES)
+
+
+def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """Asserted findings and devices without support; each once a step."""
+    reference = reference_of(study)
+    for here in said(candidate):
+        claim = here.claim
+        if claim.status == "absent" or claim.finding == "tip_unknown":
+            continue
+        standing = reference.standing(claim)
+        if standing in ("supported", "denied"):
+            continue
+        what = name(claim.finding)
+        if claim.status == "uncertain":
+            if standing == "unsupported":
+                yield find(
+                    "hedged_unsupported",
+                    f"{here.quote!r}: nothing in the study points to {what}.",
+                    step=here.step,
+                    span=claim.span,
+                )
+        elif standing == "related":
+            yield find(
+                "inferred_finding",
+                f"{here.quote!r}: {what} is an inference; hedge it, or leave it out.",
+                step=here.step,
+                span=claim.span,
+            )
+        else:
+            kind = "device" if claim.device else "finding"
+            yield find(
+                f"unsupported_{kind}",
+                f"{here.quote!r}: no {what} is known for this study; leave it out.",
+                step=here.step,
+                span=claim.span,
+            )
+
+
+_OPACITY = """\
+Technique: Chest radiograph.
+View: PA
+Findings: Airspace opacity in the left lower lobe. Right PICC with its tip in the lower SVC.
+Impression: Left lower lobe opacity, which may represent pneumonia or atelectasis."""
+
+PASSES = (
+    Case(ten()),
+    Case(
+        ten({2: "A central venous catheter enters from the right.", 5: "The left base is opacified."}, _OPACITY),
+        None,
+        _OPACITY,
+    ),
+    Case(
+        ten({5: "The opacity may be pneumonia; the catheter is not to be mistaken for a chest tube."}, _OPACITY),
+        None,
+        _OPACITY,
+    ),
+)
+FAILS = (
+    Case(ten({9: "The thoracic spine has degenerative changes."}), "unsupported_finding"),
+    Case(ten({2: "A right chest tube is in place."}), "unsupported_device"),
+    Case(ten({2: "A port overlies the right chest."}, _OPACITY), "unsupported_device", _OPACITY),
+    Case(ten({5: "Consolidation of the left lower lobe is present."}, _OPACITY), "inferred_finding", _OPACITY),
+    Case(ten({9: "Scoliosis is possible."}), "hedged_unsupported"),
+)
