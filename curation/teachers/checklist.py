@@ -119,10 +119,11 @@ def _sayable(sentence: str) -> bool:
 
 def say(claim: Claim) -> str:
     """A claim as a sentence that asserts the same and no more."""
-    if claim.implied:  # "the lungs are clear" stands for all that it denies
+    own = claim.text if _sayable(claim.text) else claim.finding.replace("_", " ")
+    if claim.implied and own == claim.text:  # "the lungs are clear" stands for all that it denies
         return _finished(_upper_first(claim.text))
-    words = [word for word in (claim.size, claim.side) if word and word not in claim.text.lower()]
-    thing = " ".join([*words, claim.text])
+    words = [word for word in (claim.size, claim.side) if word and word not in own.lower()]
+    thing = " ".join([*words, own])
     match claim.status:
         case "absent":
             return f"No {_lower_first(thing)}."
