@@ -36,6 +36,7 @@ class Endpoint:
         key_env: the variable that holds the key; none if the server wants no key.
         seconds: for a whole request; then its answer counts as lost.
         pooled: one of several; that it cannot be reached does not end the run.
+        most_bytes: of an answer.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Endpoint:
         key_env: str | None,
         seconds: float,
         pooled: bool = False,
+        most_bytes: int = 32 << 20,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
@@ -54,6 +56,7 @@ class Endpoint:
         self.base_url = base_url.rstrip("/")
         self._key_env = key_env
         self._seconds = seconds
+        self._most_bytes = most_bytes
         self._expected = pooled  # or reached once
         self._client: Any = None  # AsyncOpenAI | AsyncAnthropic
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -65,12 +68,24 @@ class Endpoint:
             Unanswered: failed, or unknown.
             TeacherError: nothing can be had from this endpoint.
         """
+        return await self._send("post", path, content=content)
+
+    async def get(self, path: str) -> bytes:
+        """Ask for something that costs nothing; the answer, sealed. Raises as `post` does."""
+        return await self._send("get", path)
+
+    async def upload(self, path: str, name: str, content: bytes, fields: Mapping[str, str]) -> bytes:
+        """Send a file in a form; the answer, sealed. Raises as `post` does."""
+        headers = {"headers": {"Content-Type": "multipart/form-data"}}
+        return await self._send("post", path, body=dict(fields), files=[("file", (name, content))], options=headers)
+
+    async def _send(self, method: str, path: str, **what: Any) -> bytes:
         import httpx2
 
         client, sdk = self.client()
         lost: BaseException | None = None
         try:
-            response = await client.post(path, content=content, cast_to=httpx2.Response)
+            response = await getattr(client, method)(path, cast_to=httpx2.Response, **what)
         except sdk.APIStatusError as error:
             response = error.response
         except sdk.APIConnectionError as error:
@@ -111,7 +126,7 @@ class Endpoint:
                 "api_key": key,
                 "base_url": self.base_url,
                 "max_retries": 0,
-                "http_client": client(self._seconds),
+                "http_client": client(self._seconds, self._most_bytes),
                 "timeout": self._seconds,
                 "default_headers": {"Authorization": f"Bearer {key}"},  # or the environment could put one in
             }

@@ -23,6 +23,7 @@ class Hosted(Remote):
 
     base_url: str
     key_env: KeyEnv
+    batch: bool = Field(False, description="Answers within a day, at half the price; public data only.")
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:

@@ -8,11 +8,15 @@ Ask for what the terms of use allow: whether answers may train a model is for a 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ..answers import read_messages
+from ..batch import Batches
+from ..batch_apis import RESULTS, batch_api
+from ..batched import Batched
 from ..bodies import films, messages_body
 from ..endpoint import Endpoint, pack
 from ..envelope import unseal
@@ -31,22 +35,24 @@ class Options(Hosted):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
 
 
-class Teacher:
+class Teacher(Batched):
     """See the module."""
 
     mends = True
-    stored = background = batch = False
+    stored = background = False
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.model = options.model
         self.sees_images = options.images
         self._options = options
+        self.max_output_tokens = options.max_tokens
+        super().__init__(options)
         self._endpoint = Endpoint("anthropic", options.base_url, key_env=options.key_env, seconds=options.seconds)
         self.endpoints: tuple[str, ...] = (self._endpoint.base_url,)
         self._identity = {
             "provider": "anthropic",
-            **options.model_dump(exclude={"seconds", "key_env"}),
+            **options.model_dump(exclude={"seconds", "key_env", "batch"}),
             "base_url": self._endpoint.base_url,
             "transform": TRANSFORM,
         }
@@ -57,6 +63,7 @@ class Teacher:
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
+        self.put_off(self, question)
         return await self._endpoint.post("/v1/messages", pack(await self.body(question)))
 
     def read(self, raw: bytes) -> Reply:
@@ -66,6 +73,12 @@ class Teacher:
     async def close(self) -> None:
         """See `curation.teacher.Teacher`."""
         await self._endpoint.close()
+
+    def batches(self, folder: Path) -> Batches:
+        """Batches of this teacher, with their ledger in a folder."""
+        o = self._options
+        endpoint = Endpoint("anthropic", o.base_url, key_env=o.key_env, seconds=o.seconds, most_bytes=RESULTS)
+        return Batches(folder, batch_api(endpoint, "/v1/messages"))
 
     async def body(self, question: Question) -> dict[str, Any]:
         """The request's body; batches send the same."""

@@ -49,6 +49,7 @@ class Teacher:
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self._options = options
+        self.max_output_tokens = options.max_tokens
         self._weights = _weights()
         self._server: Any = None
         self._turn = asyncio.Lock()

@@ -63,6 +63,7 @@ class Teacher:
         self.model = options.model
         self.sees_images = options.images
         self._options = options
+        self.max_output_tokens = options.max_tokens
         self._pool = Pool(
             [
                 Endpoint("openai", url, key_env=options.key_env, seconds=options.seconds, pooled=True)

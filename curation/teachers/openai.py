@@ -8,11 +8,15 @@ Ask for what the terms of use allow: whether answers may train a model is for a 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ..answers import read_chat, read_responses
+from ..batch import Batches
+from ..batch_apis import RESULTS, batch_api
+from ..batched import Batched
 from ..bodies import answer_schema, chat_body, films, response_format, responses_body
 from ..endpoint import Endpoint, pack
 from ..envelope import unseal
@@ -34,22 +38,25 @@ class Options(Hosted):
     image_detail: Literal["low", "high", "auto", "original"] = "high"
 
 
-class Teacher:
+class Teacher(Batched):
     """See the module."""
 
     mends = True
-    stored = background = batch = False
+    stored = background = False
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.model = options.model
         self.sees_images = options.images
         self._options = options
+        self.max_output_tokens = options.max_output_tokens
+        super().__init__(options)
         self._endpoint = Endpoint("openai", options.base_url, key_env=options.key_env, seconds=options.seconds)
+        self._path = "/responses" if options.api == "responses" else "/chat/completions"
         self.endpoints: tuple[str, ...] = (self._endpoint.base_url,)
         self._identity = {
             "provider": "openai",
-            **options.model_dump(exclude={"seconds", "key_env"}),
+            **options.model_dump(exclude={"seconds", "key_env", "batch"}),
             "base_url": self._endpoint.base_url,
             "transform": TRANSFORM,
             "store": False,
@@ -61,8 +68,8 @@ class Teacher:
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
-        path = "/responses" if self._options.api == "responses" else "/chat/completions"
-        return await self._endpoint.post(path, pack(await self.body(question)))
+        self.put_off(self, question)
+        return await self._endpoint.post(self._path, pack(await self.body(question)))
 
     def read(self, raw: bytes) -> Reply:
         """See `curation.teacher.Teacher`."""
@@ -71,6 +78,12 @@ class Teacher:
     async def close(self) -> None:
         """See `curation.teacher.Teacher`."""
         await self._endpoint.close()
+
+    def batches(self, folder: Path) -> Batches:
+        """Batches of this teacher, with their ledger in a folder."""
+        o = self._options
+        endpoint = Endpoint("openai", o.base_url, key_env=o.key_env, seconds=o.seconds, most_bytes=RESULTS)
+        return Batches(folder, batch_api(endpoint, self._path))
 
     async def body(self, question: Question) -> dict[str, Any]:
         """The request's body; batches send the same."""

@@ -1,0 +1,188 @@
+"""The batch APIs of both providers: how a batch is created, listed and read. See batch.py for what is done with them.
+
+A batch keeps what it is sent for days: it is for public data alone, which policy.py and batched.py see to.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ..schemas.errors import TeacherError
+from ..schemas.run import State
+from .batch import BatchApi, Listed, Outcome
+from .endpoint import Endpoint, pack
+from .envelope import Envelope, seal, unseal
+from .failures import failure
+from .teacher import Unanswered
+
+RESULTS = 1 << 30  # bytes of one result file that are read
+_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_KEPT = 7 * 86_400  # seconds; what is uploaded and written there is deleted then
+
+
+def batch_api(endpoint: Endpoint, path: str) -> BatchApi:
+    """The provider's batches behind an endpoint, for requests to one path."""
+    return OpenAIBatches(endpoint, path) if endpoint.provider == "openai" else AnthropicBatches(endpoint)
+
+
+class OpenAIBatches:
+    """A file of requests goes up, up to two files of results come down. Metadata holds the shard's name."""
+
+    most_requests = 10_000  # 50,000 are taken; results are read at once
+    most_bytes = 150 << 20  # 200 MB are taken
+
+    def __init__(self, endpoint: Endpoint, path: str) -> None:
+        self._endpoint = endpoint
+        self._path = path
+
+    def line(self, custom_id: str, body: Mapping[str, Any]) -> bytes:
+        """See `BatchApi`."""
+        return pack({"custom_id": custom_id, "method": "POST", "url": f"/v1{self._path}", "body": body})
+
+    async def create(self, name: str, lines: Sequence[bytes]) -> str:
+        """See `BatchApi`."""
+        fields = {
+            "purpose": "batch",
+            "expires_after[anchor]": "created_at",
+            "expires_after[seconds]": str(_KEPT),
+        }
+        uploaded = _object(await self._endpoint.upload("/files", "batch.jsonl", b"\n".join(lines) + b"\n", fields))
+        batch = {
+            "input_file_id": uploaded["id"],
+            "endpoint": f"/v1{self._path}",
+            "completion_window": "24h",
+            "metadata": {"tenstep_shard": name},
+            "output_expires_after": {"anchor": "created_at", "seconds": _KEPT},
+        }
+        return str(_object(await self._endpoint.post("/batches", pack(batch)))["id"])
+
+    async def get(self, batch: str) -> Listed:
+        """See `BatchApi`."""
+        return _openai(_object(await self._endpoint.get(f"/batches/{batch}")))
+
+    async def newest(self) -> AsyncIterator[Listed]:
+        """See `BatchApi`."""
+        after = ""
+        while True:
+            page = _object(await self._endpoint.get(f"/batches?limit=100{after}"))
+            for found in page["data"]:
+                yield _openai(found)
+            if not page.get("has_more") or not page["data"]:
+                return
+            after = f"&after={page['data'][-1]['id']}"
+
+    async def results(self, batch: Listed) -> bytes:
+        """See `BatchApi`."""
+        parts = [unseal(await self._endpoint.get(f"/files/{file}/content")).body for file in batch.files]
+        return b"\n".join(parts)
+
+    def read(self, line: bytes) -> tuple[str, Outcome]:
+        """See `BatchApi`."""
+        found = json.loads(line)
+        response, error = found.get("response"), found.get("error")
+        if response is None:
+            code = str((error or {}).get("code"))
+            if code not in ("batch_expired", "batch_cancelled"):
+                code = "error"
+            return found["custom_id"], Unanswered(State.FAILED, f"not answered in its batch ({code})", retryable=True)
+        headers = {"x-request-id": str(response.get("request_id"))}
+        return found["custom_id"], _outcome(response["status_code"], headers, response["body"])
+
+    async def close(self) -> None:
+        """See `BatchApi`."""
+        await self._endpoint.close()
+
+
+class AnthropicBatches:
+    """One request holds them all; one stream of results. There are no names: a batch is known by its contents."""
+
+    most_requests = 10_000  # 100,000 are taken
+    most_bytes = 150 << 20  # 256 MB are taken
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def line(self, custom_id: str, body: Mapping[str, Any]) -> bytes:
+        """See `BatchApi`."""
+        return pack({"custom_id": custom_id, "params": body})
+
+    async def create(self, name: str, lines: Sequence[bytes]) -> str:
+        """See `BatchApi`."""
+        content = b'{"requests":[' + b",".join(lines) + b"]}"
+        return str(_object(await self._endpoint.post("/v1/messages/batches", content))["id"])
+
+    async def get(self, batch: str) -> Listed:
+        """See `BatchApi`."""
+        return _anthropic(_object(await self._endpoint.get(f"/v1/messages/batches/{batch}")))
+
+    async def newest(self) -> AsyncIterator[Listed]:
+        """See `BatchApi`."""
+        after = ""
+        while True:
+            page = _object(await self._endpoint.get(f"/v1/messages/batches?limit=100{after}"))
+            for found in page["data"]:
+                yield _anthropic(found)
+            if not page.get("has_more") or not page["data"]:
+                return
+            after = f"&after_id={page['data'][-1]['id']}"
+
+    async def results(self, batch: Listed) -> bytes:
+        """See `BatchApi`."""
+        return unseal(await self._endpoint.get(f"/v1/messages/batches/{batch.id}/results")).body
+
+    def read(self, line: bytes) -> tuple[str, Outcome]:
+        """See `BatchApi`."""
+        found = json.loads(line)
+        result = found["result"]
+        kind = result["type"]
+        if kind == "succeeded":
+            return found["custom_id"], _outcome(200, {}, result["message"])
+        error = result.get("error") or {}
+        why = error.get("error", error).get("type", "") if kind == "errored" else kind
+        known = why if why in ("expired", "canceled", "invalid_request_error", "api_error") else "error"
+        reason = f"not answered in its batch ({known})"
+        return found["custom_id"], Unanswered(State.FAILED, reason, retryable=why != "invalid_request_error")
+
+    async def close(self) -> None:
+        """See `BatchApi`."""
+        await self._endpoint.close()
+
+
+def _outcome(status: int, headers: Mapping[str, str], body: Any) -> Outcome:
+    content = json.dumps(body).encode()
+    if status == 200:
+        return seal(status, headers.items(), content, batched=True)
+    no = failure(Envelope(status, headers, content, batched=True), "the batch", None)
+    return Unanswered(State.FAILED, no.message) if isinstance(no, TeacherError) else no
+
+
+def _openai(found: Mapping[str, Any]) -> Listed:
+    return Listed(
+        id=found["id"],
+        created_at=float(found["created_at"]),
+        requests=(found.get("request_counts") or {}).get("total", 0),
+        ended=found["status"] in _ENDED,
+        turned_away=found["status"] == "failed",
+        name=(found.get("metadata") or {}).get("tenstep_shard", ""),
+        files=tuple(file for name in ("output_file_id", "error_file_id") if (file := found.get(name))),
+    )
+
+
+def _anthropic(found: Mapping[str, Any]) -> Listed:
+    return Listed(
+        id=found["id"],
+        created_at=datetime.fromisoformat(found["created_at"]).timestamp(),
+        requests=sum(found["request_counts"].values()),
+        ended=found["processing_status"] == "ended" and bool(found.get("results_url")),
+    )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(unseal(raw).body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not (isinstance(found.get("id"), str) or isinstance(found.get("data"), list)):
+        raise Unanswered(State.UNKNOWN, "the batch API sent something that is no answer of it")
+    return found

@@ -1,0 +1,48 @@
+"""Batched: how a teacher's questions become batches without the engine knowing of it.
+
+In batch mode `ask` sends nothing: it puts the question by, and says that it failed. When the engine has gone through
+the studies, what was put by is submitted (batch_run.py); when the answers are in the journal the engine goes through
+the studies again, reads and judges them, and asks for repairs, which are put by in turn.
+"""
+
+from collections.abc import Callable
+
+from ..schemas.errors import PolicyError
+from ..schemas.run import State
+from .options import Hosted
+from .teacher import Question, Teacher, Unanswered, request_key
+
+
+class Batched:
+    """What a teacher with a batch mode inherits.
+
+    Attributes:
+        batch: whether it is in that mode.
+        waiting: questions that were put by, by request key.
+        given_up: keys that are not put by again in this run, and why.
+        on_wait: told of each question that was put by.
+    """
+
+    def __init__(self, options: Hosted) -> None:
+        self.batch = options.batch
+        self.waiting: dict[str, Question] = {}
+        self.given_up: dict[str, Unanswered] = {}
+        self.on_wait: Callable[[], None] = lambda: None
+
+    def put_off(self, teacher: Teacher, question: Question) -> None:
+        """Put a question by, in batch mode; else do nothing.
+
+        Raises:
+            Unanswered: failed: it goes with the next batch, or was given up.
+            PolicyError: a batch is kept by the provider for days, and this study is restricted.
+        """
+        if not self.batch:
+            return
+        if question.study.data_class == "restricted":
+            raise PolicyError("restricted data never goes through batch requests; set batch: false")
+        key = request_key(teacher, question)
+        if key in self.given_up:
+            raise self.given_up[key]
+        self.waiting[key] = question
+        self.on_wait()
+        raise Unanswered(State.FAILED, "it goes with the next batch", sent=False)
