@@ -1,0 +1,363 @@
+"""A tiny untrained student: exact resume, refusals before step one, answers that depend on no batch."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tenstep.data.demo.folders import write_folders
+from tenstep.data.ingest import ingest
+from tenstep.data.run import RunFolder
+from tenstep.data.source import Options
+from tenstep.data.store import StudyStore
+from tenstep.distill import adapter, checkpoints
+from tenstep.distill.card import RunCard
+from tenstep.distill.generate import Answer, Request, generate
+from tenstep.distill.libraries import quiet
+from tenstep.distill.load import Loaded
+from tenstep.distill.sample import plan, sample
+from tenstep.distill.tiny import build
+from tenstep.distill.train import distill
+from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
+from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, Lora, SampleRecipe, TeacherSpec
+from tenstep.schemas.study import ReportForm, Study
+from tenstep.schemas.verdict import Verdict
+from tenstep.validators.gate import judge
+from tenstep.validators.reading import read_candidate
+
+STUDIES = 8
+
+
+def accepted_run(store: StudyStore, out: Path) -> Path:
+    """A run folder in which every study has an accepted trace, told from its own sections."""
+    recipe = CurateRecipe(kind="curate", name="told", teachers=(TeacherSpec(kind="checklist"),))
+    with RunFolder.open(out, kind="curate", recipe=recipe, studies=store) as run:
+        for study in store:
+            candidate = read_candidate(steps(study), study.id, writes_report=False)
+            run.record(candidate, judge(study, candidate), raw=b"")
+        assert run.finish().counts["accepted"] == len(store)
+    return out
+
+
+def steps(study: Study) -> str:
+    parts = study.sections
+    findings = [f"{sentence.strip('. ')}." for sentence in (parts.findings or "").split(". ")]
+    texts = [parts.technique, *findings, f"Synthesis: {parts.impression}"]
+    assert len(texts) == 10
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+
+
+def ingested(folder: Path, films: Path, form: ReportForm = "four-header", *, text_only: bool = False) -> StudyStore:
+    return ingest("folders", films, folder, Options(form=form, data_class="public", text_only=text_only))
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(tmp_path_factory.mktemp("films") / "films", STUDIES, size=64, defects=False)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, films: Path) -> StudyStore:
+    return ingested(tmp_path_factory.mktemp("store") / "studies", films)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
+    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
+    base = tmp_path_factory.mktemp("base") / "tiny"
+    build(base, [study.report for study in store])
+    return DistillRecipe(
+        kind="distill",
+        name="probe",
+        base=str(base),
+        steps=6,
+        batch=2,
+        accumulate=2,
+        save_every=2,
+        log_every=1,
+        max_new_tokens=300,
+        lora=Lora(r=4, dropout=0.1, parts=("vision", "language"), whole=("lm_head",)),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, recipe: DistillRecipe, run: Path) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "student"
+    distill(recipe, run, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def student(trained: Path) -> Loaded:
+    folder = adapter.find(trained)
+    with quiet():
+        return adapter.load_student(folder, adapter.describe(folder)[0])
+
+
+def changed(recipe: DistillRecipe, **fields: Any) -> DistillRecipe:
+    return DistillRecipe.model_validate(recipe.model_dump() | fields)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tenstep.distill.train import distill
+from tenstep.schemas.recipe import DistillRecipe
+recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+def watch(what, step):
+    if step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+distill(recipe, run, out, watch=watch)
+"""
+
+
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
+    tmp_path: Path, recipe: DistillRecipe, run: Path, trained: Path
+) -> None:
+    out = tmp_path / "killed"
+    words = [sys.executable, "-W", "error", "-c", _KILLED, recipe.model_dump_json(), str(run), str(out)]
+    killed = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not (out / "adapter").exists()
+    assert RunCard.read(out).finished is None
+    assert checkpoints.last(out / "checkpoints") == out / "checkpoints" / "checkpoint-4"
+    (out / "checkpoints" / "checkpoint-4" / "optimizer.pt").write_bytes(b"half")  # cut off in the middle of a write
+
+    card, whole = distill(recipe, run, out, resume=True), RunCard.read(trained)
+    assert [session.from_step for session in card.sessions] == [0, 2]
+    assert card.adapter_sha256 == whole.adapter_sha256
+    assert card.losses == whole.losses
+    assert checkpoints.last(out / "checkpoints") == out / "checkpoints" / "checkpoint-6"
+
+
+def test_what_is_finished_is_left_as_it_is(recipe: DistillRecipe, run: Path, trained: Path) -> None:
+    before = (trained / "run_card.json").read_bytes()
+    told: list[str] = []
+    card = distill(recipe, run, trained, resume=True, watch=lambda what, _: told.append(what))
+    assert (trained / "run_card.json").read_bytes() == before
+    assert card.finished and not told
+    with pytest.raises(RunError, match="go on with --resume, or choose another --out"):
+        distill(recipe, run, trained)
+
+
+def test_another_run_is_not_gone_on_with(recipe: DistillRecipe, run: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot go on: recipe changed since"):
+        distill(changed(recipe, seed=1), run, trained, resume=True)
+    (tmp_path / "diary.txt").write_text("dear diary")
+    with pytest.raises(RunError, match="holds no training run"):
+        distill(recipe, run, tmp_path, resume=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def test_a_second_process_is_told_of_the_first(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
+    def watch(what: str, step: int) -> None:
+        with pytest.raises(RunLockedError, match="another process is training here"):
+            distill(changed(recipe, steps=1), run, tmp_path / "out", resume=True)
+
+    distill(changed(recipe, steps=1), run, tmp_path / "out", watch=watch)
+
+
+def test_the_card_says_what_was_done(recipe: DistillRecipe, trained: Path) -> None:
+    card = RunCard.read(trained)
+    assert card.recipe["lora"]["r"] == 4
+    assert card.preflight.examples == STUDIES
+    assert set(card.preflight.trainable) == {"vision", "language", "head"}
+    assert [loss.step for loss in card.losses] == [1, 2, 3, 4, 5, 6]
+    assert card.losses[-1].loss < card.losses[0].loss
+    assert card.libraries["trl"] and card.hardware.startswith(("CPU", "NVIDIA"))
+    assert card.finished and card.seconds > 0 and card.peak_memory_mb
+    assert card.preflight.shown.startswith("1. ")
+    assert (trained / "recipe.yaml").is_file()
+
+
+def test_text_only_studies_are_refused_before_anything_is_built(
+    recipe: DistillRecipe, films: Path, tmp_path: Path
+) -> None:
+    run = accepted_run(ingested(tmp_path / "blind", films, text_only=True), tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"8 of 8 studies have no image \(the first is 'folders/demo-00000'\)"):
+        distill(recipe, run, tmp_path / "out")
+
+
+def test_prompt_and_report_form_must_agree(recipe: DistillRecipe, films: Path, tmp_path: Path) -> None:
+    run = accepted_run(ingested(tmp_path / "verbatim", films, "verbatim"), tmp_path / "run")
+    with pytest.raises(TrainingError, match="asks for a four-header report, but 8 studies have another form"):
+        distill(recipe, run, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"max_length": 200}, r"study 'folders/demo-00000': \d+ tokens, more than the 200 of max_length"),
+        ({"max_new_tokens": 50}, r"study 'folders/demo-00000': its target has \d+ tokens"),
+        ({"prompt": "haiku"}, "there is no prompt 'haiku'"),
+        ({"base": "/no/where"}, "there is no such checkpoint folder"),
+        ({"lora": {"top_layers": 99}}, "there are 3 language layers"),
+    ],
+)
+def test_what_cannot_be_trained_stops_before_step_one(
+    recipe: DistillRecipe, run: Path, tmp_path: Path, fields: dict[str, Any], message: str
+) -> None:
+    told: list[str] = []
+    with pytest.raises(TenstepError, match=message):
+        distill(changed(recipe, **fields), run, tmp_path / "out", watch=lambda what, _: told.append(what))
+    assert not told
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A run, and the image of its last study."""
+    films = write_folders(tmp_path / "films", 3, size=64, defects=False)
+    run = accepted_run(ingested(tmp_path / "studies", films), tmp_path / "run")
+    yield run, films / "demo-00002" / "image.png"
+
+
+def test_an_image_that_is_gone_changed_or_damaged_is_found_before_step_one(
+    recipe: DistillRecipe, fragile: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run, image = fragile
+    image.write_bytes(image.read_bytes() + b"\0")
+    with pytest.raises(ImageError, match=r"study 'folders/demo-00002': the image changed since it was ingested"):
+        distill(recipe, run, tmp_path / "out")
+    image.unlink()
+    with pytest.raises(ImageError, match=r"study 'folders/demo-00002': the image cannot be opened"):
+        distill(recipe, run, tmp_path / "out")
+
+
+def ask(student: Loaded, requests: list[Request], temperature: float = 0.0) -> list[Answer]:
+    return generate(student, requests, max_new_tokens=40, temperature=temperature)
+
+
+def test_a_batch_answers_as_each_would_alone(student: Loaded, store: StudyStore) -> None:
+    from PIL import Image
+
+    prompts = ["Report.", "Report this radiograph, step by step, and be brief.", "Go."]
+    images = [Image.open(study.images[0].path).convert("RGB") for study in store][:3]
+    for temperature in (0.0, 1.0):
+        requests = [Request(image, text, seed) for seed, (image, text) in enumerate(zip(images, prompts, strict=True))]
+        together = ask(student, requests, temperature)
+        assert together == [ask(student, [request], temperature)[0] for request in requests]
+        assert len({answer.asked for answer in together}) == 3  # so there was padding
+
+
+def test_the_seed_decides_at_a_temperature_and_not_without(student: Loaded, store: StudyStore) -> None:
+    from PIL import Image
+
+    image = Image.open(next(iter(store)).images[0].path).convert("RGB")
+    hot = ask(student, [Request(image, "Report.", seed) for seed in (1, 1, 2)], 1.0)
+    cold = ask(student, [Request(image, "Report.", seed) for seed in (1, 2)])
+    assert hot[0] == hot[1] != hot[2]
+    assert cold[0] == cold[1]
+
+
+def test_an_answer_that_was_cut_says_so(student: Loaded, store: StudyStore) -> None:
+    from PIL import Image
+
+    image = Image.open(next(iter(store)).images[0].path).convert("RGB")
+    (answer,) = generate(student, [Request(image, "Report.", 0)], max_new_tokens=2, temperature=0.0)
+    assert not answer.complete and len(answer.tokens) == 2
+
+
+def asked(trained: Path, **fields: Any) -> SampleRecipe:
+    told = {"temperature": 0.7, "n": 2, "max_new_tokens": 30, "limit": None, "seed": 0} | fields
+    return plan(trained, name="samples", **told)
+
+
+def test_sampling_goes_on_where_it_was_and_gives_the_same_answers(
+    trained: Path, store: StudyStore, tmp_path: Path
+) -> None:
+    class Stop(Exception):
+        pass
+
+    seen: list[Candidate] = []
+
+    def stop(candidate: Candidate, _: Verdict) -> None:
+        seen.append(candidate)
+        if len(seen) == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        sample(asked(trained), store, tmp_path / "a", batch=3, on_judged=stop)
+    manifest = sample(asked(trained), store, tmp_path / "a", batch=4)
+    assert manifest.counts["sampled"] == STUDIES * 2 - 5
+    assert manifest.counts["attempts"] == STUDIES * 2
+    again = sample(asked(trained), store, tmp_path / "a", batch=4)
+    assert again.counts["sampled"] == 0
+
+    sample(asked(trained), store, tmp_path / "b", batch=16)
+    texts = [
+        {candidate.key: candidate.text for candidate, _ in RunFolder.read(tmp_path / name).judged()} for name in "ab"
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_a_sample_is_a_candidate_of_a_student(trained: Path, store: StudyStore, tmp_path: Path) -> None:
+    sample(asked(trained, n=1, limit=2), store, tmp_path / "run", batch=2)
+    with RunFolder.read(tmp_path / "run") as run:
+        judged = list(run.judged())
+        assert run.manifest.kind == "sample" and run.manifest.finished
+    assert len((tmp_path / "run" / "samples.jsonl").read_text().splitlines()) == 2
+    for candidate, verdict in judged:
+        assert (candidate.author, candidate.teacher, candidate.prompt_id) == ("student", "probe", "ten-steps@1")
+        assert candidate.saw_image and candidate.writes_report
+        assert candidate.stop_reason == "length" and "cut_off" in verdict.codes
+        assert candidate.usage.output_tokens == 30
+        assert RunCard.read(trained).adapter_sha256[:12] in candidate.model  # type: ignore[index]  # it is finished
+
+
+def test_whatever_decides_an_answer_changes_its_key(trained: Path, store: StudyStore, tmp_path: Path) -> None:
+    keys: set[str] = set()
+    for at, fields in enumerate(({}, {"seed": 1}, {"temperature": 0.8}, {"max_new_tokens": 29})):
+        out = tmp_path / str(at)
+        sample(asked(trained, limit=1, **fields), store, out, batch=2)
+        with RunFolder.read(out) as run:
+            keys |= {candidate.key for candidate, _ in run.judged()}
+    assert len(keys) == 4 * 2
+
+
+def test_a_study_that_cannot_be_shown_is_a_record_with_a_reason(
+    trained: Path, fragile: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, image = fragile
+    image.write_bytes(b"")
+    store = StudyStore.open(tmp_path / "studies")
+    manifest = sample(asked(trained, n=1), store, tmp_path / "samples", batch=8)
+    assert (manifest.counts["attempts"], manifest.counts["failed"]) == (2, 1)
+    with RunFolder.read(tmp_path / "samples") as run:
+        (failed,) = (event for event in run.journal.events() if event.state == "failed")
+    assert "study 'folders/demo-00002': the image changed" in failed.body["reason"]
+
+
+def test_studies_without_any_image_are_refused(trained: Path, films: Path, tmp_path: Path) -> None:
+    blind = ingested(tmp_path / "blind", films, text_only=True)
+    with pytest.raises(InputError, match="no study here has an image"):
+        sample(asked(trained), blind, tmp_path / "out", batch=8)
+
+
+def test_weights_that_do_not_belong_together_are_not_sampled(
+    recipe: DistillRecipe, run: Path, store: StudyStore, tmp_path: Path
+) -> None:
+    out = tmp_path / "student"
+    distill(changed(recipe, steps=1), run, out)
+    student = asked(out, n=1, limit=1)
+    weights = out / "adapter" / adapter.WEIGHTS
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(TrainingError, match="not those that were trained here"):
+        sample(student, store, tmp_path / "samples", batch=1)
+    weights.write_bytes(good)
+    card = (out / "adapter" / "student.json").read_text()
+    (out / "adapter" / "student.json").write_text(card.replace(recipe.base, str(tmp_path / "gone")))
+    with pytest.raises(TrainingError, match="the base is not there, or not the one"):
+        sample(asked(out, n=1, limit=1), store, tmp_path / "more", batch=1)
+    with pytest.raises(InputError, match="there is no trained student here"):
+        asked(tmp_path)
