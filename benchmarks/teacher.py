@@ -3,7 +3,7 @@
 The same work for all: records (a prompt with a reference, an object of ten steps back) against a loopback server
 that answers after 50 ms, each contender in a process of its own, one after another, in turns:
 
-    tenstep          `Engine` with its journal (fsync), the rules, retries, budget and tables
+    tenstep          `tenstep curate`: journal (fsync), rules, retries, budget and the tables at its end
     aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
 
@@ -16,6 +16,8 @@ Then a mix of faults is served, and a run is killed at random points and continu
 
 import argparse
 import asyncio
+import contextlib
+import io
 import json
 import random
 import resource
@@ -100,19 +102,18 @@ def recipe_of(url: str, concurrency: int, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def tenstep(url: str, studies: Path, concurrency: int, out: Path, **more: Any) -> int:
-    """Ours."""
-    from tenstep.curation.engine import Engine
-    from tenstep.curation.teacher import load
-    from tenstep.data.run import RunFolder
-    from tenstep.data.store import StudyStore
-    from tenstep.schemas.recipe import CurateRecipe
+def ours(url: str, studies: Path, concurrency: int, out: Path, **more: Any) -> int:
+    """Ours: the command as users run it."""
+    import yaml
+    from tenstep.__main__ import main as command
 
-    recipe = CurateRecipe.model_validate(recipe_of(url, concurrency, **more))
-    with RunFolder.open(out, kind="curate", recipe=recipe, studies=StudyStore.open(studies)) as run:
-        tally = await Engine(run, recipe, [load(spec) for spec in recipe.teachers]).work()
-        run.finish(spend_usd=tally.spend_usd)
-    return tally.accepted
+    recipe, told = out.with_name("recipe.yaml"), out.with_name("told.json")
+    recipe.write_text(yaml.safe_dump(recipe_of(url, concurrency, **more)))
+    words = ["curate", str(recipe), "--studies", str(studies), "--out", str(out), "--json", str(told)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert command(words) == 0
+    accepted: int = json.loads(told.read_text())["accepted"]
+    return accepted
 
 
 def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
@@ -168,14 +169,16 @@ async def plain_openai(url: str, studies: Path, concurrency: int) -> int:
 
 def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
     """Run one contender in this process and print what it took, as JSON."""
-    if name == "tenstep":
-        work = tenstep(url, studies, concurrency, out)
-    else:
-        work = {"aiohttp": bare_aiohttp, "openai": plain_openai}[name](url, studies, concurrency)
-    import openai  # noqa: F401  nobody's start is counted
+    import aiohttp  # noqa: F401  nobody's start is counted
+    import openai  # noqa: F401
+    import tenstep.curation.endpoint
+    import tenstep.curation.engine  # noqa: F401
 
     wall, cpu = time.perf_counter(), time.process_time()
-    done = asyncio.run(work)
+    if name == "tenstep":
+        done = ours(url, studies, concurrency, out)
+    else:
+        done = asyncio.run({"aiohttp": bare_aiohttp, "openai": plain_openai}[name](url, studies, concurrency))
     print(
         json.dumps(
             {
@@ -208,7 +211,9 @@ def measure(name: str, studies: Path, records: int, concurrency: int) -> dict[st
     }
 
 
-def compare(title: str, records: int, concurrency: int, image: int = 0, rounds: int = 3, names: Any = CONTENDERS) -> Any:
+def compare(
+    title: str, records: int, concurrency: int, image: int = 0, rounds: int = 3, names: tuple[str, ...] = CONTENDERS
+) -> dict[str, dict[str, float]]:
     """Contenders in turns; medians."""
     with tempfile.TemporaryDirectory() as place:
         studies = Path(place) / "studies"
@@ -239,7 +244,7 @@ def faults(records: int = 1_000) -> None:
         studies, out = Path(place) / "studies", Path(place) / "run"
         make_studies(studies, records)
         since = time.perf_counter()
-        accepted = asyncio.run(tenstep(url, studies, 64, out, resend_unknown="yes"))
+        accepted = ours(url, studies, 64, out, resend_unknown="yes")
         seconds = time.perf_counter() - since
         counted = stats(url)
         with RunFolder.read(out) as run:
@@ -293,9 +298,9 @@ def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
         sent = Counter(event.key for event in events if event.state is State.IN_FLIGHT)
         ends = Counter(run_state for run_state in {e.key: e.state for e in events}.values())
         print(
-            f"\n{kills} kills at random points: {lost} received answers lost, {counted['paid_twice']} prompts paid twice, "
-            f"{sum(n > 1 for n in sent.values())} sent again; of {studies} studies {ends[State.JUDGED]} judged and "
-            f"{ends[State.UNKNOWN]} unknown, which were left alone as told"
+            f"\n{kills} kills at random points: {lost} received answers lost, {counted['paid_twice']} prompts paid "
+            f"twice, {sum(n > 1 for n in sent.values())} sent again; of {studies} studies {ends[State.JUDGED]} judged, "
+            f"{ends[State.UNKNOWN]} unknown and left alone as told"
         )
 
 

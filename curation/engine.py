@@ -146,22 +146,22 @@ class Engine:
                     group.create_task(self._worker(team, studies))
 
     async def _worker(self, team: Sequence[Lane], studies: Iterator[Study]) -> None:
-        while (study := await self._next(studies)) is not None:
-            try:
-                await self._curate(team, study)
-            except Spent:
-                self.stop("budget")
-            except Stopped:
-                pass
-            except TenstepError as error:
-                self._fatal = self._fatal or error
-                self.stop()
-            else:
+        try:
+            while (study := await self._next(studies)) is not None:
+                try:
+                    await self._curate(team, study)
+                except Stopped:
+                    return
+                finally:
+                    self._open -= 1
+                    self._room.set()
                 self._sum_up()
                 self._on_study(self.tally)
-            finally:
-                self._open -= 1
-                self._room.set()
+        except Spent:
+            self.stop("budget")
+        except TenstepError as error:
+            self._fatal = self._fatal or error
+            self.stop()
 
     async def _next(self, studies: Iterator[Study]) -> Study | None:
         goal, tally = self._recipe.goal.accepted, self.tally
