@@ -1,7 +1,8 @@
 """From what a source found to a Study: the one place where it is decided whether there is one.
 
 A study needs a reference in the chosen form and, unless `text_only`, every image it names, decoded. Steps
-that stand before a report are taken off it and kept as a SourceTrace; the report alone is the reference.
+that stand before a report are taken off it and kept as a SourceTrace; the report alone is the reference. What of a
+study is not the source's own is said in its Marks.
 """
 
 from collections.abc import Iterator
@@ -10,9 +11,20 @@ from typing import NamedTuple
 
 from ..schemas.base import Status
 from ..schemas.study import DataClass, ImageRef, RejectedRow, ReportForm, Sections, Study
-from .images import admit_all
-from .reports import UNKNOWN_VIEW, Refusal, find_sections, reference, split_steps, usable, views_in
-from .source import Options, Row, SourceTrace, SourceWarning
+from .images import ImageFile, admit_all
+from .one_image import fewer, one_image
+from .reports import (
+    UNKNOWN_VIEW,
+    Refusal,
+    SplitText,
+    find_sections,
+    has_four_headers,
+    reference,
+    split_steps,
+    usable,
+    views_in,
+)
+from .source import Marks, Options, Row, SourceTrace, SourceWarning
 
 MAX_ID = 200
 
@@ -26,7 +38,7 @@ class Draft(NamedTuple):
     text: str  # steps perhaps, then the report
     data_class: DataClass
     root: Path  # images lie under it, or are refused
-    images: tuple[tuple[Path, str], ...] = ()  # files and views
+    images: tuple[ImageFile, ...] = ()
     views: tuple[str, ...] = ()
     report: str | None = None  # the reference, if the source keeps it apart from `text`
     sections: Sections | None = None  # found in the report if the source has none
@@ -34,6 +46,10 @@ class Draft(NamedTuple):
     split: str | None = None
     labels: dict[str, Status] = {}  # noqa: RUF012  never written to
     has_prior: bool = False
+    steps: bool = True  # there may be steps before the report
+    view_text: str | None = None  # words of the report that name its views; its technique and view if none
+    marks: tuple[str, ...] = ()  # what the source itself changed or made up
+    warnings: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -41,20 +57,29 @@ class Draft(NamedTuple):
         return f"{self.source}/{self.native_id}"
 
 
+class _Parts(NamedTuple):
+    study: Study
+    marks: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
+    trace: str | None
+
+
 def assemble(draft: Draft, options: Options, form: ReportForm) -> Iterator[Row]:
-    """The study with its warnings and trace, or the rejected row."""
+    """The study with its marks, warnings and trace, or the rejected row."""
     parts = _parts(draft, options, form)
     if isinstance(parts, Refusal):
         yield rejected(draft.source, draft.where, parts)
         return
-    study, warnings, trace = parts
+    study = parts.study
     yield study
-    for code, detail in warnings:
+    if parts.marks:
+        yield Marks(study.id, parts.marks)
+    for code, detail in parts.warnings:
         yield SourceWarning(study_id=study.id, code=code, detail=detail)
-    if trace is not None:
+    if parts.trace is not None:
         yield SourceTrace(
             id=study.id,
-            text=trace,
+            text=parts.trace,
             reference_report=study.report,
             views=study.views,
             has_prior=study.has_prior,
@@ -66,23 +91,23 @@ def rejected(source: str, where: str, refusal: Refusal) -> RejectedRow:
     return RejectedRow(source=source, row=where, reason=refusal.reason, detail=refusal.detail)
 
 
-def _parts(
-    draft: Draft, options: Options, form: ReportForm
-) -> tuple[Study, tuple[tuple[str, str], ...], str | None] | Refusal:
+def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal:
     if refusal := _bad_id(draft.native_id) or usable(draft.text):
         return refusal
-    split = split_steps(draft.text)
+    split = split_steps(draft.text) if draft.steps else SplitText(draft.text, False)
     report = split.report if draft.report is None else draft.report
     sections = draft.sections or find_sections(report)
-    refs: tuple[ImageRef, ...] = ()
-    warnings: tuple[tuple[str, str], ...] = ()
-    if not options.text_only:
-        admitted = admit_all(draft.images, draft.root, options.converted)
-        if isinstance(admitted, Refusal):
-            return admitted
-        refs, warnings = admitted
-    views = draft.views or _known(refs) or views_in(sections.view or "")
-    text = reference(report, sections, views, form)
+    pictures = _pictures(draft, sections, options)
+    if isinstance(pictures, Refusal):
+        return pictures
+    known = draft.views or pictures.shown
+    views = known or pictures.told
+    allowed = [
+        name
+        for name, policy in (("findings", options.missing_findings), ("impression", options.missing_impression))
+        if policy == "allow"
+    ]
+    text = reference(report, sections, views, form, allowed)
     if isinstance(text, Refusal):
         return text
     study = Study(
@@ -90,7 +115,7 @@ def _parts(
         patient_id=draft.patient_id or draft.id,
         source=draft.source,
         data_class=draft.data_class,
-        images=refs,
+        images=pictures.refs,
         views=views,
         report=text,
         report_form=form,
@@ -99,7 +124,50 @@ def _parts(
         labels=draft.labels,
         has_prior=draft.has_prior,
     )
-    return study, warnings, None if draft.report is None and not split.has_steps else draft.text
+    composed = form == "four-header" and not (text == report and has_four_headers(text))
+    marks = (*draft.marks, *(_derived(sections, known, views) if composed else ()), *pictures.marks)
+    trace = None if draft.report is None and not split.has_steps else draft.text
+    return _Parts(study, marks, (*draft.warnings, *pictures.warnings), trace)
+
+
+class _Pictures(NamedTuple):
+    refs: tuple[ImageRef, ...]
+    shown: tuple[str, ...]  # the views of all the study's images
+    told: tuple[str, ...]  # the views that the report names
+    marks: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
+
+
+def _pictures(draft: Draft, sections: Sections, options: Options) -> _Pictures | Refusal:
+    words = f"{sections.technique or ''} {sections.view or ''}" if draft.view_text is None else draft.view_text
+    told = views_in(words)
+    if options.text_only:
+        return _Pictures((), (), told, (), ())
+    admitted = admit_all(draft.images, draft.root, options.converted)
+    if isinstance(admitted, Refusal):
+        return admitted
+    refs, warnings = admitted
+    if lacking := fewer(told or draft.views, words, [ref.view for ref in refs]):
+        if options.fewer_views == "reject":
+            return Refusal("fewer_views", lacking)
+        warnings = (*warnings, ("fewer_views", lacking))
+    shown = _known(refs)
+    if options.one_image is None:
+        return _Pictures(refs, shown, told, (), warnings)
+    store = options.converted.parent if options.converted else Path()
+    one = one_image(refs, options.one_image, lambda ref: store / ref.path, options.converted)
+    if one is None:
+        return _Pictures(refs, shown, told, (), warnings)
+    return _Pictures((one.ref,), shown, told, (one.mark,), (*warnings, *one.warnings))
+
+
+def _derived(sections: Sections, known: tuple[str, ...], views: tuple[str, ...]) -> Iterator[str]:
+    """The parts of a composed reference that the source does not have under that name, and where they are from."""
+    if not sections.technique:
+        yield "technique"
+    if not sections.view:
+        yield "view=metadata" if known else "view=text" if views else "view=unknown"
+    yield from (f"{name}=not reported" for name in ("findings", "impression") if not getattr(sections, name))
 
 
 def _bad_id(native_id: str) -> Refusal | None:

@@ -6,6 +6,7 @@ that asks to be turned) is written as an 8-bit PNG into the store, named by the 
 
 import hashlib
 import io
+import os
 import stat
 import warnings
 from collections.abc import Iterable
@@ -27,6 +28,14 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm")
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _OTHERS = ((b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"RIFF", "WebP"))
 _ORIENTATION = 0x0112  # EXIF tag
+
+
+class ImageFile(NamedTuple):
+    """An image as a source names it: its file, and its view; or its bytes, where a table holds them."""
+
+    path: Path
+    view: str = UNKNOWN_VIEW
+    data: bytes | None = None
 
 
 class Admitted(NamedTuple):
@@ -56,29 +65,43 @@ def admit(path: Path, root: Path, converted: Path | None, view: str = UNKNOWN_VI
     if isinstance(place, Refusal):
         return place
     data = read_limited(place, MAX_BYTES, "large_file")
-    if isinstance(data, Refusal):
-        return data
+    return data if isinstance(data, Refusal) else _admit(data, place, converted, view)
+
+
+def admit_bytes(data: bytes, converted: Path | None, view: str = UNKNOWN_VIEW) -> Admitted | Refusal:
+    """The same for an image that a table holds: it is written into the store's folder for images."""
+    if len(data) > MAX_BYTES:
+        return Refusal("large_file", f"an image of {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+    return _admit(data, None, converted, view)
+
+
+def _admit(data: bytes, place: Path | None, converted: Path | None, view: str) -> Admitted | Refusal:
     decoded = _decode(data)
     if isinstance(decoded, Refusal):
         return decoded
-    digest, name = hashlib.sha256(data).hexdigest(), str(place)
-    if decoded.replacement is not None:
+    digest = hashlib.sha256(data).hexdigest()
+    if decoded.replacement is not None or place is None:
         if converted is None:
             return Refusal("unsupported_format", "the image must be converted, and there is no folder for that")
-        digest, name = _keep(decoded.replacement, converted, digest)
+        if decoded.replacement is not None:
+            digest, name = keep(decoded.replacement, converted, digest)
+        else:
+            name = _write(data, converted, f"{digest}{'.png' if data.startswith(_PNG) else '.jpg'}")
+    else:
+        name = str(place)
     seen = decoded.view if view == UNKNOWN_VIEW else view
     width, height = decoded.size
     return Admitted(ImageRef(path=name, view=seen, sha256=digest, width=width, height=height), decoded.warnings)
 
 
 def admit_all(
-    images: Iterable[tuple[Path, str]], root: Path, converted: Path | None
+    images: Iterable[ImageFile], root: Path, converted: Path | None
 ) -> tuple[tuple[ImageRef, ...], tuple[tuple[str, str], ...]] | Refusal:
-    """Admit all images (path, view) of a study: their descriptions and warnings, or why the study cannot have them."""
+    """Admit all images of a study: their descriptions and warnings, or why the study cannot have them."""
     refs: list[ImageRef] = []
     odd: list[tuple[str, str]] = []
-    for path, view in images:
-        admitted = admit(path, root, converted, view)
+    for path, view, data in images:
+        admitted = admit(path, root, converted, view) if data is None else admit_bytes(data, converted, view)
         if isinstance(admitted, Refusal):
             return admitted
         refs.append(admitted.ref)
@@ -169,15 +192,18 @@ def _ready(image: Image.Image) -> _Decoded | Refusal:
     return _Decoded((replacement or image).size, replacement, UNKNOWN_VIEW, tuple(found))
 
 
-def _keep(image: Image.Image, folder: Path, origin: str) -> tuple[str, str]:
+def keep(image: Image.Image, folder: Path, origin: str) -> tuple[str, str]:
     """Write a converted image; its hash, and its path relative to the store."""
     bare = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
     bare.info.clear()  # comments and EXIF of the original may name people
     stream = io.BytesIO()
     bare.save(stream, "PNG", compress_level=3)
+    return hashlib.sha256(stream.getvalue()).hexdigest(), _write(stream.getvalue(), folder, f"{origin}.png")
+
+
+def _write(data: bytes, folder: Path, name: str) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the store's writer opens it to others, or not
-    target = folder / f"{origin}.png"
-    temporary = target.with_suffix(".partial")
-    temporary.write_bytes(stream.getvalue())
-    temporary.rename(target)
-    return hashlib.sha256(stream.getvalue()).hexdigest(), f"{folder.name}/{target.name}"
+    temporary = folder / f"{name}.{os.getpid()}.partial"  # two workers may meet the same image
+    temporary.write_bytes(data)
+    temporary.rename(folder / name)
+    return f"{folder.name}/{name}"

@@ -8,13 +8,13 @@ Two forms, chosen once for a whole ingest:
     verbatim      the source's own text, byte for byte
 
 Findings and impression are never made up: without one of them there is no four-header reference, and the
-row is rejected (`no_findings`, `no_impression`). Technique and view may be absent from a source; then the
-text says no more than is known (`Chest radiograph.`, the view inventory or `unknown`).
+row is rejected (`no_findings`, `no_impression`), unless the caller allows it; then the header is followed by
+`Not reported.`. Technique and view may be absent from a source; then the text says no more than is known
+(`Chest radiograph.`, the view inventory or `unknown`).
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from ..schemas.layout import parse
@@ -24,6 +24,7 @@ from ..schemas.trace import STEPS
 MAX_REPORT = 100_000  # characters; the longest real reports have some 10,000
 FOUR_HEADERS = ("Technique", "View", "Findings", "Impression")
 DERIVED_TECHNIQUE = "Chest radiograph."
+NOT_REPORTED = "Not reported."
 UNKNOWN_VIEW = "unknown"
 
 # The header names in common use; the rules of one particular source belong to that source.
@@ -36,6 +37,7 @@ _NAMES = {
 }  # fmt: skip
 _UNREAD = ("examination", "exam", "addendum", "recommendation", "recommendations", "notification", "final report")
 _HEADER = re.compile(rf"(?im)^[ \t]*({'|'.join(sorted((*_NAMES, *_UNREAD), key=len, reverse=True))})[ \t]*:")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # all but tab and line ends
 _VIEW_WORDS = (
     ("PA", re.compile(r"\bPA\b")),
     ("AP", re.compile(r"\bAP\b")),
@@ -73,34 +75,37 @@ def usable(text: str) -> Refusal | None:
         return Refusal("empty_report", "the report has no text")
     if len(text) > MAX_REPORT:
         return Refusal("long_report", f"{len(text):,} characters; a report has at most {MAX_REPORT:,}")
-    if odd := next((c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r\f"), None):
-        return Refusal("bad_characters", f"the text holds the control character U+{ord(odd):04X}")
+    if odd := _CONTROL.search(text):
+        return Refusal("bad_characters", f"the text holds the control character U+{ord(odd[0]):04X}")
     return None
 
 
-def reference(text: str, sections: Sections, views: Iterable[str], form: ReportForm) -> str | Refusal:
-    """The reference in the chosen form, or why there is none."""
+def reference(
+    text: str, sections: Sections, views: Iterable[str], form: ReportForm, allowed: Container[str] = ()
+) -> str | Refusal:
+    """The reference in the chosen form, or why there is none; `allowed` as in `compose`."""
     if refusal := usable(text):
         return refusal
     if form == "verbatim" or has_four_headers(text):
         return text
-    return compose(sections, views)
+    return compose(sections, views, allowed)
 
 
-def compose(sections: Sections, views: Iterable[str]) -> str | Refusal:
+def compose(sections: Sections, views: Iterable[str], allowed: Container[str] = ()) -> str | Refusal:
     """The four-header reference of these sections; white space within one is collapsed to keep it on one line.
 
-    A view section comes before the view inventory, which stands in for it.
+    A view section comes before the view inventory, which stands in for it. Of findings and impression one may be
+    absent if it is `allowed`, but never both: then there is no report.
     """
-    for name in ("findings", "impression"):
-        if not getattr(sections, name):
+    for name, other in (("findings", "impression"), ("impression", "findings")):
+        if not getattr(sections, name) and (name not in allowed or not getattr(sections, other)):
             detail = f"the source has no {name}, which the four-header form needs; --form verbatim does without"
             return Refusal(f"no_{name}", detail)
     values = (
         sections.technique or DERIVED_TECHNIQUE,
         sections.view or describe_views(views),
-        sections.findings or "",
-        sections.impression or "",
+        sections.findings or NOT_REPORTED,
+        sections.impression or NOT_REPORTED,
     )
     return "\n".join(f"{name}: {' '.join(value.split())}" for name, value in zip(FOUR_HEADERS, values, strict=True))
 

@@ -5,22 +5,34 @@ A source is one file in data/sources, named for its kind (`-` written as `_`), w
     def read(path: Path, options: Options) -> Iterator[Row]
 
 It yields a Study or a RejectedRow for each thing it finds, and beside them what would otherwise be lost:
-a SourceWarning about a study that was kept, a SourceTrace when the source already holds reasoning. It
-raises InputError only when nothing can be read at all; one bad row never ends it. It writes nothing but
-converted images, under `options.converted`.
+a SourceWarning about a study that was kept, a SourceTrace when the source already holds reasoning, Marks of what
+was not the source's own, and RowsRead where a study is made of several rows. It raises InputError only when nothing
+can be read at all; one bad row never ends it. It writes nothing but images, under `options.converted`.
+
+A source that is large, or has images, has two functions instead, and is read on several cores and resumed:
+
+    def shards(path: Path, options: Options) -> Iterator[Shard]           quick: only finds out what there is
+    def read_shard(shard: Shard, options: Options) -> Iterator[Row]       pure: the same rows for the same shard
+
+A Shard is small, is the same in every run over the same source, and can be pickled, so that another engine can take
+`read_shard` over as it is. The rows of one study never lie in two shards.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, cast
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from ..schemas.base import Noun, Record
 from ..schemas.errors import InputError
 from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
+from .columns import Columns
+
+Missing = Literal["require", "allow", "reject"]
 
 
 class Options(Noun):
@@ -30,6 +42,19 @@ class Options(Noun):
     text_only: bool = Field(False, description="Studies without pixels: images are neither required nor opened.")
     form: ReportForm | None = Field(None, description="How the reference is made; none: the source's default.")
     data_class: DataClass = Field("restricted", description="For sources that cannot know it; the careful default.")
+    columns: Columns = Field(Columns(), description="For csv and hf: which column is what.")
+    missing_findings: Missing = Field(
+        "reject",
+        description="What becomes of a study without findings in the four-header form: reject and allow say what they "
+        "do; require rejects it too, and says at the end that the source is not what it should be.",
+    )
+    missing_impression: Missing = Field("reject", description="The same, of the impression.")
+    one_image: Literal["frontal-first", "canvas"] | None = Field(
+        None, description="One image a study: its first frontal view, or all views side by side; none: all as they are."
+    )
+    fewer_views: Literal["warn", "reject"] = Field(
+        "warn", description="A study whose report is about more views than its images show."
+    )
     converted: Path | None = Field(None, description="Folder for images that had to be converted; made when needed.")
 
 
@@ -51,15 +76,51 @@ class SourceTrace(Record):
     has_prior: bool = False
 
 
-Row = Study | RejectedRow | SourceWarning | SourceTrace
+class Marks(NamedTuple):
+    """What of a study is not the source's own: technique, view, findings, impression, history, image (derived)."""
+
+    study_id: str
+    derived: tuple[str, ...]
 
 
-class Source(Protocol):
-    """A module of data/sources."""
+class RowsRead(NamedTuple):
+    """Rows of the source that were read, where that is another number than studies and rejected rows."""
+
+    rows: int
+
+
+Row = Study | RejectedRow | SourceWarning | SourceTrace | Marks | RowsRead
+
+Shard = tuple[Any, ...]  # a source's own; plain values and paths
+
+
+class Source:
+    """A module of data/sources, read one way whether it has shards or not."""
+
+    def __init__(self, kind: str, module: ModuleType) -> None:
+        self.kind = kind
+        self._module = module
+
+    @property
+    def has_shards(self) -> bool:
+        """Whether parts of it can be read on their own."""
+        return hasattr(self._module, "read_shard")
+
+    def shards(self, path: Path, options: Options) -> Iterator[Shard]:
+        """Its parts, in order."""
+        return iter(self._module.shards(path, options))
+
+    def read_shard(self, shard: Shard, options: Options) -> Iterator[Row]:
+        """What lies in one part."""
+        return iter(self._module.read_shard(shard, options))
 
     def read(self, path: Path, options: Options) -> Iterator[Row]:
         """Yield what lies at `path`."""
-        ...
+        if not self.has_shards:
+            yield from self._module.read(path, options)
+            return
+        for shard in self.shards(path, options):
+            yield from self.read_shard(shard, options)
 
 
 def kinds() -> tuple[str, ...]:
@@ -79,4 +140,4 @@ def load(kind: str) -> Source:
         raise InputError(f"there is no source '{kind}'; there are: {', '.join(kinds())}")
     from . import sources
 
-    return cast(Source, importlib.import_module(f".{kind.replace('-', '_')}", sources.__name__))
+    return Source(kind, importlib.import_module(f".{kind.replace('-', '_')}", sources.__name__))

@@ -17,7 +17,7 @@ from pydantic import Field
 from ..schemas.base import Record
 from ..schemas.errors import InputError, RunLockedError
 from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
-from .source import Row, SourceWarning
+from .source import Marks, Row, RowsRead, SourceWarning
 
 HEAD = "store.json"
 IMAGES = "images"
@@ -92,6 +92,8 @@ class StoreWriter:
             return self.add(row)
         if isinstance(row, RejectedRow):
             self.reject(row)
+            return True
+        if isinstance(row, Marks | RowsRead):
             return True
         part, owner, code = (
             ("warnings", row.study_id, row.code) if isinstance(row, SourceWarning) else ("traces", row.id, "")

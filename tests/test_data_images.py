@@ -27,7 +27,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from tenstep.data.images import Admitted, admit, admit_all
+from tenstep.data.images import Admitted, ImageFile, admit, admit_all
 from tenstep.data.reports import Refusal
 from tenstep.data.window import to_grey8
 
@@ -272,7 +272,7 @@ def test_an_image_that_must_be_converted_needs_a_folder(tmp_path: Path) -> None:
 def test_one_bad_image_refuses_them_all(tmp_path: Path, png: bytes) -> None:
     (tmp_path / "a.png").write_bytes(png)
     (tmp_path / "b.png").write_bytes(png[:50])
-    good, bad = (tmp_path / "a.png", "PA"), (tmp_path / "b.png", "lateral")
+    good, bad = ImageFile(tmp_path / "a.png", "PA"), ImageFile(tmp_path / "b.png", "lateral")
     result = admit_all([good, good], tmp_path, None)
     assert not isinstance(result, Refusal)
     assert [ref.view for ref in result[0]] == ["PA", "PA"]

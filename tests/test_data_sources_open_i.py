@@ -202,7 +202,7 @@ def test_the_kaggle_form_names_the_same_study(tmp_path: Path) -> None:
     assert study.id == "open-i/CXR1"
     assert study.report.endswith("View: PA and lateral\nFindings: Clear, both lungs.\nImpression: Normal.")
     assert study.labels == {"Opacity/lung": "present", "normal": "present"}
-    assert list(read(path.parent, TEXT)) == [study]
+    assert studies(read(path.parent, TEXT)) == [study]
 
 
 def test_bad_csv_rows_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:

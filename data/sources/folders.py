@@ -16,7 +16,7 @@ from pathlib import Path
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass
 from ..assemble import Draft, assemble, rejected
-from ..images import locate, read_limited
+from ..images import ImageFile, locate, read_limited
 from ..reports import MAX_REPORT, Refusal, decode
 from ..source import Options, Row
 
@@ -63,5 +63,5 @@ def _draft(folder: Path, root: Path, data_class: DataClass) -> Draft | Refusal:
         text=text.removesuffix("\n").removesuffix("\r"),
         data_class=data_class,
         root=root,
-        images=tuple((image, "unknown") for image in sorted(folder.glob("image.*"))),
+        images=tuple(ImageFile(image) for image in sorted(folder.glob("image.*"))),
     )

@@ -27,6 +27,7 @@ from ...schemas.base import Status
 from ...schemas.errors import InputError
 from ...schemas.study import Study
 from ..assemble import Draft, assemble, rejected
+from ..images import ImageFile
 from ..reports import UNKNOWN_VIEW, Refusal, decode
 from ..source import Options, Row, SourceWarning
 
@@ -126,7 +127,7 @@ def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> 
         report=line.reference_report,
         data_class=options.data_class,
         root=root,
-        images=tuple((root / image, view) for image, view in zip(images, views, strict=True)),
+        images=tuple(ImageFile(root / image, view) for image, view in zip(images, views, strict=True)),
         views=tuple(dict.fromkeys(line.views)),
         patient_id=None if line.patient_id is None else f"{_NAME}/{line.patient_id}",
         split=line.split,

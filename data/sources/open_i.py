@@ -24,7 +24,7 @@ from ...schemas.errors import InputError
 from ...schemas.study import Sections
 from ..archive import Member, tar_members
 from ..assemble import Draft, assemble, rejected
-from ..images import SUFFIXES, locate, read_limited
+from ..images import SUFFIXES, ImageFile, locate, read_limited
 from ..reports import UNKNOWN_VIEW, Refusal, join_sections, views_in
 from ..source import Options, Row
 from ..table import read_csv
@@ -174,7 +174,7 @@ def _draft(where: str, report: _Report, options: Options) -> Draft:
         text=join_sections(given.items()) if reported else "",
         data_class="public",
         root=folder,
-        images=tuple((_present(folder, image.names), image.view) for image in report.images),
+        images=tuple(ImageFile(_present(folder, image.names), image.view) for image in report.images),
         views=report.views,
         sections=Sections(**{label.lower(): text for label, text in given.items()}),
         labels=dict.fromkeys(report.mesh, "present"),
