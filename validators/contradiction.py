@@ -53,7 +53,7 @@ Impression: Small left effusion."""
 
 PASSES = (
     Case(ten()),
-    Case(ten({6: "There is no large effusion.", 3: "The heart is mildly enlarged."}, _EFFUSION), reference=_EFFUSION),
+    Case(ten({6: "There is no large effusion.", 3: "The heart is mildly enlarged.", 10: "Synthesis: small effusion."}, _EFFUSION), reference=_EFFUSION),
     Case(ten({7: "An apical pneumothorax was considered, but no pleural line is visible."})),
     Case(
         ten({6: "On the right no pleural effusion is seen."}, _EFFUSION),

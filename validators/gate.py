@@ -10,7 +10,31 @@ from typing import Literal
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Verdict
-from . import completion, headers, numbering, report, structure, wrapping
+from . import (
+    assistant,
+    certainty,
+    characters,
+    completion,
+    contradiction,
+    coverage,
+    headers,
+    identifiers,
+    language,
+    leak,
+    length,
+    location,
+    measurement,
+    numbering,
+    placeholder,
+    priors,
+    repetition,
+    report,
+    severity,
+    structure,
+    unsupported,
+    views,
+    wrapping,
+)
 from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -20,6 +44,26 @@ RULES: tuple[Rule, ...] = (
     wrapping,
     report,
     headers,
+    # form
+    length,
+    characters,
+    language,
+    repetition,
+    # honesty
+    leak,
+    priors,
+    assistant,
+    placeholder,
+    identifiers,
+    # grounding in the reference
+    views,
+    measurement,
+    contradiction,
+    unsupported,
+    location,
+    severity,
+    certainty,
+    coverage,
 )
 
 # Every code, with the rule that finds it; a recipe that names another one is wrong.

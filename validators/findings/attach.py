@@ -66,9 +66,7 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
             if entry.cues & _VERB and len(group) > 1:
                 group.pop()  # "normal heart size and the lungs are": another subject
             break
-        elif entry.cues & (_CONJ | _COMMA) and not group:
-            break
-        elif entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF:
+        elif (entry.cues & (_CONJ | _COMMA) and not group) or (entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF):
             break
     if group:
         mention.organs = group
@@ -192,7 +190,7 @@ def _postponed(tagged: Tagged, index: int, before: int) -> bool:
         entry = tagged.entries[back]
         if entry.cues & _PREP:
             return True
-        if entry.cues & (_COMMA | _VERB | _PRESUP | FORWARD) or entry.cues & _CONJ and not _joins_places(tagged, back):
+        if entry.cues & (_COMMA | _VERB | _PRESUP | FORWARD) or (entry.cues & _CONJ and not _joins_places(tagged, back)):
             return False
     return False
 

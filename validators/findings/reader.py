@@ -11,20 +11,18 @@ from .claim import Claim, Region, Side, Status
 from .compares import compares_with_prior
 from .lexicon import CUES, Entry, Lexicon, lexicon
 from .measure import Measurement, measurements
-from .scope import NEG_PRE, ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Scope, scope
+from .scope import ALT, DENIED, DOUBT, HIST, HYP, NEG, NEG_PRE, SURE, UNC, Scope, scope
 from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
 _RESERVED = frozenset(
-    {"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except", "remainder"}
+    {"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except"}
 )
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
 _LIMITS = frozenset(
-    "acute active large focal displaced suspicious new frank overt gross other additional further superimposed significant"
-    " lobar confluent tension acutely actively displaced recent aggressive destructive noncalcified typical convincing"
-    " sizable sizeable massive discrete dense dominant advanced severe marked moderate complicating similar".split()
+    ["acute", "active", "large", "focal", "displaced", "suspicious", "new", "frank", "overt", "gross", "other", "additional", "further", "superimposed", "significant", "lobar", "confluent", "tension", "acutely", "actively", "displaced", "recent", "aggressive", "destructive", "noncalcified", "typical", "convincing", "sizable", "sizeable", "massive", "discrete", "dense", "dominant", "advanced", "severe", "marked", "moderate", "complicating", "similar"]
 )
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
@@ -293,9 +291,7 @@ def region_of(sentence: str) -> Region:
 
 
 _TECHNIQUE = frozenset(
-    "view views projection projections image images radiograph radiographs film films rotation rotated exposure exposed"
-    " penetration technique pa ap portable upright supine inspiration frontal lateral quality adequate motion coverage"
-    " positioning examination study".split()
+    ["view", "views", "projection", "projections", "image", "images", "radiograph", "radiographs", "film", "films", "rotation", "rotated", "exposure", "exposed", "penetration", "technique", "pa", "ap", "portable", "upright", "supine", "inspiration", "frontal", "lateral", "quality", "adequate", "motion", "coverage", "positioning", "examination", "study"]
 )
 
 

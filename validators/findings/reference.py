@@ -111,7 +111,7 @@ class Reference:
         if any(_speaks_for(other, claim) for other in self.implied.get(name, ())) and (claim.implied or not present):
             return None
         denials = self.absent.get(name, ())
-        if not present and denials or not claim.implied and any(_speaks_for(other, claim) for other in denials):
+        if (not present and denials) or (not claim.implied and any(_speaks_for(other, claim) for other in denials)):
             return None
         for other in (
             found for kind in sorted(relations().denial.get(name, {name})) for found in self.present.get(kind, ())

@@ -17,6 +17,7 @@ NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
 FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
 BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
+_TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
 
@@ -43,6 +44,7 @@ def scope(tagged: Tagged) -> Scope:
     for index, entry in enumerate(entries):
         if entry.cues & BACKWARD:
             _backward(tagged, result, index)
+    _topic(tagged, result)
     _sure(tagged, result)
     _dismissals(entries, result)
     return result
@@ -148,9 +150,7 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
             result.states[back] |= bits
             reached = back
-        elif reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"]):
-            break
-        elif reached and entry.cues & BACKWARD:
+        elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (reached and entry.cues & BACKWARD):
             break
 
 
@@ -198,17 +198,35 @@ def _earlier(entries: list[Entry], clauses: list[int], index: int, kind: Callabl
     return any(kind(entries[back]) and clauses[back] == clauses[index] for back in range(max(0, index - 8), index))
 
 
+def _topic(tagged: Tagged, result: Scope) -> None:
+    """What stands before a first colon is the topic and asserts nothing ("Pneumothorax: lung markings reach the wall"),
+    unless what follows says only that it is there ("Cardiomegaly: mild")."""
+    words = tagged.words[:_TOPIC]
+    if ":" not in words:
+        return
+    colon = words.index(":")
+    before = [index for index, last in enumerate(tagged.last) if last < colon]
+    if any(tagged.entries[index].cues & (FORWARD | CUES["verb"]) for index in before):
+        return
+    after = tagged.entries[len(before) :]
+    if len(tagged.words) - colon > _TOPIC or any(is_head(entry) or entry.cues & (FORWARD | BACKWARD) for entry in after):
+        for index in before:
+            result.states[index] |= HYP
+
+
 def _sure(tagged: Tagged, result: Scope) -> None:
-    """Marks the mentions of a clause that says how sure it is; "not definitely" does not."""
-    sure: dict[int, int] = {}
+    """Marks the mentions of a clause that is sure ("not definitely" is not), and those of a sentence that doubts."""
+    sure: set[int] = set()
+    doubt = 0
     for entry, state, clause in zip(tagged.entries, result.states, result.clauses, strict=True):
         if entry.cues & CUES["certain"] and not state & NEG:
-            sure[clause] = sure.get(clause, 0) | SURE
+            sure.add(clause)
         if entry.cues & CUES["doubt"]:
-            sure[clause] = sure.get(clause, 0) | DOUBT
-    if sure:
+            doubt = DOUBT
+    if sure or doubt:
         result.states = [
-            state | sure.get(clause, 0) for state, clause in zip(result.states, result.clauses, strict=True)
+            state | doubt | (SURE if clause in sure else 0)
+            for state, clause in zip(result.states, result.clauses, strict=True)
         ]
 
 

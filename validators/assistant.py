@@ -1,0 +1,66 @@
+"""Assistant talk: refusals, apologies, talk about the task, advice. A step is a reading, not a conversation.
+
+It protects the student from learning a chat model's manners.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Severity
+from .grounding import steps_of
+from .rule import Case, Finder, ten
+
+CODES: Mapping[str, Severity] = {"refusal": "error", "assistant_talk": "error"}
+find = Finder(__name__, CODES)
+
+_REFUSES = re.compile(
+    r"\b(?:i|we)(?:'m| am| are|'re)? (?:sorry|unable|not able|not allowed|not permitted|not qualified|not in a position)\b"
+    r"|\b(?:i|we) (?:cannot|can't|can not|won't|will not|must decline|am forced to decline|do not have the ability|don't have the ability)\b"
+    r"|\bsorry,|\bi apologi[sz]e\b|\bmy apologies\b|\bunable to (?:view|see|access|open|load|process|analy[sz]e|interpret|comply|assist|provide) (?:the|this|any|images?|medical|an?|with)\b"
+    r"|\bno image (?:was|is|has been) (?:provided|supplied|attached|given)\b",
+    re.I,
+)
+_TALKS = re.compile(
+    r"\bas an? (?:ai|a\.i\.|artificial|language model|llm|assistant|large|expert radiologist|radiologist)\b|\b(?:language|ai) model\b|\bchat ?gpt\b|\bopenai\b|\banthropic\b|\bclaude\b|\bchatbot\b"
+    r"|\b(?:your|the) (?:request|prompt|instructions?|question|task|query|user)\b|\bas (?:requested|instructed|asked|prompted)\b|\bthe user\b"
+    r"|\bsystem prompt\b|\bhere (?:are|is) (?:the|my|your|a|ten|10)\b|\blet me (?:know|think|start|begin|analy[sz]e|look|explain|examine|check|first|now)\b|\blet's (?:think|start|begin|look|analy[sz]e|examine|now|go|break|first)\b"
+    r"|\bi(?:'ll| will| shall| would| can| need to| have to| should|'d) \w+|\bi (?:hope|think|believe|am|was|see|note|observe|notice|conclude|understand)\b|\bi'm\b"
+    r"|\b(?:hope this helps|feel free|happy to help|please (?:note|consult|let|provide|see|refer|seek)|certainly!|sure[,!]|of course[,!]|great question|you're welcome|thank you)"
+    r"|\b(?:consult|seek|contact|see|ask) (?:with )?(?:a|an|your|the) (?:doctor|physician|healthcare|health care|medical|qualified|licensed|professional|specialist|clinician)\b"
+    r"|\b(?:medical advice|not a (?:doctor|substitute)|educational purposes|disclaimer|knowledge cut-?off|training data)\b"
+    r"|\b(?:step \d+ of \d+|ten[- ]steps?|10 steps|next step is to|previous instructions|ignore (?:all|the|previous|above)|chain[- ]of[- ]thought|reasoning trace|reasoning steps?|word limit|output format|json|markdown)\b"
+    r"|</?(?:think|thinking|reasoning|answer|scratchpad)>|\bstep[- ]by[- ]step\b",
+    re.I,
+)
+
+
+def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """A refusal, or the first words of each step that talk to somebody."""
+    for position, text in steps_of(candidate):
+        match = _REFUSES.search(text)
+        code = "refusal" if match else "assistant_talk"
+        match = match or _TALKS.search(text)
+        if match:
+            advice = (
+                "read the image, or leave the step to what can be seen"
+                if code == "refusal"
+                else "state the reading only"
+            )
+            yield find(code, f"{match.group()!r} talks to a reader; {advice}.", step=position, span=match.span())
+
+
+PASSES = (
+    Case(ten()),
+    Case(ten({5: "We see clear lungs, and one looks for nodules last."})),
+    Case(ten({3: "The heart cannot be called enlarged."})),
+)
+FAILS = (
+    Case(ten({1: "I'm sorry, I cannot interpret medical images."}), "refusal"),
+    Case(ten({1: "No image was provided."}), "refusal"),
+    Case(ten({1: "As an AI language model: single frontal view."}), "assistant_talk"),
+    Case(ten({10: "Synthesis: normal. Please consult a physician."}), "assistant_talk"),
+    Case(ten({1: "Sure, here are the ten steps."}), "assistant_talk"),
+    Case(ten({4: "Let's think step by step about the trachea."}), "assistant_talk"),
+)

@@ -1,0 +1,80 @@
+"""Language: a step that is not English, or that switches away from it.
+
+It protects an English data set from teachers that change language. It counts letters of other scripts and the small words
+of German, Spanish, French, Portuguese, Italian and Dutch beside those of English; anatomical Latin counts as neither.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Severity
+from .grounding import steps_of
+from .rule import Case, Finder, ten
+
+CODES: Mapping[str, Severity] = {"wrong_language": "error"}
+find = Finder(__name__, CODES)
+
+_WORD = re.compile(r"[^\W\d_]+")
+_OTHER_SCRIPT = re.compile(r"[\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0003ffff]")
+_ENGLISH = frozenset(
+    ["the", "a", "an", "of", "and", "or", "is", "are", "was", "were", "in", "on", "at", "to", "with", "without", "no", "not", "there", "this", "that", "it", "its", "as", "for", "from", "by", "be", "both", "which", "but", "so", "any", "has", "have", "can", "may", "within", "over", "normal", "clear", "seen", "lung", "lungs", "heart", "right", "left"]
+)
+_FOREIGN = frozenset(
+    ["der", "die", "das", "den", "dem", "des", "ein", "eine", "einen", "einem", "und", "oder", "ist", "sind", "nicht", "kein", "keine", "keinen", "mit", "ohne", "im", "am", "auf", "zu", "zur", "zum", "bei", "von", "vom", "auch", "wird", "werden", "beide", "beiden", "nach", "nur", "sich", "el", "los", "las", "del", "una", "uno", "unos", "y", "es", "son", "con", "sin", "por", "para", "se", "al", "lo", "hay", "ni", "como", "más", "muy", "está", "están", "ambos", "le", "les", "du", "un", "et", "ou", "est", "sont", "dans", "sur", "avec", "sans", "pas", "ne", "ce", "cette", "aux", "au", "ni", "il", "elle", "deux", "o", "os", "as", "da", "do", "dos", "das", "em", "no", "na", "nos", "nas", "um", "uma", "e", "é", "são", "com", "sem", "não", "há", "ambos", "il", "gli", "della", "dello", "dei", "delle", "nel", "nella", "di", "che", "non", "sono", "con", "senza", "per", "alla", "het", "een", "van", "en", "zijn", "niet", "geen", "met", "zonder", "op", "te", "door", "ook", "beide", "voor", "pulmones", "corazón", "derrame", "herz", "lunge", "lungen", "pleuraerguss", "herzgröße", "poumons", "coeur", "épanchement", "pulmões", "coração", "polmoni", "cuore", "normales", "claros", "normaux", "pulmón", "pulmonar", "cardíaco", "cardiaca", "silueta", "neumotórax", "derecho", "izquierdo", "droit", "gauche", "rechts", "links", "unauffällig", "frei", "thorax", "keine", "rechte", "linke", "rechten", "linken"]
+) - {
+    "no",
+    "as",
+    "do",
+    "an",
+    "a",
+    "per",
+    "non",
+    "die",
+    "in",
+    "thorax",
+    "al",
+    "van",
+    "en",
+    "op",
+    "on",
+    "e",
+    "o",
+    "y",
+    "du",
+    "il",
+    "des",
+}
+
+
+def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """Steps with words of another language."""
+    for position, text in steps_of(candidate):
+        foreign_letters = _OTHER_SCRIPT.search(text)
+        count = len(_OTHER_SCRIPT.findall(text)) if foreign_letters else 0
+        words = _WORD.findall(text.lower()) if not text.isascii() or not _looks_english(text) else []
+        foreign = sum(word in _FOREIGN for word in words)
+        english = sum(word in _ENGLISH for word in words)
+        if count >= 3 or (foreign >= 2 and foreign > english) or foreign >= 4:
+            yield find(
+                "wrong_language", "The step is not in English, or not all of it; write English only.", step=position
+            )
+
+
+def _looks_english(text: str) -> bool:
+    """A quick look: mostly English small words leave little room for others."""
+    words = _WORD.findall(text.lower())
+    return not any(word in _FOREIGN for word in words)
+
+
+PASSES = (Case(ten()), Case(ten({9: "No pectus excavatum, no spina bifida; situs solitus."})))
+FAILS = (
+    Case(ten({5: "Beide Lungen sind frei, kein Erguss ist zu sehen."}), "wrong_language"),
+    Case(ten({5: "Los pulmones están claros y sin derrame pleural."}), "wrong_language"),
+    Case(ten({5: "双肺清晰，未见实变。"}), "wrong_language"),
+    Case(
+        ten({5: "The lungs are clear, et il y a pas de pneumothorax dans les poumons avec le coeur normal."}),
+        "wrong_language",
+    ),
+)

@@ -1,0 +1,105 @@
+"""Repetition: steps that say the same, and loops inside a step.
+
+It protects the count of ten from being filled with echoes, and catches models that got stuck. Two steps repeat each other
+if they share at least 0.8 of their words (Jaccard); steps that differ in a side, a number or a finding do not. A loop is the
+same run of words three times in a row, or a sentence said twice in one step.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.verdict import Finding, Severity
+from .findings import claims
+from .grounding import steps_of
+from .rule import Case, Finder, ten
+
+CODES: Mapping[str, Severity] = {"repeated_step": "error", "near_repeat": "error", "loop": "error"}
+find = Finder(__name__, CODES)
+
+_WORD = re.compile(r"\w+")
+_LOOP = 3  # times the same run of words
+_RUN = 12  # words of the longest run that is looked for
+_SIMILAR = 0.8
+_SHORT = 4  # words; shorter steps share words by chance
+
+
+def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """Repeats of earlier steps, and loops."""
+    seen: list[tuple[int, list[str], str]] = []
+    for position, text in steps_of(candidate):
+        words = _WORD.findall(text.lower())
+        if _loops(words) or _repeated_sentence(text):
+            yield find("loop", "The step says the same words over and over; say it once.", step=position)
+        earlier = next((step for step, others, _ in seen if words and others == words), None)
+        if earlier is not None:
+            yield find(
+                "repeated_step",
+                f"This is step {earlier} again; say what it adds, or inspect something else.",
+                step=position,
+            )
+        else:
+            near = next(
+                (step for step, others, other in seen if _near(words, others) and _same_claims(text, other)), None
+            )
+            if near is not None:
+                yield find(
+                    "near_repeat",
+                    f"This says what step {near} says, in nearly the same words; say what is new.",
+                    step=position,
+                )
+        seen.append((position, words, text))
+
+
+def _near(words: list[str], others: list[str]) -> bool:
+    if (
+        min(len(words), len(others)) < _SHORT
+        or min(len(words), len(others)) < _SIMILAR * max(len(words), len(others)) - 2
+    ):
+        return False
+    first, second = set(words), set(others)
+    return len(first & second) >= _SIMILAR * len(first | second)
+
+
+def _same_claims(text: str, other: str) -> bool:
+    """Parallel steps ("the right lung", "the left lung") are not repeats."""
+    return _gist(text) == _gist(other)
+
+
+def _gist(text: str) -> set[tuple[str, str, str | None, tuple[str, ...]]]:
+    gist = {(claim.finding, claim.status, claim.side, claim.place) for claim in claims(text)}
+    sides = {word for word in ("left", "right", "upper", "lower") if word in text.lower()}
+    return gist | {("", word, None, ()) for word in sides}
+
+
+def _loops(words: list[str]) -> bool:
+    """Whether some run of at most _RUN words stands _LOOP times in a row; linear for each length of run."""
+    for length in range(1, min(_RUN, (len(words) + 1) // _LOOP) + 1):
+        same = 0
+        for index in range(length, len(words)):
+            same = same + 1 if words[index] == words[index - length] else 0
+            if same >= (_LOOP - 1) * length - (length > 1):  # the last round may lack its last word
+                return True
+    return False
+
+
+def _repeated_sentence(text: str) -> bool:
+    sentences = [" ".join(_WORD.findall(part.lower())) for part in re.split(r"[.!?;]", text)]
+    long = [sentence for sentence in sentences if sentence.count(" ") >= 2]
+    return len(set(long)) < len(long)
+
+
+PASSES = (
+    Case(ten()),
+    Case(
+        ten({6: "The right costophrenic angle is sharp and free.", 7: "The left costophrenic angle is sharp and free."})
+    ),
+    Case(ten({5: "No no-man's land: both lungs, right and left, are clear."})),
+)
+FAILS = (
+    Case(ten({7: "Airway: the trachea is midline."}), "repeated_step"),
+    Case(ten({7: "Airway: here the trachea is midline."}), "near_repeat"),
+    Case(ten({5: "The lungs are clear and the lungs are clear and the lungs are clear."}), "loop"),
+    Case(ten({5: "The lungs are clear. No nodule is seen. The lungs are clear."}), "loop"),
+)
