@@ -119,12 +119,17 @@ class Journal:
                     )
             except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it
                 self._broken = error
-                for _, done in taken:
+                for done in _waited_for(taken):
                     done.set_exception(RunError(f"could not write to the journal: {error}", file=self.path))
             else:
-                for _, done in taken:
+                for done in _waited_for(taken):
                     done.set_result(None)
         connection.close()
+
+
+def _waited_for(taken: "list[tuple[tuple[Event, ...], Future[None]]]") -> "Iterator[Future[None]]":
+    """The futures that nobody has cancelled; a waiter that left must not stop the writer."""
+    return (done for _, done in taken if done.set_running_or_notify_cancel())
 
 
 def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:

@@ -54,6 +54,14 @@ def test_many_threads_lose_nothing(tmp_path: Path) -> None:
         assert len(journal.states()) == 500
 
 
+def test_a_waiter_that_leaves_does_not_stop_the_writer(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.db", writable=True) as journal:
+        for n in range(200):
+            journal.append(event(n)).cancel()
+        journal.append(event(999)).result()
+        assert len(journal.states()) == 201
+
+
 def test_closing_writes_what_was_appended(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.db", writable=True) as journal:
         futures = [journal.append(event(n)) for n in range(50)]
