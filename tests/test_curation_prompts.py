@@ -1,0 +1,114 @@
+"""Prompt files: their three modes, their hashes, and that what they ask for is what the target is."""
+
+import hashlib
+import json
+from importlib import resources
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from servers.studies import make_study
+from tenstep.curation.prompt import Prompts, read_prompt
+from tenstep.schemas.errors import RecipeError
+from tenstep.schemas.verdict import Finding
+from tenstep.validators.reading import read_candidate
+from tenstep.validators.rule import ten
+
+MODES = ("informed", "skeleton", "blind")
+STEPS = tuple(f"step_{number:02}" for number in range(1, 11))
+
+
+def content(name: str) -> str:
+    return resources.files("tenstep.curation").joinpath("prompts", f"{name}.yaml").read_text("utf-8")
+
+
+def test_each_mode_asks_for_its_keys() -> None:
+    keys = {name: Prompts(name).fill(make_study()).keys for name in MODES}
+    assert keys == {"informed": STEPS, "skeleton": ("plan", *STEPS), "blind": (*STEPS, "report")}
+
+
+def test_only_blind_withholds_the_reference() -> None:
+    study = make_study(report="Findings: A rare word, quokka.")
+    for name in MODES:
+        prompt = Prompts(name).fill(study)
+        assert ("quokka" in prompt.user) == (name != "blind")
+        assert "quokka" not in prompt.system
+        assert Prompts(name).needs_images == (name == "blind")
+
+
+def test_blind_has_no_second_attempt() -> None:
+    previous = read_candidate(ten(), "t/1")
+    assert not Prompts("blind").repairs and Prompts("informed").repairs and Prompts("skeleton").repairs
+    with pytest.raises(RecipeError, match="second attempt"):
+        Prompts("blind").fill(make_study(), previous, [])
+
+
+def test_blind_asks_for_the_report_in_the_form_of_the_study() -> None:
+    prompts = Prompts("blind")
+    assert "Technique, View, Findings, Impression" in prompts.fill(make_study(report_form="four-header")).user
+    assert "Technique" not in prompts.fill(make_study(report_form="verbatim")).user
+
+
+def test_a_repair_carries_what_was_found() -> None:
+    finding = Finding(rule="r", code="c", severity="error", step=3, message="Say more.", evidence="The heart is large.")
+    prompt = Prompts("skeleton").fill(make_study(), read_candidate("1. First answer.", "t/1"), [finding])
+    for part in ("First answer.", "Say more.", "The heart is large."):
+        assert part in prompt.user
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_a_report_travels_as_one_json_string(report: str) -> None:
+    prompt = Prompts("informed").fill(make_study(report=report))
+    assert json.loads(prompt.user)["reference_report"] == report
+    assert prompt.system == Prompts("informed").fill(make_study(report="other")).system
+
+
+def test_the_hash_is_of_everything_that_is_sent() -> None:
+    one, other = (Prompts("informed").fill(make_study(report=report)) for report in ("a", "b"))
+    assert one.sha256 != other.sha256
+    assert len({Prompts(name).fill(make_study()).sha256 for name in MODES}) == 3
+    assert Prompts("blind").sha256 == hashlib.sha256(content("blind").encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_a_prompt_asks_for_an_explanation_and_not_for_hidden_thoughts(name: str) -> None:
+    words = yaml.safe_load(content(name))["system"].lower()
+    for phrase in ("chain of thought", "chain-of-thought", "hidden reasoning", "internal reasoning", "think step"):
+        assert phrase not in words
+    assert "exactly ten steps" in words
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("informed", {"writes_report": True}, "report"),
+        ("blind", {"writes_report": False}, "report"),
+        ("informed", {"writes_plan": True}, "plan"),
+        ("skeleton", {"writes_plan": False}, "plan"),
+        ("informed", {"system": "Write ten steps."}, "step_01"),
+        ("informed", {"user": "$data $other"}, "data"),
+        ("informed", {"repair": "$data"}, "previous"),
+        ("informed", {"shows_reference": False}, "repair"),
+        ("blind", {"report_forms": {"verbatim": "x"}}, "report_forms"),
+        ("informed", {"temperature": 1}, "Extra"),
+        ("informed", {"version": 0}, "greater"),
+    ],
+)
+def test_instructions_and_target_that_disagree_are_refused(name: str, change: dict[str, Any], told: str) -> None:
+    changed = yaml.safe_dump(yaml.safe_load(content(name)) | change)
+    with pytest.raises(RecipeError, match=told) as caught:
+        read_prompt(changed, "mine.yaml")
+    assert "mine.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "!!python/object/apply:os.system ['true']", ""])
+def test_what_is_no_prompt_file_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"mine\.yaml"):
+        read_prompt(text, "mine.yaml")
+
+
+def test_an_unknown_prompt_names_those_that_there_are() -> None:
+    with pytest.raises(RecipeError, match="blind, informed, skeleton"):
+        Prompts("sighted")

@@ -1,0 +1,99 @@
+"""Images on their way to a teacher: what is in them, what is not, and how large they are."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from servers.studies import make_image
+from tenstep.curation.images import encode
+from tenstep.schemas.errors import ImageError
+from tenstep.schemas.study import ImageRef
+
+
+def pixels(data: bytes) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L"))
+
+
+def sent(ref: ImageRef, max_side: int = 1000) -> tuple[str, bytes]:
+    encoded = encode(Path(ref.path), ref, max_side)
+    return encoded.media_type, base64.b64decode(encoded.base64)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_small_image_goes_with_the_pixels_that_it_has(form: str, tmp_path: Path) -> None:
+    ref = make_image(tmp_path, format=form)
+    media_type, data = sent(ref)
+    assert media_type == f"image/{form.lower()}"
+    assert (pixels(data) == pixels(Path(ref.path).read_bytes())).all()
+
+
+def test_metadata_stays_here(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("PatientName", "CANARY^NAME")
+    text.add_itxt("Comment", "CANARY^NAME")
+    exif = Image.Exif()
+    exif[0x010E] = "CANARY^NAME"
+    refs = [
+        make_image(tmp_path, format="PNG", pnginfo=text),
+        make_image(tmp_path, format="JPEG", comment=b"CANARY^NAME", exif=exif),
+        make_image(tmp_path, format="JPEG", exif=exif, width=400, height=300),
+        make_image(tmp_path, format="PNG", exif=exif),
+        make_image(tmp_path, format="TIFF", description="CANARY^NAME"),
+    ]
+    for ref in refs:
+        before = Path(ref.path).read_bytes()
+        assert b"CANARY" in before
+        _, data = sent(ref, 200)
+        assert b"CANARY" not in data
+        assert pixels(data).any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(300, 200), (200, 300), (100, 300)])
+def test_a_large_image_is_made_smaller_and_keeps_its_shape(width: int, height: int, tmp_path: Path) -> None:
+    media_type, data = sent(make_image(tmp_path, width=width, height=height), 100)
+    rows, columns = pixels(data).shape
+    assert media_type == "image/jpeg" and max(rows, columns) == 100
+    assert abs(columns / rows - width / height) < 0.02
+
+
+def test_no_image_is_made_larger(tmp_path: Path) -> None:
+    assert pixels(sent(make_image(tmp_path, width=60, height=40), 8000)[1]).shape == (40, 60)
+
+
+def test_an_image_that_exif_turns_is_turned(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # to be shown a quarter turn to the right
+    for form in ("JPEG", "PNG"):
+        assert pixels(sent(make_image(tmp_path, width=60, height=40, format=form, exif=exif))[1]).shape == (60, 40)
+
+
+def test_an_image_that_has_changed_since_ingest_is_not_sent(tmp_path: Path) -> None:
+    ref, other = make_image(tmp_path), make_image(tmp_path)
+    Path(ref.path).write_bytes(Path(other.path).read_bytes())
+    with pytest.raises(ImageError, match="not the one that was ingested"):
+        encode(Path(ref.path), ref, 1000)
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    ref = make_image(tmp_path)
+    Path(ref.path).unlink()
+    with pytest.raises(ImageError, match="cannot be read"):
+        encode(Path(ref.path), ref, 1000)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
+def test_a_file_that_is_cut_or_no_image_is_one_line(form: str, tmp_path: Path) -> None:
+    import hashlib
+
+    whole = Path(make_image(tmp_path, width=400, height=300, format=form).path).read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:20], b"<svg/>"):
+        path = tmp_path / "cut"
+        path.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        ref = ImageRef(path=str(path), sha256=digest, width=400, height=300)
+        with pytest.raises(ImageError):
+            encode(path, ref, 100)
