@@ -1,169 +1,142 @@
 """Audit: judge the reasoning of any dataset by the rules that accept ours. It changes nothing and asks nobody.
 
+    rows (data/foreign.py) or a run ──► items: row, verdict ──► totals, examples ──► table, audit.json, audit.html
+
 A row without `reference_report` is judged against the report in its own text: whether that report is verbatim
 cannot be said then, and the audit says so. A row that cannot be read is named and counted; the rest is audited.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
-
-from ..data.lines import json_lines
-from ..data.run import RunFolder
-from ..schemas.base import Noun, Status
-from ..schemas.candidate import Author, Candidate
 from ..schemas.errors import InputError
-from ..schemas.study import Study
-from ..schemas.verdict import Verdict
-from ..validators.check import as_pair
-from ..validators.gate import judge
+from .auditing.examples import Examples
+from .auditing.items import Item, Problem, is_run, items
+from .auditing.spool import Spool
+from .auditing.totals import Totals
 
-
-class Row(Noun, extra="ignore"):
-    """One line of a foreign dataset; other keys are left alone."""
-
-    id: str = Field(min_length=1)
-    text: str = Field(description="The steps, then the report.")
-    reference_report: str | None = None
-    views: tuple[str, ...] = ()
-    labels: dict[str, Status] = Field(default_factory=dict)
-    patient_id: str | None = None
-    has_prior: bool = False
-    author: Author = "teacher"
-
-    @field_validator("id", "patient_id", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-class Unreadable(Noun):
-    """A row that could not be audited."""
-
-    row: int
-    field: str | None = None
-    message: str
-
-
-class Item(NamedTuple):
-    """A judged row."""
-
-    id: str
-    study: Study
-    candidate: Candidate
-    verdict: Verdict
+_TOLD = 20  # rows with problems that are named in notes; all stand in --json
 
 
 class Audit:
-    """The result: items, and what could not be audited."""
+    """What was found at one path. Close it, or use it in a `with` block: verdicts are kept in a temporary file."""
 
-    def __init__(self, items: list[Item], unreadable: list[Unreadable], without_reference: int) -> None:
-        self.items = items
-        self.unreadable = unreadable
-        self.without_reference = without_reference
+    def __init__(self, path: Path, examples: Examples | None = None) -> None:
+        self.path = path
+        self.name = path.resolve().name
+        self.totals = Totals()
+        self.problems: list[Problem] = []
+        self.restricted = False
+        self.examples = examples
+        self._spool = Spool()
+
+    def add(self, found: Item | Problem) -> None:
+        """One more row."""
+        if isinstance(found, Problem):
+            self.problems.append(found)
+            return
+        self.totals.add(found)
+        self._spool.add(found)
+        self.restricted |= found.study.data_class == "restricted"
+        if self.examples is not None:
+            self.examples.add(found)
 
     @property
-    def accepted(self) -> int:
-        """Rows without an error."""
-        return sum(item.verdict.accepted for item in self.items)
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every audited row: id, accepted, findings."""
+        return iter(self._spool)
 
     @property
-    def codes(self) -> dict[str, int]:
-        """Findings by code, most frequent first."""
-        return dict(Counter(f.code for item in self.items for f in item.verdict.findings).most_common())
+    def unreadable(self) -> list[Problem]:
+        """Rows that were not audited."""
+        return [problem for problem in self.problems if not problem.audited]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers must know."""
-        notes = [
-            f"row {u.row} was not audited: {f'{u.field}: ' if u.field else ''}{u.message}" for u in self.unreadable
-        ]
-        if self.without_reference:
+        notes = [problem.line for problem in self.problems[:_TOLD]]
+        if len(self.problems) > _TOLD:
+            notes.append(f"and {len(self.problems) - _TOLD} more rows with problems; --json names them all")
+        totals = self.totals
+        if totals.without_reference:
             notes.append(
-                f"{self.without_reference} of {len(self.items)} rows have no reference_report: they were judged "
+                f"{totals.without_reference} of {totals.rows} rows have no reference_report: they were judged "
                 "against their own report, and whether that is verbatim was not checked"
+            )
+        if len(totals.layouts) > 1:
+            mixed = ", ".join(f"{layout} {n}" for layout, n in totals.layouts.most_common())
+            notes.append(f"the traces are written in several layouts ({mixed}); a training set wants one")
+        if totals.escaped:
+            notes.append(
+                f"{totals.escaped} traces are markdown-escaped; they were read, and should not be trained on so"
             )
         return tuple(notes)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The contract of `tenstep audit --json`."""
+    def summary(self) -> dict[str, Any]:
+        """`as_dict` without the rows."""
         return {
-            "rows": len(self.items),
-            "accepted": self.accepted,
-            "codes": self.codes,
-            "items": [
-                {
-                    "id": item.id,
-                    "accepted": item.verdict.accepted,
-                    "findings": [
-                        f.model_dump(include={"rule", "code", "severity", "step", "message"})
-                        for f in item.verdict.findings
-                    ],
-                }
-                for item in self.items
-            ],
-            "without_reference": self.without_reference,
-            "unreadable": [u.model_dump() for u in self.unreadable],
+            "rows": self.totals.rows,
+            "accepted": self.totals.accepted,
+            "codes": dict(self.totals.codes.most_common()),
+            **self.totals.as_dict(),
+            "unreadable": [problem.model_dump(exclude={"audited"}) for problem in self.unreadable],
+            "odd": [problem.model_dump(exclude={"audited"}) for problem in self.problems if problem.audited],
         }
 
+    def as_dict(self) -> dict[str, Any]:
+        """The contract of `tenstep audit --json`: rows, accepted, codes, items; and what the page draws."""
+        return self.summary() | {"items": list(self.rows)}
 
-def audit(path: Path) -> Audit:
-    """Audit a JSONL file or a run folder.
+    def json(self) -> Iterator[str]:
+        """The same in pieces, for a file."""
+        yield json.dumps(self.summary(), ensure_ascii=False, indent=1)[:-2] + ',\n "items": ['
+        for at, row in enumerate(self.rows):
+            yield (",\n  " if at else "\n  ") + json.dumps(row, ensure_ascii=False)
+        yield "\n ]\n}\n"
+
+    def close(self) -> None:
+        """Forget the verdicts."""
+        self._spool.close()
+
+    def __enter__(self) -> "Audit":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def audit(path: Path, examples: Examples | None = None, on_row: Callable[[Audit], None] = lambda found: None) -> Audit:
+    """Audit a file, a folder, a saved dataset, a study store's traces or a run.
+
+    Args:
+        path: see data/foreign.py for what may lie there; a run folder is audited by its journal.
+        examples: takes worked examples, for a page.
+        on_row: hears of every row, audited or not.
 
     Raises:
         InputError: there is nothing to audit at this path.
+        MissingExtraError: reading it takes a library that is absent.
     """
-    if path.is_dir():
-        return Audit(list(_of_run(path)), [], 0)
-    items: list[Item] = []
-    unreadable: list[Unreadable] = []
-    without = 0
-    for line in json_lines(path):
-        if line.found is None:
-            unreadable.append(Unreadable(row=line.row, message=line.problem))
-            continue
-        try:
-            row = Row.model_validate(line.found)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"]))
-            unreadable.append(Unreadable(row=line.row, field=field, message=first["msg"]))
-            continue
-        items.append(_judged(row))
-        without += not (row.reference_report or "").strip()
-    if not items and not unreadable:
-        raise InputError("holds no rows; one JSON object a line is wanted, with id and text", file=path)
-    return Audit(items, unreadable, without)
+    found = Audit(path, examples)
+    try:
+        _fill(found, on_row)
+    except BaseException:
+        found.close()
+        raise
+    return found
 
 
-def _judged(row: Row) -> Item:
-    study, candidate = as_pair(
-        row.text,
-        row.id,
-        row.reference_report,
-        patient_id=row.patient_id,
-        views=row.views,
-        labels=row.labels,
-        has_prior=row.has_prior,
-        author=row.author,
-    )
-    return Item(row.id, study, candidate, judge(study, candidate))
-
-
-def _of_run(path: Path) -> Iterator[Item]:
-    """The candidate that decided each study: the accepted one, else the last."""
-    with RunFolder.read(path) as run:
-        deciding: dict[str, Candidate] = {}
-        accepted: set[str] = set()
-        for candidate, verdict in run.judged():
-            if candidate.study_id not in accepted:
-                deciding[candidate.study_id] = candidate
-                if verdict.accepted:
-                    accepted.add(candidate.study_id)
-        severities = run.manifest.recipe.get("severities", {})
-        for study_id, candidate in deciding.items():
-            study = run.studies.get(study_id)
-            yield Item(study_id, study, candidate, judge(study, candidate, severities))
+def _fill(found: Audit, on_row: Callable[[Audit], None]) -> None:
+    path = found.path
+    for one in items(path):
+        found.add(one)
+        on_row(found)
+    if not found.totals.rows and not found.problems:
+        wanted = (
+            "no study of this run has a verdict"
+            if is_run(path)
+            else "one JSON object a line is wanted, with id and text"
+        )
+        raise InputError(f"holds no rows; {wanted}", file=path)

@@ -17,6 +17,7 @@ from .marked import Mark, differences, excerpt, marked, shown
 
 Judged = tuple[Candidate, Verdict]
 PathOf = Callable[[ImageRef], Path]
+FOREIGN = "foreign"  # the source of a study that stands for somebody's text, of whose author nothing is known
 _STEPS = 40  # of one attempt that are shown
 _FINDINGS = 60
 _STEP = 2_000  # characters
@@ -36,7 +37,7 @@ def author_of(candidate: Candidate) -> str:
     return f"{candidate.author} {candidate.teacher}"
 
 
-def card(number: int, study: Study, attempts: Sequence[Judged], path_of: PathOf) -> str:
+def card(number: int, study: Study, attempts: Sequence[Judged], path_of: PathOf, *, author: str | None = None) -> str:
     """One study.
 
     Args:
@@ -44,10 +45,11 @@ def card(number: int, study: Study, attempts: Sequence[Judged], path_of: PathOf)
         study: with its reference.
         attempts: in the order they were made.
         path_of: finds an image's file.
+        author: what the page's filter calls whoever wrote it; the authors' own names if not given.
     """
     status = status_of(attempts)
     codes = dict.fromkeys(finding.code for _, verdict in attempts for finding in verdict.findings)
-    authors = dict.fromkeys(author_of(candidate) for candidate, _ in attempts)
+    authors = dict.fromkeys([author] if author else [author_of(candidate) for candidate, _ in attempts])
     numbers = {candidate.key: at for at, (candidate, _) in enumerate(attempts, 1)}
     by_key = {candidate.key: candidate for candidate, _ in attempts}
     sections = [
@@ -60,8 +62,20 @@ def card(number: int, study: Study, attempts: Sequence[Judged], path_of: PathOf)
 <header><h2 id="h{number}"><span class="text">{shown(study.id, 200)}</span></h2>
 <span class="chip {status}">{_LABELS[status]}</span><span class="quiet">{_about(study)}</span></header>
 <div class="sides"><div class="reference"><div class="stay">{_films(study, path_of)}
-<h3>Reference report</h3><div class="text report">{shown(study.report)}</div></div></div>
+<h3>Reference report</h3><div class="text report">{_reference(study.report, attempts)}</div></div></div>
 <div class="attempts">{"".join(sections)}</div></div></article>"""
+
+
+def _reference(report: str, attempts: Sequence[Judged]) -> str:
+    """The reference with the sentences marked that findings point to; of a single attempt, numbered as they are."""
+    marks = []
+    for _, verdict in attempts:
+        for number, finding in enumerate(verdict.findings[:_FINDINGS], 1):
+            at = report.find(finding.evidence) if finding.evidence else -1
+            if at >= 0:
+                end = at + len(finding.evidence or "")
+                marks.append(Mark(at, end, finding.severity, number if len(attempts) == 1 else 0))
+    return marked(report, marks)
 
 
 def _attribute(values: dict[str, None]) -> str:
@@ -75,6 +89,8 @@ def _about(study: Study) -> str:
 
 
 def _films(study: Study, path_of: PathOf) -> str:
+    if not study.images and study.source == FOREIGN:
+        return ""
     if not study.images:
         return '<p class="quiet no-film">Text only: this study came without images.</p>'
     return "".join(_film(ref, path_of) for ref in study.images)
@@ -101,15 +117,17 @@ def _attempt(
     status = "accepted" if verdict.accepted else "rejected"
     why = "" if verdict.accepted else ": " + ", ".join(shown(code, 60) for code in verdict.codes)
     lineage = f", repairs {repairs}" if repairs else ", repairs one that is not shown" if candidate.parent else ""
+    title = "Trace" if study.source == FOREIGN else f"Attempt {at}{lineage}"
+    provenance = "" if study.source == FOREIGN else f'<p class="quiet">{_provenance(candidate)}</p>'
     label = f'<p class="label">Labelled by its author: {shown(candidate.label, 200)}</p>' if candidate.label else ""
     findings = list(enumerate(verdict.findings[:_FINDINGS], 1))
     placed = len(candidate.trace.steps) if candidate.trace else 0
     whole = [(n, f) for n, f in findings if f.step is None or not 1 <= f.step <= min(placed, _STEPS)]
     more = len(verdict.findings) - len(findings)
     return f"""
-<details class="attempt" open><summary><span>Attempt {at}{lineage}</span>
+<details class="attempt" open><summary><span>{title}</span>
 <span class="chip {status}">{status.capitalize()}{why}</span></summary>
-<p class="quiet">{_provenance(candidate)}</p>{label}
+{provenance}{label}
 {_list(whole, candidate.text)}{f'<p class="quiet">and {more} more findings</p>' if more else ""}
 {_body(study, candidate, findings, parent)}</details>"""
 

@@ -1,21 +1,12 @@
-"""This room's commands: curate, status, audit, review, findings."""
+"""This room's commands: curate, status, audit, recheck, review, findings."""
 
 import argparse
 from pathlib import Path
 
 from ..schemas.errors import InputError
-from ..schemas.outcome import Outcome, Table
-from . import curate_command, findings_command, status_command
+from ..schemas.outcome import Outcome
+from . import audit_command, curate_command, findings_command, recheck_command, status_command
 
-_AUDIT = """\
-examples:
-  tenstep audit traces.jsonl                     a table
-  tenstep audit traces.jsonl --json audit.json   and every finding of every row
-
-input: one JSON object a line with id, text (steps, then the report), and optionally reference_report, views,
-labels, patient_id, has_prior; or a run folder. Without reference_report, the rules that compare the report with
-it are skipped, which is said.
-"""
 _REVIEW = """\
 examples:
   tenstep review runs/offline                                     runs/offline/review.html, which opens from disk
@@ -27,9 +18,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add this room's commands."""
     curate_command.register(commands)
     status_command.register(commands)
-    audit = commands.add_parser("audit", help="judge any chain-of-thought dataset", epilog=_AUDIT)
-    audit.add_argument("path", type=Path, metavar="PATH")
-    audit.set_defaults(run=_audit)
+    audit_command.register(commands)
+    recheck_command.register(commands)
     review = commands.add_parser(
         "review", help="a page with every trace, its report and what was found", epilog=_REVIEW
     )
@@ -37,19 +27,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     review.add_argument("--out", type=Path, metavar="HTML", help="where to write it; review.html in the first RUN")
     review.set_defaults(run=_review)
     findings_command.register(commands)
-
-
-def _audit(args: argparse.Namespace) -> Outcome:
-    from .audit import audit
-
-    report = audit(args.path)
-    n = len(report.items)
-    rows = [("rows", str(n)), ("accepted", str(report.accepted)), ("rejected", str(n - report.accepted))]
-    rows += [(f"  {code}", str(count)) for code, count in report.codes.items()]
-    table = Table(title=f"audit {args.path}", columns=("", ""), rows=tuple(rows))
-    return Outcome(
-        payload=report.as_dict(), tables=(table,), notes=report.notes, exit_code=2 if report.unreadable else 0
-    )
 
 
 def _review(args: argparse.Namespace) -> Outcome:

@@ -22,7 +22,7 @@ _CANDIDATES = re.compile(r"[^\x20-\x7e\n\t]")
 
 
 class Mark(NamedTuple):
-    """A span [start, end) of a text that finding number `number` is about."""
+    """A span [start, end) of a text that finding number `number` is about; 0 is marked without a number."""
 
     start: int
     end: int
@@ -50,7 +50,7 @@ def marked(text: str, marks: Sequence[Mark], cut: int = CUT) -> str:
         if over:
             severity = "error" if any(mark.severity == "error" for mark in over) else "warning"
             piece = f'<mark class="{severity}">{piece}</mark>'
-        ending = [str(mark.number) for mark in inside if min(mark.end, len(text)) == end]
+        ending = [str(mark.number) for mark in inside if mark.number and min(mark.end, len(text)) == end]
         parts.append(piece + (f"<sup>{','.join(ending)}</sup>" if ending else ""))
     return "".join(parts) + _tail(text, cut)
 

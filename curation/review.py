@@ -5,14 +5,10 @@ their place, and which attempt repaired which. It judges nothing. The text of re
 otherwise: it passes through `marked`, and the page's policy forbids every request and every script but its own.
 """
 
-import base64
-import hashlib
 import html
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -23,12 +19,12 @@ from ..schemas.run import State
 from ..schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of
 from .marked import shown
+from .onefile import options, part, source_hash, write_whole
 
 Item = tuple[Study, Sequence[Judged]]
 LIMIT = 2_000  # studies on one page; a browser keeps up with these
 _ROWS = 200  # rejected source rows that are listed
 _CHUNK = 1 << 20
-_PACKAGE = __name__.rpartition(".")[0]
 _UNJUDGED = {State.REFUSED: "refused", State.FAILED: "failed", State.UNKNOWN: "sent, and the answer never read whole"}
 
 
@@ -46,24 +42,14 @@ def write_review(runs: Sequence[RunFolder], out: Path) -> int:
     notes = [note for sheet in sheets for note in sheet.notes]
     if restricted:
         notes.append("Restricted data: keep this file where the terms of its source allow.")
-    part = out.with_name(out.name + ".part")
-    with open(
-        part,
-        "w",
-        encoding="utf-8",
-        newline="\n",
-        opener=lambda path, flags: os.open(path, flags, 0o600 if restricted else 0o666),
-    ) as stream:
-        stream.writelines(
-            page(
-                (item for sheet in sheets for item in sheet.items),
-                title=" · ".join(sheet.title for sheet in sheets),
-                path_of=lambda ref: Path(ref.path),
-                notes=notes,
-                rejected=(row for store in _stores(runs) for row in store.rejected()),
-            )
-        )
-    part.replace(out)
+    pieces = page(
+        (item for sheet in sheets for item in sheet.items),
+        title=" · ".join(sheet.title for sheet in sheets),
+        path_of=lambda ref: Path(ref.path),
+        notes=notes,
+        rejected=(row for store in _stores(runs) for row in store.rejected()),
+    )
+    write_whole(out, pieces, private=restricted)
     return sum(sheet.studies for sheet in sheets)
 
 
@@ -91,11 +77,11 @@ def _sheet(run: RunFolder) -> _Sheet:
     notes += [f"{title}: requests {what}: {states[state]:,}." for state, what in _UNJUDGED.items() if states[state]]
     if run.manifest.finished is None:
         notes.append(f"{title}: the run has not finished.")
-    items = ((_located(run.studies, run.studies.get(study_id)), attempts) for study_id, attempts in judged.items())
+    items = ((located(run.studies, run.studies.get(study_id)), attempts) for study_id, attempts in judged.items())
     return _Sheet(title, len(judged), items, notes)
 
 
-def _located(store: StudyStore, study: Study) -> Study:
+def located(store: StudyStore, study: Study) -> Study:
     """The study with its images' whole paths, so that studies of several stores can stand on one page."""
     images = tuple(ref.model_copy(update={"path": str(store.path_of(ref))}) for ref in study.images)
     return study.model_copy(update={"images": images})
@@ -132,31 +118,26 @@ def page(
             statuses[status_of(attempts)] += 1
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})
-        style, script = _file("review.css"), _file("review.js")
-        yield Template(_file("review.html")).substitute(
+        style, script = part("review.css"), part("review.js")
+        yield Template(part("review.html")).substitute(
             title=shown(title, 200),
             plain_title=html.escape(title[:200]),
             style=style,
-            style_hash=_hash(style),
-            script_hash=_hash(script),
+            style_hash=source_hash(style),
+            script_hash=source_hash(script),
             notes="".join(f"<p>{shown(note, 400)}</p>" for note in notes),
             total=f"{statuses.total():,}",
             accepted=f"{statuses['accepted'] + statuses['repaired']:,}",
             repaired=f"{statuses['repaired']:,}",
             rejected=f"{statuses['rejected']:,}",
-            codes=_options(codes),
-            authors=_options(authors),
+            codes=options(codes),
+            authors=options(authors),
         )
         cards.seek(0)
         while chunk := cards.read(_CHUNK):
             yield chunk
     yield _rejected(rejected)
     yield f"</main><script>{script}</script></body></html>\n"
-
-
-def _options(counts: Counter[str]) -> str:
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return "".join(f'<option value="{html.escape(name)}">{shown(name, 80)} ({n:,})</option>' for name, n in ranked)
 
 
 def _rejected(rows: Iterable[RejectedRow]) -> str:
@@ -173,12 +154,3 @@ def _rejected(rows: Iterable[RejectedRow]) -> str:
         "<thead><tr><th>Row</th><th>Reason</th><th>What was seen</th></tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>{more}</section>"
     )
-
-
-def _file(name: str) -> str:
-    return resources.files(_PACKAGE).joinpath("pages", name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    """For a content security policy: the browser runs or applies this text and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

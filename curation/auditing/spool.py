@@ -1,0 +1,34 @@
+"""Spool: the verdicts of all rows, on disk until they are wanted, so that memory does not grow with messages."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from .items import Item
+
+_FIELDS = {"rule", "code", "severity", "step", "message"}
+
+
+class Spool:
+    """Rows in the order in which they were added, in the form of `tenstep audit --json`."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115 lives as long as we do
+
+    def add(self, item: Item) -> None:
+        """One more row."""
+        row = {
+            "id": item.id,
+            "accepted": item.verdict.accepted,
+            "findings": [finding.model_dump(include=_FIELDS) for finding in item.verdict.findings],
+        }
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self._file.seek(0)
+        yield from map(json.loads, self._file)
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
