@@ -19,6 +19,7 @@ from ..schemas.outcome import Outcome, Table
 if TYPE_CHECKING:
     from ..schemas.recipe import CurateRecipe
     from ..schemas.run import Manifest
+    from .batch_run import BatchRun
     from .engine import Engine
     from .forecast import Forecast
     from .tally import Tally
@@ -53,6 +54,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _curate(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
     from ..data.store import StudyStore
+    from .batch_run import BatchRun
     from .engine import Engine
     from .lane import lanes
     from .policy import decide
@@ -68,7 +70,8 @@ def _curate(args: argparse.Namespace) -> Outcome:
     since = time.monotonic()
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
-            engine = Engine(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
+            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
+            engine = worker(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
             asyncio.run(_interruptible(engine))
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
     return _outcome(args, recipe, manifest, engine.tally, time.monotonic() - since)
@@ -150,7 +153,7 @@ def _consent(args: argparse.Namespace, recipe: "CurateRecipe", bar: _Bar) -> "Ca
     return consent
 
 
-async def _interruptible(engine: "Engine") -> None:
+async def _interruptible(engine: "Engine | BatchRun") -> None:
     """Ctrl-C and a polite kill stop admission, and what is under way comes in; the second one cuts it off."""
     loop, work = asyncio.get_running_loop(), asyncio.current_task()
     assert work is not None
