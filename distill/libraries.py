@@ -16,6 +16,7 @@ NAMES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "
 # Between the libraries themselves: nothing here, and nothing that a user does, can make them go away.
 _NOTICES: tuple[tuple[type[Warning], str], ...] = (
     (FutureWarning, "`is_gradient_checkpointing` is deprecated"),  # peft asks transformers by the old name
+    (FutureWarning, "`hidden_state` is deprecated"),  # transformers 5.17 calls its own layers by the old name
 )
 
 

@@ -233,8 +233,9 @@ def test_an_image_that_is_gone_changed_or_damaged_is_found_before_step_one(
         distill(recipe, run, tmp_path / "out")
 
 
-def ask(student: Loaded, requests: list[Request], temperature: float = 0.0) -> list[Answer]:
-    return generate(student, requests, max_new_tokens=40, temperature=temperature)
+def ask(student: Loaded, requests: list[Request], temperature: float = 0.0, max_new_tokens: int = 40) -> list[Answer]:
+    with quiet():
+        return generate(student, requests, max_new_tokens=max_new_tokens, temperature=temperature)
 
 
 def test_a_batch_answers_as_each_would_alone(student: Loaded, store: StudyStore) -> None:
@@ -263,7 +264,7 @@ def test_an_answer_that_was_cut_says_so(student: Loaded, store: StudyStore) -> N
     from PIL import Image
 
     image = Image.open(next(iter(store)).images[0].path).convert("RGB")
-    (answer,) = generate(student, [Request(image, "Report.", 0)], max_new_tokens=2, temperature=0.0)
+    (answer,) = ask(student, [Request(image, "Report.", 0)], max_new_tokens=2)
     assert not answer.complete and len(answer.tokens) == 2
 
 
