@@ -16,21 +16,34 @@ CODES: Mapping[str, Severity] = {"refusal": "error", "assistant_talk": "error"}
 find = Finder(__name__, CODES)
 
 _REFUSES = re.compile(
-    r"\b(?:i|we)(?:'m| am| are|'re)? (?:sorry|unable|not able|not allowed|not permitted|not qualified|not in a position)\b"
-    r"|\b(?:i|we) (?:cannot|can't|can not|won't|will not|must decline|am forced to decline|do not have the ability|don't have the ability)\b"
-    r"|\bsorry,|\bi apologi[sz]e\b|\bmy apologies\b|\bunable to (?:view|see|access|open|load|process|analy[sz]e|interpret|comply|assist|provide) (?:the|this|any|images?|medical|an?|with)\b"
+    r"\b(?:i|we)(?:'m| am| are|'re)? (?:sorry|unable|not able|not allowed|not permitted|not qualified"
+    r"|not in a position)\b"
+    r"|\b(?:i|we) (?:cannot|can't|can not|won't|will not|must decline|am forced to decline"
+    r"|do not have the ability|don't have the ability)\b"
+    r"|\bsorry,|\bi apologi[sz]e\b|\bmy apologies\b|\bunable to (?:view|see|access|open|load|process"
+    r"|analy[sz]e|interpret|comply|assist|provide) (?:the|this|any|images?|medical|an?|with)\b"
     r"|\bno image (?:was|is|has been) (?:provided|supplied|attached|given)\b",
     re.I,
 )
 _TALKS = re.compile(
-    r"\bas an? (?:ai|a\.i\.|artificial|language model|llm|assistant|large|expert radiologist|radiologist)\b|\b(?:language|ai) model\b|\bchat ?gpt\b|\bopenai\b|\banthropic\b|\bclaude\b|\bchatbot\b"
-    r"|\b(?:your|the) (?:request|prompt|instructions?|question|task|query|user)\b|\bas (?:requested|instructed|asked|prompted)\b|\bthe user\b"
-    r"|\bsystem prompt\b|\bhere (?:are|is) (?:the|my|your|a|ten|10)\b|\blet me (?:know|think|start|begin|analy[sz]e|look|explain|examine|check|first|now)\b|\blet's (?:think|start|begin|look|analy[sz]e|examine|now|go|break|first)\b"
-    r"|\bi(?:'ll| will| shall| would| can| need to| have to| should|'d) \w+|\bi (?:hope|think|believe|am|was|see|note|observe|notice|conclude|understand)\b|\bi'm\b"
-    r"|\b(?:hope this helps|feel free|happy to help|please (?:note|consult|let|provide|see|refer|seek)|certainly!|sure[,!]|of course[,!]|great question|you're welcome|thank you)"
-    r"|\b(?:consult|seek|contact|see|ask) (?:with )?(?:a|an|your|the) (?:doctor|physician|healthcare|health care|medical|qualified|licensed|professional|specialist|clinician)\b"
-    r"|\b(?:medical advice|not a (?:doctor|substitute)|educational purposes|disclaimer|knowledge cut-?off|training data)\b"
-    r"|\b(?:step \d+ of \d+|ten[- ]steps?|10 steps|next step is to|previous instructions|ignore (?:all|the|previous|above)|chain[- ]of[- ]thought|reasoning trace|reasoning steps?|word limit|output format|json|markdown)\b"
+    r"\bas an? (?:ai|a\.i\.|artificial|language model|llm|assistant|large|expert radiologist|radiologist)\b"
+    r"|\b(?:language|ai) model\b|\bchat ?gpt\b|\bopenai\b|\banthropic\b|\bclaude\b|\bchatbot\b"
+    r"|\b(?:your|the) (?:request|prompt|instructions?|question|task|query|user)\b|\bas (?:requested|instructed"
+    r"|asked|prompted)\b|\bthe user\b"
+    r"|\bsystem prompt\b|\bhere (?:are|is) (?:the|my|your|a|ten|10)\b|\blet me (?:know|think|start|begin"
+    r"|analy[sz]e|look|explain|examine|check|first|now)\b|\blet's (?:think|start|begin|look|analy[sz]e|examine"
+    r"|now|go|break|first)\b"
+    r"|\bi(?:'ll| will| shall| would| can| need to| have to| should|'d) \w+|\bi (?:hope|think|believe|am|was"
+    r"|see|note|observe|notice|conclude|understand)\b|\bi'm\b"
+    r"|\b(?:hope this helps|feel free|happy to help|please (?:note|consult|let|provide|see|refer|seek)"
+    r"|certainly!|sure[,!]|of course[,!]|great question|you're welcome|thank you)"
+    r"|\b(?:consult|seek|contact|see|ask) (?:with )?(?:a|an|your|the) (?:doctor|physician|healthcare"
+    r"|health care|medical|qualified|licensed|professional|specialist|clinician)\b"
+    r"|\b(?:medical advice|not a (?:doctor|substitute)|educational purposes|disclaimer|knowledge cut-?off"
+    r"|training data)\b"
+    r"|\b(?:step \d+ of \d+|ten[- ]steps?|10 steps|next step is to|previous instructions|ignore (?:all|the"
+    r"|previous|above)|chain[- ]of[- ]thought|reasoning trace|reasoning steps?|word limit|output format|json"
+    r"|markdown)\b"
     r"|</?(?:think|thinking|reasoning|answer|scratchpad)>|\bstep[- ]by[- ]step\b",
     re.I,
 )

@@ -49,20 +49,17 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
     same = relations().same.get(claim.finding, frozenset((claim.finding,)))
     firm = [other for kind in same for other in reference.present.get(kind, ()) if not other.open]
     loose = [other for other in reference.asserted((claim.finding,)) if other.status == "uncertain" or other.open]
-    at = {
-        "step": here.step,
-        "span": claim.span,
-        "evidence": reference.sentence((loose or firm)[0]) if loose or firm else None,
-    }
+    code = message = ""
     if claim.status == "present" and loose and not firm and not claim.open:
-        if claim.certain:
-            yield find("overstated", f"{quote!r}: {what} is only possible in this study; hedge it as much.", **at)
-        elif concludes(here.step, here.text):
-            yield find("hedge_dropped", f"{quote!r}: {what} is only possible in this study; keep the hedge.", **at)
-    elif claim.status == "absent" and loose and not firm and not claim.implied and not claim.limits and claim.certain:
-        yield find("rules_out_open", f"{quote!r}: {what} is left open in this study; it cannot be ruled out.", **at)
+        message = f"{quote!r}: {what} is only possible in this study; keep the hedge."
+        code = "overstated" if claim.certain else "hedge_dropped" if concludes(here.step, here.text) else ""
+    elif claim.status == "absent" and loose and not firm and claim.certain and not (claim.implied or claim.limits):
+        code, message = "rules_out_open", f"{quote!r}: {what} is left open in this study; it cannot be ruled out."
     elif claim.status == "uncertain" and firm and not loose and claim.doubted:
-        yield find("understated", f"{quote!r}: {what} is asserted for this study; do not doubt it.", **at)
+        code, message = "understated", f"{quote!r}: {what} is asserted for this study; do not doubt it."
+    if code:
+        evidence = reference.sentence((loose or firm)[0])
+        yield find(code, message, step=here.step, span=claim.span, evidence=evidence)
 
 
 _OPEN = """\

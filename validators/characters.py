@@ -26,17 +26,20 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     r"\ufeff\ufff0-\uffff\ud800-\udfff\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
-# A letter of Cyrillic, Greek, Armenian or Cherokee inside a Latin word, letters with a mark of their own, full-width and styled forms
+# Cyrillic, Greek, Armenian or Cherokee beside a Latin letter; combining marks; full-width and styled forms
 _LOOKALIKE = re.compile(
-    r"[A-Za-z][\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff\u0300-\u036f]|[\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff][A-Za-z]|[\uff01-\uff5e]"
+    r"[A-Za-z][\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff\u0300-\u036f]"
+    r"|[\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff][A-Za-z]|[\uff01-\uff5e]"
     r"|[\U0001d400-\U0001d7ff]|[\u2100-\u214f\u24b6-\u24e9\ua730-\ua7ff\ufb00-\ufb06\u1d00-\u1d7f]|\b[\u0430\u0435\u043e\u0440\u0441\u0445\u0456\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425]\b|[\u0660-\u0669\u06f0-\u06f9\u0966-\u096f]"
 )
 _ESCAPE = re.compile(
-    r"\\[_*<>\[\]#`~.()!+|{}\-]|&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,6});|\\[nrt](?![a-z])|\\u[0-9a-f]{4}|\\n(?=[A-Z0-9])",
+    r"\\[_*<>\[\]#`~.()!+|{}\-]|&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,6});|\\[nrt](?![a-z])|\\u[0-9a-f]{4}"
+    r"|\\n(?=[A-Z0-9])",
     re.I,
 )
 _MARKUP = re.compile(
-    r"\*\*|__(?=\w)|(?<![\w*])\*(?=\w)[^*\n]{1,80}\*(?!\w)|`|^\s{0,3}#{1,6}\s|</?[a-z][a-z0-9]{0,9}(?:\s[^<>\n]{0,80})?/?>|<<|>>|\]\(|\$\$|~~",
+    r"\*\*|__(?=\w)|(?<![\w*])\*(?=\w)[^*\n]{1,80}\*(?!\w)|`|^\s{0,3}#{1,6}\s"
+    r"|</?[a-z][a-z0-9]{0,9}(?:\s[^<>\n]{0,80})?/?>|<<|>>|\]\(|\$\$|~~",
     re.I,
 )
 

@@ -1,9 +1,10 @@
 """Contradiction: a step denies what the reference asserts, or asserts what it denies.
 
-It protects the student from learning to talk against its own report (D3 of the system this one builds on). The reference
-counts as a whole: a denial that any of its sentences makes is no contradiction, and "no large effusion" is none beside a
-small one. A weighed alternative that is set aside contradicts only what the reference asserts without a hedge. Every
-sentence of 3,425 real reports (Open-i), used as a step against its own report: see benchmarks/findings.py.
+It protects the student from learning to talk against its own report (D3 of the system this one builds on). The
+reference counts as a whole: a denial that any of its sentences makes is no contradiction, and "no large effusion" is
+none beside a small one. A weighed alternative that is set aside contradicts only what the reference asserts without a
+hedge. Every sentence of 3,425 real reports (Open-i), used as a step against its own report: see
+benchmarks/findings.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             if other is not None:
                 yield find(
                     "denies_reference",
-                    f"{here.quote!r} denies {name(other.finding)}, which the study shows; say that it is there, or leave it out.",
+                    f"{here.quote!r} denies {name(other.finding)}, which the study shows; say that it is "
+                    f"there, or leave it out.",
                     step=here.step,
                     span=claim.span,
                     evidence=reference.sentence(other),
@@ -38,7 +40,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             hedged = claim.status == "uncertain"
             yield find(
                 "hedges_denied" if hedged else "asserts_denied",
-                f"{here.quote!r} {'leaves open' if hedged else 'asserts'} {name(claim.finding)}, which is denied for this study.",
+                f"{here.quote!r} {'leaves open' if hedged else 'asserts'} {name(claim.finding)}, which is "
+                f"denied for this study.",
                 step=here.step,
                 span=claim.span,
                 evidence=reference.sentence(denial),
@@ -53,7 +56,13 @@ Impression: Small left effusion."""
 
 PASSES = (
     Case(ten()),
-    Case(ten({6: "There is no large effusion.", 3: "The heart is mildly enlarged.", 10: "Synthesis: small effusion."}, _EFFUSION), reference=_EFFUSION),
+    Case(
+        ten(
+            {6: "There is no large effusion.", 3: "The heart is mildly enlarged.", 10: "Synthesis: small effusion."},
+            _EFFUSION,
+        ),
+        reference=_EFFUSION,
+    ),
     Case(ten({7: "An apical pneumothorax was considered, but no pleural line is visible."})),
     Case(
         ten({6: "On the right no pleural effusion is seen."}, _EFFUSION),

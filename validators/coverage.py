@@ -1,7 +1,7 @@
 """Coverage: findings of the reference that no step mentions. A warning: a trace may leave out what is minor.
 
-It protects against traces that reason about everything but the abnormality. A step that denies a finding mentions it; that
-is `contradiction`'s business.
+It protects against traces that reason about everything but the abnormality. A step that denies a finding mentions it;
+that is `contradiction`'s business.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,5 @@
-"""Grounding: the steps' claims beside the reference's. What every rule of the grounding group starts from; no rule itself.
+"""Grounding: the steps' claims beside the reference's. What every rule of the grounding group starts from; no rule
+itself.
 
 Texts past the limits are not read: `length.py` rejects them, and reading has to stay cheap on hostile input.
 """
@@ -18,7 +19,8 @@ STEP_LIMIT = 2_000  # characters of a step that are read
 REPORT_LIMIT = 20_000  # characters of a reference that are read
 
 _CONCLUDES = re.compile(
-    r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer|taken together"
+    r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer"
+    r"|taken together"
     r"|putting it|in sum|all told|diagnosis|interpretation)\b",
     re.I,
 )

@@ -15,20 +15,33 @@ from .rule import Case, Finder, ten
 CODES: Mapping[str, Severity] = {"identifier": "error", "date": "error", "patient_detail": "error"}
 find = Finder(__name__, CODES)
 
-_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)"
+)
 _DATE = re.compile(
-    rf"(?<![\d.])\d{{1,2}}[/.]\d{{1,2}}[/.](?:\d{{4}}|\d{{2}})(?!\d)|\b(?:19|20)\d\d-\d{{1,2}}-\d{{1,2}}\b|\b{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)\d\d\b"
-    rf"|\b\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\.?,? (?:19|20)\d\d\b|\b{_MONTH}\.? (?:of )?(?:19|20)\d\d\b|\b(?:in|since|of|dated|from|on) (?:19|20)\d\d\b|\b\d{{1,2}}:\d\d(?::\d\d)?\s?(?:[ap]\.?m\.?|hours|hrs|h)\b|\bat \d{{1,2}}:\d\d\b",
+    rf"(?<![\d.])\d{{1,2}}[/.]\d{{1,2}}[/.](?:\d{{4}}|\d{{2}})(?!\d)|\b(?:19|20)\d\d-\d{{1,2}}-\d{{1,2}}\b"
+    rf"|\b{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)\d\d\b"
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\.?,? (?:19|20)\d\d\b|\b{_MONTH}\.? (?:of )?(?:19"
+    rf"|20)\d\d\b|\b(?:in|since|of|dated|from|on) (?:19|20)\d\d\b|\b\d{{1,2}}:\d\d(?::\d\d)?\s?(?:[ap]\.?m\.?"
+    rf"|hours|hrs|h)\b|\bat \d{{1,2}}:\d\d\b",
     re.I,
 )
 _IDENTIFIER = re.compile(
-    r"\b(?:MRN|M\.R\.N\.|medical record|accession|patient (?:id|identifier|number|name)|study (?:id|number)|exam (?:id|number)|subject id|account|SSN|DOB|date of birth|insurance)\s*(?:no\.?|number|id|#)?\s*[:#=]?\s*\S*\d\S*"
-    r"|\b\d{3}-\d{2}-\d{4}\b|\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|(?<![\d.])\d{6,}(?![\d.])|\b[A-Z]{2,4}\d{5,}\b|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{2,20}|\bhttps?://\S+|\bwww\.\S+"
-    r"|\b(?:Dr|Mr|Mrs|Ms|Miss|Prof)\.? [A-Z][a-z]+|\bDoctor [A-Z][a-z]+\b|\b(?:patient|name)(?:'s name)?(?: is|:) [A-Z][a-z]+ [A-Z][a-z]+\b|\b(?:DOB|MRN|SSN)\b"
+    r"\b(?:MRN|M\.R\.N\.|medical record|accession|patient (?:id|identifier|number|name)|study (?:id|number)"
+    r"|exam (?:id|number)|subject id|account|SSN|DOB|date of birth|insurance)\s*(?:no\.?|number|id"
+    r"|#)?\s*[:#=]?\s*\S*\d\S*"
+    r"|\b\d{3}-\d{2}-\d{4}\b|\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|(?<![\d.])\d{6,}(?![\d.])"
+    r"|\b[A-Z]{2,4}\d{5,}\b|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{2,20}|\bhttps?://\S+|\bwww\.\S+"
+    r"|\b(?:Dr|Mr|Mrs|Ms|Miss|Prof)\.? [A-Z][a-z]+|\bDoctor [A-Z][a-z]+\b|\b(?:patient|name)(?:'s name)?(?: is"
+    r"|:) [A-Z][a-z]+ [A-Z][a-z]+\b|\b(?:DOB|MRN|SSN)\b"
 )
 _DETAIL = re.compile(
-    r"\b(?:\d{1,3}|[a-z]+(?:ty|teen)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?)[- ]years?[- ]old\b|\b\d{1,3}[- ]?(?:yo|y/o|yr old|y\.o\.)\b|\baged? (?:of )?\d{1,3}\b|\b\d{1,3}[- ](?:months?|weeks?|days?)[- ]old (?:infant|boy|girl|child|male|female|baby|patient)\b"
-    r"|\b(?:hospital|medical center|clinic) (?:of|in|at) [A-Z][a-z]+|\b[A-Z][a-z]+ (?:General|Memorial|University|County|Regional|Community) (?:Hospital|Medical|Clinic|Health)",
+    r"\b(?:\d{1,3}|[a-z]+(?:ty|teen)(?:[- ](?:one|two|three|four|five|six|seven|eight"
+    r"|nine))?)[- ]years?[- ]old\b|\b\d{1,3}[- ]?(?:yo|y/o|yr old|y\.o\.)\b|\baged? (?:of )?\d{1,3}\b"
+    r"|\b\d{1,3}[- ](?:months?|weeks?|days?)[- ]old (?:infant|boy|girl|child|male|female|baby|patient)\b"
+    r"|\b(?:hospital|medical center|clinic) (?:of|in|at) [A-Z][a-z]+|\b[A-Z][a-z]+ (?:General|Memorial"
+    r"|University|County|Regional|Community) (?:Hospital|Medical|Clinic|Health)",
 )
 
 

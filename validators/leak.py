@@ -16,10 +16,11 @@ from .rule import Case, Finder, ten
 CODES: Mapping[str, Severity] = {"reference_leak": "error"}
 find = Finder(__name__, CODES)
 
-_TEXT = r"(?:reports?|impression|findings? section|impression section|reference|narrative|dictation|transcript|write-?up|text|record)"
 _SAYS = (
-    r"(?:says?|states?|stated|reads?|notes?|noted|describes?|described|mentions?|mentioned|lists?|listed|indicates?|calls?|called"
-    r"|reports?|reported|confirms?|confirmed|documents?|documented|specif(?:y|ies|ied)|concludes?|concluded|tells?|gives?|given|denies"
+    r"(?:says?|states?|stated|reads?|notes?|noted|describes?|described|mentions?|mentioned|lists?|listed"
+    r"|indicates?|calls?|called"
+    r"|reports?|reported|confirms?|confirmed|documents?|documented|specif(?:y|ies|ied)|concludes?|concluded"
+    r"|tells?|gives?|given|denies"
     r"|provided|above|below|supplied|section|attached|itself|already)"
 )
 _LEAKS = (
@@ -27,20 +28,37 @@ _LEAKS = (
     r"(?<!to )(?<!and )(?<!will )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
     r"(?<!be )(?<!can )\breported(?:ly)?\b",
     # an impression that somebody else had
-    r"\b(?:as|per|by|with|to|from|in|under|match(?:es|ing)?|echo(?:es|ing)?|mirror(?:s|ing)?|follow(?:s|ing)?|fits?|reflect(?:s|ing)?"
-    r"|support(?:s|ing)?|repeat(?:s|ing)?|confirm(?:s|ing)?|quot(?:es|ing)|reproduc(?:es|ing)|restat(?:es|ing))\s+the\s+(?:\w+\s+)?impression\b",
+    r"\b(?:as|per|by|with|to|from|in|under|match(?:es|ing)?|echo(?:es|ing)?|mirror(?:s|ing)?|follow(?:s|ing)?"
+    r"|fits?|reflect(?:s|ing)?"
+    r"|support(?:s|ing)?|repeat(?:s|ing)?|confirm(?:s|ing)?|quot(?:es|ing)|reproduc(?:es|ing)|restat(?:es"
+    r"|ing))\s+the\s+(?:\w+\s+)?impression\b",
     rf"\bimpression\s+(?:that\s+)?(?:was\s+|is\s+|has\s+)?{_SAYS}\b",
-    r"\b(?:given|stated|final|official|provided|written|supplied|radiologist'?s?|reference|documented|dictated)\s+(?:impression|findings?|conclusion|diagnosis|interpretation|text|wording|description)\b",
+    r"\b(?:given|stated|final|official|provided|written|supplied|radiologist'?s?|reference|documented"
+    r"|dictated)\s+(?:impression|findings?|conclusion|diagnosis|interpretation|text|wording|description)\b",
     r"\b(?:findings?|impression|technique|indication|comparison|conclusion)\s+section\b",
-    rf"\b(?:the|this|that|provided|given|accompanying)\s+(?:findings?|text|reference|narrative|dictation|description)\s+(?:{_SAYS})\b",
-    r"\b(?:ground[ -]truth|gold[ -]standard|answer key|correct answer|expected (?:answer|output|report|findings?)|target (?:text|report|output)|reference standard|true label|label(?:s|led) (?:as|say)|(?:the|these|given|image) labels?)\b",
-    r"\b(?:the|this|that|known|given|provided|supplied|accompanying|attached|original|source)\s+(?:reference|narrative|dictation|transcript|write-?up|document(?:ation)?)\b",
-    r"\b(?:the|interpreting|reporting|reading|attending|original|by (?:a|the)|per (?:a|the)?)\s*radiologists?(?:'s?)?\b(?!\s+would)",
+    rf"\b(?:the|this|that|provided|given|accompanying)\s+(?:findings?|text|reference|narrative|dictation"
+    rf"|description)\s+(?:{_SAYS})\b",
+    r"\b(?:ground[ -]truth|gold[ -]standard|answer key|correct answer|expected (?:answer|output|report"
+    r"|findings?)|target (?:text|report|output)|reference standard|true label|label(?:s|led) (?:as|say)|(?:the"
+    r"|these|given|image) labels?)\b",
+    r"\b(?:the|this|that|known|given|provided|supplied|accompanying|attached|original|source)\s+(?:reference"
+    r"|narrative|dictation|transcript|write-?up|document(?:ation)?)\b",
+    r"\b(?:the|interpreting|reporting|reading|attending|original|by (?:a|the)|per (?:a"
+    r"|the)?)\s*radiologists?(?:'s?)?\b(?!\s+would)",
     # participles that point to a text, unless to an earlier step
-    r"\b(?:mentioned|stated|referenced|documented|dictated|transcribed|cited|quoted)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
-    r"\bas (?:described|noted|given|listed|recorded|written|indicated|outlined|specified|detailed|worded|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
-    r"\b(?:described|noted|listed|recorded|written|given|found|contained) (?:in|by) the (?:findings?|impression|text|reference|narrative|description|documentation|request|chart|notes?|clinical)\b",
-    r"\b(?:according to|as per|per|in line with|in accordance with|in agreement with|consistent with|in keeping with|agree(?:s|ing)? with|match(?:es|ing)?|correspond(?:s|ing)? (?:to|with)|align(?:s|ed|ing)? with)\s+(?:the|this|its|that|what)\s+(?:\w+\s+){0,2}?(?:findings?|impression|text|description|reference|narrative|reading|record|documentation|note|statement|wording|conclusion given|ground truth|official|stated|provided|expected|known diagnosis|written)\b(?! (?:of|on|in) (?:the )?(?:left|right|other|same|frontal|lateral|lungs?|pleura|heart|step|image|both))",
+    r"\b(?:mentioned|stated|referenced|documented|dictated|transcribed|cited|quoted)\b(?! (?:above|earlier"
+    r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
+    r"\bas (?:described|noted|given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
+    r"|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first"
+    r"|last) step))",
+    r"\b(?:described|noted|listed|recorded|written|given|found|contained) (?:in|by) the (?:findings?"
+    r"|impression|text|reference|narrative|description|documentation|request|chart|notes?|clinical)\b",
+    r"\b(?:according to|as per|per|in line with|in accordance with|in agreement with|consistent with"
+    r"|in keeping with|agree(?:s|ing)? with|match(?:es|ing)?|correspond(?:s|ing)? (?:to|with)|align(?:s|ed"
+    r"|ing)? with)\s+(?:the|this|its|that|what)\s+(?:\w+\s+){0,2}?(?:findings?|impression|text|description"
+    r"|reference|narrative|reading|record|documentation|note|statement|wording|conclusion given|ground truth"
+    r"|official|stated|provided|expected|known diagnosis|written)\b(?! (?:of|on|in) (?:the )?(?:left|right"
+    r"|other|same|frontal|lateral|lungs?|pleura|heart|step|image|both))",
     r"\b(?:we are|i am|we were|i was|having been)\s+(?:told|given|informed)\b",
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )

@@ -1,7 +1,7 @@
 """Length: steps and texts that are too long to be a step, or too short to say anything.
 
-It protects training from runaway generations and from steps like "OK"; and it is why every other rule may read a step and
-a report up to a limit only: what lies past the limits is rejected here.
+It protects training from runaway generations and from steps like "OK"; and it is why every other rule may read a step
+and a report up to a limit only: what lies past the limits is rejected here.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Location: a step puts a finding of the reference on the other side, in another zone, or a device's end elsewhere.
 
-It protects against the flips that matter most in use and that fluent text hides best. A side or place is wrong if no claim
-of the reference about this finding, or about what it is a kind of, agrees with it; the whole is never wrong for a part
-(left, of bilateral), and a part not for the whole. A side that the reference does not give is a warning.
+It protects against the flips that matter most in use and that fluent text hides best. A side or place is wrong if no
+claim of the reference about this finding, or about what it is a kind of, agrees with it; the whole is never wrong for
+a part (left, of bilateral), and a part not for the whole. A side that the reference does not give is a warning.
 """
 
 from collections.abc import Iterator, Mapping
@@ -119,7 +119,7 @@ def _ends(reference: Reference, here: Said, tips: tuple[Claim, ...]) -> Iterator
 _LEFT = """\
 Technique: Chest radiograph.
 View: PA
-Findings: Right jugular catheter with its tip in the lower SVC. Opacity in the left lower lobe. Bilateral pleural effusions.
+Findings: Right jugular catheter with its tip in the lower SVC. Opacity in the left lower lobe. Bilateral effusions.
 Impression: Left lower lobe opacity. Scoliosis."""
 
 PASSES = (

@@ -3,11 +3,16 @@
 import re
 
 _ABSOLUTE = re.compile(
-    r"\b(?:beyond (?:any |all |a )?(?:shadow of a )?doubt|without (?:any |a )?doubt|with (?:complete|absolute|full|total) certainty"
-    r"|with 100 ?% certainty|100 ?% (?:certain|sure)|unequivocal(?:ly)?|undoubted(?:ly)?|incontrovertibl[ey]|indisputabl[ey]"
-    r"|irrefutabl[ey]|conclusively|pathognomonic|unquestionabl[ey]|indubitabl[ey]|definitively (?:excluded|proven|ruled out|confirmed)"
-    r"|no other (?:cause|explanation|diagnosis) (?:needs to|need|can|could|is|remains)|proven (?:to be|beyond|benign|malignant)"
-    r"|certainly|for certain|absolutely certain|is proven|are proven|leaves no doubt|no doubt (?:that|about)|there is no doubt)",
+    r"\b(?:beyond (?:any |all |a )?(?:shadow of a )?doubt|without (?:any |a )?doubt|with (?:complete|absolute"
+    r"|full|total) certainty"
+    r"|with 100 ?% certainty|100 ?% (?:certain|sure)|unequivocal(?:ly)?|undoubted(?:ly)?|incontrovertibl[ey]"
+    r"|indisputabl[ey]"
+    r"|irrefutabl[ey]|conclusively|pathognomonic|unquestionabl[ey]|indubitabl[ey]|definitively (?:excluded"
+    r"|proven|ruled out|confirmed)"
+    r"|no other (?:cause|explanation|diagnosis) (?:needs to|need|can|could|is|remains)|proven (?:to be|beyond"
+    r"|benign|malignant)"
+    r"|certainly|for certain|absolutely certain|is proven|are proven|leaves no doubt|no doubt (?:that|about)"
+    r"|there is no doubt)",
     re.I,
 )
 _DENIED = re.compile(

@@ -17,7 +17,8 @@ CODES: Mapping[str, Severity] = {"placeholder": "error"}
 find = Finder(__name__, CODES)
 
 _HOLDER = re.compile(
-    r"_{2,}|\bX{3,}\b|\[[^\]\n]{0,60}\]|<(?!\s)[A-Za-z][^<>\n]{0,40}>|\{[^{}\n]{0,60}\}|\b(?:TBD|TODO|FIXME|lorem ipsum|N/A)\b"
+    r"_{2,}|\bX{3,}\b|\[[^\]\n]{0,60}\]|<(?!\s)[A-Za-z][^<>\n]{0,40}>|\{[^{}\n]{0,60}\}|\b(?:TBD|TODO|FIXME"
+    r"|lorem ipsum|N/A)\b"
     r"|\b(?:insert|fill in) (?:the )?(?:finding|side|text|value|measurement|name|date)\b|\.{4,}|…{2,}|\?{3,}|#{3,}"
 )
 

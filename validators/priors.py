@@ -1,8 +1,8 @@
 """Priors: a step compares with an earlier examination that nobody supplied.
 
-It protects the student from inventing comparisons, the best known hallucination of report models. The reference may compare
-("unchanged"), and stays as it is; the steps may not, unless the writer was given a prior (`has_prior`). A patient's past
-("prior sternotomy", "old fracture") is no comparison; the words are in findings/compare.tsv.
+It protects the student from inventing comparisons, the best known hallucination of report models. The reference may
+compare ("unchanged"), and stays as it is; the steps may not, unless the writer was given a prior (`has_prior`). A
+patient's past ("prior sternotomy", "old fracture") is no comparison; the words are in findings/compare.tsv.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         if span is not None:
             yield find(
                 "prior_comparison",
-                f"{text[span[0] : span[1]]!r} compares with an examination that was not supplied; describe this one alone.",
+                f"{text[span[0] : span[1]]!r} compares with an examination that was not supplied; describe "
+                f"this one alone.",
                 step=position,
                 span=span,
             )

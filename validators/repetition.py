@@ -1,8 +1,8 @@
 """Repetition: steps that say the same, and loops inside a step.
 
-It protects the count of ten from being filled with echoes, and catches models that got stuck. Two steps repeat each other
-if they share at least 0.8 of their words (Jaccard); steps that differ in a side, a number or a finding do not. A loop is the
-same run of words three times in a row, or a sentence said twice in one step.
+It protects the count of ten from being filled with echoes, and catches models that got stuck. Two steps repeat each
+other if they share at least 0.8 of their words (Jaccard); steps that differ in a side, a number or a finding do not.
+A loop is the same run of words three times in a row, or a sentence said twice in one step.
 """
 
 import re

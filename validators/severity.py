@@ -1,7 +1,7 @@
 """Severity: a step makes a finding of the reference much larger or smaller than it is.
 
-It protects against a small effusion that becomes a large one on its way through the steps. Neighbouring words (small, mild;
-moderate, large) are one reader's choice and pass; two grades apart is an error.
+It protects against a small effusion that becomes a large one on its way through the steps. Neighbouring words (small,
+mild; moderate, large) are one reader's choice and pass; two grades apart is an error.
 """
 
 from collections.abc import Iterator, Mapping

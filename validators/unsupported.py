@@ -1,9 +1,9 @@
 """Unsupported: a step asserts a finding or a device that the reference does not have.
 
-It protects the student from learning to see what nobody reported (D4). Unsupported is not false: the image may show it; but
-nothing here says so, and a trace that may be trusted does without. Other words for a reported finding, and more general
-ones, are supported (findings/relations.tsv); what a careful reader may infer from it is `inferred_finding`, a warning. A
-hedged finding that has nothing to lean on is a warning as well.
+It protects the student from learning to see what nobody reported (D4). Unsupported is not false: the image may show
+it; but nothing here says so, and a trace that may be trusted does without. Other words for a reported finding, and
+more general ones, are supported (findings/relations.tsv); what a careful reader may infer from it is
+`inferred_finding`, a warning. A hedged finding that has nothing to lean on is a warning as well.
 """
 
 from collections.abc import Iterator, Mapping

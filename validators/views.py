@@ -1,8 +1,8 @@
 """Views: a step speaks of a projection that the study does not have.
 
-It protects against whole-study wording on a part of the study (D5): "the lateral view confirms" beside one frontal image.
-What the study has is its view inventory, else the Technique and View lines of its report; without both the rule is silent.
-PA and AP are both frontal; a step that names the one where only the other is known is wrong as well.
+It protects against whole-study wording on a part of the study (D5): "the lateral view confirms" beside one frontal
+image. What the study has is its view inventory, else the Technique and View lines of its report; without both the
+rule is silent. PA and AP are both frontal; a step that names the one where only the other is known is wrong as well.
 """
 
 import re
@@ -20,8 +20,11 @@ find = Finder(__name__, CODES)
 _NOUN = r"(?:views?|images?|radiographs?|projections?|films?|x-?rays?|exposures?|studies|study|chest radiographs?)"
 _SPOKEN = {
     "lateral": re.compile(
-        rf"\b(?:lateral|LL) (?:\w+ )?{_NOUN}\b|\b(?:PA|AP|frontal|posteroanterior|anteroposterior)(?: view| image| projection| radiograph)?,? (?:and|with|plus|\+|&)(?: an?| the)? (?:\w+ )?lateral\b(?! (?:chest )?wall)"
-        r"|\b(?:on|in) (?:the|a) lateral\b(?! (?:chest|wall|costo|aspect|recess|margin|border|part|portion|rib|third|lung|sulc|zone|segment|edge|side|decubitus|pleura|left|right|mid|half))",
+        rf"\b(?:lateral|LL) (?:\w+ )?{_NOUN}\b|\b(?:PA|AP|frontal|posteroanterior|anteroposterior)(?: view"
+        rf"| image| projection| radiograph)?,? (?:and|with|plus|\+|&)(?: an?"
+        rf"| the)? (?:\w+ )?lateral\b(?! (?:chest )?wall)"
+        r"|\b(?:on|in) (?:the|a) lateral\b(?! (?:chest|wall|costo|aspect|recess|margin|border|part|portion|rib"
+        r"|third|lung|sulc|zone|segment|edge|side|decubitus|pleura|left|right|mid|half))",
         re.I,
     ),
     "frontal": re.compile(rf"\b(?:frontal|PA|AP|posteroanterior|anteroposterior) (?:\w+ )?{_NOUN}\b", re.I),

@@ -1,9 +1,8 @@
 """What a sentence of a chest X-ray report, or of a reasoning step, asserts.
 
-    claims(text)                  every finding, device and normal organ, with status, side, place, size, number and span
-    sentences(text)               spans of the sentences
-    region_of(sentence)           the part of the reading checklist that a sentence is about
-    compares_with_prior(sentence) whether it speaks of an earlier examination
+    claims(text)                  every finding, device and normal organ, with status, side, place, size, number and
+    span sentences(text)               spans of the sentences region_of(sentence)           the part of the reading
+    checklist that a sentence is about compares_with_prior(sentence) whether it speaks of an earlier examination
     measurements(text)            numbers with a unit, as `mm`, `ml`, `%`, ...
 
 The lexicon is the TSV files of this folder: findings, devices, organs and what is said of them, places, sides, cues. To

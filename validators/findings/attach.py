@@ -1,7 +1,7 @@
 """Attachment: which organ, side, place, size and end a mention of a sentence has. Knows word order, not meaning.
 
-A locating phrase ("in the left lower lobe") belongs to the nearest mention before it, an adjective ("left basilar") to the
-next one after it; both stay inside their clause. Organs join with qualities into findings (pairs.tsv).
+A locating phrase ("in the left lower lobe") belongs to the nearest mention before it, an adjective ("left basilar")
+to the next one after it; both stay inside their clause. Organs join with qualities into findings (pairs.tsv).
 """
 
 from dataclasses import dataclass, field
@@ -66,7 +66,9 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
             if entry.cues & _VERB and len(group) > 1:
                 group.pop()  # "normal heart size and the lungs are": another subject
             break
-        elif (entry.cues & (_CONJ | _COMMA) and not group) or (entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF):
+        elif (entry.cues & (_CONJ | _COMMA) and not group) or (
+            entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF
+        ):
             break
     if group:
         mention.organs = group
@@ -80,11 +82,10 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
                 group.append(back)
             elif group:
                 break
-        elif entry.cues & _PRESUP or (group and entry.cues & (_VERB | FORWARD)):
+        elif entry.cues & _PRESUP or (group and (entry.cues & (_VERB | FORWARD) or back == before)):
             break
-        elif back == before and (group or entries[back].organ is None):
-            if group or not _same_subject(tagged, back, index):
-                break
+        if back == before and entry.organ is None and not _same_subject(tagged, back, index):
+            break
     mention.organs = group[::-1]
 
 
@@ -190,7 +191,9 @@ def _postponed(tagged: Tagged, index: int, before: int) -> bool:
         entry = tagged.entries[back]
         if entry.cues & _PREP:
             return True
-        if entry.cues & (_COMMA | _VERB | _PRESUP | FORWARD) or (entry.cues & _CONJ and not _joins_places(tagged, back)):
+        if entry.cues & (_COMMA | _VERB | _PRESUP | FORWARD) or (
+            entry.cues & _CONJ and not _joins_places(tagged, back)
+        ):
             return False
     return False
 

@@ -45,9 +45,10 @@ class Measurement:
 class Claim:
     """One assertion.
 
-    `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was read.
-    An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a consolidation). `limits` are words that narrow it ("no large effusion"). An
-    `open` claim is one of several readings ("scarring or atelectasis"). A `dismissed` claim is an alternative that was weighed and set aside.
+    `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was
+    read. An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a
+    consolidation). `limits` are words that narrow it ("no large effusion"). An `open` claim is one of several
+    readings ("scarring or atelectasis"). A `dismissed` claim is an alternative that was weighed and set aside.
     """
 
     finding: str

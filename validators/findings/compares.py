@@ -27,11 +27,13 @@ def comparison(sentence: str) -> tuple[int, int] | None:
     words = [(match.group(), match.start(), match.end()) for match in WORD.finditer(lower(sentence))]
     position = 0
     while position < len(words):
-        node, best, stop, ahead = top, 0, position + 1, position
-        while ahead < len(words) and (node := node.get(words[ahead][0])):  # type: ignore[assignment]  # None ends the loop
-            ahead += 1
+        node: dict[str, Any] | None = top.get(words[position][0])
+        best, stop, ahead = 0, position + 1, position + 1
+        while node is not None:
             if "" in node:
                 best, stop = node[""], ahead
+            node = node.get(words[ahead][0]) if ahead < len(words) else None
+            ahead += 1
         if best == _COMPARE:
             return words[position][1], words[stop - 1][2]
         position = stop

@@ -17,9 +17,9 @@ CUES = {
     name: 1 << bit
     for bit, name in enumerate(
         (
-            "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre", "alt_post",
-            "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt", "dismiss",
-            "verb", "prep", "cause", "conj", "or", "comma", "stop",
+            "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre",
+            "alt_post", "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt",
+            "dismiss", "verb", "prep", "cause", "conj", "or", "comma", "stop",
         )
     )
 }  # fmt: skip
@@ -90,7 +90,7 @@ class _Builder:
     """Phrases as they are read, then their forms, then one entry for each sequence of word forms."""
 
     def __init__(self) -> None:
-        self.forms = {form: lemma for form, lemma in rows("forms.tsv")}
+        self.forms = {row[0]: row[1] for row in rows("forms.tsv")}
         self.entries: dict[tuple[str, ...], Entry] = {}
 
     def learn_plurals(self, phrases: Iterator[str]) -> None:

@@ -1,19 +1,22 @@
-"""Measurements: numbers with a unit. Knows units of length, volume, angle, share and gauge; nothing of what is measured."""
+"""Measurements: numbers with a unit. Knows units of length, volume, angle, share and gauge; nothing of what is
+measured."""
 
 import re
 
 from .claim import Measurement
 
 _NUMBER_WORDS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
-    "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "half a": 0.5,
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60,
 }  # fmt: skip
 # unit as written -> (canonical unit, factor)
 _UNITS = {
-    "mm": ("mm", 1.0), "millimeter": ("mm", 1.0), "millimetre": ("mm", 1.0), "cm": ("mm", 10.0), "centimeter": ("mm", 10.0),
-    "centimetre": ("mm", 10.0), "inch": ("mm", 25.4), "inche": ("mm", 25.4), "m": ("m", 1.0), "%": ("%", 1.0), "percent": ("%", 1.0),
+    "mm": ("mm", 1.0), "millimeter": ("mm", 1.0), "millimetre": ("mm", 1.0), "cm": ("mm", 10.0),
+    "centimeter": ("mm", 10.0), "centimetre": ("mm", 10.0), "inch": ("mm", 25.4), "inche": ("mm", 25.4),
+    "%": ("%", 1.0), "percent": ("%", 1.0),
     "ml": ("ml", 1.0), "cc": ("ml", 1.0), "milliliter": ("ml", 1.0), "millilitre": ("ml", 1.0), "liter": ("ml", 1000.0),
-    "litre": ("ml", 1000.0), "degree": ("degree", 1.0), "°": ("degree", 1.0), "fr": ("french", 1.0), "french": ("french", 1.0),
+    "litre": ("ml", 1000.0), "degree": ("degree", 1.0), "°": ("degree", 1.0), "fr": ("french", 1.0),
+    "french": ("french", 1.0),
     "cardiothoracic ratio": ("ratio", 1.0), "hounsfield": ("hu", 1.0), "hu": ("hu", 1.0),
 }  # fmt: skip
 _NUMBER = r"\d{1,6}(?:[.,]\d{1,4})?"
@@ -26,7 +29,8 @@ _MEASURE = re.compile(
     rf"(?<![\w.,])(?P<first>{_NUMBER})(?:\s?(?:x|×|by|-|–|to|and|or)\s?(?P<second>{_NUMBER}))?"
     rf"(?:\s?(?:x|×|by)\s?(?P<third>{_NUMBER}))?[\s-]?(?P<unit>{_UNIT})(?![a-z])"
     rf"|\b(?P<word>{_WORDS})(?:\s|-)(?P<wunit>{_UNIT})(?![a-z])"
-    rf"|\bratio (?:of |is |was |measures |about |approximately |at |equals |around )*(?P<ratio>0?\.\d{{1,3}}|\d{{1,2}}(?:\.\d+)?(?=\s?(?::|to)\s?\d))"
+    rf"|\bratio (?:of |is |was |measures |about |approximately |at |equals |around )*(?P<ratio>0?\.\d{{1,3}}"
+    rf"|\d{{1,2}}(?:\.\d+)?(?=\s?(?::|to)\s?\d))"
 )
 
 

@@ -4,25 +4,64 @@ A sentence is read once a process (a cache by its text): reports and traces repe
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from .attach import Mention, mentions
 from .claim import Claim, Region, Side, Status
 from .compares import compares_with_prior
 from .lexicon import CUES, Entry, Lexicon, lexicon
-from .measure import Measurement, measurements
+from .measure import measurements
 from .scope import ALT, DENIED, DOUBT, HIST, HYP, NEG, NEG_PRE, SURE, UNC, Scope, scope
 from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
-_RESERVED = frozenset(
-    {"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except"}
-)
+_RESERVED = frozenset({"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except"})
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
 _LIMITS = frozenset(
-    ["acute", "active", "large", "focal", "displaced", "suspicious", "new", "frank", "overt", "gross", "other", "additional", "further", "superimposed", "significant", "lobar", "confluent", "tension", "acutely", "actively", "displaced", "recent", "aggressive", "destructive", "noncalcified", "typical", "convincing", "sizable", "sizeable", "massive", "discrete", "dense", "dominant", "advanced", "severe", "marked", "moderate", "complicating", "similar"]
+    [
+        "acute",
+        "active",
+        "large",
+        "focal",
+        "displaced",
+        "suspicious",
+        "new",
+        "frank",
+        "overt",
+        "gross",
+        "other",
+        "additional",
+        "further",
+        "superimposed",
+        "significant",
+        "lobar",
+        "confluent",
+        "tension",
+        "acutely",
+        "actively",
+        "displaced",
+        "recent",
+        "aggressive",
+        "destructive",
+        "noncalcified",
+        "typical",
+        "convincing",
+        "sizable",
+        "sizeable",
+        "massive",
+        "discrete",
+        "dense",
+        "dominant",
+        "advanced",
+        "severe",
+        "marked",
+        "moderate",
+        "complicating",
+        "similar",
+    ]
 )
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
@@ -30,8 +69,8 @@ _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 def claims(text: str) -> tuple[Claim, ...]:
     """What a report or a step asserts, in order, with spans in `text`.
 
-    Sentences under headings that assert nothing of the image (indication, history, comparison) are passed over. A question
-    asserts nothing unless the next sentence answers it with yes or no.
+    Sentences under headings that assert nothing of the image (indication, history, comparison) are passed over. A
+    question asserts nothing unless the next sentence answers it with yes or no.
     """
     found: list[Claim] = []
     spans = headed_sentences(text)
@@ -57,26 +96,20 @@ def _moved(claim: Claim, by: int) -> Claim:
         return claim
     size = claim.measurement
     if size is not None:
-        size = Measurement(size.value, size.unit, (size.span[0] + by, size.span[1] + by), size.text)
-    return Claim(
-        claim.finding, claim.status, claim.side, claim.place, claim.size, claim.tip, size, claim.compares, claim.certain,
-        claim.doubted, claim.limits, claim.implied, claim.open, claim.dismissed, claim.device, claim.region,
-        (claim.span[0] + by, claim.span[1] + by), claim.text, (claim.sentence[0] + by, claim.sentence[1] + by),
-    )  # fmt: skip
+        size = replace(size, span=(size.span[0] + by, size.span[1] + by))
+    return replace(
+        claim,
+        measurement=size,
+        span=(claim.span[0] + by, claim.span[1] + by),
+        sentence=(claim.sentence[0] + by, claim.sentence[1] + by),
+    )
 
 
 def _answered(read: tuple[Claim, ...], answer: str) -> tuple[Claim, ...]:
     status: Status | None = "present" if answer in _YES else "absent" if answer in _NO else None
     if status is None:
         return ()
-    return tuple(
-        Claim(
-            c.finding, status, c.side, c.place, c.size, c.tip, c.measurement, c.compares, False, False, c.limits, False, False, False,
-            c.device, c.region, c.span, c.text, c.sentence,
-        )
-        for c in read
-        if c.status == "present" and not c.implied
-    )  # fmt: skip
+    return tuple(replace(claim, status=status) for claim in read if claim.status == "present" and not claim.implied)
 
 
 @lru_cache(maxsize=50_000)
@@ -109,9 +142,8 @@ class _Sentence:
         open_pairs = self._alternatives()
         for position, mention in enumerate(self.mentions):
             entry = self.tagged.entries[mention.index]
-            for finding, implied, status in self._meanings(mention, entry, position):
-                if status == "present" and open_pairs.get(mention.index):
-                    status = "uncertain"
+            for finding, implied, said in self._meanings(mention, entry, position):
+                status: Status = "uncertain" if said == "present" and open_pairs.get(mention.index) else said
                 claim = self._claim(mention, finding, status, implied, mention.index in open_pairs)
                 key = (claim.finding, claim.status, claim.side, claim.place)
                 if key not in self.seen:
@@ -142,9 +174,9 @@ class _Sentence:
             for head in heads:
                 if pair := self.book.pairs.get((organ, head)):
                     finding, kind = pair
-                    if kind == "present" and entry.finding and not entry.weak and entry.finding != finding:
-                        if head != f"[{entry.finding}]":
-                            continue
+                    strong = entry.finding not in (None, finding) and not entry.weak
+                    if kind == "present" and strong and head != f"[{entry.finding}]":
+                        continue
                     yield kind, finding if finding != "-" else organ
                     break
 
@@ -291,7 +323,39 @@ def region_of(sentence: str) -> Region:
 
 
 _TECHNIQUE = frozenset(
-    ["view", "views", "projection", "projections", "image", "images", "radiograph", "radiographs", "film", "films", "rotation", "rotated", "exposure", "exposed", "penetration", "technique", "pa", "ap", "portable", "upright", "supine", "inspiration", "frontal", "lateral", "quality", "adequate", "motion", "coverage", "positioning", "examination", "study"]
+    [
+        "view",
+        "views",
+        "projection",
+        "projections",
+        "image",
+        "images",
+        "radiograph",
+        "radiographs",
+        "film",
+        "films",
+        "rotation",
+        "rotated",
+        "exposure",
+        "exposed",
+        "penetration",
+        "technique",
+        "pa",
+        "ap",
+        "portable",
+        "upright",
+        "supine",
+        "inspiration",
+        "frontal",
+        "lateral",
+        "quality",
+        "adequate",
+        "motion",
+        "coverage",
+        "positioning",
+        "examination",
+        "study",
+    ]
 )
 
 

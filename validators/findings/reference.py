@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
 
-from .claim import Claim
+from .claim import Claim, Measurement
 from .lexicon import lexicon, names, rows
-from .measure import Measurement, measurements
+from .measure import measurements
 from .reader import claims
 from .text import lower
 

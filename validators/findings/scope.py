@@ -150,7 +150,9 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
             result.states[back] |= bits
             reached = back
-        elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (reached and entry.cues & BACKWARD):
+        elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (
+            reached and entry.cues & BACKWARD
+        ):
             break
 
 
@@ -209,7 +211,9 @@ def _topic(tagged: Tagged, result: Scope) -> None:
     if any(tagged.entries[index].cues & (FORWARD | CUES["verb"]) for index in before):
         return
     after = tagged.entries[len(before) :]
-    if len(tagged.words) - colon > _TOPIC or any(is_head(entry) or entry.cues & (FORWARD | BACKWARD) for entry in after):
+    if len(tagged.words) - colon > _TOPIC or any(
+        is_head(entry) or entry.cues & (FORWARD | BACKWARD) for entry in after
+    ):
         for index in before:
             result.states[index] |= HYP
 

@@ -1,14 +1,16 @@
-"""Text: sentences and words of a report, with their offsets. Knows punctuation and headings, and nothing of medicine."""
+"""Text: sentences and words of a report, with their offsets. Knows punctuation and headings, not medicine."""
 
 import re
 
-# A sentence ends at . ? or ! before white space, an upper-case letter or the end, at a line's end, and after "Heading:".
+# A sentence ends at . ? or ! before white space, a capital or the end, at a line's end, and after "Heading:".
 _END = re.compile(
     r"(?<!\bvs)(?<!\bdr)(?<!\bDr)(?<!\bMr)(?<!\be\.g)(?<!\bi\.e)(?<!\bapprox)[.?!]+(?=\s|$|[A-Z])|\n+|(?<=\s\d)\.(?=\s)"
 )
 HEADING = re.compile(
-    r"[ \t>*#_-]*(technique|views?|findings?|impressions?|conclusions?|comparisons?|indications?|clinical (?:history|information)"
-    r"|reason for (?:exam(?:ination)?|study)|history|examination|exam|procedure|recommendations?|final report|notification"
+    r"[ \t>*#_-]*(technique|views?|findings?|impressions?|conclusions?|comparisons?|indications?"
+    r"|clinical (?:history|information)"
+    r"|reason for (?:exam(?:ination)?|study)|history|examination|exam|procedure|recommendations?|final report"
+    r"|notification"
     r"|opinion|addendum)[ \t]*[*_]*[ \t]*:[*_]*[ \t]*",
     re.I,
 )
