@@ -32,6 +32,8 @@ from .tally import Tally
 from .teacher import Question, Reply, Teacher, Unanswered, request_key
 
 _FIRST, _LONGEST = 0.5, 60.0  # seconds before the first retry of a request, and before any
+_PATIENCE = 4  # times as many tries for a request that is turned away because there are too many
+_SCOUTS = 12  # requests more, at up to a minute each, before a teacher that has answered is given up
 
 
 @dataclass(slots=True)
@@ -107,8 +109,8 @@ class Asker:
         if state is State.UNKNOWN and self._recipe.resend_unknown != "yes":
             self._tally.unknown += 1
             return None
-        heard = lane.gate.pace.answers
-        for tries in range(self._recipe.retries + 1):
+        turned_away = throttled = 0
+        while True:
             answer: _Answer | None = None
             try:
                 answer = self._recall(key) if state is State.RECEIVED else await self._send(lane, question, key)
@@ -120,10 +122,12 @@ class Asker:
                 await self._end(lane, question, key, outcome)
                 if not self._again(outcome):
                     break
-                if tries == self._recipe.retries:
-                    self._give_up(lane, outcome, heard)
+                self._check_alive(lane, outcome)
+                throttled += outcome.throttled
+                turned_away += not outcome.throttled
+                if turned_away > self._recipe.retries or throttled > _PATIENCE * self._recipe.retries:
                     break
-                await self._pause(tries, outcome)
+                await self._pause(turned_away + throttled, outcome)
             else:
                 return self._judge(lane, question, key, reply, answer)
         self._tally.unknown += state is State.UNKNOWN
@@ -163,6 +167,7 @@ class Asker:
             if isinstance(error, InputError):
                 self._ledger.undo(aside)
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
+            lane.gate.close()  # before this one leaves it, and the next one goes the same way
             self._ledger.settle(aside, Amount())
             await self._commits.write(_event(key, State.FAILED, question, {"reason": error.message}))
             raise
@@ -231,25 +236,32 @@ class Asker:
             return self._recipe.resend_unknown == "yes"
         return outcome.state is State.FAILED and outcome.retryable
 
-    def _give_up(self, lane: Lane, outcome: Unanswered, heard: int) -> None:
-        """The last try failed: if nobody else got an answer in all that time, the teacher is gone.
+    def _check_alive(self, lane: Lane, outcome: Unanswered) -> None:
+        """See whether a teacher is gone: so many requests in a row, each sent alone, that found no answer.
+
+        One that never answered is believed sooner; one that names a time to wait for is alive.
 
         Raises:
-            TeacherError: it is.
+            TeacherError: it is gone.
         """
-        if lane.gate.pace.answers == heard and outcome.state is State.FAILED:
+        pace = lane.gate.pace
+        patience = self._recipe.retries + (_SCOUTS if pace.answers else 0)
+        if pace.misses > patience and not (pace.answers and outcome.retry_after):
+            lane.gate.close()
             raise TeacherError(
-                f"teacher '{lane.teacher.name}' gave no answer in {self._recipe.retries + 1} tries of one request "
-                f"({outcome.reason}); see to the server, then run the same command again"
+                f"teacher '{lane.teacher.name}' gave no answer to {pace.misses} requests in a row ({outcome.reason}); "
+                "see to the server, then run the same command again"
             )
 
-    async def _pause(self, tries: int, outcome: Unanswered) -> None:
+    async def _pause(self, tries: int, outcome: Unanswered) -> None:  # tries: from 1
         """Wait before the next try. The gate keeps the shared cooldown; this is the request's own.
 
         Raises:
             Stopped: the wait is over because the run is.
         """
-        seconds = 0.0 if outcome.retry_after else min(_LONGEST, _FIRST * 2.0**tries) * self._random.uniform(0.5, 1.0)
+        seconds = (
+            0.0 if outcome.retry_after else min(_LONGEST, _FIRST * 2.0 ** (tries - 1)) * self._random.uniform(0.5, 1.0)
+        )
         try:
             await asyncio.wait_for(self._stopped.wait(), seconds)
         except TimeoutError:

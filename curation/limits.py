@@ -48,6 +48,7 @@ class Pace:
         self.window = float(min(ceiling, START))
         self.flying = 0
         self.answers = 0  # in all
+        self.misses = 0  # requests since the last answer that went alone and found none
         self.until = -math.inf  # nothing goes before
         self._threshold = float(ceiling)  # slow start ends here
         self._since = -math.inf  # start of the cooldown
@@ -87,12 +88,13 @@ class Pace:
             self._scouting = False
         if outcome == "answered":
             self.answers += 1
-            self._trouble = self._strikes = 0
+            self._trouble = self._strikes = self.misses = 0
             self._alone = self._alone and not ticket.alone
             if ticket.cuts == self._cuts:
                 self._grow()
             return
         self._trouble += 1
+        self.misses += ticket.alone
         if outcome == "throttled" and ticket.cuts == self._cuts and not ticket.alone:
             self._threshold = self.window = max(1.0, self.window * SHRINK)
             self._cuts += 1
