@@ -17,7 +17,7 @@ from .reports import Refusal
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a .gz; a bomb is refused here
 _MAX_FIELD = 2**24  # characters; longer reports than a report can be must be read to be refused
-_PART = 2**21  # bytes, about a thousand reports
+PART = 2**21  # bytes, about a thousand reports
 
 
 class Line(NamedTuple):
@@ -61,7 +61,7 @@ def read_csv(path: Path, columns: Sequence[str], keep: Sequence[str] | None = No
 
 
 def csv_parts(
-    path: Path, columns: Sequence[str], same: Callable[[Sequence[str]], str] | None = None, size: int = _PART
+    path: Path, columns: Sequence[str], same: Callable[[Sequence[str]], str] | None = None, size: int = PART
 ) -> Iterator[Part]:
     """Cut a file into parts of about `size` bytes.
 
@@ -196,7 +196,7 @@ def _cut(
         if len(block) > 4 * _MAX_FIELD:
             break
         file.seek(stop)
-        more = file.read(_PART)
+        more = file.read(PART)
         block += more
         stop += len(more)
     return start + len(block), _count_lines(block, len(block))

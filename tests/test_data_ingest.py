@@ -48,7 +48,7 @@ def test_every_source_is_found_by_its_file_name() -> None:
     assert {"folders", "jsonl", "open-i"} <= set(kinds())
     for kind in kinds():
         assert callable(load(kind).read)
-    with pytest.raises(InputError, match="there is no source 'mimic'; there are: folders, "):
+    with pytest.raises(InputError, match="there is no source 'mimic'; there are: chexpert-plus, "):
         load("mimic")
 
 

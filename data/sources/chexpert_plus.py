@@ -31,7 +31,7 @@ from ..deidentify import without_age_and_sex
 from ..images import ImageFile
 from ..reports import Refusal
 from ..source import Options, Row, RowsRead, Shard
-from ..table import Part, csv_parts, read_part
+from ..table import PART, Part, csv_parts, read_part
 
 _NAME = "chexpert-plus"
 _FILE = "df_chexpert_plus_*.csv"
@@ -73,7 +73,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         found = _PATH.search(row[place].strip()) if place < len(row) else None
         return f"{found[2]}/{found[3]}" if found else ""
 
-    parts = csv_parts(file, _REQUIRED, study, **({} if options.text_only else {"size": _WITH_IMAGES}))
+    parts = csv_parts(file, _REQUIRED, study, PART if options.text_only else _WITH_IMAGES)
     for part in parts:
         place = part.header.index("path_to_image")
         yield part, root

@@ -1,0 +1,64 @@
+"""Any CSV with a header, UTF-8 and commas: which column is what is told by a mapping (`--columns map.yaml`).
+
+    PATH        the CSV
+    --columns   see data/columns.py; without it, columns of the mapping's own names are used
+    --images    the folder that image paths are relative to; the CSV's own if not given
+    id          csv/<id>
+
+A report column may hold steps before the report, as in other sources; then the table's sections are those of the
+report. Rows whose id is taken are rejected.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from ...schemas.errors import InputError
+from ..assemble import assemble, rejected
+from ..mapped import absent, draft_of, paths_in
+from ..reports import Refusal
+from ..source import Options, Row, Shard
+from ..table import PART, csv_parts, read_part
+
+_NAME = "csv"
+_WITH_IMAGES = 2**18  # bytes of the table in a part when images are opened
+
+
+def shards(path: Path, options: Options) -> Iterator[Shard]:
+    """Parts of the file.
+
+    Raises:
+        InputError: there is no such file, it is empty, or it lacks a column of the mapping.
+    """
+    if not path.is_file():
+        raise InputError("there is no such file" if not path.exists() else "this is not a file", file=path)
+    root = options.images or path.parent
+    if not root.is_dir():
+        raise InputError("there is no such folder of images", file=root)
+    for part in csv_parts(path, (options.columns.id,), size=PART if options.text_only else _WITH_IMAGES):
+        if (column := absent(options.columns, part.header)) is not None:
+            found = ", ".join(name[:30] for name in part.header[:12])
+            raise InputError(f"the column is missing; found: {found}; see --columns", file=path, row=1, field=column)
+        yield part, root
+
+
+def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+    """The studies of one part."""
+    part, root = shard
+    for line in read_part(part, options.columns.every()):
+        where = f"{part.path.name} row {line.number}"
+        if isinstance(line.cells, Refusal):
+            yield rejected(_NAME, where, line.cells)
+            continue
+        cells = line.cells
+        images = [image for column in options.columns.image_columns for image in paths_in(cells.get(column, ""), root)]
+        draft = draft_of(_NAME, cells, images, where, root, options)
+        if isinstance(draft, Refusal):
+            yield rejected(_NAME, where, draft)
+        else:
+            yield from assemble(draft, options, options.form or "verbatim")
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """All studies, one after the other."""
+    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))

@@ -1,0 +1,168 @@
+"""A Hugging Face dataset on disk, or parquet: which column is what is told by a mapping (`--columns map.yaml`).
+
+    PATH        a .parquet file, a folder of them, or what `save_to_disk` wrote (a Dataset or a DatasetDict)
+    --columns   see data/columns.py; without it, columns of the mapping's own names are used
+    --images    the folder that image paths are relative to; PATH's own if not given
+    id          hf/<id>
+    images      image features (bytes go into the store, paths are followed), lists of them, or paths as text
+    split       the split column; else the DatasetDict's split, or the name of the parquet file before its first `-`
+
+Parquet needs nothing more; what `save_to_disk` wrote needs the `datasets` package: pip install 'tenstep[hf]'. Nothing
+is ever loaded from the hub, and no code of a dataset is run.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ...schemas.errors import InputError, MissingExtraError
+from ..assemble import assemble, rejected
+from ..images import ImageFile
+from ..mapped import absent, draft_of, paths_in
+from ..reports import Refusal
+from ..source import Options, Row, Shard
+
+_NAME = "hf"
+_ROWS, _FILMS = 1000, 100  # rows of a part, without and with images
+_STATE, _SPLITS = "state.json", "dataset_dict.json"
+
+
+def shards(path: Path, options: Options) -> Iterator[Shard]:
+    """Ranges of rows, of one file or split each.
+
+    Raises:
+        InputError: there is no dataset at `path`, or it lacks a column of the mapping.
+        MissingExtraError: it needs the `datasets` package.
+    """
+    size = _ROWS if options.text_only else _FILMS
+    for place, split in _places(path):
+        header, rows = _shape(place)
+        if (column := absent(options.columns, header)) is not None:
+            found = ", ".join(name[:30] for name in header[:12])
+            raise InputError(f"the column is missing; found: {found}; see --columns", file=place, field=column)
+        root = options.images or (path if path.is_dir() else path.parent)
+        for start in range(0, rows, size):
+            yield place, split, root, start, min(start + size, rows)
+
+
+def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+    """The studies of one part."""
+    place, split, root, start, stop = shard
+    columns = options.columns
+    for number, cells in enumerate(_rows(place, columns.every(), start, stop), start + 1):
+        where = f"{place.name} row {number}"
+        images: list[ImageFile] = []
+        refusal = None
+        for column in columns.image_columns if not options.text_only else ():
+            found = _images(cells.get(column), root)
+            if isinstance(found, Refusal):
+                refusal = found
+            else:
+                images += found
+        texts = {name: _text(value) for name, value in cells.items() if name not in columns.image_columns}
+        texts[columns.split] = texts.get(columns.split) or split
+        draft = refusal or draft_of(_NAME, texts, images, where, root, options)
+        if isinstance(draft, Refusal):
+            yield rejected(_NAME, where, draft)
+        else:
+            yield from assemble(draft, options, options.form or "verbatim")
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """All studies, one after the other."""
+    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
+
+
+def _places(path: Path) -> list[tuple[Path, str | None]]:
+    """Files or folders that each hold one table, and the split each is."""
+    if path.is_file():
+        return [(path, None)]
+    if not path.is_dir():
+        raise InputError("there is no such file or folder", file=path)
+    if (path / _STATE).is_file():
+        return [(path, None)]
+    if (path / _SPLITS).is_file():
+        return [(part, part.name) for part in sorted(path.iterdir()) if (part / _STATE).is_file()]
+    files = sorted(path.rglob("*.parquet"))
+    if not files:
+        raise InputError("the folder holds neither parquet files nor what save_to_disk writes", file=path)
+    return [(file, file.stem.partition("-")[0]) for file in files]
+
+
+def _shape(place: Path) -> tuple[list[str], int]:
+    if place.is_dir():
+        table = _dataset(place)
+        return list(table.column_names), table.num_rows
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(place) as file:
+            return list(file.schema_arrow.names), file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"not a parquet file, or damaged ({str(error)[:120]})", file=place) from None
+
+
+def _rows(place: Path, wanted: tuple[str, ...], start: int, stop: int) -> Iterator[Mapping[str, Any]]:
+    if place.is_dir():
+        table = _dataset(place)
+        names = [name for name in table.column_names if name in wanted]
+        yield from table.select_columns(names).select(range(start, stop)).with_format("arrow")[:].to_pylist()
+        return
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(place) as file:
+        names = [name for name in file.schema_arrow.names if name in wanted]
+        first = 0
+        for group in range(file.num_row_groups):
+            length = file.metadata.row_group(group).num_rows
+            if first < stop and start < first + length:
+                yield from _slice(file, group, names, max(start - first, 0), min(stop - first, length))
+            first += length
+
+
+def _slice(file: Any, group: int, names: list[str], low: int, high: int) -> Iterator[Mapping[str, Any]]:
+    """Rows of one row group, of which no more is held than a batch."""
+    first = 0
+    for batch in file.iter_batches(batch_size=_FILMS, row_groups=[group], columns=names):
+        if first >= high:
+            return
+        if first + batch.num_rows > low:
+            yield from batch.slice(max(low - first, 0), high - max(first, low)).to_pylist()
+        first += batch.num_rows
+
+
+def _dataset(place: Path) -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError:
+        raise MissingExtraError("hf", "the datasets package, which reads what save_to_disk wrote,") from None
+    try:
+        return datasets.load_from_disk(str(place))
+    except Exception as error:  # noqa: BLE001  whatever a damaged folder makes it trip over
+        raise InputError(f"cannot be read as a dataset ({str(error)[:120]})", file=place) from None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or isinstance(value, list | dict | bytes) else str(value)
+
+
+def _images(value: object, root: Path) -> list[ImageFile] | Refusal:
+    """Images of a cell: text, an image feature, or a list of either."""
+    match value:
+        case None:
+            return []
+        case str():
+            return paths_in(value, root)
+        case {"bytes": bytes() as data}:
+            return [ImageFile(Path("table"), data=data)]
+        case {"path": str() as name}:
+            return [ImageFile(root / name)]
+        case list():
+            every = [_images(item, root) for item in value]
+            if refusal := next((found for found in every if isinstance(found, Refusal)), None):
+                return refusal
+            return [image for found in every if not isinstance(found, Refusal) for image in found]
+        case _:
+            return Refusal("bad_field", f"an image is a path or an image feature, not {type(value).__name__}")

@@ -1,0 +1,258 @@
+"""r2gen, csv and hf: tables of others, told apart by a mapping, read in parts."""
+
+import json
+import pickle
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from layouts.mimic import film
+from tenstep.data.columns import Columns
+from tenstep.data.json_array import split_objects
+from tenstep.data.reports import Refusal
+from tenstep.data.source import Options, Row, load
+from tenstep.data.sources import csv as csv_source
+from tenstep.data.sources import hf, r2gen
+from tenstep.schemas.errors import InputError
+from tenstep.schemas.study import RejectedRow, Study
+
+TEXT = Options(text_only=True)
+REPORT = "Findings: Clear lungs.\nImpression: Normal."
+
+
+def studies(rows: Iterable[Row]) -> list[Study]:
+    return [one for one in rows if isinstance(one, Study)]
+
+
+def reasons(rows: Iterable[Row]) -> list[str]:
+    return [one.reason for one in rows if isinstance(one, RejectedRow)]
+
+
+def films(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(film(number, Path(name).suffix))
+    return folder
+
+
+# --- r2gen ---
+
+IU = {"id": "CXR2384_IM-0942", "report": "the lungs are clear .", "split": "train",
+      "image_path": ["CXR2384_IM-0942/0.png", "CXR2384_IM-0942/1.png"]}  # fmt: skip
+MIMIC = {"id": "02aa804e-bde0afdd", "report": "no pneumothorax .", "split": "test", "subject_id": 10000032,
+         "study_id": 50414267, "image_path": ["p10/a.jpg"]}  # fmt: skip
+
+
+def annotation(path: Path, **splits: list[Any]) -> Path:
+    path.write_text(json.dumps({"comment": {"of": [1, 2]}, **splits}))
+    return path
+
+
+def test_both_forms_of_r2gen_are_read(tmp_path: Path) -> None:
+    path = annotation(tmp_path / "annotation.json", train=[IU], val=[], test=[MIMIC])
+    films(tmp_path / "images", *IU["image_path"], *MIMIC["image_path"])
+    first, second = studies(r2gen.read(path, Options(converted=tmp_path / "store" / "images", data_class="public")))
+    assert (first.id, first.patient_id, first.split) == ("r2gen/CXR2384_IM-0942", "r2gen/CXR2384", "train")
+    assert (second.patient_id, second.split, second.data_class) == ("r2gen/10000032", "test", "public")
+    assert (first.report, first.report_form) == ("the lungs are clear .", "verbatim")
+    assert [len(study.images) for study in (first, second)] == [2, 1]
+
+
+def test_bad_items_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    items = [{"report": "x", "image_path": []}, {"id": 1, "image_path": []}, {"id": "a", "report": 3, "image_path": []},
+             [], {"id": "b", "report": "", "image_path": []}, {"id": "c", "report": "x", "image_path": ["../c.png"]},
+             {"id": "d", "report": "x" * 5_000_000, "image_path": ["c.png"]}, IU]  # fmt: skip
+    path = annotation(tmp_path / "annotation.json", train=items)
+    films(tmp_path / "images", *IU["image_path"])
+    (tmp_path / "c.png").write_bytes(film(1, ".png"))
+    rows = list(r2gen.read(path, Options()))
+    assert reasons(rows) == [
+        "no_id",
+        "no_report",
+        "no_report",
+        "bad_json",
+        "empty_report",
+        "outside_folder",
+        "long_report",
+    ]
+    assert len(studies(rows)) == 1
+
+
+def test_an_annotation_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    path = annotation(tmp_path / "annotation.json", train=[IU, MIMIC])
+    path.write_text(path.read_text()[:-30])
+    rows = list(r2gen.read(path, TEXT))
+    assert (len(studies(rows)), reasons(rows)) == (1, ["bad_json"])
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5), st.lists(st.dictionaries(st.text(max_size=3), st.text() | st.floats(allow_nan=False)))
+    ),
+    st.booleans(),
+)
+def test_an_annotation_is_read_as_json_reads_it(
+    tmp_path_factory: pytest.TempPathFactory, splits: dict[str, list[dict[str, Any]]], ascii_only: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "law.json"
+    path.write_text(json.dumps(splits, ensure_ascii=ascii_only, indent=1), encoding="utf-8")
+    expected = [(key, n, item) for key, items in splits.items() for n, item in enumerate(items, 1)]
+    assert list(split_objects(path)) == expected
+
+
+def test_a_large_annotation_is_read_in_parts(tmp_path: Path) -> None:
+    items = [{"id": n, "report": "clear " * 60, "image_path": []} for n in range(2500)]
+    path = annotation(tmp_path / "annotation.json", train=items)
+    parts = list(r2gen.shards(path, TEXT))
+    assert len(parts) == 3
+    found = [s for part in parts for s in studies(r2gen.read_shard(pickle.loads(pickle.dumps(part)), TEXT))]
+    assert [study.id for study in found] == [f"r2gen/{n}" for n in range(2500)]
+
+
+@pytest.mark.parametrize("text", ["[]", "", "null"])
+def test_what_is_no_annotation_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises((InputError, ValueError)):
+        list(r2gen.read(tmp_path / "a.json", TEXT))
+    with pytest.raises(InputError, match="folder of images"):
+        list(r2gen.read(tmp_path / "a.json", Options()))
+    with pytest.raises(InputError, match="no such file"):
+        list(r2gen.read(tmp_path, TEXT))
+
+
+# --- csv ---
+
+
+def table(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_csv_is_read_by_its_columns_names(tmp_path: Path) -> None:
+    films(tmp_path, "a.png", "b.png")
+    path = table(
+        tmp_path / "t.csv",
+        f'id,patient_id,report,image,views,split,age\n1,p,"{REPORT}",a.png|b.png,PA|lateral,val,61\n',
+    )
+    (study,) = studies(csv_source.read(path, Options()))
+    assert (study.id, study.patient_id, study.split, study.data_class) == ("csv/1", "csv/p", "val", "restricted")
+    assert (study.report, study.sections.findings) == (REPORT, "Clear lungs.")
+    assert [ref.view for ref in study.images] == ["PA", "lateral"]
+
+
+def test_a_csv_is_read_by_a_mapping(tmp_path: Path) -> None:
+    films(tmp_path / "films", "f.jpg", "l.jpg")
+    path = table(
+        tmp_path / "t.csv", "uid,find,imp,frontal,side\n7,Clear lungs.,Normal.,f.jpg,l.jpg\n8,,Normal.,f.jpg,\n"
+    )
+    columns = Columns(id="uid", findings="find", impression="imp", images=("frontal", "side"))
+    options = Options(columns=columns, images=tmp_path / "films", form="four-header")
+    rows = list(csv_source.read(path, options))
+    (study,) = studies(rows)
+    assert study.report.endswith("View: unknown\nFindings: Clear lungs.\nImpression: Normal.")
+    assert len(study.images) == 2
+    assert reasons(rows) == ["no_findings"]
+    verbatim = studies(csv_source.read(path, options.model_copy(update={"form": "verbatim"})))
+    assert verbatim[1].report == "IMPRESSION: Normal"
+
+
+def test_rows_of_a_csv_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_text("<html>")
+    path = table(tmp_path / "t.csv", 'id,report,image\n,x,\n1,,\n2,x\n3,x,no.png\n4,x,/etc/passwd\n5,x,\n6,"x')
+    expected = ["no_id", "empty_report", "bad_csv", "not_an_image", "outside_folder", "no_image", "bad_csv"]
+    assert reasons(csv_source.read(path, Options())) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "message"),
+    [
+        ("id;report\n1;x\n", Columns(), "separated by ';'"),
+        ("id,text\n1,x\n", Columns(), "field 'report': the column is missing"),
+        ("id,report\n1,x\n", Columns(images="film"), "field 'film': the column is missing"),
+        ("", Columns(), "empty"),
+    ],
+)
+def test_a_csv_without_what_the_mapping_names_is_one_clear_error(
+    tmp_path: Path, text: str, columns: Columns, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        list(csv_source.read(table(tmp_path / "t.csv", text), Options(columns=columns, text_only=True)))
+
+
+# --- hf ---
+
+ROWS = [
+    {"id": "1", "report": REPORT, "image": {"bytes": film(1, ".png"), "path": None}},
+    {"id": "2", "report": REPORT, "image": {"bytes": b"no image", "path": "b.png"}},
+    {"id": "3", "report": "", "image": None},
+    {"id": "4", "report": REPORT, "image": {"bytes": film(4), "path": None}},
+]
+
+
+def parquet(folder: Path) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(ROWS[:3]), folder / "train-00000-of-00001.parquet", row_group_size=2)
+    pq.write_table(pa.Table.from_pylist(ROWS[3:]), folder / "test-00000-of-00001.parquet")
+    return folder
+
+
+def saved(folder: Path) -> Path:
+    datasets = pytest.importorskip("datasets")
+    parts = {"train": datasets.Dataset.from_list(ROWS[:3]), "test": datasets.Dataset.from_list(ROWS[3:])}
+    datasets.DatasetDict(parts).save_to_disk(str(folder))
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("made", [parquet, saved])
+def test_a_dataset_is_read_with_its_images(tmp_path: Path, made: Callable[[Path], Path]) -> None:
+    path = made(tmp_path / "data")
+    rows = list(hf.read(path, Options(converted=tmp_path / "store" / "images")))
+    kept = {study.id: study for study in studies(rows)}
+    assert {name: study.split for name, study in kept.items()} == {"hf/1": "train", "hf/4": "test"}
+    assert (kept["hf/1"].report, kept["hf/1"].images[0].width) == (REPORT, 40)
+    ref = kept["hf/1"].images[0]
+    assert (tmp_path / "store" / ref.path).read_bytes() == film(1, ".png")
+    assert sorted(reasons(rows)) == ["empty_report", "not_an_image"]
+    parts = list(hf.shards(path, Options(converted=tmp_path / "store" / "images")))
+    assert pickle.loads(pickle.dumps(parts)) == parts
+
+
+def test_any_range_of_a_parquet_file_is_its_rows(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"id": list(range(700))}), tmp_path / "t.parquet", row_group_size=230)
+    for start, stop in ((0, 700), (0, 1), (229, 231), (100, 699), (459, 461), (600, 700)):
+        found = [row["id"] for row in hf._rows(tmp_path / "t.parquet", ("id",), start, stop)]
+        assert found == list(range(start, stop))
+
+
+def test_what_is_no_dataset_is_named(tmp_path: Path) -> None:
+    for name, message in (
+        ("absent", "no such file"),
+        (".", "holds neither parquet"),
+        ("x.parquet", "not a parquet file"),
+    ):
+        (tmp_path / "x.parquet").unlink(missing_ok=True)
+        if name == "x.parquet":
+            (tmp_path / name).write_bytes(b"PAR1")
+        with pytest.raises(InputError, match=message):
+            list(hf.read(tmp_path / name, TEXT))
+
+
+def test_every_source_with_parts_has_both_functions() -> None:
+    for kind in ("csv", "hf", "r2gen", "mimic-cxr", "chexpert-plus"):
+        assert load(kind).has_shards
+
+
+def test_an_error_in_a_json_file_is_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"train": [{"id": 1}, {"id": ')
+    last = list(split_objects(tmp_path / "a.json"))[-1]
+    assert isinstance(last[2], Refusal)
