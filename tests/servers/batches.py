@@ -11,9 +11,11 @@ batches.no_output = True   OpenAI says completed, and names no output file
 import json
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from . import replies
@@ -101,10 +103,13 @@ class Batches:
             return Answer(body=batch.output or b"", headers={"content-type": "application/x-jsonl"})
         if match[2] == "/cancel":
             batch.canceled = True
+        self._look(batch)
+        return _json(_shown(batch, url))
+
+    def _look(self, batch: Batch) -> None:
         batch.looks += 1
         if batch.output is None and (batch.looks >= self.polls or batch.canceled):
             self._finish(batch)
-        return _json(_shown(batch, url))
 
     def _create(self, body: dict[str, Any], anthropic: bool, url: str) -> Answer:
         if anthropic:
@@ -121,13 +126,15 @@ class Batches:
         if len(set(ids)) < len(ids) or not all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in ids):
             return _json(replies.error("messages" if anthropic else "chat", 400, "custom_id must be unique"), 400)
         self.created += 1
-        batch.created_at = 1_790_000_000 + self.created
+        batch.created_at = int(time.time())
         self.held[batch.id] = batch
         return _json(_shown(batch, url))
 
     def _list(self, anthropic: bool, query: dict[str, str], url: str) -> Answer:
         """Newest first, pages of `limit` behind `after` (OpenAI) or `after_id` (Anthropic)."""
         held = [batch for batch in reversed(self.held.values()) if batch.anthropic == anthropic]
+        for batch in held:
+            self._look(batch)
         after = query.get("after_id") or query.get("after")
         if after:
             held = held[[batch.id for batch in held].index(after) + 1 :]
@@ -204,7 +211,7 @@ def _shown(batch: Batch, url: str) -> dict[str, Any]:
             "type": "message_batch",
             "processing_status": "ended" if ended else "in_progress",
             "request_counts": counts,
-            "created_at": f"2026-11-24T00:00:{batch.created_at % 60:02}Z",
+            "created_at": datetime.fromtimestamp(batch.created_at, UTC).isoformat(),
             "expires_at": "2026-11-25T00:00:00Z",
             "ended_at": "2026-11-24T01:00:00Z" if ended else None,
             "results_url": f"{url}/v1/messages/batches/{batch.id}/results" if ended else None,
