@@ -156,7 +156,7 @@ def test_a_csv_is_read_by_a_mapping(tmp_path: Path) -> None:
     assert len(study.images) == 2
     assert reasons(rows) == ["no_findings"]
     verbatim = studies(csv_source.read(path, options.model_copy(update={"form": "verbatim"})))
-    assert verbatim[1].report == "IMPRESSION: Normal"
+    assert verbatim[1].report == "IMPRESSION: Normal."
 
 
 def test_rows_of_a_csv_that_cannot_be_used_are_named(tmp_path: Path) -> None:
