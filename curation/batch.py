@@ -30,6 +30,7 @@ from typing import Any, Literal, Protocol
 
 from ..schemas.errors import RunError, TeacherError
 from ..schemas.run import State
+from .envelope import unseal
 from .teacher import Unanswered
 
 _GRACE = 120.0  # seconds after which a batch that the provider does not list was never created
@@ -186,10 +187,15 @@ class Batches:
         entry = self._entries[name] = _Entry(Shard(name, dict(names), at))
         try:
             batch = await self._api.create(name, lines)
-        except (Unanswered, TeacherError) as no:
-            if isinstance(no, TeacherError) or no.state is State.FAILED:
-                self._absent(entry)
+        except TeacherError:
+            self._absent(entry)
             raise
+        except Unanswered as no:
+            if no.state is State.FAILED and (not no.sent or unseal(no.raw or b"").status < 500):
+                self._absent(entry)
+                raise
+            # an error of the server says nothing about what it did before
+            raise Unanswered(State.UNKNOWN, no.reason, no.raw) from None
         self._created(entry, batch)
         return len(lines)
 

@@ -47,7 +47,10 @@ class OpenAIBatches:
             "expires_after[anchor]": "created_at",
             "expires_after[seconds]": str(_KEPT),
         }
-        uploaded = _object(await self._endpoint.upload("/files", "batch.jsonl", b"\n".join(lines) + b"\n", fields))
+        try:
+            uploaded = _object(await self._endpoint.upload("/files", "batch.jsonl", b"\n".join(lines) + b"\n", fields))
+        except Unanswered as no:  # a file is no batch: nothing was asked
+            raise Unanswered(State.FAILED, no.reason, no.raw, retryable=True, sent=False) from None
         batch = {
             "input_file_id": uploaded["id"],
             "endpoint": f"/v1{self._path}",

@@ -89,6 +89,8 @@ class BatchRun:
         finally:
             for batches in self._batches:
                 await batches.close()
+        if self._stopped.is_set():
+            self.tally.ended = "stopped"
         return self.tally
 
     def _limit(self) -> None:
@@ -138,9 +140,10 @@ class BatchRun:
                 yield _event(key, State.RECEIVED, planned.study_id, body, outcome)
             return
         self._failures[key] = self._failures.get(key, 0) + 1
-        if not outcome.retryable or self._failures[key] > self._recipe.retries:
+        hopeless = outcome.state is State.FAILED and not outcome.retryable
+        if hopeless or self._failures[key] > self._recipe.retries:
             for teacher in self._batched:
-                teacher.given_up[key] = outcome
+                teacher.given_up[key] = outcome.reason
         yield _event(key, outcome.state, planned.study_id, {"reason": outcome.reason}, outcome.raw)
 
     async def _never_sent(self) -> None:
@@ -191,7 +194,7 @@ class BatchRun:
             self._on_wait(f"{no.reason}; trying again in {self._every:.0f} s")
             await self._stopped_within(self._every)
             return len(keys)  # what became of them, the next look will tell
-        teacher.given_up |= submitted.unsent
+        teacher.given_up |= {key: why.reason for key, why in submitted.unsent.items()}
         await self._journal(
             [
                 _event(key, State.FAILED, teacher.waiting[key].study.id, {"reason": why.reason, "sent": False})

@@ -19,14 +19,14 @@ class Batched:
     Attributes:
         batch: whether it is in that mode.
         waiting: questions that were put by, by request key.
-        given_up: keys that are not put by again in this run, and why.
+        given_up: keys that are not put by again in this call, and why.
         on_wait: told of each question that was put by.
     """
 
     def __init__(self, options: Hosted) -> None:
         self.batch = options.batch
         self.waiting: dict[str, Question] = {}
-        self.given_up: dict[str, Unanswered] = {}
+        self.given_up: dict[str, str] = {}
         self.on_wait: Callable[[], None] = lambda: None
 
     def put_off(self, teacher: Teacher, question: Question) -> None:
@@ -42,7 +42,7 @@ class Batched:
             raise PolicyError("restricted data never goes through batch requests; set batch: false")
         key = request_key(teacher, question)
         if key in self.given_up:
-            raise self.given_up[key]
+            raise Unanswered(State.FAILED, self.given_up[key], sent=False)
         self.waiting[key] = question
         self.on_wait()
         raise Unanswered(State.FAILED, "it goes with the next batch", sent=False)

@@ -192,7 +192,7 @@ def test_a_batch_is_never_larger_than_the_provider_takes(client: Client, server:
 # --- kills ---
 
 
-@pytest.mark.parametrize("fault", ["reset_before", "cut", "reset_after_headers", "200_html", "200_empty_object"])
+@pytest.mark.parametrize("fault", ["reset_before", "cut", "reset_after_headers", "500", "200_html", "200_empty_object"])
 def test_a_batch_whose_creation_was_not_heard_of_is_found_again(
     client: Client, server: TeacherServer, fault: str
 ) -> None:
@@ -280,7 +280,7 @@ def test_a_ledger_torn_by_a_kill_is_read_up_to_there(client: Client, server: Tea
 # --- turned away ---
 
 
-@pytest.mark.parametrize("fault", ["429_seconds", "500", "413"])
+@pytest.mark.parametrize("fault", ["429_seconds", "413"])
 def test_a_batch_that_was_turned_away_frees_its_keys(client: Client, server: TeacherServer, fault: str) -> None:
     path = "/messages/batches" if isinstance_anthropic(client) else "/batches"
     server.fail(fault, where=path)
@@ -288,6 +288,16 @@ def test_a_batch_that_was_turned_away_frees_its_keys(client: Client, server: Tea
         client.submit()
     assert caught.value.state is State.FAILED
     assert client.pending() == frozenset()
+    assert client.submit() == 20
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "200_html", "429"])
+def test_a_file_that_was_not_taken_frees_the_keys(server: TeacherServer, tmp_path: Path, fault: str) -> None:
+    client = Client("openai", server, tmp_path / "b")
+    server.fail(fault, where="/files")
+    with pytest.raises(Unanswered):
+        client.submit()
+    assert client.pending() == frozenset() and server.batches.created == 0
     assert client.submit() == 20
 
 

@@ -118,6 +118,9 @@ class TeacherServer(Loopback):
             return _json({"object": "list", "data": data})
         query = {name: values[0] for name, values in parse_qs(request.query).items()}
         fault = self._next_fault(request.body.decode("utf-8", "replace"), path)
+        status = FAULTS[fault].status if fault else None
+        if status and 400 <= status < 500:
+            return self._fail(FAULTS[str(fault)], "chat", Answer())
         found = self.batches.handle(request, path, query, self.url)
         if found is None:
             return _json(replies.error("chat", 404, f"no such path: {path}"), 404)
