@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of, vocabulary
 
 CODES: Mapping[str, Severity] = {"refusal": "error", "assistant_talk": "error"}
 find = Finder(__name__, CODES)
@@ -48,10 +48,24 @@ _TALKS = re.compile(
     re.I,
 )
 
+# every pattern has one of these words
+_TRIGGERS = frozenset(
+    re.findall(
+        r"\w+",
+        "i we sorry apologies unable provided supplied attached given ai artificial llm assistant expert model chat "
+        "chatgpt openai anthropic claude chatbot request prompt instruction instructions question task query user "
+        "requested instructed asked prompted here let hope feel happy please certainly sure course great you thank "
+        "consult seek contact see ask medical doctor educational disclaimer knowledge training step ten 10 next "
+        "previous ignore chain reasoning word output json markdown large radiologist language ",
+    )
+)
+
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """A refusal, or the first words of each step that talk to somebody."""
     for position, text in steps_of(candidate):
+        if _TRIGGERS.isdisjoint(vocabulary(text)) and "<" not in text:
+            continue
         match = _REFUSES.search(text)
         code = "refusal" if match else "assistant_talk"
         match = match or _TALKS.search(text)

@@ -11,9 +11,10 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings.reference import Reference, relations
-from .grounding import Said, concludes, name, reference_of, said, steps_of
+from .grounding import Said, concludes, name, reference_of, said
 from .overclaim import absolute
 from .rule import Case, Finder, ten
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {
     "overstated": "error",
@@ -45,7 +46,10 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 
 def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
-    claim, quote, what = here.claim, here.quote, name(here.claim.finding)
+    claim = here.claim
+    if claim.implied or (claim.status != "present" and not (claim.certain or claim.doubted)):
+        return
+    quote, what = here.quote, name(claim.finding)
     same = relations().same.get(claim.finding, frozenset((claim.finding,)))
     firm = [other for kind in same for other in reference.present.get(kind, ()) if not other.open]
     loose = [other for other in reference.asserted((claim.finding,)) if other.status == "uncertain" or other.open]

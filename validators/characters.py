@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {
     "control_character": "error",
@@ -43,6 +43,8 @@ _MARKUP = re.compile(
     re.I,
 )
 
+_MARKS = frozenset("*_`#<>]$~")
+
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first place of each kind in each step."""
@@ -72,7 +74,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
                 span=match.span(),
             )
-        match = _MARKUP.search(text)
+        match = _MARKUP.search(text) if not _MARKS.isdisjoint(text) else None
         if match:
             yield find("markup", f"{match.group()!r} is markup; write plain text.", step=position, span=match.span())
 

@@ -86,9 +86,16 @@ def judge(
     Returns:
         The findings in the rules' order. An unreadable candidate is asked for completion alone, and cannot be accepted.
     """
-    rules = RULES if candidate.trace is not None else (completion,)
+    rules = _asked(severities) if candidate.trace is not None else (completion,)
     findings = (finding for rule in rules for finding in rule.rule(study, candidate))
     return Verdict(findings=tuple(kept for found in findings if (kept := _weighed(found, severities)) is not None))
+
+
+def _asked(severities: Mapping[str, Literal["error", "warning", "off"]]) -> tuple[Rule, ...]:
+    """Without those of which nothing would be kept: their work is saved as well."""
+    if "off" not in severities.values():
+        return RULES
+    return tuple(r for r in RULES if r is completion or any(severities.get(code) != "off" for code in r.CODES))
 
 
 def _weighed(finding: Finding, severities: Mapping[str, Literal["error", "warning", "off"]]) -> Finding | None:

@@ -6,6 +6,7 @@ Texts past the limits are not read: `length.py` rejects them, and reading has to
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..schemas.candidate import Candidate
@@ -14,8 +15,8 @@ from ..schemas.trace import STEPS
 from .findings import Claim, claims
 from .findings.lexicon import lexicon
 from .findings.reference import Reference, read_reference
+from .steps import steps_of
 
-STEP_LIMIT = 2_000  # characters of a step that are read
 REPORT_LIMIT = 20_000  # characters of a reference that are read
 
 _CONCLUDES = re.compile(
@@ -49,17 +50,15 @@ def reference_of(study: Study) -> Reference:
     return read_reference(study.report[:REPORT_LIMIT])
 
 
-def steps_of(candidate: Candidate) -> Iterator[tuple[int, str]]:
-    """Positions and texts of the steps that are read."""
-    trace = candidate.trace
-    for position, step in enumerate(trace.steps[:STEPS] if trace else (), 1):
-        yield position, step.text[:STEP_LIMIT]
+@lru_cache(maxsize=8192)
+def _claims(text: str) -> tuple[Claim, ...]:
+    return claims(text)
 
 
 def said(candidate: Candidate) -> Iterator[Said]:
     """Every claim of every step."""
     for position, text in steps_of(candidate):
-        for claim in claims(text):
+        for claim in _claims(text):
             yield Said(position, text, claim)
 
 

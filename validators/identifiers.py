@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of, vocabulary
 
 CODES: Mapping[str, Severity] = {"identifier": "error", "date": "error", "patient_detail": "error"}
 find = Finder(__name__, CODES)
@@ -44,10 +44,20 @@ _DETAIL = re.compile(
     r"|University|County|Regional|Community) (?:Hospital|Medical|Clinic|Health)",
 )
 
+# every pattern has a digit, a mark of an address, a title, or a month or age in words
+_DIGITS = frozenset("0123456789@")
+_TITLES = frozenset(
+    re.findall(
+        r"\w+", "dr mr mrs ms miss prof doctor dob mrn ssn hospital patient name old medical clinic health www http"
+    )
+)
+
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first date, number or detail of each step that could point to a person."""
     for position, text in steps_of(candidate):
+        if _DIGITS.isdisjoint(text) and _TITLES.isdisjoint(vocabulary(text)):
+            continue
         for code, pattern in (("date", _DATE), ("identifier", _IDENTIFIER), ("patient_detail", _DETAIL)):
             match = pattern.search(text)
             if match:

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of, vocabulary, words_of
 
 CODES: Mapping[str, Severity] = {"wrong_language": "error"}
 find = Finder(__name__, CODES)
 
-_WORD = re.compile(r"[^\W\d_]+")
 _OTHER_SCRIPT = re.compile(r"[\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0003ffff]")
 _ENGLISH = frozenset(
     [
@@ -276,21 +275,16 @@ _FOREIGN = frozenset(
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Steps with words of another language."""
     for position, text in steps_of(candidate):
-        foreign_letters = _OTHER_SCRIPT.search(text)
-        count = len(_OTHER_SCRIPT.findall(text)) if foreign_letters else 0
-        words = _WORD.findall(text.lower()) if not text.isascii() or not _looks_english(text) else []
+        if text.isascii() and _FOREIGN.isdisjoint(vocabulary(text)):
+            continue
+        words = words_of(text)
         foreign = sum(word in _FOREIGN for word in words)
         english = sum(word in _ENGLISH for word in words)
-        if count >= 3 or (foreign >= 2 and foreign > english) or foreign >= 4:
+        letters = len(_OTHER_SCRIPT.findall(text))
+        if letters >= 3 or (foreign >= 2 and foreign > english) or foreign >= 4:
             yield find(
                 "wrong_language", "The step is not in English, or not all of it; write English only.", step=position
             )
-
-
-def _looks_english(text: str) -> bool:
-    """A quick look: mostly English small words leave little room for others."""
-    words = _WORD.findall(text.lower())
-    return not any(word in _FOREIGN for word in words)
 
 
 PASSES = (Case(ten()), Case(ten({9: "No pectus excavatum, no spina bifida; situs solitus."})))

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of, vocabulary
 
 CODES: Mapping[str, Severity] = {"reference_leak": "error"}
 find = Finder(__name__, CODES)
@@ -63,12 +63,24 @@ _LEAKS = (
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )
 _PATTERN = re.compile("|".join(f"(?:{pattern})" for pattern in _LEAKS), re.I)
+# every pattern has one of these words
+_TRIGGERS = frozenset(
+    re.findall(
+        r"\w+",
+        "report reports reported reportedly impression impressions finding findings section text texts reference "
+        "narrative dictation dictated description transcript write writeup document documentation documented truth "
+        "standard answer label labels labeled labelled expected target output radiologist radiologists mentioned "
+        "stated referenced transcribed cited quoted described noted given listed recorded written indicated "
+        "outlined specified detailed worded provided found contained reading record note statement wording ground "
+        "official known informed told diagnosis conclusion interpretation according per ",
+    )
+)
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first words of each step that point to a given text."""
     for position, text in steps_of(candidate):
-        match = _PATTERN.search(text)
+        match = None if _TRIGGERS.isdisjoint(vocabulary(text)) else _PATTERN.search(text)
         if match:
             yield find(
                 "reference_leak",

@@ -4,7 +4,6 @@ It protects training from runaway generations and from steps like "OK"; and it i
 and a report up to a limit only: what lies past the limits is rejected here.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -12,6 +11,7 @@ from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding, Severity
 from .rule import Case, Finder, ten, trace_of
+from .steps import words_of
 
 CODES: Mapping[str, Severity] = {"too_long": "error", "step_too_long": "error", "step_too_short": "error"}
 find = Finder(__name__, CODES)
@@ -19,7 +19,6 @@ find = Finder(__name__, CODES)
 TEXT_LIMIT = 40_000  # characters of a candidate
 LONGEST = 900  # characters of a step; real ones of the development set have at most 230
 SHORTEST = 2  # words
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -36,10 +35,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 f"The step has {len(step.text)} characters; say it in one or two sentences.",
                 step=position,
             )
-        elif (
-            step.text.strip()
-            and sum(1 for _ in zip(range(SHORTEST), _WORD.finditer(step.text), strict=False)) < SHORTEST
-        ):
+        elif step.text.strip() and sum(len(word) > 1 and word.isalpha() for word in words_of(step.text)) < SHORTEST:
             yield find(
                 "step_too_short",
                 "The step hardly says anything; say what was inspected and what it shows.",

@@ -11,8 +11,9 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import measurements
 from .findings.text import lower
-from .grounding import reference_of, steps_of
+from .grounding import reference_of
 from .rule import Case, Finder, ten
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {"unsupported_measurement": "error"}
 find = Finder(__name__, CODES)

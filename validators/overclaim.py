@@ -2,6 +2,8 @@
 
 import re
 
+from .steps import vocabulary
+
 _ABSOLUTE = re.compile(
     r"\b(?:beyond (?:any |all |a )?(?:shadow of a )?doubt|without (?:any |a )?doubt|with (?:complete|absolute"
     r"|full|total) certainty"
@@ -15,6 +17,14 @@ _ABSOLUTE = re.compile(
     r"|there is no doubt)",
     re.I,
 )
+_TRIGGERS = frozenset(
+    re.findall(
+        r"\w+",
+        "doubt certain certainty certainly sure unequivocal unequivocally undoubted undoubtedly incontrovertible"
+        " incontrovertibly indisputable indisputably irrefutable irrefutably conclusively pathognomonic unquestionable"
+        " unquestionably indubitable indubitably definitively other proven",
+    )
+)
 _DENIED = re.compile(
     r"\b(?:not|cannot|no|without|never|far from|neither|nor|hardly|far)\s+(?:be\s+|to\s+)?(?:\w+\s+)?$", re.I
 )
@@ -22,6 +32,8 @@ _DENIED = re.compile(
 
 def absolute(text: str) -> tuple[int, int] | None:
     """The span of the first words that claim full certainty and are not themselves denied, or none."""
+    if _TRIGGERS.isdisjoint(vocabulary(text)):
+        return None
     for match in _ABSOLUTE.finditer(text):
         if not _DENIED.search(text[max(0, match.start() - 24) : match.start()]):
             return match.span()

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {"placeholder": "error"}
 find = Finder(__name__, CODES)
@@ -22,10 +22,15 @@ _HOLDER = re.compile(
     r"|\b(?:insert|fill in) (?:the )?(?:finding|side|text|value|measurement|name|date)\b|\.{4,}|…{2,}|\?{3,}|#{3,}"
 )
 
+_MARKS = frozenset("[]_<{#?…")
+_WORDS = ("XXX", "..", "TBD", "TODO", "FIXME", "N/A", "lorem", "Lorem", "LOREM", "nsert", "ill in")
+
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first placeholder of each step."""
     for position, text in steps_of(candidate):
+        if _MARKS.isdisjoint(text) and not any(map(text.__contains__, _WORDS)):
+            continue
         match = _HOLDER.search(text)
         if match:
             yield find(

@@ -11,8 +11,8 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import comparison
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {"prior_comparison": "error"}
 find = Finder(__name__, CODES)

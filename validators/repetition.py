@@ -6,14 +6,15 @@ A loop is the same run of words three times in a row, or a sentence said twice i
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import claims
-from .grounding import steps_of
 from .rule import Case, Finder, ten
+from .steps import steps_of, vocabulary, words_of
 
 CODES: Mapping[str, Severity] = {"repeated_step": "error", "near_repeat": "error", "loop": "error"}
 find = Finder(__name__, CODES)
@@ -22,17 +23,18 @@ _WORD = re.compile(r"\w+")
 _LOOP = 3  # times the same run of words
 _RUN = 12  # words of the longest run that is looked for
 _SIMILAR = 0.8
+_LEAST = 3  # words of a sentence that counts when it is said twice
 _SHORT = 4  # words; shorter steps share words by chance
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Repeats of earlier steps, and loops."""
-    seen: list[tuple[int, list[str], str]] = []
+    seen: list[tuple[int, str]] = []
     for position, text in steps_of(candidate):
-        words = _WORD.findall(text.lower())
+        words = words_of(text)
         if _loops(words) or _repeated_sentence(text):
             yield find("loop", "The step says the same words over and over; say it once.", step=position)
-        earlier = next((step for step, others, _ in seen if words and others == words), None)
+        earlier = next((step for step, other in seen if words and words_of(other) == words), None)
         if earlier is not None:
             yield find(
                 "repeated_step",
@@ -40,25 +42,21 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
             )
         else:
-            near = next(
-                (step for step, others, other in seen if _near(words, others) and _same_claims(text, other)), None
-            )
+            near = next((step for step, other in seen if _near(text, other) and _same_claims(text, other)), None)
             if near is not None:
                 yield find(
                     "near_repeat",
                     f"This says what step {near} says, in nearly the same words; say what is new.",
                     step=position,
                 )
-        seen.append((position, words, text))
+        seen.append((position, text))
 
 
-def _near(words: list[str], others: list[str]) -> bool:
-    if (
-        min(len(words), len(others)) < _SHORT
-        or min(len(words), len(others)) < _SIMILAR * max(len(words), len(others)) - 2
-    ):
+def _near(text: str, other: str) -> bool:
+    first, second = vocabulary(text), vocabulary(other)
+    few, many = sorted((len(first), len(second)))
+    if few < _SHORT or few < _SIMILAR * many:
         return False
-    first, second = set(words), set(others)
     return len(first & second) >= _SIMILAR * len(first | second)
 
 
@@ -73,8 +71,10 @@ def _gist(text: str) -> set[tuple[str, str, str | None, tuple[str, ...]]]:
     return gist | {("", word, None, ()) for word in sides}
 
 
-def _loops(words: list[str]) -> bool:
+def _loops(words: tuple[str, ...]) -> bool:
     """Whether some run of at most _RUN words stands _LOOP times in a row; linear for each length of run."""
+    if len(words) < _LOOP or Counter(words).most_common(1)[0][1] < _LOOP:
+        return False
     for length in range(1, min(_RUN, (len(words) + 1) // _LOOP) + 1):
         same = 0
         for index in range(length, len(words)):
@@ -85,8 +85,10 @@ def _loops(words: list[str]) -> bool:
 
 
 def _repeated_sentence(text: str) -> bool:
+    if len(words_of(text)) < _LEAST * 2 or sum(map(text.count, ".!?;")) < 2:
+        return False
     sentences = [" ".join(_WORD.findall(part.lower())) for part in re.split(r"[.!?;]", text)]
-    long = [sentence for sentence in sentences if sentence.count(" ") >= 2]
+    long = [sentence for sentence in sentences if sentence.count(" ") >= _LEAST - 1]
     return len(set(long)) < len(long)
 
 

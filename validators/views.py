@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import steps_of
 from .rule import REFERENCE, Case, Finder, ten
+from .steps import steps_of, vocabulary
 
 CODES: Mapping[str, Severity] = {"view_not_shown": "error"}
 find = Finder(__name__, CODES)
@@ -34,6 +34,8 @@ _SPOKEN = {
 _LINES = re.compile(r"^[ \t]*(?:technique|views?)[ \t]*:[ \t]*(\S.*)$", re.I | re.M)
 _DENIED = re.compile(r"\b(?:no|without(?: an?| the)?|lacks? an?|not an?|only one|missing|absent) $|\bno \w+ $", re.I)
 
+_TRIGGERS = frozenset({"lateral", "ll", "frontal", "pa", "ap", "posteroanterior", "anteroposterior"})
+
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first view of each step that the study does not have."""
@@ -41,6 +43,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     if not has:
         return
     for position, text in steps_of(candidate):
+        if _TRIGGERS.isdisjoint(vocabulary(text)):
+            continue
         for view, spoken in _SPOKEN.items():
             match = spoken.search(text)
             if (

@@ -21,8 +21,17 @@ def _trie() -> dict[str, Any]:
     return top
 
 
+@cache
+def _telling_words() -> frozenset[str]:
+    """One word of each phrase, its longest: a sentence without any of them compares nothing."""
+    phrases = (phrase for kind, cell in rows("compare.tsv") if kind == "compare" for phrase in names(cell))
+    return frozenset(max(phrase.split(), key=len) for phrase in phrases)
+
+
 def comparison(sentence: str) -> tuple[int, int] | None:
     """The span of the first words that compare with an earlier examination, or none."""
+    if _telling_words().isdisjoint(WORD.findall(lower(sentence))):
+        return None
     top = _trie()
     words = [(match.group(), match.start(), match.end()) for match in WORD.finditer(lower(sentence))]
     position = 0

@@ -19,6 +19,8 @@ _UNITS = {
     "french": ("french", 1.0),
     "cardiothoracic ratio": ("ratio", 1.0), "hounsfield": ("hu", 1.0), "hu": ("hu", 1.0),
 }  # fmt: skip
+_DIGITS = frozenset("0123456789")
+_UNITS_IN_WORDS = ("meter", "metre", "inch", "percent", "degree", "liter", "litre", " mm", " cm", " ml")
 _NUMBER = r"\d{1,6}(?:[.,]\d{1,4})?"
 _WORDS = "|".join(_NUMBER_WORDS)
 _UNIT = (
@@ -36,7 +38,7 @@ _MEASURE = re.compile(
 
 def measurements(low: str) -> tuple[Measurement, ...]:
     """All measurements in a lower-case text; "3 x 1 mm" is two of them, one for each number."""
-    if not any(char.isdigit() for char in low) and not _maybe_words(low):
+    if _DIGITS.isdisjoint(low) and not any(map(low.__contains__, _UNITS_IN_WORDS)):
         return ()
     found = []
     for match in _MEASURE.finditer(low):
@@ -52,9 +54,3 @@ def measurements(low: str) -> tuple[Measurement, ...]:
             value = round(float(number.replace(",", ".")) * factor, 3)
             found.append(Measurement(value, name, match.span(), match.group()))
     return tuple(found)
-
-
-def _maybe_words(low: str) -> bool:
-    return any(
-        unit in low for unit in ("meter", "metre", "inch", "percent", "degree", "liter", "litre", " mm", " cm", " ml")
-    )

@@ -22,14 +22,10 @@ def tag(low: str, start: int, end: int) -> Tagged:
     """The phrases in low[start:end]; `low` is lower case."""
     book = lexicon()
     forms, trie = book.forms, book.trie
-    tagged = Tagged()
-    words, starts, ends = tagged.words, tagged.starts, tagged.ends
-    for match in WORD.finditer(low, start, end):
-        word = match.group()
-        words.append(forms.get(word, word))
-        begin, stop = match.span()
-        starts.append(begin)
-        ends.append(stop)
+    spans = [match.span() for match in WORD.finditer(low, start, end)]
+    found = [low[begin:stop] for begin, stop in spans]
+    words = [forms.get(word, word) for word in found]
+    tagged = Tagged(words, [begin for begin, _ in spans], [stop for _, stop in spans])
     entries, first, last = tagged.entries, tagged.first, tagged.last
     position, count = 0, len(words)
     while position < count:
