@@ -3,7 +3,8 @@
 The same work for all: records (a prompt with a reference, an object of ten steps back) against a loopback server
 that answers after 50 ms, each contender in a process of its own, one after another, in turns:
 
-    tenstep          `tenstep curate`: journal (fsync), rules, retries, budget and the tables at its end
+    tenstep          `tenstep curate`: journal (fsync), structural rules, retries, budget, the tables at its end
+    all rules        the same with every rule, whose work on each record is that of `python -m benchmarks.rules`
     aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
 
@@ -36,7 +37,8 @@ from typing import Any
 
 LATENCY = 0.05
 ROOT = Path(__file__).resolve().parent.parent
-CONTENDERS = ("tenstep", "aiohttp", "openai")
+CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai")
+STRUCTURAL = {"completion", "structure", "numbering", "wrapping", "report", "headers"}
 FAULTS = {"429": 0.10, "500": 0.05, "reset_before": 0.02, "malformed": 0.02}
 REPORT = (
     "Technique: Frontal radiograph.\nView: PA\nFindings: The heart is normal in size. The lungs are clear. "
@@ -102,10 +104,14 @@ def recipe_of(url: str, concurrency: int, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ours(url: str, studies: Path, concurrency: int, out: Path, **more: Any) -> int:
+def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bool = False, **more: Any) -> int:
     """Ours: the command as users run it."""
     import yaml
     from tenstep.__main__ import main as command
+    from tenstep.validators.gate import CODES
+
+    if not every_rule:
+        more["severities"] = {code: "off" for code, rule in CODES.items() if rule not in STRUCTURAL}
 
     recipe, told = out.with_name("recipe.yaml"), out.with_name("told.json")
     recipe.write_text(yaml.safe_dump(recipe_of(url, concurrency, **more)))
@@ -175,8 +181,8 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     import tenstep.curation.engine  # noqa: F401
 
     wall, cpu = time.perf_counter(), time.process_time()
-    if name == "tenstep":
-        done = ours(url, studies, concurrency, out)
+    if name in ("tenstep", "all rules"):
+        done = ours(url, studies, concurrency, out, every_rule=name == "all rules")
     else:
         done = asyncio.run({"aiohttp": bare_aiohttp, "openai": plain_openai}[name](url, studies, concurrency))
     print(
