@@ -46,7 +46,7 @@ async def trial(
     content: str | list[dict[str, Any]] = "Say good morning to the radiology department."
     if images:
         content = [{"type": "image_url", "image_url": {"url": _grey()}}, {"type": "text", "text": content}]
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 1024}
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 512}
     if constrain is not None:
         body |= constrain(_SCHEMA)
     try:

@@ -1,7 +1,7 @@
 """OpenAI: the Responses API, or chat completions for servers that speak its dialect. Nothing is ever stored there.
 
     options:
-      model: gpt-5.6
+      model: gpt-5.4
       reasoning_effort: medium         summaries of the reasoning are kept with each candidate
 
 Ask for what the terms of use allow: whether answers may train a model is for a person to attest (policy).
