@@ -42,7 +42,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
             )
         else:
-            near = next((step for step, other in seen if _near(text, other) and _same_claims(text, other)), None)
+            near = next((step for step, other in _near(text, seen) if _same_claims(text, other)), None)
             if near is not None:
                 yield find(
                     "near_repeat",
@@ -52,12 +52,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         seen.append((position, text))
 
 
-def _near(text: str, other: str) -> bool:
-    first, second = vocabulary(text), vocabulary(other)
-    few, many = sorted((len(first), len(second)))
-    if few < _SHORT or few < _SIMILAR * many:
-        return False
-    return len(first & second) >= _SIMILAR * len(first | second)
+def _near(text: str, seen: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The earlier steps that share nearly all words with this one."""
+    first = vocabulary(text)
+    if len(first) < _SHORT:
+        return
+    for step, other in seen:
+        second = vocabulary(other)
+        shared = len(first & second)
+        if shared >= _SIMILAR * (len(first) + len(second) - shared):
+            yield step, other
 
 
 def _same_claims(text: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """Claim: one thing that a sentence asserts about the chest, denies, or leaves open. Plain data, no behaviour."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Status = Literal["present", "absent", "uncertain"]
 Side = Literal["left", "right", "bilateral"]
@@ -41,9 +41,8 @@ class Measurement:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One assertion.
+class Claim(NamedTuple):
+    """One assertion; a tuple with names, since a trace makes dozens and a dataclass takes five times as long.
 
     `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was
     read. An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a

@@ -1,12 +1,14 @@
 """Comparison: words of a sentence that speak of an earlier examination. Knows compare.tsv, and nothing of findings."""
 
-from functools import cache
+from collections import Counter
+from functools import cache, lru_cache
 from typing import Any
 
-from .lexicon import names, rows
+from .lexicon import lexicon, names, rows
 from .text import WORD, lower
 
 _COMPARE, _NOT = 1, 2
+_SHORT = ("new", "now", "last", "old")
 
 
 @cache
@@ -23,14 +25,22 @@ def _trie() -> dict[str, Any]:
 
 @cache
 def _telling_words() -> frozenset[str]:
-    """One word of each phrase, its longest: a sentence without any of them compares nothing."""
-    phrases = (phrase for kind, cell in rows("compare.tsv") if kind == "compare" for phrase in names(cell))
-    return frozenset(max(phrase.split(), key=len) for phrase in phrases)
+    """A word of each phrase, as few words in all as chance allows: a sentence without any of them compares nothing."""
+    phrases = [phrase.split() for kind, cell in rows("compare.tsv") if kind == "compare" for phrase in names(cell)]
+    counts = Counter(word for phrase in phrases for word in phrase if len(word) > 4 or word in _SHORT)
+    telling = {max(phrase, key=lambda word: (counts[word], len(word))) for phrase in phrases}
+    return frozenset(telling | {lexicon().forms.get(word, word) for word in telling})
 
 
+def may_compare(words: list[str]) -> bool:
+    """Whether a sentence of these words, in the lexicon's forms or their own, can compare at all; quick."""
+    return not _telling_words().isdisjoint(words)
+
+
+@lru_cache(maxsize=8192)
 def comparison(sentence: str) -> tuple[int, int] | None:
     """The span of the first words that compare with an earlier examination, or none."""
-    if _telling_words().isdisjoint(WORD.findall(lower(sentence))):
+    if not may_compare(WORD.findall(lower(sentence))):
         return None
     top = _trie()
     words = [(match.group(), match.start(), match.end()) for match in WORD.finditer(lower(sentence))]

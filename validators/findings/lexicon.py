@@ -56,6 +56,7 @@ class Lexicon:
     pairs: dict[tuple[str, str], tuple[str, str]]
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     resets: frozenset[str]
+    limits: frozenset[str]
     findings: tuple[str, ...]
 
 
@@ -169,10 +170,10 @@ def lexicon() -> Lexicon:
     for kind, value, phrases in rows("sides.tsv"):
         for phrase in names(phrases):
             setattr(build.entry(phrase), kind, None if value == "-" else value)
-    resets: frozenset[str] = frozenset()
+    sets: dict[str, frozenset[str]] = {}
     for kind, phrases in rows("cues.tsv"):
-        if kind == "reset":
-            resets = frozenset(names(phrases))
+        if kind in ("reset", "limit"):
+            sets[kind] = frozenset(names(phrases))
             continue
         for phrase in names(phrases):
             build.entry(phrase).cues |= CUES[kind]
@@ -195,6 +196,7 @@ def lexicon() -> Lexicon:
         tip_groups=tip_groups,
         pairs=pairs,
         normal=normal,
-        resets=resets,
+        resets=sets["reset"],
+        limits=sets["limit"],
         findings=tuple(regions),
     )

@@ -3,9 +3,9 @@
 import re
 
 # A sentence ends at . ? or ! before white space, a capital or the end, at a line's end, and after "Heading:".
-_END = re.compile(
-    r"(?<!\bvs)(?<!\bdr)(?<!\bDr)(?<!\bMr)(?<!\be\.g)(?<!\bi\.e)(?<!\bapprox)[.?!]+(?=\s|$|[A-Z])|\n+|(?<=\s\d)\.(?=\s)"
-)
+_END = re.compile(r"[.?!]+(?=\s|$|[A-Z])|\n+")
+_ABBREVIATION = re.compile(r"\b(?:vs|dr|mr|mrs|e\.g|i\.e|approx)$", re.I)
+_HEADED = 60  # characters in which the colon of a heading must come
 HEADING = re.compile(
     r"[ \t>*#_-]*(technique|views?|findings?|impressions?|conclusions?|comparisons?|indications?"
     r"|clinical (?:history|information)"
@@ -37,20 +37,27 @@ def headed_sentences(text: str) -> list[tuple[int, int, str]]:
     heading = ""
     line_start, start, size = True, 0, len(text)
     while start < size:
-        if line_start:
+        if line_start and text.find(":", start, start + _HEADED) > 0:
             match = HEADING.match(text, start)
             if match:
                 heading, start = match.group(1).lower(), match.end()
         end_match = _END.search(text, start)
-        stop, after = (end_match.start(), end_match.end()) if end_match else (size, size)
-        line_start = end_match is not None and text[after - 1] == "\n"
-        if end_match is not None and not line_start:
-            stop = after
-        left, right = start, stop
-        while left < right and text[left].isspace():
-            left += 1
-        while right > left and text[right - 1].isspace():
-            right -= 1
+        while (
+            end_match is not None
+            and text[end_match.start()] == "."
+            and _ABBREVIATION.search(text, max(start, end_match.start() - 7), end_match.start())
+        ):
+            end_match = _END.search(text, end_match.end())
+        if end_match is None:
+            stop = after = size
+            line_start = False
+        else:
+            line_start = text[end_match.start()] == "\n"
+            after = end_match.end()
+            stop = end_match.start() if line_start else after
+        sentence = text[start:stop]
+        left = start + len(sentence) - len(sentence.lstrip())
+        right = left + len(sentence.strip())
         if left < right:
             found.append((left, right, heading))
         start = after

@@ -1,0 +1,229 @@
+"""One sentence to its claims. Composes tagging, scope and attachment; everything it knows is in the TSV files.
+
+A sentence is read once a process (a cache by its text): reports and traces repeat themselves.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from .attach import Mention, mentions
+from .claim import Claim, Measurement, Side, Status
+from .compares import compares_with_prior, may_compare
+from .lexicon import CUES, Entry, Lexicon, lexicon
+from .measure import measurements
+from .scope import ALT, DENIED, DOUBT, HIST, HYP, NEG, NEG_PRE, SURE, UNC, Scope, scope
+from .tagging import Tagged, tag
+from .text import lower
+
+# A sentence with one of these words speaks of all but something: its normality implies nothing.
+_RESERVED = frozenset({"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except"})
+_ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
+_NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
+_OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
+
+
+@lru_cache(maxsize=50_000)
+def read_sentence(sentence: str) -> tuple[Claim, ...]:
+    """The claims of one sentence, with spans in it."""
+    low = lower(sentence)
+    tagged = tag(low, 0, len(low))
+    if not tagged.entries:
+        return ()
+    scoped = scope(tagged)
+    found = mentions(tagged, scoped)
+    return tuple(_Sentence(sentence, low, tagged, scoped, found).claims()) if found else ()
+
+
+class _Frame(NamedTuple):
+    """What all claims of one mention share."""
+
+    side: Side | None
+    place: tuple[str, ...]
+    size: str | None
+    measurement: Measurement | None
+    limits: tuple[str, ...]
+    state: int
+
+
+class _Sentence:
+    """One sentence on its way to claims."""
+
+    def __init__(self, text: str, low: str, tagged: Tagged, scoped: Scope, found: list[Mention]) -> None:
+        self.text, self.tagged, self.scope, self.mentions = text, tagged, scoped, found
+        self.book: Lexicon = lexicon()
+        self.compares = may_compare(tagged.words) and compares_with_prior(text)
+        self.measurements = measurements(low)
+        self.reserved = not _RESERVED.isdisjoint(tagged.words)
+        self.tips = tuple(dict.fromkeys([entry.tip for entry in tagged.entries if entry.tip]))
+
+    def claims(self) -> Iterator[Claim]:
+        open_pairs = self._alternatives() if len(self.mentions) > 1 else {}
+        seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
+        for position, mention in enumerate(self.mentions):
+            entry = self.tagged.entries[mention.index]
+            frame = None
+            for finding, implied, said in self._meanings(mention, entry, position):
+                status: Status = "uncertain" if said == "present" and open_pairs.get(mention.index) else said
+                frame = frame or self._frame(mention)
+                key = (finding, status, frame.side, frame.place)
+                if key not in seen:
+                    seen.add(key)
+                    yield self._claim(mention, frame, finding, status, implied, mention.index in open_pairs)
+
+    def _meanings(self, mention: Mention, entry: Entry, position: int) -> Iterator[tuple[str, bool, Status]]:
+        status = self._status(mention.index)
+        made = False
+        if not self._modifies_next(position, entry):
+            for kind, finding in dict.fromkeys(self._pairs(mention, entry)):
+                if kind == "present":
+                    made = True
+                    if status is not None:
+                        yield finding, False, status
+                elif status is not None and not self.reserved:
+                    made = made or entry.finding is None
+                    yield from ((name, True, "absent") for name in self._normal(kind, finding, status, mention))
+        if entry.finding and not made and status is not None:
+            yield entry.finding, False, status
+
+    def _pairs(self, mention: Mention, entry: Entry) -> Iterator[tuple[str, str]]:
+        heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
+        organs = [name for index in mention.organs if (name := self.tagged.entries[index].organ)]
+        if not organs and "abnormal" in entry.qualities and self._acute(mention):
+            organs = ["chest"]
+        for organ in organs:
+            for head in heads:
+                if pair := self.book.pairs.get((organ, head)):
+                    finding, kind = pair
+                    strong = entry.finding not in (None, finding) and not entry.weak
+                    if kind == "present" and strong and head != f"[{entry.finding}]":
+                        continue
+                    yield kind, finding if finding != "-" else organ
+                    break
+
+    def _normal(self, kind: str, organ: str, status: Status, mention: Mention) -> tuple[str, ...]:
+        if kind == "abnormal":
+            if status != "absent":
+                return ()
+            return self.book.normal.get(organ, ((), ()))[1 if self._acute(mention) else 0]
+        if status != "present":
+            return ()
+        return self.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
+
+    def _acute(self, mention: Mention) -> bool:
+        first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
+        if mention.organs:
+            first = min(first, self.tagged.first[mention.organs[0]])
+        return not _ACUTE.isdisjoint(self.tagged.words[max(0, first - 4) : last + 1])
+
+    def _modifies_next(self, position: int, entry: Entry) -> bool:
+        """A quality directly before a finding is its adjective ("increased opacity"), unless an organ is between."""
+        if entry.finding is not None or position + 1 >= len(self.mentions):
+            return False
+        here, there = self.mentions[position].index, self.mentions[position + 1].index
+        follows = self.tagged.entries[there]
+        return (
+            follows.finding is not None and there == here + 1 and self.tagged.first[there] - self.tagged.last[here] == 1
+        )
+
+    def _status(self, index: int) -> Status | None:
+        state = self.scope.states[index]
+        if state & DENIED:
+            return "absent"
+        if state & ALT and not state & NEG:
+            return "absent" if self.scope.dismissed[index] else None
+        if state & NEG:
+            return "absent"
+        if state & (HYP | HIST):
+            return None
+        return "uncertain" if state & UNC else "present"
+
+    def _alternatives(self) -> dict[int, bool]:
+        """Mentions that "or" or "versus" leaves open ("atelectasis or infiltrate"), and whether it was "versus".
+
+        "Scarring or atelectasis is present" asserts that one of them is: both are present, and open. "Versus" hedges.
+        """
+        open_pairs: dict[int, bool] = {}
+        entries = self.tagged.entries
+        for first, second in zip(self.mentions, self.mentions[1:], strict=False):
+            a, b = entries[first.index], entries[second.index]
+            between = entries[first.index + 1 : second.index]
+            if not a.finding or not b.finding or a.finding == b.finding:
+                continue
+            if any(e.cues & _OR for e in between) and all(
+                e.cues & (_JOINS) or e.side or e.place or e.size or e.organ for e in between
+            ):
+                versus = any(
+                    word in ("versus", "vs")
+                    for word in self.tagged.words[self.tagged.last[first.index] : self.tagged.first[second.index]]
+                )
+                for index in (first.index, second.index):
+                    open_pairs[index] = open_pairs.get(index, False) or versus
+        return open_pairs
+
+    def _frame(self, mention: Mention) -> _Frame:
+        sides, places = mention.sides, tuple(dict.fromkeys(mention.places))
+        if places and not sides:
+            sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
+        side: Side | None = None
+        if sides:
+            side = "bilateral" if "bilateral" in sides or len(sides) == 2 else "left" if "left" in sides else "right"
+        words, index = self.tagged.words, mention.index
+        measurement = None
+        if self.measurements:
+            clause = self.scope.clauses[index]
+            measurement = next((m for m in self.measurements if self._clause_at(m.span[0]) == clause), None)
+        size = "borderline" if words[self.tagged.first[index]] == "borderline" else mention.size
+        return _Frame(side, places, size, measurement, self._limits(mention), self.scope.states[index])
+
+    def _claim(
+        self, mention: Mention, frame: _Frame, finding: str, status: Status, implied: bool, is_open: bool
+    ) -> Claim:
+        tagged, index, state = self.tagged, mention.index, frame.state
+        start, end = tagged.starts[tagged.first[index]], tagged.ends[tagged.last[index]]
+        if mention.organs and (implied or not tagged.entries[index].finding):
+            start = min(start, *(tagged.starts[tagged.first[organ]] for organ in mention.organs))
+            end = max(end, *(tagged.ends[tagged.last[organ]] for organ in mention.organs))
+        device, tip = finding in self.book.devices, finding == "tip_unknown"
+        return Claim(
+            finding=finding,
+            status=status,
+            side=frame.side,
+            place=frame.place,
+            size=frame.size,
+            tip=self.tips if device or tip else (),
+            measurement=None if implied or status == "absent" else frame.measurement,
+            compares=self.compares,
+            certain=bool(state & SURE),
+            doubted=bool(state & DOUBT),
+            limits=frame.limits,
+            implied=implied,
+            open=is_open,
+            dismissed=bool(state & ALT) and not state & DENIED,
+            device=device,
+            region="devices" if tip else self.book.regions[finding],
+            span=(start, end),
+            text=self.text[start:end],
+            sentence=(0, len(self.text)),
+        )
+
+    def _limits(self, mention: Mention) -> tuple[str, ...]:
+        first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
+        limits, floor = self.book.limits, max(0, first - 5)
+        if limits.isdisjoint(self.tagged.words[floor : last + 1]):
+            return ()
+        for index in range(mention.index - 1, -1, -1):
+            if self.tagged.last[index] < floor:
+                break
+            if self.tagged.entries[index].cues & _ENDS:
+                floor = self.tagged.last[index] + 1
+                break
+        return tuple(word for word in self.tagged.words[floor : last + 1] if word in limits)
+
+    def _clause_at(self, offset: int) -> int:
+        clause = 0
+        for index, first in enumerate(self.tagged.first):
+            if self.tagged.starts[first] > offset:
+                break
+            clause = self.scope.clauses[index]
+        return clause
