@@ -31,7 +31,7 @@ def test_all_real_reports_are_curated_in_little_memory_and_a_second_run_does_not
     words = ("curate", recipe, "--studies", tmp_path / "studies", "--out", tmp_path / "run")
     first = run(*words)
     assert first["accepted"] + first["rejected"] == first["studies"] == ingested["studies"]
-    assert first["accepted"] > 0.98 * first["studies"], first["codes"]
+    assert first["accepted"] > 0.97 * first["studies"], first["codes"]
     assert first["peak_mb"] < 300
     again = run(*words)
     assert (again["asked"], again["accepted"]) == (0, first["accepted"])

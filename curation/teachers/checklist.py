@@ -6,6 +6,7 @@ its claims, and so is one that compares with an earlier examination or holds wor
 removed. Where the reference is silent on a region, the step says what was looked at and claims nothing.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,7 +28,12 @@ _SILENT = {
     "vessels": "The hila and the calibre of the vessels toward the periphery were looked at.",
     "bones": "The ribs, clavicles, shoulders and visible spine were followed one after another.",
 }
-_UNSAYABLE = ("XXXX", "___", "[", "<", ">>", "**")
+_UNSAYABLE = re.compile(
+    r"XXXX|__|[\[<>*]|\b(?:report|dictat|document|describ|stated|mention|note that|noti[fc]|recommend"
+    r"|believe|follow up|clinical|correlat|consider)|\b(?:I|we|our)\b",
+    re.I,
+)
+_HARDLY = 3  # words; a shorter sentence is told as a claim
 _SYNTHESIS_LENGTH = 400  # characters; a longer impression is told by its claims
 
 
@@ -92,14 +98,20 @@ def _from_view(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _tell(sentence: str) -> Iterator[tuple[str, str]]:
-    found = claims(sentence)
-    regions = {claim.region for claim in found if claim.region in REGIONS}
-    if not _sayable(sentence) or len(regions) > 1:
-        for claim in found:
-            if claim.region in REGIONS and not claim.dismissed:
-                yield claim.region, say(claim)
-    elif (region := next(iter(regions), None) or region_of(sentence)) in REGIONS:
-        yield region, _finished(sentence)
+    """What a sentence contributes to which region's step."""
+    found = [claim for claim in claims(sentence) if claim.region in REGIONS and not claim.dismissed]
+    regions = sorted({claim.region for claim in found}, key=REGIONS.index)
+    if _sayable(sentence) and len(regions) < 2 and len(sentence.split()) >= _HARDLY:
+        region = regions[0] if regions else region_of(sentence)
+        if region in REGIONS:
+            yield region, _finished(sentence)
+        return
+    spent: set[str] = set()
+    for region in regions:
+        here = [claim for claim in found if claim.region == region]
+        for claim in [c for c in here if not c.implied] or here[:1]:
+            yield region, say(claim, in_full=claim.text not in spent)
+            spent.add(claim.text)
 
 
 def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
@@ -114,23 +126,31 @@ def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
 
 
 def _sayable(sentence: str) -> bool:
-    return not compares_with_prior(sentence) and not any(mark in sentence for mark in _UNSAYABLE)
+    return not compares_with_prior(sentence) and not _UNSAYABLE.search(sentence)
 
 
-def say(claim: Claim) -> str:
-    """A claim as a sentence that asserts the same and no more."""
+def say(claim: Claim, *, in_full: bool = True) -> str:
+    """A claim as a sentence that asserts the same and no more.
+
+    Args:
+        claim: what to say.
+        in_full: whether a normal organ may be said in the claim's own words ("the lungs are clear"), which stand for
+            all that they deny; else one finding is denied.
+    """
     own = claim.text if _sayable(claim.text) else claim.finding.replace("_", " ")
-    if claim.implied and own == claim.text:  # "the lungs are clear" stands for all that it denies
-        return _finished(_upper_first(claim.text))
+    if claim.implied and in_full and own == claim.text:
+        return _finished(_upper_first(own))
+    if claim.implied:
+        own = claim.finding.replace("_", " ")
     words = [word for word in (claim.size, claim.side) if word and word not in own.lower()]
-    thing = " ".join([*words, own])
+    thing = _lower_first(" ".join([*words, own]))
     match claim.status:
         case "absent":
-            return f"No {_lower_first(thing)}."
+            return f"There is no {thing}."
         case "uncertain":
-            return f"Possible {_lower_first(thing)}."
+            return f"There may be {thing}."
         case _:
-            return f"{_upper_first(thing)}."
+            return f"The film shows {thing}."
 
 
 def _sentences(text: str) -> list[str]:
