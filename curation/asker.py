@@ -12,27 +12,27 @@ A request is sent only when its budget is set aside, its endpoint's gate is open
 import asyncio
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..data.run import Judged, RunFolder, judged, judged_event
-from ..schemas.candidate import Candidate
-from ..schemas.errors import InputError, LayoutError, TeacherError
-from ..schemas.layout import parse
+from ..schemas.errors import InputError, TeacherError
 from ..schemas.recipe import CurateRecipe
 from ..schemas.run import Event, State
-from ..schemas.trace import Trace
 from ..validators.gate import judge
+from .allowance import used_up
 from .budget import Amount, Ledger, most, used
 from .commits import Commits
+from .envelope import unseal
 from .gate import Stopped
 from .lane import Lane
 from .limits import Outcome, Ticket
+from .records import candidate_of, event, plan
 from .tally import Tally
-from .teacher import Question, Reply, Teacher, Unanswered, request_key
+from .teacher import Question, Reply, Unanswered, request_key
 
 _FIRST, _LONGEST = 0.5, 60.0  # seconds before the first retry of a request, and before any
 _PATIENCE = 4  # times as many tries for a request that is turned away because there are too many
+_HEAD = 4_096  # bytes of an answer in which its headers stand
 _SCOUTS = 12  # requests more, at up to a minute each, before a teacher that has answered is given up
 
 
@@ -44,14 +44,15 @@ class _Answer:
     started: float
     seconds: float
     aside: Amount | None  # None: an earlier process set it aside
+    ticket: Ticket | None = None
 
 
 def settle_flights(run: RunFolder) -> dict[str, State]:
     """Requests that an earlier process sent and never heard of again: nobody knows. Returns all states, by key."""
     states = run.journal.states()
     for key in [key for key, state in states.items() if state in (State.PLANNED, State.IN_FLIGHT)]:
-        event = run.journal.last(key, State.IN_FLIGHT)
-        study = event.study_id if event else ""
+        flight = run.journal.last(key, State.IN_FLIGHT)
+        study = flight.study_id if flight else ""
         body = {"reason": "the process ended before the answer was read"}
         unknown = Event(key=key, state=State.UNKNOWN, study_id=study, at=time.time(), body=body)
         run.journal.append(unknown).result()
@@ -99,10 +100,10 @@ class Asker:
         key = request_key(lane.teacher, question)
         state = self._states.get(key)
         if state is State.JUDGED:
-            event = self._run.journal.last(key, State.JUDGED)
-            assert event is not None
+            verdict = self._run.journal.last(key, State.JUDGED)
+            assert verdict is not None
             self._tally.recalled += 1
-            return judged(event)
+            return judged(verdict)
         if state is State.REFUSED:
             self._tally.refused += 1
             return None
@@ -136,9 +137,9 @@ class Asker:
         return None
 
     def _recall(self, key: str) -> _Answer:
-        event = self._run.journal.last(key, State.RECEIVED)
-        assert event is not None
-        return _Answer(event.raw or b"", event.body["started_at"], event.body["seconds"], None)
+        received = self._run.journal.last(key, State.RECEIVED)
+        assert received is not None
+        return _Answer(received.raw or b"", received.body["started_at"], received.body["seconds"], None)
 
     async def _send(self, lane: Lane, question: Question, key: str) -> _Answer:
         if self._stopped.is_set():
@@ -157,6 +158,7 @@ class Asker:
         try:
             raw = await lane.teacher.ask(question)
             outcome = "answered"
+            _heed(lane, raw)
         except Unanswered as unanswered:
             outcome, retry_after = _outcome(unanswered), unanswered.retry_after
             self._account(lane, unanswered, aside)
@@ -169,7 +171,7 @@ class Asker:
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
             lane.gate.close()  # before this one leaves it, and the next one goes the same way
             self._ledger.settle(aside, Amount())
-            await self._commits.write(_event(key, State.FAILED, question, {"reason": error.message}))
+            await self._commits.write(event(key, State.FAILED, question, {"reason": error.message}))
             raise
         except BaseException:
             self._ledger.keep(aside)
@@ -178,10 +180,10 @@ class Asker:
             lane.gate.leave(ticket, outcome, retry_after)
         seconds = time.monotonic() - clock
         await self._commits.write(
-            _event(key, State.RECEIVED, question, {"started_at": started, "seconds": seconds}, raw)
+            event(key, State.RECEIVED, question, {"started_at": started, "seconds": seconds}, raw)
         )
         self._states[key] = State.RECEIVED
-        return _Answer(raw, started, seconds, aside)
+        return _Answer(raw, started, seconds, aside, ticket)
 
     async def _board(self, lane: Lane, question: Question, key: str, aside: Amount) -> Ticket:
         """Put the departure on disk, then wait at the gate: so the disk is waited for while others are under way.
@@ -191,12 +193,14 @@ class Asker:
         async with lane.berths:
             if self._stopped.is_set():
                 raise Stopped
-            await self._commits.write(*self._departure(key, lane.teacher, question, aside))
+            flight = event(key, State.IN_FLIGHT, question, {"tokens": aside.tokens, "usd": aside.usd})
+            planned = () if key in self._states else (plan(key, lane.teacher, question),)
+            await self._commits.write(*planned, flight)
             self._states[key] = State.IN_FLIGHT
             try:
                 return await lane.gate.enter(lane.tokens or aside.tokens / 4)
             except BaseException:
-                self._commits.later(_event(key, State.FAILED, question, {"reason": "it was not sent", "sent": False}))
+                self._commits.later(event(key, State.FAILED, question, {"reason": "it was not sent", "sent": False}))
                 self._states[key] = State.FAILED
                 raise
 
@@ -204,7 +208,9 @@ class Asker:
         cost = lane.cost(reply)
         self._ledger.settle(answer.aside, used(reply.usage, cost))
         lane.learn(reply.usage)
-        candidate = _candidate(key, lane.teacher, question, reply, answer, cost)
+        if answer.ticket is not None and lane.tokens:
+            lane.gate.pace.settle(answer.ticket.tokens, used(reply.usage, cost).tokens)
+        candidate = candidate_of(key, lane.teacher, question, reply, answer.started, answer.seconds, cost)
         verdict = judge(question.study, candidate, self._recipe.severities)
         # not waited for: the answer is on disk, and would be judged again
         self._commits.later(judged_event(candidate, verdict))
@@ -228,7 +234,7 @@ class Asker:
             body["sent"] = False
         if outcome.usage is not None:
             body |= {"usage": outcome.usage.model_dump(), "usd": lane.cost_of(outcome.usage)}
-        await self._commits.write(_event(key, outcome.state, question, body, outcome.raw))
+        await self._commits.write(event(key, outcome.state, question, body, outcome.raw))
         self._states[key] = outcome.state
 
     def _again(self, outcome: Unanswered) -> bool:
@@ -268,20 +274,13 @@ class Asker:
             return
         raise Stopped
 
-    def _departure(self, key: str, teacher: Teacher, question: Question, aside: Amount) -> tuple[Event, ...]:
-        flight = _event(key, State.IN_FLIGHT, question, {"tokens": aside.tokens, "usd": aside.usd})
-        if key in self._states:
-            return (flight,)
-        body = {
-            "teacher": teacher.name,
-            "identity": dict(teacher.identity()),
-            "prompt_id": question.prompt.id,
-            "prompt_sha256": question.prompt.sha256,
-            "attempt": question.attempt,
-            "sample": question.sample,
-            "parent": question.previous.key if question.previous else None,
-        }
-        return _event(key, State.PLANNED, question, body), flight
+
+def _heed(lane: Lane, raw: bytes) -> None:
+    """Send nothing while the provider says that nothing is left."""
+    if lane.teacher.endpoints and b"ratelimit-" in raw[:_HEAD]:
+        seconds = used_up(unseal(raw).headers, time.time())
+        if seconds:
+            lane.gate.pace.pause(asyncio.get_running_loop().time(), seconds)
 
 
 def _outcome(unanswered: Unanswered) -> Outcome:
@@ -291,44 +290,3 @@ def _outcome(unanswered: Unanswered) -> Outcome:
     if unanswered.state is State.REFUSED or (unanswered.state is State.FAILED and not unanswered.retryable):
         return "answered"
     return "lost"
-
-
-def _event(key: str, state: State, question: Question, body: Mapping[str, object], raw: bytes | None = None) -> Event:
-    return Event(key=key, state=state, study_id=question.study.id, at=time.time(), body=dict(body), raw=raw)
-
-
-def _candidate(
-    key: str, teacher: Teacher, question: Question, reply: Reply, answer: _Answer, cost: float | None
-) -> Candidate:
-    # a lone surrogate cannot be stored as UTF-8; the raw bytes in the journal keep what really came
-    text = reply.text.encode("utf-8", "replace").decode()
-    trace: Trace | None = None
-    problem: str | None = None
-    try:
-        trace = parse(text)
-    except LayoutError as error:
-        problem = str(error)
-    return Candidate(
-        key=key,
-        study_id=question.study.id,
-        author="teacher",
-        teacher=teacher.name,
-        model=teacher.model,
-        attempt=question.attempt,
-        parent=question.previous.key if question.previous else None,
-        sample=question.sample,
-        prompt_id=question.prompt.id,
-        prompt_sha256=question.prompt.sha256,
-        saw_image=teacher.sees_images and bool(question.study.images),
-        writes_report=question.prompt.writes_report,
-        text=text,
-        reasoning=reply.reasoning,
-        trace=trace,
-        parse_error=problem,
-        usage=reply.usage,
-        cost_usd=cost,
-        stop_reason=reply.stop_reason,
-        label=reply.label,
-        started_at=answer.started,
-        seconds=answer.seconds,
-    )

@@ -30,6 +30,7 @@ class Ticket:
 
     cuts: int  # how often the window had been cut when it left
     alone: bool
+    tokens: float  # that were taken from the rate
 
 
 class Pace:
@@ -72,7 +73,7 @@ class Pace:
         self._scouting = self._alone
         self._requests.take(now, 1.0)
         self._tokens.take(now, tokens)
-        return Ticket(self._cuts, self._alone)
+        return Ticket(self._cuts, self._alone, tokens)
 
     def arrive(self, now: float, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
         """A request has come to its end.

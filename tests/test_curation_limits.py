@@ -5,10 +5,12 @@ import heapq
 import math
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tenstep.curation.allowance import used_up
 from tenstep.curation.gate import Gate, Stopped
 from tenstep.curation.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket
 
@@ -231,6 +233,54 @@ def test_a_waiter_that_is_cancelled_leaves_no_hole() -> None:
         return gate.pace.flying
 
     assert asyncio.run(main()) == 0
+
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "120ms"}, 0.12),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1h2m3.5s"}, 3723.5),
+        (
+            {
+                "anthropic-ratelimit-input-tokens-remaining": "0",
+                "anthropic-ratelimit-input-tokens-reset": "2026-11-24T12:00:30Z",
+            },
+            30,
+        ),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2026-11-24T11:00:30Z",
+            },
+            0,
+        ),
+        (
+            {
+                "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "9s",
+            },
+            9,
+        ),
+        ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "-5s"}, None),
+        ({"x-ratelimit-remaining-requests": "0"}, None),
+        ({"retry-after": "5"}, None),
+    ],
+)  # fmt: skip
+def test_headers_say_until_when_nothing_is_left(headers: dict[str, str], seconds: float | None) -> None:
+    assert used_up(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+@given(st.text(max_size=40))
+def test_no_reset_header_breaks_anything(value: str) -> None:
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": value}
+    found = used_up(headers, NOW)
+    assert found is None or found >= 0
 
 
 def test_a_cooldown_is_waited_for() -> None:

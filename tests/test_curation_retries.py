@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -199,6 +200,16 @@ def test_limits_are_kept_and_the_journal_says_what_the_ledger_says(
     assert written.settled.tokens == engine._ledger.settled.tokens
     assert written.settled.usd == pytest.approx(engine._ledger.settled.usd)
     assert written.uncertain.usd == pytest.approx(engine._ledger.uncertain.usd)
+
+
+def test_nothing_is_sent_while_the_headers_say_that_nothing_is_left(
+    tmp_path: Path, store: StudyStore, server: TeacherServer
+) -> None:
+    server.headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "150ms"}
+    since = time.monotonic()
+    tally = curate(tmp_path / "run", recipe_of(server, limit=4, concurrency=1), store)
+    assert tally.accepted == 4
+    assert time.monotonic() - since >= 3 * 0.15
 
 
 def test_tokens_and_dollars_stop_a_run_before_a_request_that_could_pass_them(
