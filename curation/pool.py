@@ -24,6 +24,7 @@ class Server:
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     flying: int = 0
     failures: int = 0  # in a row
+    silent: bool = False  # the last request did not even reach it
     until: float = 0.0  # monotonic; nothing is sent before
 
 
@@ -54,6 +55,7 @@ class Pool:
     def give(self, server: Server, failed: Unanswered | None = None) -> None:
         """The request has come to its end."""
         server.flying -= 1
+        server.silent = failed is not None and not failed.sent
         if failed is None:
             server.failures = 0
         else:

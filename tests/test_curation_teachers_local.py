@@ -257,3 +257,20 @@ def test_every_parameter_changes_the_key(server: TeacherServer) -> None:
     ]  # fmt: skip
     keys = {request_key(teacher_for("local", server, change), question) for change in changes}
     assert len(keys) == len(changes)
+
+
+def test_a_server_that_throttles_its_trial_is_not_taken_for_dead(server: TeacherServer) -> None:
+    async def scenario() -> list[Unanswered]:
+        teacher = teacher_for("local", server)
+        server.fail("429_slow")
+        found = []
+        for name in ("a", "b"):
+            with pytest.raises(Unanswered) as caught:
+                await teacher.ask(ask_about(make_study(name)))
+            found.append(caught.value)
+        await teacher.close()
+        return found
+
+    first, second = asyncio.run(scenario())
+    assert first.retryable and second.retryable and not second.sent
+    assert len(server.seen) == 1

@@ -100,7 +100,7 @@ class Teacher:
             if failed.sent:
                 raise self._beside(failed)
             out_of_reach.append(server)
-        if not any(server.checked for server in self._pool.servers):
+        if all(server.silent and not server.checked for server in self._pool.servers):
             raise TeacherError(f"no server of {', '.join(self.endpoints)} can be reached; check that they run")
         reason = "every server of the pool is out of reach or has too much to do"
         wait = self._pool.wait
