@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..schemas.errors import MissingExtraError
 
@@ -29,27 +29,34 @@ def quiet() -> Iterator[None]:
     """
     loggers = [logging.getLogger(name) for name in NAMES]
     before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        _hush(loggers)  # bitsandbytes complains on import of a kernel that a CPU does without
+        _import()
+        _hush(loggers)  # transformers sets its level on import
+        with warnings.catch_warnings(), _no_bars():
             for category, message in _NOTICES:
                 warnings.filterwarnings("ignore", message, category)
-            with _no_bars():
-                yield
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
 
 
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
+def _hush(loggers: Iterable[logging.Logger]) -> None:
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+
+
+def _import() -> None:
     try:
-        # bitsandbytes complains on import of a kernel that a CPU does without, so it is imported here
         for name in ("torch", "transformers", "trl", "peft", "bitsandbytes"):
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtraError("distill", f"the student ({error.name})") from None
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
     from transformers.utils import logging as hf
 
     bars = hf.is_progress_bar_enabled()

@@ -151,7 +151,7 @@ def _trainer(
 ) -> Any:
     """TRL's trainer with nothing left to its defaults that would matter."""
     import torch
-    from transformers import PrinterCallback
+    from transformers import PrinterCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
     cuda = device() == "cuda"
@@ -184,6 +184,7 @@ def _trainer(
         dataloader_pin_memory=cuda,
         disable_tqdm=True,
     )
+    set_seed(recipe.seed)  # the older trainer leaves it to us, and adapters begin at random
     trainer = SFTTrainer(
         model=loaded.model,
         args=arguments,
