@@ -1,11 +1,19 @@
-"""This room's commands: curate, status, audit, recheck, review, findings."""
+"""This room's commands: curate, status, audit, recheck, judge, agreement, review, findings."""
 
 import argparse
 from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from . import agreement_command, audit_command, curate_command, findings_command, recheck_command, status_command
+from . import (
+    agreement_command,
+    audit_command,
+    curate_command,
+    findings_command,
+    judge_command,
+    recheck_command,
+    status_command,
+)
 
 _REVIEW = """\
 examples:
@@ -20,6 +28,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     status_command.register(commands)
     audit_command.register(commands)
     recheck_command.register(commands)
+    judge_command.register(commands)
     agreement_command.register(commands)
     review = commands.add_parser(
         "review", help="a page with every trace, its report and what was found", epilog=_REVIEW

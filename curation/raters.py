@@ -184,7 +184,8 @@ def _coincidence(values: Sequence[Value], place: Mapping[Value, int]) -> Table:
 
 def _distances(categories: Sequence[Value]) -> Table:
     numbers = np.array([float(value) for value in categories])
-    return np.abs(numbers[:, None] - numbers[None, :])
+    apart: Table = np.abs(numbers[:, None] - numbers[None, :])
+    return apart
 
 
 def _ratio(part: Table, whole: Table) -> Table:

@@ -101,13 +101,32 @@ def recheck(path: Path, on_candidate: Callable[[], None] = lambda: None) -> Rech
     Raises:
         RunError: it is no run folder, another process works on it, or it cannot be written.
     """
+
+    def again(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
+        on_candidate()
+        study = run.studies.get(candidate.study_id)
+        return judge_again(study, candidate, verdict, run.manifest.recipe.get("severities", {}))
+
+    return amend(path, again)
+
+
+def amend(path: Path, verdict_of: Callable[[RunFolder, Candidate, Verdict], Verdict]) -> Rechecked:
+    """Give candidates of a run new verdicts, where they differ, and write its tables from them.
+
+    Args:
+        path: the run folder.
+        verdict_of: the new verdict, from the candidate and its last one.
+
+    Raises:
+        RunError: see `recheck`.
+    """
     with RunFolder.read(path) as run:
         manifest, store = run.manifest, run.studies
     if manifest.kind == "distill":
         raise RunError("holds a training run, which has no verdicts", file=path)
     recipe = _Resolved.model_validate(manifest.recipe)
     with RunFolder.open(path, kind=manifest.kind, recipe=recipe, studies=store) as run:
-        result = _rejudge(run, on_candidate)
+        result = _amended(run, verdict_of)
         if manifest.finished is None:
             result.counts = run.write_tables()
         else:
@@ -116,23 +135,20 @@ def recheck(path: Path, on_candidate: Callable[[], None] = lambda: None) -> Rech
     return result
 
 
-def _rejudge(run: RunFolder, on_candidate: Callable[[], None]) -> Rechecked:
-    severities = run.manifest.recipe.get("severities", {})
+def _amended(run: RunFolder, verdict_of: Callable[[RunFolder, Candidate, Verdict], Verdict]) -> Rechecked:
     result, before = Rechecked(), set[str]()
     events: list[Event] = []
     for candidate, verdict in run.judged():
-        study = run.studies.get(candidate.study_id)
-        now = judge_again(study, candidate, verdict, severities)
+        now = verdict_of(run, candidate, verdict)
         result.candidates += 1
         if verdict.accepted:
-            before.add(study.id)
+            before.add(candidate.study_id)
         if now != verdict:
             result.changed.append(_changed(candidate, verdict, now))
             events.append(judged_event(candidate, now))
         if len(events) >= _BATCH:
             run.journal.append(*events).result()
             events = []
-        on_candidate()
     if events:
         run.journal.append(*events).result()
     result.accepted_before = len(before)

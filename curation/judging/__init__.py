@@ -1,0 +1,1 @@
+"""Judging: what `curation.judge` is made of: the rubric, the recipe, and whose family a model is of."""
