@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import Claim
+from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import Reference, places_agree
 from .grounding import Said, name, reference_of, said
 from .rule import Case, Finder, ten
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {
     "wrong_side": "error",
@@ -24,6 +25,8 @@ CODES: Mapping[str, Severity] = {
     "side_added": "warning",
 }
 find = Finder(__name__, CODES)
+
+_ROUTES = frozenset({"internal_jugular", "subclavian", "axillary", "brachiocephalic"})  # of entry; also ends
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -48,6 +51,26 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             yield from _located(reference, here)
         if claim.tip:
             yield from _ends(reference, here, tips)
+    for here in _referring(candidate):
+        if reference.standing(here.claim) == "supported":
+            yield from _located(reference, here)
+
+
+def _referring(candidate: Candidate) -> Iterator[Said]:
+    """Sentences that locate the finding named last without naming it: "it lies in the right lower lobe"."""
+    last: Claim | None = None
+    for position, text in steps_of(candidate):
+        asked = False
+        for start, end in sentences(text):
+            named = claims(text[start:end])
+            where = None if named or last is None else location_of(text[start:end], answers=asked)
+            if where and last is not None:
+                side, place = where
+                yield Said(
+                    position, text, last._replace(side=side, place=place, span=(start, end), text=text[start:end])
+                )
+            asked = text[end - 1] == "?"
+            last = next((c for c in reversed(named) if c.status != "absent" and not c.device), last)
 
 
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:
@@ -97,9 +120,10 @@ def _tips(reference: Reference) -> tuple[Claim, ...]:
 
 def _ends(reference: Reference, here: Said, tips: tuple[Claim, ...]) -> Iterator[Finding]:
     groups = lexicon().tip_groups
+    routes = {tip for claim in tips for tip in claim.tip if tip in _ROUTES}
     known = {tip for claim in tips for tip in claim.tip}
     for tip in here.claim.tip:
-        if tip in known:
+        if tip in known or (tip in _ROUTES and not routes):
             continue
         general = {groups[tip], tip} & known  # "SVC" for "lower SVC", and the other way round
         if general or (tip == groups[tip] and any(groups[other] == tip for other in known)):
@@ -132,6 +156,7 @@ PASSES = (
     Case(ten({2: "The right jugular catheter ends in the superior vena cava."}, _LEFT), None, _LEFT),
 )
 FAILS = (
+    Case(ten({5: "An opacity is seen.", 6: "It lies at the right base."}, _LEFT), "wrong_side", _LEFT),
     Case(ten({5: "An opacity is seen at the right base."}, _LEFT), "wrong_side", _LEFT),
     Case(ten({5: "An opacity is seen in the left upper lobe."}, _LEFT), "wrong_place", _LEFT),
     Case(ten({2: "The right jugular catheter has its tip over the right atrium."}, _LEFT), "wrong_tip", _LEFT),

@@ -12,7 +12,7 @@ teach it a phrase, add the phrase there. Nothing here knows of studies, traces o
 from .claim import REGIONS, Claim, Measurement, Region, Side, Status
 from .compares import compares_with_prior, comparison
 from .measure import measurements
-from .reader import claims, region_of
+from .reader import claims, location_of, region_of
 from .text import sentences
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "claims",
     "compares_with_prior",
     "comparison",
+    "location_of",
     "measurements",
     "region_of",
     "sentences",

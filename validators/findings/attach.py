@@ -96,10 +96,11 @@ def _same_subject(tagged: Tagged, before: int, index: int) -> bool:
 
 def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
     entries = tagged.entries
-    heads = [mention.index for mention in found]
+    # a quality that is said of no organ here has no place either: "a dense focus in the right lung"
+    heads = [mention.index for mention in found if entries[mention.index].finding or mention.organs]
     if not heads:
         return
-    by_index = {mention.index: mention for mention in found}
+    by_index = {mention.index: mention for mention in found if mention.index in heads}
     late: list[tuple[int, int]] = []
     for index, entry in enumerate(entries):
         if index in by_index:
@@ -161,7 +162,7 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
     for ahead in range(index + 1, min(len(entries), index + 24)):
         if clauses[ahead] != clause:
             break
-        if is_head(entries[ahead]):
+        if ahead in heads:
             later = ahead
             after = None if blocked else ahead
             break
@@ -169,7 +170,7 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
     for back in range(index - 1, max(-1, index - 24), -1):
         if clauses[back] != clause:
             break
-        if is_head(entries[back]):
+        if back in heads:
             before = back
             break
     if entries[index].size and not (entries[index].side or entries[index].place):

@@ -19,7 +19,7 @@ CUES = {
         (
             "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre",
             "alt_post", "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt",
-            "dismiss", "verb", "prep", "cause", "conj", "or", "comma", "stop",
+            "dismiss", "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon",
         )
     )
 }  # fmt: skip
@@ -178,6 +178,7 @@ def lexicon() -> Lexicon:
         for phrase in names(phrases):
             build.entry(phrase).cues |= CUES[kind]
     build.entry(";").cues |= CUES["stop"]
+    build.entry(":").cues |= CUES["colon"]
     build.place_findings()
     pairs: dict[tuple[str, str], tuple[str, str]] = {}
     for organs, heads, finding, status in rows("pairs.tsv"):

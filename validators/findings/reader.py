@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
-from .claim import Claim, Region, Status
-from .lexicon import lexicon
+from .claim import Claim, Region, Side, Status
+from .lexicon import CUES, lexicon
 from .sentence import read_sentence
 from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
+_STANDS_FOR = frozenset(
+    {"it", "one", "this", "that", "these", "they", "them", "largest", "biggest", "focus", "abnormality"}
+)
+_NOT_SAID = CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
 
@@ -51,6 +55,29 @@ def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
     if status is None:
         return ()
     return tuple(claim._replace(status=status) for claim in read if claim.status == "present" and not claim.implied)
+
+
+def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tuple[str, ...]] | None:
+    """The side and place that a sentence speaks of without naming a finding ("it lies in the right lower lobe").
+
+    None if it names or denies something, if it gives no location, or if no pronoun or noun stands for a finding; one that
+    answers a question ("Where? At the base.") needs none.
+    """
+    low = lower(sentence)
+    tagged = tag(low, 0, len(low))
+    entries = tagged.entries
+    if (not answers and _STANDS_FOR.isdisjoint(tagged.words)) or any(
+        entry.finding or entry.cues & _NOT_SAID for entry in entries
+    ):
+        return None
+    sides = {entry.side for entry in entries if entry.side}
+    places = tuple(dict.fromkeys(entry.place for entry in entries if entry.place))
+    if not sides and not places:
+        return None
+    side: Side | None = None
+    if sides:
+        side = "left" if sides == {"left"} else "right" if sides == {"right"} else "bilateral"
+    return side, places
 
 
 def region_of(sentence: str) -> Region:

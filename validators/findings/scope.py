@@ -64,6 +64,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
                 state = _end_next(state)
                 if _starts_anew(tagged, index):
                     state = 0
+        elif cues & CUES["colon"]:
+            state = state if _follows_cue(tagged, index) else 0
         elif cues & CUES["cause"] and not cues & FORWARD:
             state = HYP if state & NEG else _end_next(state)
         elif state and cues & CUES["presup"] and not _follows_cue(tagged, index):

@@ -45,4 +45,19 @@ def tag(low: str, start: int, end: int) -> Tagged:
             first.append(position)
             last.append(stop - 1)
         position = stop
+    if "one" in words:
+        _resolve_one(tagged)
     return tagged
+
+
+def _resolve_one(tagged: Tagged) -> None:
+    """ "A pneumothorax is sought, and a small one is seen": "one" after a size is the finding before it."""
+    for index in range(1, len(tagged.entries)):
+        after = tagged.last[index] + 1
+        if tagged.entries[index].size and after < len(tagged.words) and tagged.words[after] == "one":
+            earlier = [entry.finding for entry in tagged.entries[:index] if entry.finding]
+            if earlier:
+                tagged.entries.insert(index + 1, Entry(finding=earlier[-1]))
+                tagged.first.insert(index + 1, after)
+                tagged.last.insert(index + 1, after)
+                return
