@@ -1,4 +1,4 @@
-"""This room's commands: curate, status, audit, recheck, judge, agreement, review, findings."""
+"""This room's commands: curate, status, audit, recheck, judge, agreement, probe, review, findings."""
 
 import argparse
 from pathlib import Path
@@ -11,6 +11,7 @@ from . import (
     curate_command,
     findings_command,
     judge_command,
+    probe_command,
     recheck_command,
     status_command,
 )
@@ -30,6 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     recheck_command.register(commands)
     judge_command.register(commands)
     agreement_command.register(commands)
+    probe_command.register(commands)
     review = commands.add_parser(
         "review", help="a page with every trace, its report and what was found", epilog=_REVIEW
     )
