@@ -29,7 +29,12 @@ _SCHEMA = {
 
 
 async def trial(
-    endpoint: Endpoint, model: str, *, images: bool, constrain: Callable[[dict[str, Any]], dict[str, Any]] | None
+    endpoint: Endpoint,
+    model: str,
+    *,
+    images: bool,
+    max_tokens: int,
+    constrain: Callable[[dict[str, Any]], dict[str, Any]] | None,
 ) -> None:
     """Ask the short question, with a grey image if images will be sent.
 
@@ -37,35 +42,44 @@ async def trial(
         endpoint: of the server.
         model: its name there.
         images: whether it must take images.
+        max_tokens: of the answer, with whatever thinking goes before it.
         constrain: from a schema to the parameters that enforce it; none if free text is wanted.
 
     Raises:
         TeacherError: the server cannot do what the recipe asks of it.
         Unanswered: failed, and it may work later.
     """
-    content: str | list[dict[str, Any]] = "Say good morning to the radiology department."
+    content: str | list[dict[str, Any]] = "Say good morning to the radiology department, in a few words."
     if images:
         content = [{"type": "image_url", "image_url": {"url": _grey()}}, {"type": "text", "text": content}]
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 512}
+    body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": max_tokens}
     if constrain is not None:
         body |= constrain(_SCHEMA)
+    failed: Unanswered | None = None
     try:
         reply = read_chat(unseal(await endpoint.post("/chat/completions", pack(body))))
     except Unanswered as no:
-        if no.retryable:
-            raise
-        told = f"{no.reason}: this was a trial request" + (" with one image" if images else "")
-        hint = "; check model, and that it takes images, or set images: false" if images else "; check model"
-        problem = TeacherError(told + hint) if no.state is not State.REFUSED else None
-    else:
-        problem = None
-        if constrain is not None and not _obeyed(reply.text):
-            problem = TeacherError(
-                f"{endpoint.base_url} does not enforce the answer's schema; set options.server to what it is, or "
-                "constrained: false to let it write freely"
-            )
-    if problem is not None:
-        raise problem
+        failed = no
+    if failed is None:
+        if constrain is None or _obeyed(reply.text):
+            return
+        why = "stopped early" if reply.stop_reason != "stop" else "did not keep to the schema"
+        raise TeacherError(
+            f"{endpoint.base_url} {why} in a short trial: it does not enforce the answer's schema; set options.server "
+            "to what it is, raise max_tokens if it thinks first, or set constrained: false to let it write freely"
+        )
+    if failed.retryable or failed.state is State.UNKNOWN:  # asking again costs nothing
+        raise Unanswered(
+            State.FAILED,
+            failed.reason,
+            failed.raw,
+            retryable=True,
+            retry_after=failed.retry_after,
+            throttled=failed.throttled,
+            sent=failed.sent,
+        )
+    told = f"{failed.reason}: this was a short trial" + (" with one image" if images else "")
+    raise TeacherError(told + "; check model" + (", and that it takes images, or set images: false" if images else ""))
 
 
 def _obeyed(text: str) -> bool:

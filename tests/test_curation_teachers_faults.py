@@ -62,6 +62,7 @@ def test_a_run_with_a_fault_in_every_fifth_request_loses_nothing(
     kind: str, server: TeacherServer, store: StudyStore, tmp_path: Path
 ) -> None:
     server.rates = {"429_ms": 0.08, "500": 0.04, "reset_before": 0.03, "malformed": 0.03, "200_html": 0.02}
+    server.rates_where = "lungs are clear"
     _, manifest = curate(tmp_path / "run", recipe_for(kind, server), store)
     failed = [seen.fault for seen in server.seen if seen.fault]
     assert len(failed) > 3
@@ -131,7 +132,7 @@ def test_the_key_is_nowhere(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    server.fail("429_ms", "500", "cut", "refusal", "200_html")
+    server.fail("ok", "429_ms", "500", "cut", "refusal", "200_html")
     curate(tmp_path / "run", recipe_for(kind, server), store)
     server.fail("401")
     with pytest.raises(TeacherError) as caught:

@@ -83,6 +83,21 @@ def test_a_model_without_eyes_is_told_of_in_one_line(server: TeacherServer) -> N
     assert isinstance(no, TeacherError) and "set images: false" in str(no)
 
 
+@pytest.mark.parametrize("fault", ["length_stop", "refusal", "filter", "malformed", "empty_text"])
+def test_a_trial_that_goes_wrong_ends_the_run_before_any_data_is_sent(fault: str, server: TeacherServer) -> None:
+    server.fail(fault)
+    (no,) = ask(teacher_for("local", server))
+    assert isinstance(no, TeacherError) and "trial" in str(no)
+    assert questions(server) == []
+
+
+@pytest.mark.parametrize("fault", ["cut", "200_html", "reset_before", "500"])
+def test_a_trial_whose_answer_was_lost_is_made_again(fault: str, server: TeacherServer) -> None:
+    server.fail(fault)
+    (no,) = ask(teacher_for("local", server))
+    assert isinstance(no, Unanswered) and no.retryable
+
+
 def test_a_server_that_still_loads_its_model_is_waited_for(server: TeacherServer) -> None:
     server.fail("503")
     (no,) = ask(teacher_for("local", server))

@@ -123,8 +123,13 @@ class Teacher:
     async def _check(self, server: Server) -> None:
         async with server.checking:
             if not server.checked:
-                constrain = self._constrain if self._options.constrained else None
-                await trial(server.endpoint, self.model, images=self.sees_images, constrain=constrain)
+                await trial(
+                    server.endpoint,
+                    self.model,
+                    images=self.sees_images,
+                    max_tokens=self._options.max_tokens,
+                    constrain=self._constrain if self._options.constrained else None,
+                )
                 server.checked = True
 
     def read(self, raw: bytes) -> Reply:

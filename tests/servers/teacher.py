@@ -84,6 +84,7 @@ class TeacherServer(Loopback):
         self.models = models
         self.key = key
         self.rates: dict[str, float] = {}
+        self.rates_where = ""  # they count for bodies that hold this text
         self.redirect_to = "http://127.0.0.1:9/elsewhere"
         self.headers: dict[str, str] = {}  # go with every answer, e.g. rate-limit headers
         self.asked: Counter[str] = Counter()  # by body hash
@@ -139,9 +140,9 @@ class TeacherServer(Loopback):
 
     def _ask(self, api: Api, request: Request) -> Answer:
         sha256 = hashlib.sha256(request.body).hexdigest()
-        text = request.body.decode("utf-8", "replace") if self._planned else ""
+        text = request.body.decode("utf-8", "replace") if self._planned or self.rates_where else ""
         body = json.loads(request.body)
-        name = self._next_fault(text, None) or self._by_rate(sha256)
+        name = self._next_fault(text, None) or (self._by_rate(sha256) if self.rates_where in text else None)
         self.asked[sha256] += 1
         if self.keep:
             self.seen.append(Seen(api, body, sha256, request.headers, name))
