@@ -10,7 +10,8 @@ Beside any of them may stand id, reference_report, views, labels, patient_id, ha
 fields. It does not know files, and it judges nothing.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
@@ -21,6 +22,7 @@ from ...schemas.example import Example
 
 Form = Literal["text", "messages", "conversations", "completion", "trace"]
 FORMS: tuple[Form, ...] = ("text", "messages", "conversations", "completion", "trace")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _AUTHORS = frozenset({"assistant", "gpt", "model", "chatgpt", "bot"})
 
 
@@ -57,6 +59,15 @@ class Row(Noun, extra="ignore"):
     @classmethod
     def _unsaid(cls, value: object, info: Any) -> object:
         return cls.model_fields[info.field_name].default if value is None else value
+
+    @field_validator("id", "patient_id", "split", "reference_report", "views", "labels")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        # the text itself may be broken: that is for the rules to say
+        for text in (value,) if isinstance(value, str) else value if isinstance(value, Iterable) else ():
+            if _SURROGATE.search(text):
+                raise ValueError("holds half a character (a lone surrogate); save it as UTF-8")
+        return value
 
     @property
     def has_reference(self) -> bool:
