@@ -1,0 +1,33 @@
+"""Every recipe that ships is read, and opens with the command that runs it."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from tenstep.__main__ import parser
+from tenstep.data.recipes import read_recipe
+from tenstep.schemas.base import Noun
+from tenstep.schemas.recipe import CurateRecipe, DistillRecipe
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted([*(ROOT / "examples" / "recipes").glob("*.yaml"), *(ROOT / "data" / "demo").glob("*.yaml")])
+NOUNS: dict[str, type[Noun]] = {"curate": CurateRecipe, "distill": DistillRecipe}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_read_and_its_first_line_is_its_command(path: Path) -> None:
+    kind = yaml.safe_load(path.read_text("utf-8"))["kind"]
+    read_recipe(path, NOUNS[kind])
+    command = re.match(r"# (?:[A-Z_]+=\S+ )?tenstep (.*)", path.read_text("utf-8"))
+    assert command is not None
+    args = parser().parse_args(command[1].split())
+    assert args.recipe == path.relative_to(ROOT)
+
+
+@pytest.mark.parametrize("name", ["report_only", "ten_steps_then_report"])
+def test_the_example_prompts_ask_for_the_four_headers_and_no_more(name: str) -> None:
+    text = (ROOT / "examples" / "prompts" / f"{name}.txt").read_text("utf-8")
+    for header in ("Technique", "View", "Findings", "Impression"):
+        assert header in text
+    assert ("10" in text or "ten" in text.lower()) == (name == "ten_steps_then_report")
