@@ -30,4 +30,4 @@ def test_the_example_prompts_ask_for_the_four_headers_and_no_more(name: str) -> 
     text = (ROOT / "examples" / "prompts" / f"{name}.txt").read_text("utf-8")
     for header in ("Technique", "View", "Findings", "Impression"):
         assert header in text
-    assert ("10" in text or "ten" in text.lower()) == (name == "ten_steps_then_report")
+    assert bool(re.search(r"\bten\b|\b10\b", text, re.I)) == (name == "ten_steps_then_report")
