@@ -24,6 +24,7 @@ _SAYS = (
     r"|provided|above|below|supplied|section|attached|itself|already)"
 )
 _LEAKS = (
+    r"\b(?:in|from|by) the (?:findings|impression)\b(?! of| so far| above)",
     # a report as a thing; "to report", "nothing to report" and "can be reported" are the reader's own
     r"(?<!to )(?<!and )(?<!will )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
     r"(?<!be )(?<!can )\breported(?:ly)?\b",

@@ -4,6 +4,7 @@ A locating phrase ("in the left lower lobe") belongs to the nearest mention befo
 to the next one after it; both stay inside their clause. Organs join with qualities into findings (pairs.tsv).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .lexicon import CUES, lexicon
@@ -53,6 +54,9 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
 
     group: list[int] = []
     end = tagged.last[index]
+    loose = (
+        False  # a preposition stands between: "calcification of the aorta", but "normal for the purpose of the study"
+    )
     for ahead in range(index + 1, len(entries)):  # "enlarged heart", "calcification of the aorta"
         entry = entries[ahead]
         if clauses[ahead] != clauses[index]:
@@ -60,6 +64,8 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
         if entry.organ is not None:
             if not fits(ahead) or tagged.first[ahead] - end > _NEAR:
                 break
+            if not group:
+                loose = any(entries[between].cues & _PREP for between in range(index + 1, ahead))
             group.append(ahead)
             end = tagged.last[ahead]
         elif entry.cues & (_VERB | _PRESUP | BREAK | FORWARD) or is_head(entry):
@@ -70,9 +76,15 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
             entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF
         ):
             break
-    if group:
+    if group and not loose:
         mention.organs = group
         return
+    mention.organs = _organs_before(tagged, scope, index, before, fits) or group
+
+
+def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: Callable[[int], bool]) -> list[int]:
+    entries, clauses = tagged.entries, scope.clauses
+    group: list[int] = []
     for back in range(index - 1, -1, -1):  # "heart, mediastinum and vessels are normal", "rib fracture"
         entry = entries[back]
         if clauses[back] != clauses[index] or (entry.cues & BREAK):
@@ -86,7 +98,7 @@ def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None
             break
         if back == before and entry.organ is None and not _same_subject(tagged, back, index):
             break
-    mention.organs = group[::-1]
+    return group[::-1]
 
 
 def _same_subject(tagged: Tagged, before: int, index: int) -> bool:

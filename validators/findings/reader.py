@@ -60,7 +60,7 @@ def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
 def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tuple[str, ...]] | None:
     """The side and place that a sentence speaks of without naming a finding ("it lies in the right lower lobe").
 
-    None if it names or denies something, if it gives no location, or if no pronoun or noun stands for a finding; one that
+    None if it names or denies something, if it gives no location, or if no pronoun or noun stands for a finding; one
     answers a question ("Where? At the base.") needs none.
     """
     low = lower(sentence)

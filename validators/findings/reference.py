@@ -32,6 +32,7 @@ _GENERIC = frozenset(
         "interstitial_opacity",
     }
 )
+_NAMELESS = ("tip", "tips")  # a device that is known by its end alone
 _BESIDES = frozenset({"other", "additional", "further", "superimposed", "new"})
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
@@ -94,6 +95,8 @@ class Reference:
             return "supported"
         if denied:
             return "denied"
+        if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):
+            return "related"
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
@@ -118,7 +121,9 @@ class Reference:
         ):
             if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
                 return other
-        return None
+        if claim.implied or claim.limits or claim.dismissed or denials:
+            return None
+        return next((other for other in self.uncertain.get(name, ()) if _overlap(claim, other)), None)
 
 
 def _speaks_for(denial: Claim, claim: Claim) -> bool:

@@ -51,14 +51,22 @@ def scope(tagged: Tagged) -> Scope:
 
 
 def _forward(tagged: Tagged, result: Scope) -> None:
-    state = clause = 0
+    state = clause = newest = 0
+    outer: int | None = None  # the clause around an aside: "an effusion, to which ... , is absent"
     for index, entry in enumerate(tagged.entries):
         cues = entry.cues
         head = is_head(entry)
         taken_for_granted = head and state & NEG and not state & _GONE and _definite(tagged, index)
         result.states.append((state & ~NEG) | HYP if taken_for_granted else state)
         if cues & BREAK and not (cues & _ADVERB and index and tagged.entries[index - 1].cues & CUES["verb"]):
-            state, clause = 0, clause + 1
+            if outer is not None and tagged.words[tagged.first[index]] == ")":
+                state, clause, outer = 0, outer, None
+            else:
+                outer = clause if _is_aside(tagged, index) else None
+                newest += 1
+                state, clause = 0, newest
+        elif outer is not None and cues & CUES["comma"] and _predicate_follows(tagged, index):
+            state, clause, outer = 0, outer, None
         elif state and cues & (CUES["conj"] | CUES["comma"]):
             if not cues & CUES["or"]:
                 state = _end_next(state)
@@ -75,6 +83,22 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
             state = _reach(cues, state)
+
+
+def _is_aside(tagged: Tagged, index: int) -> bool:
+    """Whether a break opens a parenthesis, or a clause between commas ("which", "to which", "though")."""
+    first = tagged.first[index]
+    word = tagged.words[first]
+    return word == "(" or (word in ("which", "although", "though") and "," in tagged.words[max(0, first - 2) : first])
+
+
+def _predicate_follows(tagged: Tagged, index: int) -> bool:
+    follow = index + 1
+    return (
+        follow < len(tagged.entries)
+        and tagged.first[follow] == tagged.last[index] + 1
+        and bool(tagged.entries[follow].cues & (CUES["verb"] | BACKWARD))
+    )
 
 
 def _end_next(state: int) -> int:
@@ -144,6 +168,8 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
     for back in range(index - 1, -1, -1):
         entry = entries[back]
         if clauses[back] != clauses[index]:
+            if clauses[back] > clauses[index]:
+                continue  # a relative clause in between
             break
         if is_head(entry):
             if _governed(tagged, back) and _earlier(entries, clauses, back, is_head):

@@ -17,7 +17,21 @@ from .tagging import Tagged, tag
 from .text import lower
 
 # A sentence with one of these words speaks of all but something: its normality implies nothing.
-_RESERVED = frozenset({"otherwise", "elsewhere", "rest", "remaining", "remainder", "aside", "apart", "except"})
+_RESERVED = frozenset(
+    {
+        "otherwise",
+        "elsewhere",
+        "rest",
+        "remaining",
+        "remainder",
+        "aside",
+        "apart",
+        "except",
+        "other",
+        "opposite",
+        "else",
+    }
+)
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
@@ -32,7 +46,9 @@ def read_sentence(sentence: str) -> tuple[Claim, ...]:
         return ()
     scoped = scope(tagged)
     found = mentions(tagged, scoped)
-    return tuple(_Sentence(sentence, low, tagged, scoped, found).claims()) if found else ()
+    if not found and not any(entry.organ == "tip" for entry in tagged.entries):
+        return ()
+    return tuple(_Sentence(sentence, low, tagged, scoped, found).claims())
 
 
 class _Frame(NamedTuple):
@@ -58,6 +74,20 @@ class _Sentence:
         self.tips = tuple(dict.fromkeys([entry.tip for entry in tagged.entries if entry.tip]))
 
     def claims(self) -> Iterator[Claim]:
+        yield from self._named_claims()
+        if self.tips and not any(entry.finding in self.book.devices for entry in self.tagged.entries):
+            yield from self._nameless_device()
+
+    def _nameless_device(self) -> Iterator[Claim]:
+        """ "The right chest XXXX tip is in the SVC": a device whose name is unknown."""
+        for index, entry in enumerate(self.tagged.entries):
+            if entry.organ == "tip" and not self.scope.states[index] & (NEG | HYP | UNC):
+                mention = Mention(index)
+                mention.sides = {found.side for found in self.tagged.entries if found.side}
+                yield self._claim(mention, self._frame(mention), "device", "present", False, False)
+                return
+
+    def _named_claims(self) -> Iterator[Claim]:
         open_pairs = self._alternatives() if len(self.mentions) > 1 else {}
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
         for position, mention in enumerate(self.mentions):
