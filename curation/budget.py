@@ -41,7 +41,8 @@ def most(teacher: Teacher, question: Question, price: Price | None) -> Amount:
     text = len(question.prompt.system.encode()) + len(question.prompt.user.encode()) + _SCHEMA
     images = question.study.images if teacher.sees_images else ()
     seen = sum(min(_IMAGE, -(-image.width // _PATCH) * -(-image.height // _PATCH)) for image in images)
-    output = getattr(teacher, "max_output_tokens", None) or OUTPUT
+    options = teacher.identity()
+    output = int(options.get("max_output_tokens") or options.get("max_tokens") or OUTPUT)
     usage = Usage(input_tokens=text + seen, output_tokens=output)
     # the most also where a cache or a batch would make it cheaper
     return Amount(text + seen + output, None if price is None else price.cost(usage))

@@ -185,7 +185,7 @@ def _few_collections() -> Iterator[None]:
     """Collect garbage rarely: what a request leaves holds no cycles worth an eighth of the processor."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 20, 50)
     try:
         yield
     finally:

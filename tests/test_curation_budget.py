@@ -114,14 +114,13 @@ def test_a_price_file_that_is_wrong_is_named_with_its_field(tmp_path: Path, text
 def test_what_is_set_aside_is_never_less_than_text_and_images_can_use() -> None:
     image = ImageRef(path="x.png", sha256="0" * 64, width=1400, height=700)
     study = make_study("a", images=(image,))
-    teacher = load(
-        recipe_of({"kind": "openai", "options": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}}).teachers[0]
-    )
+    options = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "max_output_tokens": 50_000}
+    teacher = load(recipe_of({"kind": "openai", "options": options}).teachers[0])
     prompt = Prompts("informed").fill(study)
     amount = most(teacher, Question(study, prompt), price())
     text = len(prompt.system) + len(prompt.user)
-    assert amount.tokens >= text + 100 * 50 + 8192
-    assert amount.usd is not None and amount.usd >= ((text + 5_000) * 2 + 8192 * 10) / 1e6
+    assert amount.tokens >= text + 100 * 50 + 50_000
+    assert amount.usd is not None and amount.usd >= ((text + 5_000) * 2 + 50_000 * 10) / 1e6
     assert most(teacher, Question(study, prompt), None).usd is None
 
 

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import signal
+import subprocess
+import sys
 import time
 import traceback
 from collections import Counter
@@ -263,3 +266,52 @@ def test_neither_key_nor_report_is_told_by_logs_errors_or_the_manifest(
     for text in told:
         assert KEY not in text
         assert CANARY not in text
+
+
+def started(tmp_path: Path, server: TeacherServer, requests: int) -> "subprocess.Popen[bytes]":
+    """The command in a process of its own, once it has sent so many requests."""
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe_of(server, concurrency=3)))
+    words = ["curate", str(file), "--studies", str(tmp_path / "studies"), "--out", str(tmp_path / "run"), "--json"]
+    command = [sys.executable, "-m", "tenstep", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while process.poll() is None and server.requests < requests:
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_lets_what_is_under_way_come_in_and_the_same_command_goes_on(
+    tmp_path: Path, store: StudyStore, server: TeacherServer, name: str
+) -> None:
+    server.latency = 0.3
+    process = started(tmp_path, server, 3)
+    process.send_signal(signal.Signals[name])
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"")
+    assert json.loads(out)["ended"] == "stopped"
+    ends = Counter({e.key: e.state for e in events(tmp_path / "run")}.values())
+    assert ends[State.UNKNOWN] == ends[State.IN_FLIGHT] == 0
+    assert 0 < ends[State.JUDGED] == server.paid.total() < STUDIES
+    server.latency = 0
+    recipe = recipe_of(server, concurrency=3, studies=str(store.root.resolve()))
+    assert curate(tmp_path / "run", recipe, store).accepted == STUDIES
+    assert server.stats()["paid_twice"] == 0
+
+
+def test_a_second_ctrl_c_does_not_wait_and_what_was_under_way_is_unknown(
+    tmp_path: Path, store: StudyStore, server: TeacherServer
+) -> None:
+    server.latency = 30
+    process = started(tmp_path, server, 1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert states(tmp_path / "run", "t/00")[-1] is State.IN_FLIGHT
+    server.latency = 0
+    recipe = recipe_of(server, concurrency=3, studies=str(store.root.resolve()))
+    tally = curate(tmp_path / "run", recipe, store)
+    assert (tally.accepted, tally.unknown) == (STUDIES - 1, 1)
+    assert server.stats()["paid_twice"] == 0
