@@ -1,6 +1,7 @@
 """`tenstep ingest` and `tenstep sections`, and the progress bar that every room uses."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser(
         "ingest",
         help="read a source into a study store",
-        description="Read a source into a study store: images checked, references fixed, bad rows kept with reasons.",
+        description="Read a source into a study store: images checked, references fixed, bad rows kept with reasons. "
+        "An ingest that was cut off goes on when the same command is given again.",
         epilog="examples:\n"
         "  tenstep ingest open-i NLMCXR_reports.tgz --text-only --out studies\n"
         "  tenstep ingest open-i NLMCXR_reports.tgz --images NLMCXR_png --out studies\n"
-        "  tenstep ingest folders my-studies --form four-header --out studies\n"
-        "  tenstep ingest jsonl pairs.jsonl --images pngs --out studies",
+        "  tenstep ingest mimic-cxr mimic-cxr-2.1.0 --images mimic-cxr-jpg-2.1.0 --out studies\n"
+        "  tenstep ingest chexpert-plus df_chexpert_plus_240401.csv --images PNG --out studies\n"
+        "  tenstep ingest csv pairs.csv --columns columns.yaml --one-image canvas --out studies\n"
+        "  tenstep ingest folders my-studies --form four-header --out studies",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", metavar="KIND", help=f"what PATH is: {', '.join(kinds())}")
@@ -35,13 +39,37 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--form",
         choices=("four-header", "verbatim"),
         help="the reference as Technique, View, Findings, Impression, or as the source has it "
-        "(default: four-header for open-i, verbatim for folders and jsonl)",
+        "(default: four-header for open-i, mimic-cxr and chexpert-plus, verbatim for the others)",
     )
+    for name in ("findings", "impression"):
+        parser.add_argument(
+            f"--missing-{name}",
+            choices=("require", "allow", "reject"),
+            default="reject",
+            help=f"studies without {name} in the four-header form: rejected and counted; kept, saying that it was not "
+            "reported; or rejected, and the command fails at its end because the source should have had them",
+        )
+    parser.add_argument(
+        "--one-image",
+        choices=("frontal-first", "canvas"),
+        help="one image a study: its first frontal view, or all views side by side (default: all, as they are)",
+    )
+    parser.add_argument(
+        "--fewer-views",
+        choices=("warn", "reject"),
+        default="warn",
+        help="studies whose report is about more views than they have images of (default: warn)",
+    )
+    parser.add_argument("--columns", metavar="YAML", type=Path, help="for csv and hf: which column is what")
     parser.add_argument(
         "--data-class",
         choices=("public", "restricted"),
         default="restricted",
-        help="for folders and jsonl: where the data may go (default: restricted)",
+        help="where the data may go, for sources that cannot know it (default: restricted); mimic-cxr and "
+        "chexpert-plus are always restricted, open-i is public",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=int, default=0, help="processes (default: one a core, but at most two)"
     )
     parser.set_defaults(run=_ingest)
 
@@ -78,37 +106,41 @@ def _sections(args: argparse.Namespace) -> Outcome:
 
 
 def _ingest(args: argparse.Namespace) -> Outcome:
+    from .columns import Columns
     from .ingest import ingest
+    from .ingest_table import notes_of, table_of
+    from .recipes import read_recipe
     from .source import Options
 
-    options = Options(images=args.images, text_only=args.text_only, form=args.form, data_class=args.data_class)
+    options = Options(
+        images=args.images,
+        text_only=args.text_only,
+        form=args.form,
+        data_class=args.data_class,
+        columns=read_recipe(args.columns, Columns) if args.columns else Columns(),
+        missing_findings=args.missing_findings,
+        missing_impression=args.missing_impression,
+        one_image=args.one_image,
+        fewer_views=args.fewer_views,
+    )
     started = time.perf_counter()
     with progress(None, "ingest") as bar:
-        store = ingest(
-            args.kind,
-            args.path,
-            args.out,
-            options,
-            lambda accepted, rejected: bar.advance(accepted=accepted, rejected=rejected),
-        )
+        before = 0
+
+        def told(rows: int, studies: int, rejected: int) -> None:
+            nonlocal before
+            bar.advance(rows - before, accepted=studies, rejected=rejected)
+            before = rows
+
+        workers = args.workers if args.workers > 0 else min(2, len(os.sched_getaffinity(0)))
+        store = ingest(args.kind, args.path, args.out, options, told, workers=workers)
     seconds = time.perf_counter() - started
-    head = store.head
-    rows = [("studies", str(head.studies))]
-    rows += [(f"rejected: {reason}", str(n)) for reason, n in head.rejected.items()]
-    rows += [(f"warning: {code}", str(n)) for code, n in head.warnings.items()]
-    notes = [f"{store.root}: {head.data_class} data, {head.report_form or 'no'} references, {seconds:.1f} s"]
-    if head.rejected:
-        notes.append(f"rejected rows, each with its reason: {store.root / 'rejected.jsonl'}")
-    if head.traces:
-        notes.append(f"{head.traces} reports came with steps; judge them: tenstep audit {store.root / 'traces.jsonl'}")
-    if not head.studies:
-        why = next((f": {row.row}: {row.detail}" for row in store.rejected()), "")
-        notes.append(f"no row became a study{why}")
+    notes, failed = notes_of(store, options, seconds)
     return Outcome(
-        payload={"store": str(store.root), **head.model_dump(mode="json"), "seconds": round(seconds, 3)},
-        tables=(Table(title=f"ingest {args.kind}", columns=("rows", "count"), rows=tuple(rows)),),
-        notes=tuple(notes),
-        exit_code=0 if head.studies else 2,
+        payload={"store": str(store.root), **store.head.model_dump(mode="json"), "seconds": round(seconds, 3)},
+        tables=(table_of(store.head, args.kind),),
+        notes=notes,
+        exit_code=2 if failed else 0,
     )
 
 

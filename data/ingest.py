@@ -1,38 +1,121 @@
-"""Ingest: everything that a source yields goes into a new store, in its order, one row at a time."""
+"""Ingest: everything that a source yields goes into a new store, in its order, part by part.
 
-from collections.abc import Callable
+Parts are read by worker processes and written by them; this process puts what they came to into the index, in the
+order of the source. A part is done when its transaction is: kill it, call it again with the same words, and it goes
+on behind the last one. Memory holds a few parts, whatever the number of rows.
+"""
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from pathlib import Path
 
-from ..schemas.study import RejectedRow, Study
-from .source import Options, load
+from ..schemas.errors import RunError
+from .batch import Batch, Done
+from .source import Options, Shard, Source, load
 from .store import StudyStore
-from .writer import IMAGES
+from .writer import IMAGES, StoreWriter
+
+Told = Callable[[int, int, int], None]
 
 
 def ingest(
-    kind: str,
-    path: Path,
-    out: Path,
-    options: Options,
-    told: Callable[[int, int], None] | None = None,
+    kind: str, path: Path, out: Path, options: Options, told: Told | None = None, *, workers: int = 1
 ) -> StudyStore:
-    """Read a source into a new store at `out`. If it fails, nothing is left there but converted images.
+    """Read a source into a new store at `out`. If it fails before anything is done, nothing is left but images.
 
     Args:
         kind: a file of data/sources, e.g. open-i.
         path: what to read.
-        out: a folder that does not exist, is empty, or holds an ingest that was cut off.
+        out: a folder that does not exist, is empty, or holds the same ingest, cut off.
         options: what the source is told; `converted` is set here.
-        told: called after each study or rejected row with the numbers of both so far.
+        told: called after each part with the numbers of rows, studies and rejected rows so far.
+        workers: processes that read parts; 1 is this one. More need a main module that can be imported.
 
     Raises:
-        InputError: the source cannot be read, or `out` is taken.
+        InputError: the source cannot be read, or `out` is taken, or holds another unfinished ingest.
         RunLockedError: another process writes to `out`.
+        RunError: a worker was killed; the same call goes on.
     """
     source = load(kind)
-    with StudyStore.create(out, kind) as writer:
-        for row in source.read(path, options.model_copy(update={"converted": out / IMAGES})):
-            writer.put(row)
-            if told is not None and isinstance(row, Study | RejectedRow):
-                told(writer.studies, writer.rejections.total())
+    options = options.model_copy(update={"converted": None})
+    resolved = options.model_dump(mode="json", exclude={"converted"})
+    ask = _ask(kind, path, options) if source.has_shards else None
+    options = options.model_copy(update={"converted": out / IMAGES})
+    with StoreWriter(out, kind, ask=ask, options=resolved) as writer:
+
+        def tell() -> None:
+            if told is not None:
+                told(writer.rows, writer.studies, writer.rejections.total())
+
+        tell()
+        if source.has_shards:
+            todo = ((n, s) for n, s in enumerate(source.shards(path, options)) if n not in writer.parts)
+            for done in _all_done(source, todo, options, writer, workers):
+                writer.commit(done)
+                tell()
+        else:
+            for row in source.read(path, options):
+                writer.put(row)
+            tell()
     return StudyStore.open(out)
+
+
+def read_part(kind: str, number: int, shard: Shard, options: Options, file: Path) -> Done:
+    """Read one part of a source and write its studies: a pure function of its arguments, for any engine."""
+    batch = Batch()
+    for row in load(kind).read_shard(shard, options):
+        batch.put(row)
+    batch.write(file)
+    return batch.done(number)
+
+
+def _all_done(
+    source: Source, todo: Iterator[tuple[int, Shard]], options: Options, writer: StoreWriter, workers: int
+) -> Iterator[Done]:
+    """All parts, in their order."""
+    few = list(islice(todo, 2))
+    if workers < 2 or len(few) < 2:  # a process costs half a second
+        for number, shard in chain(few, todo):
+            yield read_part(source.kind, number, shard, options, writer.file(number))
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_initialize) as pool:
+        running: deque[Future[Done]] = deque()
+        try:
+            for number, shard in chain(few, todo):
+                running.append(pool.submit(read_part, source.kind, number, shard, options, writer.file(number)))
+                if len(running) > 2 * workers:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        except BrokenProcessPool:
+            told = "a worker process was killed (out of memory?); run the same command again, and it goes on from here"
+            raise RunError(told, file=writer.root) from None
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _initialize() -> None:
+    """Ctrl-C reaches every process of a terminal; the first one decides what it means."""
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _ask(kind: str, path: Path, options: Options) -> str:
+    """What decides a store's content: the source, its files as far as a glance tells, and the options."""
+    seen = []
+    for place in (path, options.images):
+        if place is not None and place.exists():
+            files = sorted(file for file in place.iterdir() if file.is_file()) if place.is_dir() else [place]
+            seen += [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    asked = [kind, str(path.resolve()), seen, options.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

@@ -1,30 +1,39 @@
 """The study store: a folder of studies, whatever they came from. Who reads it never sees its format.
 
-    store.json       what it holds, written last: a folder without it is not a store
-    studies.jsonl    one Study a line, in the source's order
-    index.jsonl      [id, offset in studies.jsonl] a line
-    rejected.jsonl   source rows that did not become studies, with reasons
-    warnings.jsonl   oddities of studies that were kept
-    traces.jsonl     reasoning that came with the source, as audit input
-    images/          images that had to be converted, named by the SHA-256 of what they came from
+    store.json           what it holds, written last: a folder without it is not a store
+    studies-*.parquet    the studies in the source's order, one row each (parquet.py); any other tool can read them
+    index.db             SQLite: which study is where, and whose it is
+    rejected.jsonl       source rows that did not become studies, with reasons
+    warnings.jsonl       oddities of studies that were kept
+    traces.jsonl         reasoning that came with the source, as audit input
+    images/              images that had to be converted, named by the SHA-256 of what they came from
 
 It is written by a StoreWriter (writer.py): whole, or not at all.
 """
 
 import json
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import ValidationError
 
 from ..schemas.base import SCHEMA_VERSION, Record
 from ..schemas.errors import InputError
 from ..schemas.study import DataClass, ImageRef, RejectedRow, Study
+from . import parquet
+from .index import Index
 from .source import SourceTrace, SourceWarning
-from .writer import HEAD, PARTIAL, StoreHead, StoreWriter
+from .writer import HEAD, INDEX, PARTIAL, StoreHead, StoreWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 R = TypeVar("R", bound=Record)
+_GROUPS = 8  # row groups that are kept for `get`, some hundred kilobytes each
 
 
 class StudyStore:
@@ -33,7 +42,10 @@ class StudyStore:
     def __init__(self, root: Path, head: StoreHead) -> None:
         self.root = root
         self.head = head
-        self._offsets: dict[str, int] | None = None
+        self._index = Index(root / INDEX, writable=False)
+        self._files = self._index.files()
+        self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -61,6 +73,8 @@ class StudyStore:
             raise InputError("damaged: it is not a JSON object; ingest again", file=head) from None
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise InputError(f"written by a newer tenstep (version {version}, this reads {SCHEMA_VERSION})", file=head)
+        if not (root / INDEX).is_file():
+            raise InputError(f"written by an older tenstep, or damaged (no {INDEX}); ingest again", file=root)
         try:
             return cls(root, StoreHead.model_validate(fields))
         except ValidationError as error:
@@ -85,7 +99,8 @@ class StudyStore:
         return self.head.studies
 
     def __iter__(self) -> Iterator[Study]:
-        return _read(self.root / "studies.jsonl", Study)
+        for file in self._files:
+            yield from self._studies(file.name)
 
     def rejected(self) -> Iterator[RejectedRow]:
         """The source rows that did not become studies."""
@@ -105,15 +120,40 @@ class StudyStore:
         Raises:
             InputError: the store does not hold it.
         """
-        if self._offsets is None:
-            with (self.root / "index.jsonl").open("rb") as lines:
-                self._offsets = dict(json.loads(line) for line in lines)
-        offset = self._offsets.get(study_id)
-        if offset is None:
+        place = self._index.place(study_id)
+        if place is None:
             raise InputError(f"no study '{study_id}' in this store", file=self.root)
-        with (self.root / "studies.jsonl").open("rb") as studies:
-            studies.seek(offset)
-            return Study.model_validate_json(studies.readline())
+        file = self._files[bisect_right(self._files, place, key=lambda one: one.first) - 1]
+        group, row = divmod(place - file.first, parquet.GROUP)
+        with self._lock:
+            table = self._group(file.name, group)
+        (study,) = parquet.decode(table.slice(row, 1))
+        return study
+
+    def patients(self) -> Iterator[tuple[str, str]]:
+        """Every study's id with its patient, in order, without reading the studies."""
+        return self._index.patients()
+
+    def _group(self, name: str, group: int) -> "pa.Table":
+        table = self._groups.get((name, group))
+        if table is None:
+            table = parquet.read_group(self.root / name, group)
+            self._groups[name, group] = table
+            if len(self._groups) > _GROUPS:
+                self._groups.popitem(last=False)
+        else:
+            self._groups.move_to_end((name, group))
+        return table
+
+    def _studies(self, name: str) -> Iterator[Study]:
+        row = 0
+        for batch in parquet.batches(self.root / name):
+            try:
+                for study in parquet.decode(batch):
+                    row += 1
+                    yield study
+            except ValidationError as error:
+                raise _unreadable(error, self.root / name, row + 1) from None
 
     def path_of(self, ref: ImageRef) -> Path:
         """Where an image lies; a relative path is under the store.

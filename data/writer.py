@@ -1,29 +1,39 @@
 """Writing a study store; its format is told in store.py.
 
-A writer works under temporary names and renames at the end, so a store is whole or it is not one. The
-folder is made private (0700) and is opened to others only if every study is public.
+A store is whole, or it is not one: its head is written last. What is written before survives a kill, part by part:
+a part of the source is either in the index with all that it came to, or it is done again. The folder is made private
+(0700, files 0600) and is opened to others only if every study is public.
 """
 
 import fcntl
-import json
 import os
+import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self, get_args
 
 from pydantic import Field
 
 from ..schemas.base import Record
 from ..schemas.errors import InputError, RunLockedError
 from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
-from .source import Marks, Row, RowsRead, SourceWarning
+from . import parquet
+from .batch import Batch, Counts, Done, add_counts, count, taken
+from .index import File, Index
+from .source import Row
 
 HEAD = "store.json"
+INDEX = "index.db"
 IMAGES = "images"
 PARTIAL = ".partial"
-_PARTS = ("studies", "index", "rejected", "warnings", "traces")
-_OURS = {HEAD, HEAD + PARTIAL, IMAGES, *(f"{part}.jsonl{end}" for part in _PARTS for end in ("", PARTIAL))}
+BESIDE = ("rejected", "warnings", "traces")
+_ROWS = 1024  # studies of a file, where they come one by one
+_SMALL, _MERGED = 1000, 4096  # files of fewer rows are merged, up to so many
+_LOCK = "writing" + PARTIAL
+_OURS = re.compile(r"(store\.json|index\.db(-journal)?|images|writing|(rejected|warnings|traces)\.jsonl"
+                   r"|studies-\d+\.parquet)(\.partial)?(-journal)?")  # fmt: skip
 
 
 class StoreHead(Record):
@@ -36,31 +46,61 @@ class StoreHead(Record):
     rejected: dict[str, int] = Field(description="Rejected rows by reason.")
     warnings: dict[str, int] = Field(description="Warnings by code.")
     traces: int = Field(description="Traces that came with the source, in traces.jsonl.")
+    rows: int = Field(0, description="Rows of the source that were read.")
+    images: int = Field(0, description="Images of all studies.")
+    views: dict[str, int] = Field(default_factory=dict, description="Studies by view that they have.")
+    sections: dict[str, int] = Field(default_factory=dict, description="Studies by section that their report has.")
+    splits: dict[str, int] = Field(default_factory=dict, description="Studies by the source's own split.")
+    derived: dict[str, int] = Field(
+        default_factory=dict, description="Studies by what of them is not the source's own."
+    )
+    tokens: int = Field(0, description="Words of all references, apart by white space.")
+    longest: int = Field(0, description="Words of the longest reference.")
+    options: dict[str, Any] = Field(default_factory=dict, description="What the source was told.")
     finished: bool
 
 
 class StoreWriter:
-    """Writes a store; whole when the `with` block ends, gone when it ends with an error."""
+    """Writes a store; whole when the `with` block ends, gone or resumable when it ends with an error.
 
-    def __init__(self, root: Path, source: str) -> None:
+    Args:
+        root: the folder.
+        source: the kind of source.
+        ask: what decides the store's content, if a later call with the same is to go on where this one stopped.
+        options: what the source was told, for the head.
+    """
+
+    def __init__(
+        self, root: Path, source: str, *, ask: str | None = None, options: dict[str, Any] | None = None
+    ) -> None:
         self.root = root
-        self._source = source
-        self._ids: set[str] = set()
-        self._counts = {part: Counter[str]() for part in _PARTS}
+        self._source, self._ask, self._options = source, ask, options or {}
+        self._made = not root.exists()
+        self._lock: BinaryIO | None = None
+        self._index: Index
+        self._batch: Batch
+        self._studies = 0
+        self._rows = 0
+        self._counts: Counts = {}
+        self._counted = {part: Counter[str]() for part in BESIDE}
         self._class: set[DataClass] = set()
         self._form: ReportForm | None = None
-        self._files: dict[str, BinaryIO] = {}
-        self._made = not root.exists()
+        self.parts: set[int] = set()  # that were done before
 
     @property
     def studies(self) -> int:
         """Studies kept so far."""
-        return len(self._ids)
+        return self._studies + len(self._batch.studies)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the source that were read so far."""
+        return self._rows + len(self._batch.studies) + len(self._batch.rejected)
 
     @property
     def rejections(self) -> Counter[str]:
         """Rejected rows so far, by reason."""
-        return self._counts["rejected"]
+        return self._counted["rejected"] + Counter(row.reason for row in self._batch.rejected)
 
     def __enter__(self) -> Self:
         if self.root.is_file():
@@ -69,124 +109,256 @@ class StoreWriter:
             held = {entry.name for entry in self.root.iterdir()}
             if HEAD in held:
                 raise InputError("already holds a finished store; name another folder, or remove it", file=self.root)
-            if foreign := sorted(held - _OURS):
+            if foreign := sorted(name for name in held if not _OURS.fullmatch(name)):
                 raise InputError(f"not empty (it holds '{foreign[0]}'); name another folder", file=self.root)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for part in _PARTS:
-                self._files[part] = _private(self._partial(part))
-                if part == _PARTS[0]:
-                    fcntl.flock(self._files[part], fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._files[part].truncate(0)  # left by a process that was killed
+            self._lock = _private(self.root / _LOCK)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._open()
         except BlockingIOError:
-            self._close()
+            assert self._lock is not None  # it could not be had
+            self._lock.close()
             raise RunLockedError("another process is writing this store", file=self.root) from None
         except OSError as error:
             self._close()
             raise InputError(f"cannot write here ({error.strerror}); name another folder", file=self.root) from None
+        except InputError:
+            self._close()
+            raise
         return self
+
+    def _open(self) -> None:
+        """Begin, or go on where a call with the same `ask` stopped."""
+        path = self.root / (INDEX + PARTIAL)
+        if path.exists():
+            before = Index(path, writable=True)
+            asked = before.meta("ask")
+            before.close()
+            if self._ask is None or asked is None:
+                self._remove()
+            elif asked != self._ask:
+                told = "holds an unfinished ingest of another source, or with other options; remove it or name another"
+                raise InputError(f"{told} folder", file=self.root)
+        else:
+            self._remove()
+        self._index = Index(path, writable=True)
+        self._batch = Batch(self._index.patient)
+        if self._ask is not None:
+            self._index.meta("ask", self._ask)
+        for number, counts in self._index.parts():
+            self.parts.add(number)
+            self._tally(counts)
 
     def put(self, row: Row) -> bool:
         """Store whatever a source yields; False if it was a study that is refused, or belongs to one."""
-        if isinstance(row, Study):
-            return self.add(row)
-        if isinstance(row, RejectedRow):
-            self.reject(row)
-            return True
-        if isinstance(row, Marks | RowsRead):
-            return True
-        part, owner, code = (
-            ("warnings", row.study_id, row.code) if isinstance(row, SourceWarning) else ("traces", row.id, "")
-        )
-        if owner not in self._ids:
-            return False
-        self._write(part, row)
-        self._counts[part][code] += 1
-        return True
+        kept = self._batch.put(row)
+        if isinstance(row, Study) and len(self._batch.studies) > _ROWS:
+            # the last study's marks and warnings are still to come, so it opens the next batch
+            last = self._batch.pop()
+            self.flush()
+            self._batch.put(last)
+        return kept
 
     def add(self, study: Study) -> bool:
         """Store a study. One whose id is taken becomes a rejected row, and False is returned: the first one stays."""
-        if study.id in self._ids:
-            detail = f"the id '{study.id}' is taken by an earlier row; ids must be unique"
-            self.reject(RejectedRow(source=study.source, row=study.id, reason="duplicate_id", detail=detail))
-            return False
-        offset = self._files["studies"].tell()
-        self._write("studies", study)
-        self._files["index"].write(json.dumps([study.id, offset], ensure_ascii=False).encode() + b"\n")
-        self._ids.add(study.id)
-        self._class.add(study.data_class)
-        self._form = study.report_form
-        return True
+        return self.put(study)
 
     def reject(self, row: RejectedRow) -> None:
         """Store a source row that did not become a study."""
-        self._write("rejected", row)
-        self._counts["rejected"][row.reason] += 1
+        self.put(row)
+
+    def flush(self) -> None:
+        """Make a part of what was put since the last one."""
+        number = max(self.parts, default=-1) + 1
+        self._batch.write(self.file(number))
+        done, self._batch = self._batch.done(number), Batch(self._index.patient)
+        self.commit(done)
+
+    def file(self, number: int) -> Path:
+        """Where the studies of a part are written before it is committed."""
+        return self.root / f"studies-{number:05}.parquet{PARTIAL}"
+
+    def commit(self, done: Done) -> None:
+        """Take a part in whose studies have been written to `file(number)`. Parts come in order."""
+        partial = self.file(done.number)
+        name = partial.name.removesuffix(PARTIAL)
+        refused: dict[str, RejectedRow] = {}
+        for id_, patient in done.studies:
+            if (known := self._index.patient(id_)) is not None:
+                refused[id_] = taken(id_.partition("/")[0], id_, patient, known)
+        if refused:
+            done = self._without(done, refused)
+        if done.studies:
+            partial.rename(self.root / name)
+        else:
+            partial.unlink(missing_ok=True)
+        beside = [line for line in done.beside if line[1] not in refused]
+        counts = done.counts | {
+            "rejected": done.reasons,
+            "warnings": dict(Counter(code for part, _, code, _ in beside if part == "warnings")),
+            "traces": {"": sum(part == "traces" for part, *_ in beside)},
+            "classes": dict.fromkeys(done.classes, 1),
+            "forms": {done.form: 1} if done.form else {},
+        }
+        counts["sums"] = {**counts["sums"], "rows": done.rows, "studies": len(done.studies)}
+        with self._index:
+            self._index.add_studies(done.studies, self._studies)
+            if done.studies:
+                self._index.add_file(File(self._studies, len(done.studies), name))
+            self._index.add_beside("rejected", done.rejected)
+            for part in BESIDE[1:]:
+                self._index.add_beside(part, [line for kind, _, _, line in beside if kind == part])
+            self._index.add_part(done.number, counts)
+        self.parts.add(done.number)
+        self._tally(counts)
+
+    def _without(self, done: Done, refused: dict[str, RejectedRow]) -> Done:
+        """A part without the studies whose ids are taken."""
+        path = self.file(done.number)
+        table = parquet.read(path)
+        keep = [id_ not in refused for id_, _ in done.studies]
+        table = table.filter(keep)
+        parquet.write(table, path)
+        reasons = Counter(done.reasons) + Counter(row.reason for row in refused.values())
+        return done._replace(
+            studies=tuple(pair for pair, kept in zip(done.studies, keep, strict=True) if kept),
+            rejected=(*done.rejected, *(row.model_dump_json() for row in refused.values())),
+            reasons=dict(reasons),
+            counts=count(parquet.decode(table), table.column("derived").to_pylist()),
+        )
+
+    def _tally(self, counts: Counts) -> None:
+        sums = counts["sums"]
+        self._studies += sums["studies"]
+        self._rows += sums["rows"]
+        self._counts = add_counts(self._counts, counts)
+        for part in BESIDE:
+            self._counted[part].update(counts[part])
+        self._class.update(name for name in get_args(DataClass) if name in counts["classes"])
+        self._form = next((form for form in get_args(ReportForm) if form in counts["forms"]), self._form)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._finish()
-        else:
-            self._abandon()
+        try:
+            if kind is None:
+                self._finish()
+            elif self._ask is None or not self.parts:
+                self._remove()
+        finally:
+            self._close()
+        if kind is not None and self._made and self.root.is_dir() and not any(self.root.iterdir()):
+            self.root.rmdir()
 
     def _finish(self) -> None:
-        head = StoreHead(
-            source=self._source,
-            data_class="public" if self._class == {"public"} else "restricted",
-            report_form=self._form,
-            studies=len(self._ids),
-            rejected=dict(self._counts["rejected"].most_common()),
-            warnings=dict(self._counts["warnings"].most_common()),
-            traces=self._counts["traces"].total(),
-            finished=True,
-        )
+        if self._batch.studies or self._batch.rejected:
+            self.flush()
+        merge_small(self.root, self._index)
+        for part in BESIDE:
+            with _private(self.root / f"{part}.jsonl") as file:
+                file.writelines(f"{line}\n".encode() for line in self._index.beside(part))
+                os.fsync(file.fileno())
+        named = {file.name for file in self._index.files()}
+        for path in self.root.glob("studies-*.parquet*"):
+            if path.name not in named:
+                path.unlink()
+        self._index.finish()
+        self._index.close()
+        head = self._head()
         temporary = self.root / (HEAD + PARTIAL)
-        temporary.unlink(missing_ok=True)
         with _private(temporary) as file:
             file.write(head.model_dump_json(indent=2).encode() + b"\n")
-            for open_file in (*self._files.values(), file):
-                open_file.flush()
-                os.fsync(open_file.fileno())
-        for part in _PARTS:
-            self._partial(part).rename(self.root / f"{part}.jsonl")
+            os.fsync(file.fileno())
+        (self.root / (INDEX + PARTIAL)).rename(self.root / INDEX)
         if head.data_class == "public":
             self._publish(temporary)
         temporary.rename(self.root / HEAD)
+        (self.root / _LOCK).unlink()
         _sync_folder(self.root)
-        self._close()
+
+    def _head(self) -> StoreHead:
+        counts, sums = self._counts, self._counts.get("sums", {})
+        return StoreHead(
+            source=self._source,
+            data_class="public" if self._class == {"public"} else "restricted",
+            report_form=self._form,
+            studies=self._studies,
+            rejected=dict(self._counted["rejected"].most_common()),
+            warnings=dict(self._counted["warnings"].most_common()),
+            traces=self._counted["traces"].total(),
+            rows=self._rows,
+            images=sums.get("images", 0),
+            tokens=sums.get("tokens", 0),
+            longest=counts.get("largest", {}).get("tokens", 0),
+            **{
+                name: dict(Counter(counts.get(name, {})).most_common())
+                for name in ("views", "sections", "splits", "derived")
+            },
+            options=self._options,
+            finished=True,
+        )
 
     def _publish(self, head: Path) -> None:
         """Give public data the permissions that the user's umask gives any new file."""
         umask = os.umask(0o077)
         os.umask(umask)
-        for file in (head, *(self.root / f"{part}.jsonl" for part in _PARTS)):
-            file.chmod(0o666 & ~umask)
-        for folder in (self.root / IMAGES, *([self.root] if self._made else [])):
-            if folder.is_dir():
-                folder.chmod(0o777 & ~umask)
+        for path in (head, *self.root.glob("*.parquet"), *self.root.glob("*.jsonl"), self.root / INDEX):
+            path.chmod(0o666 & ~umask)
+        images = self.root / IMAGES
+        if images.is_dir():
+            images.chmod(0o777 & ~umask)
+            for path in images.iterdir():
+                path.chmod(0o666 & ~umask)
+        if self._made:
+            self.root.chmod(0o777 & ~umask)
 
-    def _abandon(self) -> None:
-        for part in _PARTS:
-            self._partial(part).unlink(missing_ok=True)
-        self._close()
-        if self._made and not any(self.root.iterdir()):
-            self.root.rmdir()
-
-    def _partial(self, part: str) -> Path:
-        return self.root / f"{part}.jsonl{PARTIAL}"
-
-    def _write(self, part: str, record: Record) -> None:
-        self._files[part].write(record.model_dump_json().encode() + b"\n")
+    def _remove(self) -> None:
+        """Take away all that was written but images, which are the dearest part and are named by what they hold."""
+        if hasattr(self, "_index"):
+            self._index.close()
+        for path in self.root.iterdir():
+            if _OURS.fullmatch(path.name) and path.name not in (IMAGES, _LOCK):
+                path.unlink()
 
     def _close(self) -> None:
-        for file in self._files.values():
-            file.close()
+        if hasattr(self, "_index"):
+            self._index.close()
+        if self._lock is not None:
+            if not any((self.root / name).exists() for name in (INDEX + PARTIAL, HEAD)):
+                (self.root / _LOCK).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+
+def merge_small(root: Path, index: Index) -> None:
+    """Merge neighbouring files of few studies: parts with images are small, so that a kill costs little."""
+    for group in _groups(index.files()):
+        import pyarrow as pa
+
+        table = pa.concat_tables([parquet.read(root / file.name) for file in group])
+        # a name that no part has: whoever is killed here finds either the old files in the index, or the new one
+        name = f"studies-{group[0].first:010}.parquet"
+        parquet.write(table, root / (name + PARTIAL))
+        (root / (name + PARTIAL)).rename(root / name)
+        with index:
+            index.drop_files(group)
+            index.add_file(File(group[0].first, table.num_rows, name))
+
+
+def _groups(files: list[File]) -> Iterator[list[File]]:
+    group: list[File] = []
+    for file in [*files, File(0, _MERGED, "")]:
+        if file.rows >= _SMALL or sum(f.rows for f in group) + file.rows > _MERGED:
+            if len(group) > 1:
+                yield group
+            group = []
+        if file.rows < _SMALL:
+            group.append(file)
 
 
 def _private(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb")
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb")
 
 
 def _sync_folder(path: Path) -> None:

@@ -197,7 +197,7 @@ def restricted(tmp_path: Path) -> StudyStore:
     """A store whose reports nobody can read: whoever tries has read too early."""
     with StudyStore.create(tmp_path / "studies", "t") as writer:
         writer.add(make_study("a", "restricted"))
-    (tmp_path / "studies" / "studies.jsonl").write_text("not JSON\n")
+    next((tmp_path / "studies").glob("*.parquet")).write_text("not parquet")
     return StudyStore.open(tmp_path / "studies")
 
 

@@ -53,11 +53,11 @@ def test_every_source_is_found_by_its_file_name() -> None:
 
 
 def test_rows_go_into_the_store_in_their_order(tmp_path: Path, pairs: Path) -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, int]] = []
     store = ingest("jsonl", pairs, tmp_path / "store", Options(text_only=True), lambda *counts: told.append(counts))
     assert [study.id for study in store] == ["jsonl/1", "jsonl/3"]
     assert [row.reason for row in store.rejected()] == ["duplicate_id", "no_report"]
-    assert told == [(1, 0), (1, 1), (1, 2), (2, 2)]
+    assert told == [(0, 0, 0), (4, 2, 2)]
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path, pairs: Path) -> None:
@@ -108,7 +108,18 @@ def test_the_command_says_what_became_of_every_row(tmp_path: Path, pairs: Path) 
     assert outcome.exit_code == 0
     assert outcome.payload["studies"] == 2
     assert outcome.payload["rejected"] == {"duplicate_id": 1, "no_report": 1}
-    assert dict(outcome.tables[0].rows) == {"studies": "2", "rejected: duplicate_id": "1", "rejected: no_report": "1"}
+    assert dict(outcome.tables[0].rows) == {
+        "rows read": "4",
+        "studies": "2",
+        "images": "0",
+        "rejected: duplicate_id": "1",
+        "rejected: no_report": "1",
+        "view: unknown": "2",
+        "section: findings": "2",
+        "section: impression": "2",
+        "split: none": "2",
+        "tokens (words of references)": "8; 4 a study, longest 4",
+    }
     assert "rejected.jsonl" in outcome.notes[1]
     json.dumps(outcome.payload)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenstep.data.source import SourceTrace, SourceWarning
 from tenstep.data.store import StudyStore
@@ -36,6 +36,7 @@ def write(path: Path, *studies: Study) -> StudyStore:
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: text.strip())
 
 
+@settings(deadline=None)  # the first one imports pyarrow
 @given(st.dictionaries(texts, texts, max_size=5))
 def test_studies_come_back_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, reports: dict[str, str]
@@ -168,12 +169,30 @@ def test_a_head_that_is_no_object_is_named(tmp_path: Path, text: str) -> None:
         StudyStore.open(store.root)
 
 
-def test_a_damaged_line_is_named_by_its_row(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     store = write(tmp_path / "store", study("1"), study("2"))
-    lines = (store.root / "studies.jsonl").read_text().splitlines()
-    (store.root / "studies.jsonl").write_text(f"{lines[0]}\n{lines[1][:40]}\n")
-    with pytest.raises(InputError, match="row 2"):
+    (file,) = store.root.glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InputError, match="damaged") as caught:
         list(store)
+    assert caught.value.file == str(file)
+    with pytest.raises(InputError, match="damaged"):
+        StudyStore.open(store.root).get("folders/2")
+    (store.root / "index.db").write_bytes(b"SQLite format 3\0" * 100)
+    with pytest.raises(InputError, match="damaged"):
+        StudyStore.open(store.root)
+
+
+def test_a_study_that_is_none_is_named_by_its_row(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    store = write(tmp_path / "store", study("1"), study("2", "second"))
+    (file,) = store.root.glob("*.parquet")
+    table = pq.read_table(file)
+    column = table.column_names.index("report")
+    pq.write_table(table.set_column(column, table.schema.field("report"), [["first", " "]]), file)
+    with pytest.raises(InputError, match=r"row 2: field 'report': damaged"):
+        list(StudyStore.open(store.root))
 
 
 def test_an_unknown_study_is_named(tmp_path: Path) -> None:

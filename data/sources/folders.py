@@ -11,6 +11,7 @@ reference and the whole text goes to the store's traces.jsonl, which `tenstep au
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
@@ -18,15 +19,16 @@ from ...schemas.study import DataClass
 from ..assemble import Draft, assemble, rejected
 from ..images import ImageFile, locate, read_limited
 from ..reports import MAX_REPORT, Refusal, decode
-from ..source import Options, Row
+from ..source import Options, Row, Shard
 
 _NAME = "folders"
 _REPORT = "report.txt"
+_STUDIES = 100  # of a part
 _MAX_BYTES = 4 * MAX_REPORT  # a character has at most four bytes in UTF-8
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
-    """Studies in the folders under `path`, in the order of their names.
+def shards(path: Path, options: Options) -> Iterator[Shard]:
+    """Names of the folders under `path`, in order, some at a time.
 
     Raises:
         InputError: `path` is missing, no folder, empty, or itself a study's folder.
@@ -38,12 +40,24 @@ def read(path: Path, options: Options) -> Iterator[Row]:
         raise InputError(f"the folder is empty; it should hold <id>/image.* and <id>/{_REPORT}", file=path)
     if (path / _REPORT).is_file():
         raise InputError("this is the folder of one study; name the folder that holds it", file=path)
-    for entry in entries:
-        draft = _draft(entry, path, options.data_class)
+    for start in range(0, len(entries), _STUDIES):
+        yield path, tuple(entry.name for entry in entries[start : start + _STUDIES])
+
+
+def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+    """The studies of one part."""
+    path, names = shard
+    for name in names:
+        draft = _draft(path / name, path, options.data_class)
         if isinstance(draft, Refusal):
-            yield rejected(_NAME, entry.name, draft)
+            yield rejected(_NAME, name, draft)
         else:
             yield from assemble(draft, options, options.form or "verbatim")
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """All studies, in the order of their folders' names."""
+    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _draft(folder: Path, root: Path, data_class: DataClass) -> Draft | Refusal:

@@ -12,12 +12,13 @@
     split             the source's own split
 
 Steps before a report go to the store's traces.jsonl, which `tenstep audit` reads; the reference is the report
-alone. A key that is not listed is a warning (`unknown_key`, once for each key), not an error. A line that cannot
-be used is a rejected row that names it.
+alone. A key that is not listed is a warning (`unknown_key`, once for each key and part of the file), not an error. A
+line that cannot be used is a rejected row that names it.
 """
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -29,10 +30,12 @@ from ...schemas.study import Study
 from ..assemble import Draft, assemble, rejected
 from ..images import ImageFile
 from ..reports import UNKNOWN_VIEW, Refusal, decode
-from ..source import Options, Row, SourceWarning
+from ..source import Options, Row, Shard, SourceWarning
 
 _NAME = "jsonl"
 _MAX_LINE = 2**20  # bytes
+_TEXTS, _STUDIES = 1000, 100  # lines of a part, without and with images
+_MAX_PART = 2**23  # bytes
 _Native = StrictStr | Annotated[StrictInt, Field(ge=0)]
 
 
@@ -53,8 +56,8 @@ class _Line(BaseModel):
     split: StrictStr | None = None
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
-    """Studies of the file, in its order.
+def shards(path: Path, options: Options) -> Iterator[Shard]:
+    """Lines of the file, some at a time.
 
     Raises:
         InputError: the file is missing or empty.
@@ -63,20 +66,41 @@ def read(path: Path, options: Options) -> Iterator[Row]:
         raise InputError("there is no such file" if not path.exists() else "this is not a file", file=path)
     if path.stat().st_size == 0:
         raise InputError("the file is empty", file=path)
-    told: set[str] = set()
+    limit = _TEXTS if options.text_only else _STUDIES
     with path.open("rb") as file:
-        for number, data in _lines(file):
-            where = f"{path.name} row {number}"
-            fields = data if isinstance(data, Refusal) else _fields(data)
-            draft = fields if isinstance(fields, Refusal) else _draft(fields, where, path, options)
-            if isinstance(draft, Refusal):
-                yield rejected(_NAME, where, draft)
-                continue
-            assert isinstance(fields, dict)  # or there were no draft
-            for row in assemble(draft, options, options.form or "verbatim"):
-                yield row
-                if isinstance(row, Study):
-                    yield from _unknown_keys(fields, row.id, where, told)
+        held: list[tuple[int, bytes | Refusal]] = []
+        size = 0
+        for number, line in _lines(file):
+            held.append((number, line))
+            size += len(line)
+            if len(held) == limit or size > _MAX_PART:
+                yield path, tuple(held)
+                held, size = [], 0
+        if held:
+            yield path, tuple(held)
+
+
+def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+    """The studies of one part."""
+    path, lines = shard
+    told: set[str] = set()
+    for number, data in lines:
+        where = f"{path.name} row {number}"
+        fields = data if isinstance(data, Refusal) else _fields(data)
+        draft = fields if isinstance(fields, Refusal) else _draft(fields, where, path, options)
+        if isinstance(draft, Refusal):
+            yield rejected(_NAME, where, draft)
+            continue
+        assert isinstance(fields, dict)  # or there were no draft
+        for row in assemble(draft, options, options.form or "verbatim"):
+            yield row
+            if isinstance(row, Study):
+                yield from _unknown_keys(fields, row.id, where, told)
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """All studies, one after the other."""
+    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | Refusal]]:

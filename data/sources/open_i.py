@@ -16,6 +16,7 @@ of 3,955 studies 3,419 have both; the others are rejected as no_findings, no_imp
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -26,10 +27,11 @@ from ..archive import Member, tar_members
 from ..assemble import Draft, assemble, rejected
 from ..images import SUFFIXES, ImageFile, locate, read_limited
 from ..reports import UNKNOWN_VIEW, Refusal, join_sections, views_in
-from ..source import Options, Row
+from ..source import Options, Row, Shard
 from ..table import read_csv
 
 _NAME = "open-i"
+_TEXTS, _STUDIES = 1000, 100  # of a part, without and with images
 _MAX_XML = 2**20
 _LABELS = ("COMPARISON", "INDICATION", "FINDINGS", "IMPRESSION")
 _REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
@@ -51,8 +53,8 @@ class _Report(NamedTuple):
     mesh: tuple[str, ...]
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
-    """Studies of the collection.
+def shards(path: Path, options: Options) -> Iterator[Shard]:
+    """Reports of the collection, some at a time; no image is opened.
 
     Raises:
         InputError: neither images nor text_only was asked for, or there is nothing at `path` that can be read.
@@ -61,11 +63,23 @@ def read(path: Path, options: Options) -> Iterator[Row]:
         raise InputError("say where the images are with --images DIR, or take the reports alone with --text-only")
     if options.images is not None and not options.images.is_dir():
         raise InputError("there is no such folder of images", file=options.images)
-    for where, report in _reports(path, options):
+    reports = _reports(path, options)
+    while part := tuple(islice(reports, _TEXTS if options.text_only else _STUDIES)):
+        yield part
+
+
+def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+    """The studies of one part."""
+    for where, report in shard:
         if isinstance(report, Refusal):
             yield rejected(_NAME, where, report)
         else:
             yield from assemble(_draft(where, report, options), options, options.form or "four-header")
+
+
+def read(path: Path, options: Options) -> Iterator[Row]:
+    """All studies, one after the other."""
+    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _reports(path: Path, options: Options) -> Iterator[tuple[str, _Report | Refusal]]:

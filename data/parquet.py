@@ -1,0 +1,125 @@
+"""Studies as parquet: one row a study, one column a field, so that any other tool can read a store's files.
+
+`sections` is a struct, `images` and `views` are lists, `labels` is a map. `derived` says what of the study is not the
+source's own (Marks in source.py). Row groups are small: one study is read without its neighbours' megabytes.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..schemas.base import SCHEMA_VERSION
+from ..schemas.errors import InputError
+from ..schemas.study import ImageRef, Sections, Study
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP = 256  # rows of a row group
+_FEW = ["source", "data_class", "report_form", "split"]  # columns of a few values: worth a dictionary
+_FOUND = ["id", "patient_id", *_FEW]  # columns that are searched: worth statistics
+
+
+def schema() -> "pa.Schema":
+    """The columns."""
+    import pyarrow as pa
+
+    text = pa.string()
+    image = pa.struct([("path", text), ("view", text), ("sha256", text), ("width", pa.int32()), ("height", pa.int32())])
+    return pa.schema(
+        [
+            pa.field("id", text, nullable=False),
+            pa.field("patient_id", text, nullable=False),
+            pa.field("source", text, nullable=False),
+            pa.field("data_class", text, nullable=False),
+            pa.field("images", pa.list_(image), nullable=False),
+            pa.field("views", pa.list_(text), nullable=False),
+            pa.field("report", text, nullable=False),
+            pa.field("report_form", text, nullable=False),
+            pa.field("sections", pa.struct([(name, text) for name in Sections.model_fields]), nullable=False),
+            pa.field("split", text),
+            pa.field("labels", pa.map_(text, text), nullable=False),
+            pa.field("has_prior", pa.bool_(), nullable=False),
+            pa.field("derived", pa.list_(text), nullable=False),
+        ],
+        metadata={"tenstep": f"study/{SCHEMA_VERSION}"},
+    )
+
+
+def encode(studies: Sequence[Study], derived: Sequence[Sequence[str]]) -> "pa.Table":
+    """Studies, and what of each was derived, as a table."""
+    import pyarrow as pa
+
+    columns = schema()
+
+    def column(name: str, values: list[Any]) -> "pa.Array":
+        return pa.array(values, columns.field(name).type)
+
+    plain = {name: [getattr(s, name) for s in studies] for name in columns.names if name in Study.model_fields}
+    plain["images"] = [[ref.model_dump() for ref in s.images] for s in studies]
+    plain["labels"] = [list(s.labels.items()) for s in studies]
+    plain["derived"] = [list(one) for one in derived]
+    plain.pop("sections")
+    parts = [pa.array([getattr(s.sections, name) for s in studies], pa.string()) for name in Sections.model_fields]
+    sections = pa.StructArray.from_arrays(parts, fields=list(columns.field("sections").type))
+    arrays = [sections if name == "sections" else column(name, plain[name]) for name in columns.names]
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def decode(table: "pa.Table | pa.RecordBatch") -> Iterator[Study]:
+    """The studies of a table, checked."""
+    cells = {name: table.column(name).to_pylist() for name in table.schema.names if name != "derived"}
+    for row in zip(*cells.values(), strict=True):
+        fields = dict(zip(cells, row, strict=True))
+        fields["labels"] = dict(fields["labels"])
+        fields["sections"] = Sections.model_construct(**fields["sections"])
+        fields["images"] = tuple(ImageRef.model_validate(ref) for ref in fields["images"])
+        yield Study.model_validate(fields)
+
+
+def write(table: "pa.Table", path: Path) -> None:
+    """Write a table to a file that only its owner can read."""
+    import pyarrow.parquet as pq
+
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=GROUP,
+            compression="zstd",
+            use_dictionary=_FEW,
+            write_statistics=_FOUND,
+        )
+
+
+def read(path: Path) -> "pa.Table":
+    """A whole file."""
+    with _opened(path) as file:
+        return file.read()
+
+
+def read_group(path: Path, group: int) -> "pa.Table":
+    """One row group, without what only other tools read."""
+    with _opened(path) as file:
+        return file.read_row_group(group, columns=list(Study.model_fields.keys() & set(file.schema_arrow.names)))
+
+
+def batches(path: Path) -> "Iterator[pa.RecordBatch]":
+    """A file, some rows at a time."""
+    with _opened(path) as file:
+        yield from file.iter_batches(batch_size=GROUP)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A parquet file; whatever is wrong with it is one clear error."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"damaged: {' '.join(str(error).split())[:160]}; ingest again", file=path) from None
