@@ -37,7 +37,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 )
         elif reference.standing(claim) == "denied":
             denial = reference.absent[claim.finding][0]
-            hedged = claim.status == "uncertain"
+            hedged = claim.status == "uncertain" or claim.soft
             yield find(
                 "hedges_denied" if hedged else "asserts_denied",
                 f"{here.quote!r} {'leaves open' if hedged else 'asserts'} {name(claim.finding)}, which is "

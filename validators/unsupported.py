@@ -34,7 +34,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         if standing in ("supported", "denied"):
             continue
         what = name(claim.finding)
-        if claim.status == "uncertain":
+        if claim.status == "uncertain" or claim.soft:
             if standing == "unsupported":
                 yield find(
                     "hedged_unsupported",

@@ -88,7 +88,10 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
     for back in range(index - 1, -1, -1):  # "heart, mediastinum and vessels are normal", "rib fracture"
         entry = entries[back]
         if clauses[back] != clauses[index] or (entry.cues & BREAK):
-            break
+            if group or not _is_which(tagged, back):
+                break
+            antecedent = next((near for near in range(back - 1, max(-1, back - 4), -1) if entries[near].organ), None)
+            return [antecedent] if antecedent is not None and fits(antecedent) else []
         if entry.organ is not None and not is_head(entry):
             if fits(back):
                 group.append(back)
@@ -99,6 +102,11 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
         if back == before and entry.organ is None and not _same_subject(tagged, back, index):
             break
     return group[::-1]
+
+
+def _is_which(tagged: Tagged, index: int) -> bool:
+    """ "The mediastinum, which is widened": what is said after "which" is said of the organ before it."""
+    return tagged.words[tagged.first[index]] == "which" and tagged.first[index] == tagged.last[index]
 
 
 def _same_subject(tagged: Tagged, before: int, index: int) -> bool:
@@ -222,7 +230,9 @@ def _quantifies(tagged: Tagged, index: int) -> bool:
     if word not in ("both", "neither", "either", "each") or tagged.first[index] != tagged.last[index]:
         return False
     follow = index + 1
-    if follow >= len(tagged.entries) or tagged.first[follow] != tagged.last[index] + 1:
-        return word == "either"
+    if follow >= len(tagged.entries) or tagged.first[follow] > tagged.last[index] + 3:
+        return True
     entry = tagged.entries[follow]
-    return bool(entry.cues & BACKWARD) or (entry.finding is not None and word != "both")
+    if entry.cues & BACKWARD or (entry.finding is not None and word != "both"):
+        return True
+    return not (entry.organ or entry.place or entry.finding or entry.qualities or entry.size)

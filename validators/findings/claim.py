@@ -61,6 +61,7 @@ class Claim(NamedTuple):
     certain: bool
     doubted: bool
     limits: tuple[str, ...]
+    soft: bool
     implied: bool
     open: bool
     dismissed: bool

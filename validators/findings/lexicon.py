@@ -57,6 +57,7 @@ class Lexicon:
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     resets: frozenset[str]
     limits: frozenset[str]
+    soft: frozenset[str]
     findings: tuple[str, ...]
 
 
@@ -172,7 +173,7 @@ def lexicon() -> Lexicon:
             setattr(build.entry(phrase), kind, None if value == "-" else value)
     sets: dict[str, frozenset[str]] = {}
     for kind, phrases in rows("cues.tsv"):
-        if kind in ("reset", "limit"):
+        if kind in ("reset", "limit", "soft"):
             sets[kind] = frozenset(names(phrases))
             continue
         for phrase in names(phrases):
@@ -199,5 +200,6 @@ def lexicon() -> Lexicon:
         normal=normal,
         resets=sets["reset"],
         limits=sets["limit"],
+        soft=sets["soft"],
         findings=tuple(regions),
     )

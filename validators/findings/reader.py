@@ -61,7 +61,7 @@ def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tupl
     """The side and place that a sentence speaks of without naming a finding ("it lies in the right lower lobe").
 
     None if it names or denies something, if it gives no location, or if no pronoun or noun stands for a finding; one
-    answers a question ("Where? At the base.") needs none.
+    that answers a question ("Where? At the base.") needs none.
     """
     low = lower(sentence)
     tagged = tag(low, 0, len(low))

@@ -29,6 +29,7 @@ class Scope:
     states: list[int] = field(default_factory=list)
     clauses: list[int] = field(default_factory=list)
     dismissed: list[bool] = field(default_factory=list)
+    borders: list[int] = field(default_factory=list)  # words at which a statement ends and another begins
 
 
 def is_head(entry: Entry) -> bool:
@@ -67,11 +68,12 @@ def _forward(tagged: Tagged, result: Scope) -> None:
                 state, clause = 0, newest
         elif outer is not None and cues & CUES["comma"] and _predicate_follows(tagged, index):
             state, clause, outer = 0, outer, None
-        elif state and cues & (CUES["conj"] | CUES["comma"]):
+        elif cues & (CUES["conj"] | CUES["comma"]):
             if not cues & CUES["or"]:
                 state = _end_next(state)
                 if _starts_anew(tagged, index):
                     state = 0
+                    result.borders.append(tagged.first[index])
         elif cues & CUES["colon"]:
             state = state if _follows_cue(tagged, index) else 0
         elif cues & CUES["cause"] and not cues & FORWARD:
@@ -80,6 +82,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             state = 0
         elif cues & CUES["verb"] and not head:
             state = _end_next(state)
+        if cues & (BREAK | CUES["colon"] | CUES["presup"]):
+            result.borders.append(tagged.first[index])
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
             state = _reach(cues, state)
@@ -172,7 +176,7 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
                 continue  # a relative clause in between
             break
         if is_head(entry):
-            if _governed(tagged, back) and _earlier(entries, clauses, back, is_head):
+            if _governed(tagged, back) and _earlier(entries, clauses, back, _names_finding):
                 continue
             if reached and _earlier(entries, clauses, back, _finite):
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
@@ -218,6 +222,10 @@ def _governed(tagged: Tagged, index: int) -> bool:
         if not (entry.side or entry.place or entry.size):
             return False
     return False
+
+
+def _names_finding(entry: Entry) -> bool:
+    return entry.finding is not None
 
 
 def _finite(entry: Entry) -> bool:

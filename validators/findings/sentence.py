@@ -60,6 +60,7 @@ class _Frame(NamedTuple):
     measurement: Measurement | None
     limits: tuple[str, ...]
     state: int
+    soft: bool
 
 
 class _Sentence:
@@ -204,7 +205,9 @@ class _Sentence:
             clause = self.scope.clauses[index]
             measurement = next((m for m in self.measurements if self._clause_at(m.span[0]) == clause), None)
         size = "borderline" if words[self.tagged.first[index]] == "borderline" else mention.size
-        return _Frame(side, places, size, measurement, self._limits(mention), self.scope.states[index])
+        return _Frame(
+            side, places, size, measurement, self._limits(mention), self.scope.states[index], self._soft(index)
+        )
 
     def _claim(
         self, mention: Mention, frame: _Frame, finding: str, status: Status, implied: bool, is_open: bool
@@ -227,6 +230,7 @@ class _Sentence:
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             limits=frame.limits,
+            soft=status == "present" and frame.soft,
             implied=implied,
             open=is_open,
             dismissed=bool(state & ALT) and not state & DENIED,
@@ -236,6 +240,13 @@ class _Sentence:
             text=self.text[start:end],
             sentence=(0, len(self.text)),
         )
+
+    def _soft(self, index: int) -> bool:
+        """Whether the statement that a mention stands in has words of weighing or denial that did not reach it."""
+        words, first = self.tagged.words, self.tagged.first[index]
+        start = max((border for border in self.scope.borders if border < first), default=0)
+        stop = min((border for border in self.scope.borders if border > first), default=len(words))
+        return not self.book.soft.isdisjoint(words[start:stop])
 
     def _limits(self, mention: Mention) -> tuple[str, ...]:
         first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
