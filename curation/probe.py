@@ -5,7 +5,7 @@
     other_image    the same report with another patient's image
     blank_image    the same report with an even grey image
 
-The same teacher and prompt answer once more for each, without repairs, in a run folder of their own: RUN/probe, with
+The same teacher and prompt answer once more for each, without repairs, in a run folder of their own: RUN/probe/run, with
 its own journal, budget and policy decision. What is compared is the first attempt of the run. If steps do not move when
 the image is exchanged, but do with the report, they explain the report and not the image. Pairs are wrong on purpose:
 the folder is marked as not for training. It knows runs and traces; it judges nothing.
@@ -144,7 +144,7 @@ def probe(
     """Probe a run's teacher.
 
     Args:
-        path: the run folder; it is only read. Answers go to RUN/probe, and are not asked again.
+        path: the run folder; it is only read. Answers go to RUN/probe/run, and are not asked again.
         studies: how many to take, drawn by the seed; each is asked in every arm.
         teacher: its name in the run's recipe; the first if not given.
         budget: for the probe; none but the number of questions if not given.
@@ -176,7 +176,7 @@ def probe(
             "studies": str(store.root.resolve()),
         }
     )
-    with RunFolder.open(path / "probe", kind="curate", recipe=asked, studies=store) as book:
+    with RunFolder.open(path / "probe" / "run", kind="curate", recipe=asked, studies=store) as book:
         worker = BatchRun if getattr(author, "batch", False) else Engine
         engine = worker(book, asked, [author], on_study=on_study)
         _not_for_training(book)
