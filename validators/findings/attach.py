@@ -106,7 +106,7 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
 
 def _is_which(tagged: Tagged, index: int) -> bool:
     """ "The mediastinum, which is widened": what is said after "which" is said of the organ before it."""
-    return tagged.words[tagged.first[index]] == "which" and tagged.first[index] == tagged.last[index]
+    return tagged.words[tagged.first[index]] == "which"
 
 
 def _same_subject(tagged: Tagged, before: int, index: int) -> bool:
@@ -141,6 +141,9 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
                 continue
             _give(entry_of=index, mention=by_index[target], tagged=tagged)
             late.append((index, target))
+    for mention in by_index.values():
+        if scope.clauses[mention.index] and not (mention.sides or mention.places):
+            _inherit(tagged, scope, mention)
     for index, target in late:  # "consolidation and effusion in the left lower lobe": both are there
         if index < target or entries[index].size:
             continue
@@ -151,6 +154,18 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             if mention.sides or mention.places:
                 break
             _give(entry_of=index, mention=mention, tagged=tagged)
+
+
+def _inherit(tagged: Tagged, scope: Scope, mention: Mention) -> None:
+    """ "The right dome bulges, which is an eventration": what "which" names is where its antecedent is."""
+    clause = scope.clauses[mention.index]
+    opening = next(index for index, other in enumerate(scope.clauses) if other == clause)
+    if not (tagged.entries[opening].cues & BREAK and _is_which(tagged, opening)):
+        return
+    for index in range(opening - 1, -1, -1):
+        if scope.clauses[index] != clause - 1:
+            break
+        _give(entry_of=index, mention=mention, tagged=tagged)
 
 
 def _give(*, entry_of: int, mention: Mention, tagged: Tagged) -> None:

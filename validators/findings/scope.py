@@ -82,7 +82,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             state = 0
         elif cues & CUES["verb"] and not head:
             state = _end_next(state)
-        if cues & (BREAK | CUES["colon"] | CUES["presup"]):
+        if cues & (BREAK | CUES["colon"] | CUES["presup"]) or (cues & NEG_PRE and _after_comma(tagged, index)):
             result.borders.append(tagged.first[index])
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
@@ -103,6 +103,11 @@ def _predicate_follows(tagged: Tagged, index: int) -> bool:
         and tagged.first[follow] == tagged.last[index] + 1
         and bool(tagged.entries[follow].cues & (CUES["verb"] | BACKWARD))
     )
+
+
+def _after_comma(tagged: Tagged, index: int) -> bool:
+    first = tagged.first[index]
+    return first > 0 and tagged.words[first - 1] in (",", "and")
 
 
 def _end_next(state: int) -> int:
