@@ -5,10 +5,10 @@
     other_image    the same report with another patient's image
     blank_image    the same report with an even grey image
 
-The same teacher and prompt answer once more for each, without repairs, in a run folder of their own: RUN/probe/run, with
-its own journal, budget and policy decision. What is compared is the first attempt of the run. If steps do not move when
-the image is exchanged, but do with the report, they explain the report and not the image. Pairs are wrong on purpose:
-the folder is marked as not for training. It knows runs and traces; it judges nothing.
+The same teacher and prompt answer once more for each, without repairs, in a run folder of their own, RUN/probe/run,
+with its own journal, budget and policy decision. What is compared is the first attempt of the run. If steps do not move
+when the image is exchanged, but do with the report, they explain the report and not the image. Pairs are wrong on
+purpose: the folder is marked as not for training. It knows runs and traces; it judges nothing.
 """
 
 import asyncio

@@ -120,8 +120,10 @@ def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict
 
 
 def test_files_are_compared_by_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = ratings(tmp_path / "one.jsonl", *({"id": n, "patient_id": n // 2, "coherence": n % 5 + 1, "accepted": n % 2 == 0, "comment": "x"} for n in range(20)))  # fmt: skip
-    two = ratings(tmp_path / "two.jsonl", *({"id": n, "coherence": min(5, n % 5 + 2), "accepted": n % 2 == 0} for n in range(2, 22)))  # fmt: skip
+    first = [{"id": n, "coherence": n % 5 + 1, "accepted": n % 2 == 0} for n in range(20)]
+    second = [{"id": n, "coherence": min(5, n % 5 + 2), "accepted": n % 2 == 0} for n in range(2, 22)]
+    one = ratings(tmp_path / "one.jsonl", *(row | {"patient_id": row["id"] // 2, "comment": "x"} for row in first))
+    two = ratings(tmp_path / "two.jsonl", *second)
     code, found = run_json(capsys, "agreement", one, two)
     assert code == 0
     assert set(found["questions"]) == {"coherence", "accepted"}
