@@ -102,7 +102,9 @@ FAULTS: dict[str, Fault] = {
     "400": Fault(False, status=400, message="string too long"),
     "413": Fault(False, status=413, message="Request too large"),
     "422": Fault(False, status=422, message="image could not be processed"),
-    # an answer was generated, and something is wrong with it or with its way
+    # an answer was generated, or may have been, and something is wrong with it or with its way
+    "504": Fault(True, status=504),
+    "524": Fault(True, status=524),
     "200_html": Fault(True, http=_body(_HTML, 200, "text/html")),
     "200_empty_object": Fault(True, http=_body(b"{}")),
     "200_empty": Fault(True, http=_body(b"")),
