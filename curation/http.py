@@ -11,8 +11,7 @@ import asyncio
 import io
 import logging
 import zlib
-from collections.abc import AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import aiohttp
 import httpx2
@@ -20,9 +19,7 @@ import httpx2
 CONNECT = 10.0  # seconds
 _IDLE = 4.0  # seconds; servers close idle connections after 5 or more, and a request on a closed one is lost
 _LARGE = 1 << 20  # bytes that aiohttp does not like to take in one piece
-_SENT = frozenset(
-    {b"accept", b"accept-encoding", b"anthropic-version", b"authorization", b"content-type", b"user-agent"}
-)
+_SENT = frozenset({b"accept", b"anthropic-version", b"authorization", b"content-type", b"user-agent"})
 _LOGGERS = ("openai", "anthropic", "httpx2", "httpcore2", "aiohttp")
 
 
@@ -34,7 +31,7 @@ def client(seconds: float, most_bytes: int = 32 << 20) -> httpx2.AsyncClient:
         most_bytes: of an answer; a longer one is an error.
     """
     quiet()
-    return httpx2.AsyncClient(
+    return _Client(
         transport=Transport(seconds, most_bytes),
         trust_env=False,
         follow_redirects=False,
@@ -72,6 +69,7 @@ class Transport(httpx2.AsyncBaseTransport):
             )
         body = await request.aread()
         headers = [(n.decode("ascii"), v.decode("latin-1")) for n, v in request.headers.raw if n.lower() in _SENT]
+        headers.append(("accept-encoding", "identity"))
         try:
             response = await self._session.request(
                 request.method,
@@ -83,8 +81,8 @@ class Transport(httpx2.AsyncBaseTransport):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             _raise(error)
         raw_headers = [(n, v) for n, v in response.raw_headers if n.lower() != b"content-encoding"]
-        stream = _Body(response, self._most_bytes)
-        return httpx2.Response(response.status, headers=raw_headers, stream=stream, request=request)
+        content = await _whole(response, self._most_bytes)
+        return httpx2.Response(response.status, headers=raw_headers, content=content, request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -93,30 +91,41 @@ class Transport(httpx2.AsyncBaseTransport):
             self._session = None
 
 
-class _Body(httpx2.AsyncByteStream):
-    """The body as it comes, never more than the limit; compressed ones, which nobody asked for, are unpacked."""
+async def _whole(response: aiohttp.ClientResponse, room: int) -> bytes:
+    """The body, never more than the limit; compressed ones, which nobody asked for, are unpacked."""
+    coding = response.headers.get("content-encoding", "identity").lower()
+    if coding not in ("identity", "gzip", "deflate"):
+        response.close()
+        raise httpx2.DecodingError(f"the answer is packed as {coding[:20]!r}, which was not asked for")
+    unpack = None if coding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    parts = []
+    try:
+        async for chunk in response.content.iter_any():
+            part = chunk if unpack is None else unpack.decompress(chunk, room + 1)
+            room -= len(part)
+            if room < 0:
+                raise httpx2.DecodingError("the answer is too long")
+            parts.append(part)
+    except (aiohttp.ClientError, OSError, zlib.error) as error:
+        _raise(error)
+    finally:
+        response.release() if response.content.at_eof() else response.close()
+    return b"".join(parts)
 
-    def __init__(self, response: aiohttp.ClientResponse, most_bytes: int) -> None:
-        self._response = response
-        self._room = most_bytes
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        coding = self._response.headers.get("content-encoding", "identity").lower()
-        if coding not in ("identity", "gzip", "deflate"):
-            raise httpx2.DecodingError(f"the answer is packed as {coding[:20]!r}, which was not asked for")
-        unpack = None if coding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
-        try:
-            async for chunk in self._response.content.iter_any():
-                whole = chunk if unpack is None else unpack.decompress(chunk, self._room + 1)
-                self._room -= len(whole)
-                if self._room < 0:
-                    raise httpx2.DecodingError("the answer is too long")
-                yield whole
-        except (aiohttp.ClientError, OSError, zlib.error) as error:
-            _raise(error)
+class _Client(httpx2.AsyncClient):
+    """httpx2's client, straight to the transport: there are no redirects, cookies, logins or streams to handle."""
 
-    async def aclose(self) -> None:
-        self._response.close() if not self._response.content.at_eof() else self._response.release()
+    async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
+        """Send once, and read the whole answer."""
+        return await self._transport.handle_async_request(request)
+
+    def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
+        """A request; one of bytes, to a whole address, is made without asking what could be merged into it."""
+        content, headers = parts.get("content"), parts.get("headers")
+        if content is None or any(parts.get(name) for name in ("data", "files", "json", "params", "cookies")):
+            return super().build_request(method, url, **parts)
+        return httpx2.Request(method, url, content=content, headers=headers)
 
 
 def _raise(error: Exception) -> NoReturn:
