@@ -26,7 +26,7 @@ CODES: Mapping[str, Severity] = {
 }
 find = Finder(__name__, CODES)
 
-_ROUTES = frozenset({"internal_jugular", "subclavian", "axillary", "brachiocephalic"})  # of entry; also ends
+_ROUTES = frozenset({"internal_jugular", "subclavian", "axillary"})  # of entry; also ends
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:

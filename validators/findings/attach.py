@@ -145,7 +145,7 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
         if scope.clauses[mention.index] and not (mention.sides or mention.places):
             _inherit(tagged, scope, mention)
     for index, target in late:  # "consolidation and effusion in the left lower lobe": both are there
-        if index < target or entries[index].size:
+        if index < target or entries[index].size or not _postponed(tagged, index, target):
             continue
         position = heads.index(target)
         while position and _listed(tagged, scope, heads[position - 1], heads[position]):
@@ -208,6 +208,10 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
         if back in heads:
             before = back
             break
+    if before is None and later is None:  # "the catheter, which enters from the right arm"
+        opening = next(number for number, other in enumerate(clauses) if other == clause)
+        if clause and _is_which(tagged, opening):
+            before = next((back for back in reversed(heads) if clauses[back] == clause - 1), None)
     if entries[index].size and not (entries[index].side or entries[index].place):
         return after if after is not None else before
     if before is not None and _postponed(tagged, index, before):

@@ -19,7 +19,7 @@ CUES = {
         (
             "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre",
             "alt_post", "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt",
-            "dismiss", "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon",
+            "dismiss", "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon", "same",
         )
     )
 }  # fmt: skip

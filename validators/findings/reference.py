@@ -102,6 +102,8 @@ class Reference:
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
         """The claims of the report that an asserted claim must agree with in side and place: the nearest in meaning."""
         table, name = relations(), claim.finding
+        if claim.device:
+            return self.asserted({name} | table.same[name] | table.related[name])
         for group in ({name}, table.same.get(name, {name}), table.related.get(name, frozenset())):
             found = self.asserted(group)
             if any(other.side or other.place for other in found):
@@ -130,7 +132,7 @@ def _speaks_for(denial: Claim, claim: Claim) -> bool:
     """Whether one denial says at least as much as another: of the same side, and not narrower."""
     if denial.side not in (None, "bilateral", claim.side):
         return False
-    return denial.implied or all(limit in _EMPTY_LIMITS or limit in claim.limits for limit in denial.limits)
+    return denial.implied or all(limit in claim.limits for limit in denial.limits)
 
 
 def _overlap(one: Claim, other: Claim) -> bool:

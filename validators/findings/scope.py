@@ -29,6 +29,7 @@ class Scope:
     states: list[int] = field(default_factory=list)
     clauses: list[int] = field(default_factory=list)
     dismissed: list[bool] = field(default_factory=list)
+    same: list[int] = field(default_factory=list)  # phrases after which a mention is as the one before
     borders: list[int] = field(default_factory=list)  # words at which a statement ends and another begins
 
 
@@ -45,6 +46,8 @@ def scope(tagged: Tagged) -> Scope:
     for index, entry in enumerate(entries):
         if entry.cues & BACKWARD:
             _backward(tagged, result, index)
+    for index in result.same:
+        _as_before(entries, result, index)
     _topic(tagged, result)
     _sure(tagged, result)
     _dismissals(entries, result)
@@ -66,6 +69,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
                 outer = clause if _is_aside(tagged, index) else None
                 newest += 1
                 state, clause = 0, newest
+        elif cues & CUES["same"]:
+            result.same.append(index)
         elif outer is not None and cues & CUES["comma"] and _predicate_follows(tagged, index):
             state, clause, outer = 0, outer, None
         elif cues & (CUES["conj"] | CUES["comma"]):
@@ -142,6 +147,8 @@ def _starts_anew(tagged: Tagged, index: int) -> bool:
     if after >= len(tagged.words) or tagged.words[tagged.last[index]] not in (",", "and"):
         return False
     anew = tagged.words[after] in lexicon().resets
+    if tagged.words[tagged.last[index]] == "," and _after_summary(tagged, index):
+        return True
     follow = index + 1
     subject = follow < len(entries) and entries[follow].organ is not None and tagged.first[follow] <= after + 1
     if not (anew or subject):
@@ -154,6 +161,14 @@ def _starts_anew(tagged: Tagged, index: int) -> bool:
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
             break
     return anew
+
+
+def _after_summary(tagged: Tagged, index: int) -> bool:
+    """ "No acute abnormality, nodule in the left lung": a list after a denied summary goes on only to an "or"."""
+    before = next((entry for entry in reversed(tagged.entries[max(0, index - 3) : index]) if is_head(entry)), None)
+    if before is None or before.finding or "abnormal" not in before.qualities:
+        return False
+    return not any(entry.cues & CUES["or"] for entry in tagged.entries[index + 1 : index + 12])
 
 
 def _predicates(entry: Entry) -> bool:
@@ -191,6 +206,13 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
             reached and entry.cues & BACKWARD
         ):
             break
+
+
+def _as_before(entries: list[Entry], result: Scope, index: int) -> None:
+    before = next((back for back in range(index - 1, -1, -1) if entries[back].finding), None)
+    after = next((ahead for ahead in range(index + 1, len(entries)) if entries[ahead].finding), None)
+    if before is not None and after is not None:
+        result.states[after] = result.states[before]
 
 
 def _bits(cues: int) -> int:
