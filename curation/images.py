@@ -8,6 +8,7 @@ provider, so that what was seen is known: `TRANSFORM` and the size go into a tea
 import base64
 import hashlib
 import io
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ from ..schemas.study import ImageRef
 
 TRANSFORM = "as-is-or-lanczos-jpeg-92@1"
 _PIXELS = 100_000_000
+_BYTES = 3_700_000  # of one image; Anthropic takes 5 MB of base64
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sBIT", b"gAMA"})
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in a JPEG's picture: not a byte of it, nor a restart
 _EXIF_ORIENTATION = 274
 
 
@@ -56,7 +59,7 @@ def encode(path: Path, ref: ImageRef, max_side: int) -> Encoded:
     if hashlib.sha256(content).hexdigest() != ref.sha256:
         raise ImageError("the image is not the one that was ingested; ingest again", file=path)
     bare = _bare(content) if max(ref.width, ref.height) <= max_side else None
-    if bare is not None:
+    if bare is not None and len(bare) <= _BYTES:
         return Encoded("image/png" if bare.startswith(_PNG) else "image/jpeg", base64.b64encode(bare).decode())
     return Encoded("image/jpeg", base64.b64encode(_smaller(content, max_side, path)).decode())
 
@@ -109,19 +112,24 @@ def _png_chunks(content: bytes) -> Iterator[bytes]:
 def _jpeg_segments(content: bytes) -> Iterator[bytes]:
     at = 2
     while True:
-        marker, size = struct.unpack_from(">HH", content, at)
-        segment = content[at : at + 2 + size]
-        if marker == 0xFFDA:  # from here on the picture
-            yield content[at:]
+        (marker,) = struct.unpack_from(">H", content, at)
+        if marker == 0xFFD9:
+            yield content[at : at + 2]  # and nothing that was put behind the end
             return
-        if marker == 0xFFE1 and _turned(segment[4:]):
-            raise ValueError("turned")
-        # kept: APP0 (JFIF) and APP14 (Adobe's colour transform); dropped: other APPn, COM
-        if not (0xFFE1 <= marker <= 0xFFEF and marker != 0xFFEE) and marker != 0xFFFE:
-            yield segment
         if not 0xFFC0 <= marker <= 0xFFFE:
             raise ValueError("no segment")
-        at += 2 + size
+        end = at + 2 + struct.unpack_from(">H", content, at + 2)[0]
+        if marker == 0xFFE1 and _turned(content[at + 4 : end]):
+            raise ValueError("turned")
+        if marker == 0xFFDA:  # the picture follows, up to the next marker that is none of its own
+            after = _MARKER.search(content, end)
+            if after is None:
+                raise ValueError("the file ends too early")
+            end = after.start()
+        # kept: APP0 (JFIF) and APP14 (Adobe's colour transform); dropped: other APPn, COM
+        if not (0xFFE1 <= marker <= 0xFFEF and marker != 0xFFEE) and marker != 0xFFFE:
+            yield content[at:end]
+        at = end
 
 
 def _turned(segment: bytes) -> bool:

@@ -22,7 +22,7 @@ from tenstep.schemas.run import Manifest, State
 
 KEY = "sk-canary-9d8c7b6a"
 KINDS = ("openai", "openai-chat", "anthropic", "local")
-N = 60
+N = 40
 
 
 @pytest.fixture

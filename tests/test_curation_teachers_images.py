@@ -1,6 +1,7 @@
 """Images on their way to a teacher: what is in them, what is not, and how large they are."""
 
 import base64
+import hashlib
 import io
 from pathlib import Path
 
@@ -52,6 +53,28 @@ def test_metadata_stays_here(tmp_path: Path) -> None:
         assert pixels(data).any()
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_was_put_behind_the_end_stays_here(progressive: bool, tmp_path: Path) -> None:
+    for form in ("JPEG", "PNG"):
+        save = {"progressive": True, "restart_marker_blocks": 2} if form == "JPEG" and progressive else {}
+        ref = make_image(tmp_path, width=200, height=100, format=form, **save)
+        path = Path(ref.path)
+        before = path.read_bytes()
+        path.write_bytes(before + b"CANARY^NAME\xff\xd9")
+        ref = ref.model_copy(update={"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+        _, data = sent(ref)
+        assert b"CANARY" not in data
+        assert (pixels(data) == pixels(before)).all()
+
+
+def test_an_image_with_more_bytes_than_providers_take_is_encoded_again(tmp_path: Path) -> None:
+    ref = make_image(tmp_path, width=2000, height=2000)
+    assert Path(ref.path).stat().st_size > 3_900_000
+    media_type, data = sent(ref, 2000)
+    assert media_type == "image/jpeg" and len(data) < 3_700_000
+    assert pixels(data).shape == (2000, 2000)
+
+
 @pytest.mark.parametrize(("width", "height"), [(300, 200), (200, 300), (100, 300)])
 def test_a_large_image_is_made_smaller_and_keeps_its_shape(width: int, height: int, tmp_path: Path) -> None:
     media_type, data = sent(make_image(tmp_path, width=width, height=height), 100)
@@ -87,8 +110,6 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
 def test_a_file_that_is_cut_or_no_image_is_one_line(form: str, tmp_path: Path) -> None:
-    import hashlib
-
     whole = Path(make_image(tmp_path, width=400, height=300, format=form).path).read_bytes()
     for content in (whole[: len(whole) // 2], whole[:20], b"<svg/>"):
         path = tmp_path / "cut"
