@@ -29,6 +29,7 @@ class Audit:
         self.totals = Totals()
         self.problems: list[Problem] = []
         self.restricted = False
+        self.probe = _probe_of(path)
         self.examples = examples
         self._spool = Spool()
 
@@ -83,6 +84,7 @@ class Audit:
             **self.totals.as_dict(),
             "unreadable": [problem.model_dump(exclude={"audited"}) for problem in self.unreadable],
             "odd": [problem.model_dump(exclude={"audited"}) for problem in self.problems if problem.audited],
+            **({"probe": self.probe} if self.probe else {}),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,6 +107,18 @@ class Audit:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _probe_of(path: Path) -> dict[str, Any] | None:
+    """What `tenstep probe` found of a run, if it was asked."""
+    file = path / "probe" / "probe.json"
+    if not is_run(path) or not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise InputError("cannot be read; run `tenstep probe` again, or remove it", file=file) from None
+    return found if isinstance(found, dict) else None
 
 
 def audit(path: Path, examples: Examples | None = None, on_row: Callable[[Audit], None] = lambda found: None) -> Audit:

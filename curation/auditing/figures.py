@@ -1,8 +1,8 @@
 """Figures: the totals of an audit as tiles, charts and lists for a page."""
 
 import html
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ...validators.gate import RULES
 from ..forecast import Interval
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _CODES, _HEAT, _FINDINGS, _LISTED = 30, 14, 24, 8
 _WHAT = {rule.__name__.rpartition(".")[2]: (rule.__doc__ or "").strip().split("\n")[0] for rule in RULES}
 _CLASS = {"supported": "supported", "silent": "silent", "contradicted": "contradicted"}
+_ARMS = {
+    "again": "nothing, drawn again",
+    "other_report": "another patient's report",
+    "other_image": "another patient's image",
+    "blank_image": "a grey image",
+}
 _TILES = {
     "claims that the reference supports": "of the claims are supported by the reference",
     "reference findings that steps speak of": "of the reference's findings are spoken of",
@@ -244,6 +250,22 @@ def _likeness(totals: Totals) -> str:
         drawn += '<p class="quiet">The rows name no splits, so nothing can be said of leaks between them.</p>'
     said = "Traces with 80 % of their four-word runs in common, as estimated from sketches."
     return _figure("Nearly equal traces, and leaks between splits", said, drawn)
+
+
+def probed(found: Mapping[str, Any] | None) -> str:
+    """What `tenstep probe` found: how far claims move when image or report is exchanged."""
+    if not found:
+        return ""
+    lines = []
+    for arm, one in found.get("arms", {}).items():
+        moved = one["claims"]
+        interval = "" if moved["low"] is None else f" ({moved['low']:.0%}–{moved['high']:.0%})"
+        kind = "silent" if arm == "again" else "supported"
+        lines.append(Bar(_ARMS.get(arm, arm), ((kind, moved["mean"]),), f"{moved['mean']:.0%}{interval}"))
+    said = "".join(f'<p class="quiet">{shown(line, 300)}</p>' for line in found.get("reading", ()))
+    drawn = bars("Claims moved by arm", lines, 1.0) + said
+    what = f"Share of claims that move when one thing is exchanged; {found.get('studies', 0):,} studies asked again."
+    return _figure("Image or report?", what, drawn)
 
 
 def _listed(heads: Sequence[str], rows: Sequence[str]) -> str:

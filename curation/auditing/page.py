@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from ..marked import shown
 from ..onefile import options, part, source_hash
-from .figures import compared, figures, headline
+from .figures import compared, figures, headline, probed
 
 if TYPE_CHECKING:
     from ..audit import Audit
@@ -75,9 +75,10 @@ def _notes(audits: "Sequence[Audit]") -> str:
 
 def _figures(audits: "Sequence[Audit]") -> str:
     if len(audits) == 1:
-        return f'<div class="figures">{figures(audits[0].totals)}</div>'
+        return f'<div class="figures">{figures(audits[0].totals)}{probed(audits[0].probe)}</div>'
     each = (
-        f'<div class="dataset"><h2 class="name text">{shown(audit.name, 120)}</h2>{figures(audit.totals)}</div>'
+        f'<div class="dataset"><h2 class="name text">{shown(audit.name, 120)}</h2>'
+        f"{figures(audit.totals)}{probed(audit.probe)}</div>"
         for audit in audits
     )
     return f'<div class="datasets">{"".join(each)}</div>'
