@@ -17,6 +17,8 @@ _AGAIN = frozenset({408, 409, 425, 429, 529})
 _THROTTLED = frozenset({429, 503, 529})
 _MAYBE_PAID = frozenset({499, 504, 524})  # a proxy lost patience; the model may have written to the end
 _QUOTA = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached", "credit_balance_too_low"})
+_PARAMETER = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter"})
+_FIELD = re.compile(r"(max_tokens|thinking|temperature|effort|metadata)\b")  # Anthropic's messages open with it
 _SCHEMA = re.compile(r"schema|response_format|output_config|structured_output|guided|grammar", re.I)
 
 
@@ -43,6 +45,8 @@ def failure(answer: Envelope, who: str, key_env: str | None) -> Unanswered | Tea
         return TeacherError(f"{what}: it points elsewhere, and redirects are not followed; put the new address there")
     if status in (400, 422) and (_SCHEMA.search(message) or _SCHEMA.search(code or "")):
         return TeacherError(f"{what}: it does not take the schema of the answer; try another api, server or model")
+    if status == 400 and (code in _PARAMETER or _FIELD.match(message)):
+        return TeacherError(f"{what}: it does not take a parameter as it is; change the teacher's options")
     raw = seal(status, answer.headers.items(), answer.body)
     if status in _MAYBE_PAID:
         return Unanswered(State.UNKNOWN, what, raw)

@@ -1,7 +1,8 @@
 """Pool: several servers of the same model; who is asked next, who is at its limit, and who is left alone for a while.
 
-It decides; it sends nothing. A server that turned requests away or could not be reached is left alone until its
-cooldown ends, for as long as it asked, else for one second, doubled at each further failure, up to a minute.
+It decides; it sends nothing. A server that turned a request away, could not be reached, or failed twice in a row is
+left alone: for as long as it asked, else for a second, doubled at each further failure, up to a minute. A server
+without others is never left alone here: the engine's own cooldown is all it needs.
 """
 
 import asyncio
@@ -56,11 +57,11 @@ class Pool:
         """The request has come to its end."""
         server.flying -= 1
         server.silent = failed is not None and not failed.sent
-        if failed is None:
-            server.failures = 0
-        else:
-            wait = failed.retry_after if failed.retry_after is not None else 2.0**server.failures
-            server.failures = min(server.failures + 1, 10)
+        server.failures = 0 if failed is None else min(server.failures + 1, 10)
+        if failed is not None and len(self.servers) > 1:
+            asked = failed.retry_after
+            lone = failed.sent and not failed.throttled and server.failures == 1
+            wait = asked if asked is not None else 0.0 if lone else 2.0 ** (server.failures - 1)
             server.until = max(server.until, time.monotonic() + min(wait, _LONGEST))
         if self._freed is not None:
             self._freed.set()

@@ -147,7 +147,7 @@ def test_half_a_character_in_a_report_breaks_no_request(kind: str, server: Teach
 # --- failures ---
 
 RETRYABLE = {"429", "529", "503", "500", "408", "409", "502_html"} | {name for name in FAULTS if name[:4] == "429_"}
-FATAL = {"307", "401", "403", "404_model", "402", "quota", "credit", "schema"}
+FATAL = {"307", "401", "403", "404_model", "402", "quota", "credit", "schema", "parameter"}
 UNKNOWN = {"cut", "drip_long", "reset_before", "reset_after_headers", "silent", "length_long", "gzip_bomb"}
 UNKNOWN |= {"504", "524"}
 UNREADABLE = {name for name in FAULTS if name.startswith("200_")} | {"length_short"}

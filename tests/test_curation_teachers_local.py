@@ -206,44 +206,60 @@ def test_a_failure_is_the_engine_s_to_repeat_and_then_goes_elsewhere(three: list
         return caught.value
 
     no = asyncio.run(scenario())
-    assert (no.state, no.retryable, no.throttled, no.retry_after) == (State.FAILED, True, False, 0.0)
+    assert (no.state, no.retryable, no.throttled, no.retry_after) == (State.FAILED, True, False, None)
     where = Counter(at for at, s in enumerate(three) for body in questions(s) if "turned away" in json.dumps(body))
     assert where[0] == 1 and where.total() == 2
 
 
-def test_a_single_server_that_throttles_is_waited_for(server: TeacherServer) -> None:
-    async def scenario() -> list[Unanswered]:
+def test_a_server_without_others_is_left_to_the_engine(server: TeacherServer) -> None:
+    async def scenario() -> Unanswered:
         teacher = teacher_for("local", server)
+        server.fail("ok", "ok", "429_slow")
         await teacher.ask(ask_about(make_study()))
-        server.fail("429_slow")
+        with pytest.raises(Unanswered) as caught:
+            await teacher.ask(ask_about(make_study()))
+        await teacher.ask(ask_about(make_study()))
+        await teacher.close()
+        return caught.value
+
+    no = asyncio.run(scenario())
+    assert (no.throttled, no.retry_after, no.sent) == (True, 89.0, True)
+
+
+def test_a_pool_that_throttles_as_a_whole_says_how_long(three: list[TeacherServer]) -> None:
+    async def scenario() -> list[Unanswered]:
+        teacher = pool_of(three)
+        await ask_some(teacher, 3)
+        for server in three:
+            server.fail("429_slow")
         found = []
-        for name in ("a", "b"):
+        for _ in range(4):
             with pytest.raises(Unanswered) as caught:
-                await teacher.ask(ask_about(make_study(name)))
+                await teacher.ask(ask_about(make_study()))
             found.append(caught.value)
         await teacher.close()
         return found
 
-    first, second = asyncio.run(scenario())
-    assert (first.throttled, first.retry_after, first.sent) == (True, 89.0, True)
-    # its cooldown is our own business: a minute at most, and nothing is sent meanwhile
-    assert second.throttled and not second.sent and second.retryable and 50 < (second.retry_after or 0) <= 60
+    *first, third, fourth = asyncio.run(scenario())
+    assert [no.throttled for no in first] == [False, False] and third.throttled
+    # a cooldown is a minute at most, and nothing is sent meanwhile
+    assert fourth.throttled and not fourth.sent and fourth.retryable and 50 < (fourth.retry_after or 0) <= 60
 
 
 def test_a_success_ends_the_doubling_of_cooldowns() -> None:
     async def scenario() -> tuple[list[int], int]:
-        pool = Pool([object()], 1)  # type: ignore[list-item]  # it never looks at them
-        (server,) = pool.servers
+        pool = Pool([object(), object()], 1)  # type: ignore[list-item]  # it never looks at them
+        server, other = pool.servers
         grown = []
         for _ in range(12):
             server.until = 0.0
-            taken = await pool.take()
+            taken = await pool.take([other])
             assert taken is server
             pool.give(server, Unanswered(State.FAILED, "x"))
             grown.append(server.failures)
-        assert pool.wait <= 60.0
+        assert await pool.take([other]) is None  # left alone
         server.until = 0.0
-        assert await pool.take() is server
+        assert await pool.take([other]) is server
         pool.give(server)
         return grown, server.failures
 
@@ -277,7 +293,7 @@ def test_every_parameter_changes_the_key(server: TeacherServer) -> None:
 def test_a_server_that_throttles_its_trial_is_not_taken_for_dead(server: TeacherServer) -> None:
     async def scenario() -> list[Unanswered]:
         teacher = teacher_for("local", server)
-        server.fail("429_slow")
+        server.fail("429_slow", "503")
         found = []
         for name in ("a", "b"):
             with pytest.raises(Unanswered) as caught:
@@ -287,5 +303,5 @@ def test_a_server_that_throttles_its_trial_is_not_taken_for_dead(server: Teacher
         return found
 
     first, second = asyncio.run(scenario())
-    assert first.retryable and second.retryable and not second.sent
-    assert len(server.seen) == 1
+    assert first.retryable and first.throttled and second.retryable
+    assert len(server.seen) == 2

@@ -103,11 +103,10 @@ class Teacher:
         if all(server.silent and not server.checked for server in self._pool.servers):
             raise TeacherError(f"no server of {', '.join(self.endpoints)} can be reached; check that they run")
         reason = "every server of the pool is out of reach or has too much to do"
-        wait = self._pool.wait
-        raise Unanswered(State.FAILED, reason, retryable=True, retry_after=wait, throttled=True, sent=False)
+        raise self._beside(Unanswered(State.FAILED, reason, retryable=True, sent=False))
 
     def _beside(self, failed: Unanswered) -> Unanswered:
-        """The failure as it looks with other servers at hand: no need to wait for this one."""
+        """The failure as it looks with other servers at hand: the engine waits only if all of them are left alone."""
         if failed.state is not State.FAILED or len(self._pool.servers) == 1:
             return failed
         wait = self._pool.wait
@@ -116,8 +115,9 @@ class Teacher:
             failed.reason,
             failed.raw,
             retryable=failed.retryable,
-            retry_after=wait,
-            throttled=failed.throttled and wait > 0,
+            retry_after=wait or None,
+            throttled=wait > 0,
+            sent=failed.sent,
         )
 
     async def _check(self, server: Server) -> None:

@@ -98,6 +98,9 @@ FAULTS: dict[str, Fault] = {
     "quota": Fault(False, status=429, message="You exceeded your current quota", code="insufficient_quota"),
     "credit": Fault(False, status=400, message="Your credit balance is too low to access the API."),
     "schema": Fault(False, status=400, message="Invalid schema for response_format 'ten_steps'", code="invalid_schema"),
+    "parameter": Fault(
+        False, status=400, message="temperature: this model takes none of it", code="unsupported_parameter"
+    ),
     # this one request cannot be served
     "400": Fault(False, status=400, message="string too long"),
     "413": Fault(False, status=413, message="Request too large"),
