@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -265,6 +267,29 @@ def test_parquet_and_saved_datasets_are_read_without_their_images(tmp_path: Path
     assert summary(tmp_path / "one")["rows"] == 2
     (tmp_path / "torn.parquet").write_bytes(b"PAR1 not really")
     assert main(["audit", str(tmp_path / "torn.parquet")]) == 2
+
+
+WITHOUT = """
+import importlib.abc, sys
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("datasets", "pyarrow"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from tenstep.__main__ import main
+sys.exit(main(["audit", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["parquet", "saved"])
+def test_what_reads_parquet_is_named_where_it_is_absent(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "t.parquet" if kind == "parquet" else tmp_path
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    if kind == "saved":
+        (tmp_path / "dataset_dict.json").write_text("{}")
+    done = subprocess.run([sys.executable, "-c", WITHOUT, path], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "pip install 'tenstep[distill]'" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_the_traces_of_a_study_store_come_with_their_patients(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 WIDTH = 640
-_LABEL, _NUMBER, _ROW = 214, 116, 25
+_LABEL, _NUMBER, _ROW = 214, 122, 25
 _LEFT, _TOP, _BOTTOM = 40, 10, 22  # margins of the charts that have ten columns
 
 

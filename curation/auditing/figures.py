@@ -259,7 +259,7 @@ def probed(found: Mapping[str, Any] | None) -> str:
     lines = []
     for arm, one in found.get("arms", {}).items():
         moved = one["claims"]
-        interval = "" if moved["low"] is None else f" ({moved['low']:.0%}–{moved['high']:.0%})"
+        interval = "" if moved["low"] is None else f" ({moved['low'] * 100:.0f}–{moved['high']:.0%})"
         kind = "silent" if arm == "again" else "supported"
         lines.append(Bar(_ARMS.get(arm, arm), ((kind, moved["mean"]),), f"{moved['mean']:.0%}{interval}"))
     said = "".join(f'<p class="quiet">{shown(line, 300)}</p>' for line in found.get("reading", ()))

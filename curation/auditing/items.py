@@ -36,7 +36,8 @@ class Problem(Noun):
         """The same for people."""
         what = f"{self.field}: {self.message}" if self.field else self.message
         place = f"{self.file}, row {self.row}" if self.file else f"row {self.row}"
-        return f"{place} {'is odd, and was audited' if self.audited else 'was not audited'}: {what}"
+        said = f"{place} {'is odd, and was audited' if self.audited else 'was not audited'}: {what}"
+        return "".join(char if char.isprintable() else "?" for char in said)  # a name may hold what moves a cursor
 
 
 class Item(NamedTuple):
