@@ -13,7 +13,7 @@ from typing import Any
 
 from ..schemas.errors import InputError
 from .auditing.examples import Examples
-from .auditing.items import Item, Problem, is_run, items
+from .auditing.items import Item, Problem, is_run, items, printable
 from .auditing.spool import Spool
 from .auditing.totals import Totals
 
@@ -68,7 +68,11 @@ class Audit:
             )
         if len(totals.layouts) > 1:
             mixed = ", ".join(f"{layout} {n}" for layout, n in totals.layouts.most_common())
-            notes.append(f"the traces are written in several layouts ({mixed}); a training set wants one")
+            rare = totals.layouts.most_common()[-1][0]
+            named = printable(", ".join(totals.layout_ids[rare]))
+            notes.append(
+                f"the traces are written in several layouts ({mixed}); a training set wants one. In {rare}: {named}"
+            )
         if totals.escaped:
             notes.append(
                 f"{totals.escaped} traces are markdown-escaped; they were read, and should not be trained on so"

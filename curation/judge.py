@@ -34,9 +34,10 @@ from .judging.rubric import Mark, UnreadableJudgement, ask, read_judgement, rubr
 from .lane import Lane, lanes
 from .onefile import write_whole
 from .policy import decide
+from .polite import run_politely
 from .raters import Estimate, Rated, agreement
 from .recheck import JUDGE, Rechecked, amend
-from .tally import Tally
+from .tally import Reason, Tally
 from .teacher import Question, Teacher
 
 TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions
@@ -162,7 +163,8 @@ def judge_run(
     folder = path / "judge" / recipe.name
     with RunFolder.open(folder, kind="curate", recipe=recipe, studies=store) as book:
         book.decide(decision)
-        result = asyncio.run(_Session(book, recipe, judges, on_trace).judge(traces))
+        session = _Session(book, recipe, judges, on_trace)
+        result = run_politely(session.judge(traces), session.stop)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows())
     write_whole(folder / "judgements.jsonl", lines, private=store.data_class == "restricted")
     found = {one.candidate.key: one.findings(recipe.worst, severities) for one in traces if one.marks}
@@ -255,17 +257,19 @@ class _Session:
             try:
                 await self._one(one, lane, repeat)
             except Spent:
-                self.tally.ended = "budget"
-                self._stop()
+                self.stop("budget")
             except Stopped:
                 return
             except TenstepError as error:
                 self._fatal = self._fatal or error
-                self._stop()
+                self.stop()
             else:
                 self._on_trace(self.tally)
 
-    def _stop(self) -> None:
+    def stop(self, reason: Reason = "stopped") -> None:
+        """Send nothing more; what is under way is waited for."""
+        if self.tally.ended == "data":
+            self.tally.ended = reason
         self._asker.stop()
         for lane in self._lanes:
             lane.gate.close()

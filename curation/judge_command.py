@@ -91,11 +91,12 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
     judged = sum(bool(one.marks) for one in found.traces)
     notes = [
         f"{judged} of {len(found.traces)} traces have a judgement; asked {tally.asked}, recalled {tally.recalled}, "
-        f"unreadable {found.unreadable}, no answer {tally.unknown + tally.failed + tally.refused}; {tally.budget}",
+        f"unreadable {found.unreadable}, no answer {tally.unknown + tally.failed + tally.refused}; "
+        f"spend {'unknown' if tally.spend_usd is None else f'${tally.spend_usd:.2f}'}; {tally.budget}",
         f"{folder / 'judgements.jsonl'}: every score with its citation; compare it with people's: tenstep agreement",
     ]
-    if tally.ended == "budget":
-        notes.insert(0, "the budget ended it before every trace was judged")
+    if tally.ended != "data":
+        notes.insert(0, f"ended before every trace was judged ({tally.ended}); the same command again goes on")
     if not severities:
         notes.append("nobody has measured how far this judge agrees with people: its findings are warnings")
     return Outcome(

@@ -11,7 +11,6 @@ when the image is exchanged, but do with the report, they explain the report and
 purpose: the folder is marked as not for training. It knows runs and traces; it judges nothing.
 """
 
-import asyncio
 import hashlib
 import io
 import random
@@ -34,6 +33,7 @@ from ..validators.findings import claims
 from .auditing.measures import words
 from .batch_run import BatchRun
 from .engine import Engine
+from .polite import run_politely
 from .prompt import Prompts
 from .review import located
 from .tally import Tally
@@ -180,7 +180,7 @@ def probe(
         worker = BatchRun if getattr(author, "batch", False) else Engine
         engine = worker(book, asked, [author], on_study=on_study)
         _not_for_training(book)
-        tally = asyncio.run(engine.work())
+        tally = run_politely(engine.work(), engine.stop)
         _not_for_training(book)  # whoever works in passes decides anew for each
         answers = {candidate.study_id: candidate.trace for candidate, _ in book.judged()}
         book.finish(spend_usd=tally.spend_usd, studies=len(store))

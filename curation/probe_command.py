@@ -63,8 +63,8 @@ def _probe(args: argparse.Namespace) -> Outcome:
         *told["reading"],
         f"asked {told['asked']}, recalled {told['recalled']}, no answer {told['no_answer']}; {out}",
     ]
-    if told["ended"] == "budget":
-        notes.insert(0, "the budget ended it before every question was asked")
+    if told["ended"] != "data":
+        notes.insert(0, f"ended before every question was asked ({told['ended']}); the same command again goes on")
     return Outcome(payload=told, tables=(Table(title="probe", columns=columns, rows=tuple(rows)),), notes=tuple(notes))
 
 

@@ -55,7 +55,7 @@ def rows(path: Path) -> Iterator[Raw]:
         return _store(path)
     if is_saved_dataset(path):
         return _saved(path)
-    tables = sorted(p for p in path.rglob("*") if p.suffix.lower() in _TABLES and p.is_file() and not _hidden(p, path))
+    tables = sorted(p for p in path.rglob("*") if p.suffix.lower() in _TABLES and p.is_file() and _is_data(p, path))
     if any(path.glob(f"*/{_REPORT}")):
         return _folders(path)
     if tables:
@@ -67,8 +67,10 @@ def rows(path: Path) -> Iterator[Raw]:
     )
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _is_data(path: Path, root: Path) -> bool:
+    """Not hidden, and no description of the data, as lies beside it where the hub had it."""
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return not hidden and (path.suffix.lower() != ".json" or _opens_array(path))
 
 
 def _file(path: Path, name: str) -> Iterator[Raw]:

@@ -182,13 +182,14 @@ def test_patients_studies_and_reports_in_two_splits_are_found(tmp_path: Path) ->
     splits = summary(jsonl(tmp_path / "t.jsonl", *rows))["splits"]
     assert splits["rows"] == {"train": 2, "test": 2}
     assert splits["patients_in_two"] == {"count": 1, "examples": ["p1"]}
-    assert splits["studys_in_two"] == {"count": 1, "examples": ["c"]}
+    assert splits["studies_in_two"] == {"count": 1, "examples": ["c"]}
     assert splits["reports_in_two"]["count"] == 2  # the ill ones and the normal ones
 
 
 def test_files_of_a_folder_name_the_split(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", row("a", patient_id=7))
     jsonl(tmp_path / "test.jsonl", row("b", patient_id=7))
+    (tmp_path / "dataset_infos.json").write_text("{}")
     found = summary(tmp_path)
     assert found["splits"]["rows"] == {"test": 1, "train": 1}
     assert found["splits"]["patients_in_two"]["count"] == 1
@@ -345,7 +346,8 @@ def test_a_row_in_another_form_is_audited_and_named(tmp_path: Path, capsys: pyte
 def test_mixed_layouts_of_traces_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = jsonl(tmp_path / "t.jsonl", row("a"), row("b", write(STEPS, REFERENCE, "tagged")))
     assert main(["audit", str(path)]) == 0
-    assert "several layouts (plain 1, tagged 1)" in " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "several layouts (plain 1, tagged 1)" in told and "In tagged: b" in told
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])

@@ -21,6 +21,11 @@ from ..review import located
 from .rows import BadRow, Form, read_row
 
 
+def printable(text: str) -> str:
+    """A text for a terminal: names may hold what moves a cursor."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 class Problem(Noun):
     """A row that has something wrong with it besides its trace."""
 
@@ -37,7 +42,7 @@ class Problem(Noun):
         what = f"{self.field}: {self.message}" if self.field else self.message
         place = f"{self.file}, row {self.row}" if self.file else f"row {self.row}"
         said = f"{place} {'is odd, and was audited' if self.audited else 'was not audited'}: {what}"
-        return "".join(char if char.isprintable() else "?" for char in said)  # a name may hold what moves a cursor
+        return printable(said)
 
 
 class Item(NamedTuple):

@@ -40,7 +40,7 @@ class Overlaps:
         self.reports = Sketches()
         self.splits: list[str | None] = []
         self._long = array("b")  # whether a row's report is long enough to be compared
-        self._names = {kind: defaultdict[str, set[str]](set) for kind in ("patient", "study", "image")}
+        self._names = {kind: defaultdict[str, set[str]](set) for kind in ("patients", "studies", "images")}
         self.patients: set[str] = set()
 
     def add(
@@ -56,11 +56,11 @@ class Overlaps:
             self.patients.add(patient)
         if split is None:
             return
-        self._names["study"][study.id].add(split)
+        self._names["studies"][study.id].add(split)
         if patient is not None:
-            self._names["patient"][patient].add(split)
+            self._names["patients"][patient].add(split)
         for image in study.images:
-            self._names["image"][image.sha256].add(split)
+            self._names["images"][image.sha256].add(split)
 
     def extend(self, other: "Overlaps") -> None:
         """The rows of another dataset, whose name stands for its split."""
@@ -83,18 +83,18 @@ class Overlaps:
         ]
 
     def crossings(self) -> dict[str, list[Crossing]]:
-        """What stands in more than one split, by kind: patient, study, image (bytes), report (nearly the words)."""
+        """What stands in more than one split, by kind: patients, studies, images, reports (nearly the words)."""
         found = {
             kind: [Crossing(name, tuple(sorted(splits))) for name, splits in names.items() if len(splits) > 1]
             for kind, names in self._names.items()
         }
-        found["report"] = []
+        found["reports"] = []
         if len({split for split in self.splits if split is not None}) > 1:
             for group in self.long_report_groups():
                 members = [at for at in group if self.splits[at] is not None]
                 splits = sorted({str(self.splits[at]) for at in members})
                 if len(splits) > 1:
-                    found["report"].append(Crossing(", ".join(self.ids[at] for at in members[:_NAMED]), tuple(splits)))
+                    found["reports"].append(Crossing(", ".join(self.ids[at] for at in members[:_NAMED]), tuple(splits)))
         return found
 
     def long_report_groups(self) -> list[list[int]]:

@@ -38,8 +38,8 @@ def summary_tables(found: "Audit") -> tuple[Table, ...]:
             ("  before different reports", str(alike["before_other_reports"])),
         ]
         if len(totals.split_rows) > 1:
-            kinds = (("patients", "patients"), ("studys", "studies"), ("images", "images"), ("reports", "like reports"))
-            rows += [(f"{said} in two splits", str(splits[f"{kind}_in_two"]["count"])) for kind, said in kinds]
+            kinds = ("patients", "studies", "images", "reports")
+            rows += [(f"{kind} in two splits", str(splits[f"{kind}_in_two"]["count"])) for kind in kinds]
         if extra["repeated_ids"]:
             rows += [("ids that stand twice", str(extra["repeated_ids"]))]
     tables = [Table(title=f"audit {found.path}", columns=("", ""), rows=tuple(rows))]

@@ -30,7 +30,6 @@ class StepTotal:
     traces: int = 0
     lengths: Counter[int] = field(default_factory=Counter)  # words
     standings: Counter[Standing] = field(default_factory=Counter)
-    with_claims: int = 0  # traces whose step claims anything
     runs: int = 0
     copied: int = 0
     errors: int = 0  # traces with an error here
@@ -81,6 +80,7 @@ class Totals:
     places: Counter[tuple[str, int]] = field(default_factory=Counter)  # code and step: findings
     stopped: Counter[str] = field(default_factory=Counter)  # rejected rows, by the first rule that found an error
     layouts: Counter[str] = field(default_factory=Counter)
+    layout_ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # the first of each
     escaped: int = 0
     steps: list[StepTotal] = field(default_factory=lambda: [StepTotal(n) for n in range(1, STEPS + 1)])
     concluded: Counter[int] = field(default_factory=Counter)  # the first step that gives the conclusion away; 0: none
@@ -109,6 +109,8 @@ class Totals:
             return
         self.read += 1
         self.layouts[trace.layout] += 1
+        if self.layouts[trace.layout] <= _NAMED:
+            self.layout_ids[trace.layout].append(item.id)
         self.escaped += trace.escaped
         for number in {f.step for f in verdict.findings if f.severity == "error" and f.step and f.step <= STEPS}:
             self.steps[number - 1].errors += 1
@@ -124,7 +126,6 @@ class Totals:
             total.traces += 1
             total.lengths[step.words] += 1
             total.standings.update(step.standings)
-            total.with_claims += sum(step.standings.values()) > 0
             total.runs += step.runs
             total.copied += step.copied
             total.templates.add(text, words_)
@@ -210,7 +211,7 @@ class Totals:
                 "rows": dict(self.split_rows),
                 "patients": len(self.overlaps.patients),
                 **{
-                    f"{kind}s_in_two": {"count": len(found), "examples": [c.what for c in found[:_NAMED]]}
+                    f"{kind}_in_two": {"count": len(found), "examples": [c.what for c in found[:_NAMED]]}
                     for kind, found in crossings.items()
                 },
             },

@@ -1,0 +1,44 @@
+"""Ctrl-C and a polite kill: nothing more is sent, what is under way comes in. The second one cuts it off."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run_politely(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
+    """Run work that `stop` brings to a good end.
+
+    Raises:
+        KeyboardInterrupt: somebody would not wait for that.
+    """
+    return asyncio.run(_watched(work, stop))
+
+
+async def _watched(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
+    if threading.current_thread() is not threading.main_thread():
+        return await work  # signals go to the main thread, which is somebody else's
+    loop, task, signals = asyncio.get_running_loop(), asyncio.ensure_future(work), 0
+
+    def heard() -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            stop()
+        else:
+            task.cancel()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, heard)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if signals < 2:
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)
