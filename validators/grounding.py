@@ -51,14 +51,15 @@ def reference_of(study: Study) -> Reference:
 
 
 @lru_cache(maxsize=8192)
-def _claims(text: str) -> tuple[Claim, ...]:
+def read_claims(text: str) -> tuple[Claim, ...]:
+    """The claims of a step, read once."""
     return claims(text)
 
 
 def said(candidate: Candidate) -> Iterator[Said]:
     """Every claim of every step."""
     for position, text in steps_of(candidate):
-        for claim in _claims(text):
+        for claim in read_claims(text):
             yield Said(position, text, claim)
 
 

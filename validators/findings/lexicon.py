@@ -58,6 +58,7 @@ class Lexicon:
     resets: frozenset[str]
     limits: frozenset[str]
     soft: frozenset[str]
+    artifact: frozenset[str]
     findings: tuple[str, ...]
 
 
@@ -173,7 +174,7 @@ def lexicon() -> Lexicon:
             setattr(build.entry(phrase), kind, None if value == "-" else value)
     sets: dict[str, frozenset[str]] = {}
     for kind, phrases in rows("cues.tsv"):
-        if kind in ("reset", "limit", "soft"):
+        if kind in ("reset", "limit", "soft", "artifact"):
             sets[kind] = frozenset(names(phrases))
             continue
         for phrase in names(phrases):
@@ -201,5 +202,6 @@ def lexicon() -> Lexicon:
         resets=sets["reset"],
         limits=sets["limit"],
         soft=sets["soft"],
+        artifact=sets["artifact"],
         findings=tuple(regions),
     )

@@ -33,6 +33,8 @@ _RESERVED = frozenset(
     }
 )
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
+# What shallow inspiration, projection and rotation can feign.
+_TECHNICAL = frozenset({"cardiomegaly", "enlarged_cardiomediastinum", "vascular_congestion", "interstitial_opacity"})
 _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -72,6 +74,7 @@ class _Sentence:
         self.compares = may_compare(tagged.words) and compares_with_prior(text)
         self.measurements = measurements(low)
         self.reserved = not _RESERVED.isdisjoint(tagged.words)
+        self.artifact = not self.book.artifact.isdisjoint(tagged.words)
         self.tips = tuple(dict.fromkeys([entry.tip for entry in tagged.entries if entry.tip]))
 
     def claims(self) -> Iterator[Claim]:
@@ -230,7 +233,7 @@ class _Sentence:
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             limits=frame.limits,
-            soft=status == "present" and frame.soft,
+            soft=status == "present" and (frame.soft or (finding in _TECHNICAL and self.artifact)),
             implied=implied,
             open=is_open,
             dismissed=bool(state & ALT) and not state & DENIED,

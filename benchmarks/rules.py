@@ -1,0 +1,139 @@
+"""Recall by family, false rejects and candidates a second, on our own corpus: `python -m benchmarks.rules`.
+
+The corpus (tests/corpus) has synthetic reports, good traces of them in many styles, and corruptions: of meaning,
+written by hand, one step each; and of structure, report, honesty and form, made here (corruptions.py). A corruption
+counts as found only if an error appears that the good trace does not have. With --medspacy PYTHON, the interpreter
+of an environment that has medspaCy, its speed on the same sentences is printed beside ours.
+"""
+
+import argparse
+import json
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tenstep.schemas.verdict import Verdict
+from tenstep.validators import check, grounding
+from tenstep.validators import steps as step_words
+from tenstep.validators.check import as_pair
+from tenstep.validators.findings import compares, sentence
+from tenstep.validators.findings.reference import read_reference
+from tenstep.validators.gate import judge
+
+from benchmarks.corruptions import corrupted, text_of
+
+CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
+GROUPS = {
+    **dict.fromkeys(("leak", "prior"), "honesty"),
+    **dict.fromkeys(("repeat", "loop", "short"), "form"),
+}
+MEDSPACY = """
+import json, sys, time
+import loguru; loguru.logger.disable("PyRuSH")
+import medspacy
+from medspacy.ner import TargetRule
+nlp = medspacy.load()
+nlp.get_pipe("medspacy_target_matcher").add([TargetRule(w, "FINDING") for w in
+    ("effusion", "pneumothorax", "consolidation", "cardiomegaly", "edema", "nodule", "opacity", "fracture")])
+texts = json.load(sys.stdin)
+nlp(texts[0])
+start = time.process_time()
+for text in texts:
+    nlp(text)
+print(len(texts) / (time.process_time() - start))
+"""
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    """The objects of a JSONL file of the corpus."""
+    return [json.loads(line) for line in (CORPUS / name).read_text("utf-8").splitlines()]
+
+
+def errors(verdict: Verdict) -> set[tuple[str, int | None, str]]:
+    """What rejects."""
+    return {(found.code, found.step, found.message) for found in verdict.findings if found.severity == "error"}
+
+
+def forget() -> None:
+    """Empties every cache, so that each text is read anew."""
+    sentence.read_sentence.cache_clear()
+    compares.comparison.cache_clear()
+    read_reference.cache_clear()
+    grounding.read_claims.cache_clear()
+    step_words.words_of.cache_clear()
+    step_words.vocabulary.cache_clear()
+
+
+def rate(pairs: list[Any], rounds: int, cold: bool) -> float:
+    """Candidates a second of processor time, best of the rounds."""
+    best = 0.0
+    for _ in range(rounds):
+        start = time.process_time()
+        for pair in pairs:
+            if cold:
+                forget()
+            judge(*pair)
+        best = max(best, len(pairs) / (time.process_time() - start))
+    return best
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--medspacy", metavar="PYTHON", help="an interpreter that has medspaCy, for the comparison")
+    parser.add_argument("--rounds", type=int, default=5, help="repeats of each timing (default: 5)")
+    args = parser.parse_args()
+    reports = {row["id"]: row for row in lines("reports.jsonl")}
+    found: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    missed: list[str] = []
+    rejected: list[str] = []
+    pairs, texts = [], []
+    for row in lines("traces.jsonl"):
+        study, steps = reports[row["study"]], row["steps"]
+        report, views = study["report"], study["views"]
+        good = errors(check(text_of(steps, report), report, views=views))
+        if good:
+            rejected.append(f"{row['study']} ({row['style']}): {sorted(code for code, _, _ in good)}")
+        pairs.append(as_pair(text_of(steps, report), row["study"], report, views=views))
+        texts.append(" ".join(steps) + " " + report)
+        cases = [(group, kind, text) for group, kind, text in corrupted(steps, report)]
+        for bad in row["bad"]:
+            changed = [*steps]
+            changed[bad["step"] - 1] = bad["text"]
+            cases.append((GROUPS.get(bad["family"], "grounding"), bad["family"], text_of(changed, report)))
+        for group, kind, text in cases:
+            total[group] += 1
+            kinds[f"{group}: {kind}"] += 1
+            if errors(check(text, report, views=views)) - good:
+                found[group] += 1
+            else:
+                missed.append(f"{group}: {kind}, {row['study']} ({row['style']})")
+    print(f"good traces rejected: {len(rejected)} of {len(pairs)} ({len(rejected) / len(pairs):.1%}; bar 2 %)")
+    print("\n".join(f"  {line}" for line in rejected))
+    for group in total:
+        bar = 0.90 if group == "grounding" else 0.97
+        print(f"{group:10} recall {found[group] / total[group]:.3f} of {total[group]:4} (bar {bar})")
+    print("missed:\n" + "\n".join(f"  {line}" for line in missed))
+    warm, cold = rate(pairs, args.rounds, cold=False), rate(pairs, args.rounds, cold=True)
+    print(
+        f"\nall rules: {warm:.0f} candidates/s on one core; {cold:.0f}/s if no sentence was ever read before (bar 1000)"
+    )
+    if args.medspacy:
+        done = subprocess.run(
+            [args.medspacy, "-c", MEDSPACY], check=False, input=json.dumps(texts), capture_output=True, text=True
+        )
+        if done.returncode:
+            print(f"medspaCy did not run: {done.stderr.strip().splitlines()[-1:]}")
+        else:
+            theirs = float(done.stdout)
+            print(
+                f"medspaCy, eight targets and its ConText: {theirs:.0f} texts/s; ours is {warm / theirs:.1f} times that"
+            )
+
+
+if __name__ == "__main__":
+    main()
