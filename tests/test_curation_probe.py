@@ -109,6 +109,12 @@ def test_a_teacher_that_explains_reports_moves_with_the_report_alone(
     assert any("moves when the report" in line for line in found["reading"])
     assert sum("not shown" in line for line in found["reading"]) == 2
     assert json.loads((run / "probe" / "probe.json").read_text()) == found
+    assert main(["audit", str(run)]) == 0
+    page = (run / "audit.html").read_text()
+    assert "Image or report?" in page and "another patient&#x27;s image" in page
+    assert json.loads((run / "audit.json").read_text())["probe"] == found
+    (run / "probe" / "probe.json").write_text("{torn")
+    assert main(["audit", str(run)]) == 2
 
 
 def test_a_teacher_that_reads_images_moves_with_the_image_alone(
