@@ -187,6 +187,8 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
     entries, clauses = tagged.entries, result.clauses
     if tagged.first[index] == tagged.last[index] and _modifies_next(tagged, result, index):
         return
+    if entries[index].qualities and _said_of_organ(entries, clauses, index):
+        return
     bits = _bits(entries[index].cues)
     reached = 0
     for back in range(index - 1, -1, -1):
@@ -206,6 +208,16 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
             reached and entry.cues & BACKWARD
         ):
             break
+
+
+def _said_of_organ(entries: list[Entry], clauses: list[int], index: int) -> bool:
+    """ "Apart from the opacity the chest is negative": a cue that is a quality too is said of the organ before it."""
+    for back in range(index - 1, -1, -1):
+        if clauses[back] != clauses[index] or entries[back].finding:
+            return False
+        if entries[back].organ:
+            return True
+    return False
 
 
 def _as_before(entries: list[Entry], result: Scope, index: int) -> None:
