@@ -176,8 +176,11 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     """Run one contender in this process and print what it took, as JSON."""
     import aiohttp  # noqa: F401  nobody's start is counted
     import openai  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
     import tenstep.curation.endpoint
-    import tenstep.curation.engine  # noqa: F401
+    import tenstep.curation.engine
+    import tenstep.curation.http
+    import tenstep.curation.images  # noqa: F401
 
     wall, cpu = time.perf_counter(), time.process_time()
     if name in ("tenstep", "all rules"):

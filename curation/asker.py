@@ -186,13 +186,13 @@ class Asker:
         return _Answer(raw, started, seconds, aside, ticket)
 
     async def _board(self, lane: Lane, question: Question, key: str, aside: Amount) -> Ticket:
-        """Put the departure on disk, then wait at the gate: so the disk is waited for while others are under way.
+        """Put the departure on disk, and wait at the gate.
 
-        The few that wait at the gate like this count as sent if the process is killed.
+        Raises:
+            Stopped: nothing more is to be sent.
         """
-        async with lane.berths:
-            if self._stopped.is_set():
-                raise Stopped
+        await lane.gate.board()
+        try:
             flight = event(key, State.IN_FLIGHT, question, {"tokens": aside.tokens, "usd": aside.usd})
             planned = () if key in self._states else (plan(key, lane.teacher, question),)
             await self._commits.write(*planned, flight)
@@ -203,6 +203,9 @@ class Asker:
                 self._commits.later(event(key, State.FAILED, question, {"reason": "it was not sent", "sent": False}))
                 self._states[key] = State.FAILED
                 raise
+        except BaseException:
+            lane.gate.disembark()
+            raise
 
     def _judge(self, lane: Lane, question: Question, key: str, reply: Reply, answer: _Answer) -> Judged:
         cost = lane.cost(reply)

@@ -1,6 +1,5 @@
 """Lane: one teacher with what asking it needs: a price, and a gate that it may share with others of its endpoint."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,7 +12,6 @@ from .limits import Pace
 from .prices import Price, Prices
 from .teacher import Reply, Teacher
 
-_BERTHS = 8  # one departure may wait for so many that can be under way
 _FREE = Price(provider="none", model="*", since=date.min, input=0, output=0, source="runs in this process")
 
 
@@ -24,7 +22,6 @@ class Lane:
     teacher: Teacher
     gate: Gate
     price: Price | None  # None: nobody knows
-    berths: asyncio.Semaphore  # departures on disk that wait at the gate
     tokens: float = 0.0  # that an answer has used lately, for the rate limit
 
     def cost(self, reply: Reply) -> float | None:
@@ -65,7 +62,7 @@ def lanes(recipe: CurateRecipe, teachers: Sequence[Teacher]) -> list[Lane]:
         )
         provider = str(teacher.identity().get("provider", ""))
         price = prices.find(provider, teacher.model, today) if endpoints else _FREE
-        found.append(Lane(teacher, gate, price, asyncio.Semaphore(-(-recipe.concurrency // _BERTHS))))
+        found.append(Lane(teacher, gate, price))
     _check(recipe, found)
     return found
 

@@ -67,6 +67,10 @@ class Pace:
             return math.inf
         return max(0.0, self.until - now, self._requests.wait(now, 1.0), self._tokens.wait(now, tokens))
 
+    def room(self, now: float) -> int:
+        """How many may be under way at this moment, those that are among them."""
+        return 0 if now < self.until else 1 if self._alone else int(self.window)
+
     def depart(self, now: float, tokens: float = 0.0) -> Ticket:
         """A request goes; call it only when `wait` is 0."""
         self.flying += 1

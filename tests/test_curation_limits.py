@@ -201,6 +201,7 @@ def test_what_waits_in_a_gate_goes_in_order_and_hears_when_it_closes() -> None:
 
         async def ask(name: str) -> None:
             try:
+                await gate.board()
                 ticket = await gate.enter()
             except Stopped:
                 heard.append(f"{name} stopped")
@@ -219,18 +220,63 @@ def test_what_waits_in_a_gate_goes_in_order_and_hears_when_it_closes() -> None:
     assert asyncio.run(main()) == ["a", "b", "c", "d stopped"]
 
 
+def test_few_are_aboard_while_the_pace_holds_all_back() -> None:
+    async def main() -> list[int]:
+        gate, most = Gate(Pace(64)), list[int]()
+
+        async def ask() -> None:
+            await gate.board()
+            most.append(gate.aboard)
+            ticket = await gate.enter()
+            await asyncio.sleep(0)
+            gate.leave(ticket, "answered")
+
+        first = asyncio.create_task(ask())
+        others = [asyncio.create_task(ask()) for _ in range(200)]
+        await asyncio.sleep(0)
+        held = [gate.aboard]  # one under way, alone
+        await asyncio.gather(first, *others)
+        return [*held, max(most), gate.aboard, gate.pace.flying]
+
+    held, most, aboard, flying = asyncio.run(main())
+    assert held == 1 + 64 // 8
+    assert most <= 64 + 64 // 8
+    assert (aboard, flying) == (0, 0)
+
+
+def test_one_that_is_cancelled_while_boarding_leaves_no_hole() -> None:
+    async def main() -> int:
+        gate = Gate(Pace(1))
+        await gate.board()
+        await gate.board()
+        third = asyncio.create_task(gate.board())
+        await asyncio.sleep(0)
+        gate.disembark()  # the third may board
+        third.cancel()  # before it took the place
+        with pytest.raises(asyncio.CancelledError):
+            await third
+        await asyncio.wait_for(gate.board(), 5)
+        return gate.aboard
+
+    assert asyncio.run(main()) == 2
+
+
 def test_a_waiter_that_is_cancelled_leaves_no_hole() -> None:
     async def main() -> int:
         gate = Gate(Pace(1))
+        await gate.board()
         ticket = await gate.enter()
+        await gate.board()
         waiting = asyncio.create_task(gate.enter())
         await asyncio.sleep(0)
         gate.leave(ticket, "answered")  # permission is given
         waiting.cancel()  # before it was taken
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        gate.disembark()
+        await gate.board()
         gate.leave(await asyncio.wait_for(gate.enter(), 5), "answered")
-        return gate.pace.flying
+        return gate.pace.flying + gate.aboard
 
     assert asyncio.run(main()) == 0
 
@@ -286,8 +332,10 @@ def test_no_reset_header_breaks_anything(value: str) -> None:
 def test_a_cooldown_is_waited_for() -> None:
     async def main() -> float:
         gate = Gate(Pace(4))
+        await gate.board()
         gate.leave(await gate.enter(), "throttled", 0.05)
         since = asyncio.get_running_loop().time()
+        await gate.board()
         gate.leave(await gate.enter(), "answered")
         return asyncio.get_running_loop().time() - since
 
