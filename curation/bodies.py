@@ -33,11 +33,12 @@ async def films(question: Question, max_side: int) -> list[tuple[str, Encoded]]:
         Unanswered: failed, before anything was sent: an image cannot be read.
     """
     refs = question.study.images
-    if question.path_of is None:
-        return []
+    if question.path_of is None and refs:
+        raise Unanswered(State.FAILED, "nobody says where the study's images are", sent=False)
     found = []
     for number, ref in enumerate(refs, 1):
         try:
+            assert question.path_of is not None  # there are images
             path = question.path_of(ref)
             if max(ref.width, ref.height) > max_side:
                 image = await asyncio.to_thread(encode, path, ref, max_side)

@@ -33,7 +33,7 @@ class Question:
     attempt: int = 1
     sample: int = 0
     previous: Candidate | None = None
-    path_of: Callable[[ImageRef], Path] | None = None  # finds an image's file; without it no image is sent
+    path_of: Callable[[ImageRef], Path] | None = None  # finds an image's file
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """OpenAI and Anthropic through their SDKs: what is sent, what is read, and what every failure comes to."""
 
 import asyncio
+import base64
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 from servers import replies
 from servers.faults import FAULTS
@@ -331,3 +334,26 @@ def test_a_report_that_the_author_wrote_is_kept_apart(server: TeacherServer) -> 
     reply = ask("openai", server, ask_about(make_study(), "blind"))
     trace = read_candidate(reply.text, "t/1").trace
     assert isinstance(trace, Trace) and trace.report == replies.REPORT
+
+
+def test_a_study_whose_image_is_gone_is_told_of_and_not_sent(server: TeacherServer, tmp_path: Path) -> None:
+    image = make_image(tmp_path)
+    Path(image.path).unlink()
+    with pytest.raises(Unanswered, match="cannot be read") as caught:
+        ask("openai", server, ask_about(make_study(images=(image,))))
+    assert (caught.value.state, caught.value.sent, server.requests) == (State.FAILED, False, 0)
+
+
+def test_an_image_is_made_as_small_as_the_recipe_says(server: TeacherServer, tmp_path: Path) -> None:
+    question = ask_about(make_study(images=(make_image(tmp_path, width=300, height=200),)))
+    ask("openai", server, question, {"max_side": 150})
+    (data,) = re.findall(r"data:image/jpeg;base64,([^\"]+)", json.dumps(server.seen[0].body))
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert image.size == (150, 100)
+
+
+def test_images_that_nobody_can_find_are_not_left_out_in_silence(server: TeacherServer, tmp_path: Path) -> None:
+    study = make_study(images=(make_image(tmp_path),))
+    with pytest.raises(Unanswered, match="where the study's images are"):
+        ask("openai", server, Question(study, ask_about(study).prompt))
+    assert server.requests == 0
