@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .lexicon import CUES, lexicon
-from .scope import BACKWARD, BREAK, FORWARD, Scope, is_head
+from .scope import BACKWARD, BREAK, FORWARD, HYP, Scope, is_head
 from .tagging import Tagged
 
 _NEAR = 6  # words between a quality and the organ after it
@@ -139,6 +139,8 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             target = _target(tagged, scope, heads, index)
             if target is None or target == index:
                 continue
+            if not (entry.side or entry.place) and scope.states[index] & HYP and not scope.states[target] & HYP:
+                continue  # "an empyema would be larger than this fluid"
             _give(entry_of=index, mention=by_index[target], tagged=tagged)
             late.append((index, target))
     for mention in by_index.values():
@@ -165,7 +167,8 @@ def _inherit(tagged: Tagged, scope: Scope, mention: Mention) -> None:
     for index in range(opening - 1, -1, -1):
         if scope.clauses[index] != clause - 1:
             break
-        _give(entry_of=index, mention=mention, tagged=tagged)
+        if tagged.entries[index].side or tagged.entries[index].place:
+            _give(entry_of=index, mention=mention, tagged=tagged)
 
 
 def _give(*, entry_of: int, mention: Mention, tagged: Tagged) -> None:
@@ -214,7 +217,8 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
             before = next((back for back in reversed(heads) if clauses[back] == clause - 1), None)
     if entries[index].size and not (entries[index].side or entries[index].place):
         return after if after is not None else before
-    if before is not None and _postponed(tagged, index, before):
+    opens = tagged.first[index] > 0 and tagged.words[tagged.first[index] - 1] == "," and later is not None
+    if before is not None and not opens and _postponed(tagged, index, before):
         return before
     if after is not None:
         return after

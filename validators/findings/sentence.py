@@ -75,7 +75,13 @@ class _Sentence:
         self.measurements = measurements(low)
         self.reserved = not _RESERVED.isdisjoint(tagged.words)
         self.artifact = not self.book.artifact.isdisjoint(tagged.words)
-        self.tips = tuple(dict.fromkeys([entry.tip for entry in tagged.entries if entry.tip]))
+        self.tips = tuple(
+            dict.fromkeys(
+                entry.tip
+                for entry, state in zip(tagged.entries, scoped.states, strict=True)
+                if entry.tip and not state & (NEG | HYP)
+            )
+        )
 
     def claims(self) -> Iterator[Claim]:
         yield from self._named_claims()
