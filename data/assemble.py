@@ -18,7 +18,6 @@ from .reports import (
     Refusal,
     SplitText,
     find_sections,
-    has_four_headers,
     reference,
     split_steps,
     usable,
@@ -96,6 +95,8 @@ def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal
         return refusal
     split = split_steps(draft.text) if draft.steps else SplitText(draft.text, False)
     report = split.report if draft.report is None else draft.report
+    if report is not draft.text and (refusal := usable(report)):
+        return refusal
     sections = draft.sections or find_sections(report)
     pictures = _pictures(draft, sections, options)
     if isinstance(pictures, Refusal):
@@ -124,7 +125,7 @@ def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal
         labels=draft.labels,
         has_prior=draft.has_prior,
     )
-    composed = form == "four-header" and not (text == report and has_four_headers(text))
+    composed = text is not report
     marks = (*draft.marks, *(_derived(sections, known, views) if composed else ()), *pictures.marks)
     trace = None if draft.report is None and not split.has_steps else draft.text
     return _Parts(study, marks, (*draft.warnings, *pictures.warnings), trace)

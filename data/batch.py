@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..schemas.study import DataClass, RejectedRow, ReportForm, Sections, Study
+from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
 from .source import Marks, Row, RowsRead, SourceWarning
 
 Counts = dict[str, dict[str, int]]
@@ -119,15 +119,19 @@ def count(studies: Iterable[Study], derived: Iterable[Iterable[str]]) -> Counts:
     marks: Counter[str] = Counter()
     images = tokens = longest = 0
     for study in studies:
-        views.update(set(study.views) or {"unknown"})
-        sections.update([name for name in _SECTIONS if getattr(study.sections, name)])
+        for view in set(study.views) or ("unknown",):
+            views[view] += 1
+        for name, text in study.sections:
+            if text:
+                sections[name] += 1
         splits[study.split or "none"] += 1
         images += len(study.images)
         words = len(study.report.split())
         tokens += words
         longest = max(longest, words)
     for one in derived:
-        marks.update(one)
+        for mark in one:
+            marks[mark] += 1
     return {
         "views": dict(views),
         "sections": dict(sections),
@@ -136,9 +140,6 @@ def count(studies: Iterable[Study], derived: Iterable[Iterable[str]]) -> Counts:
         "sums": {"images": images, "tokens": tokens},
         "largest": {"tokens": longest},
     }
-
-
-_SECTIONS = tuple(Sections.model_fields)
 
 
 def add_counts(one: Counts, other: Counts) -> Counts:

@@ -25,4 +25,6 @@ def without_boilerplate(text: str) -> str:
     """The section without such lines, and without outer white space."""
     if not text:
         return text
-    return _LINE.sub("", _END.sub("", text)).strip()
+    if "of" in text or "OF" in text or "Of" in text:  # quicker than the pattern, which most texts do not have
+        text = _END.sub("", text)
+    return _LINE.sub("", text).strip()

@@ -16,11 +16,15 @@ _AGE_AND_SEX = re.compile(
     rf"\b(?:[Aa]n? +)?(?:(?i:{_AGE})[ ,]*(?:{_AS_SEX})?|(?i:{_NUMBER}[- ]*{_UNIT}) (?:{_AS_SEX})"
     rf"|(?:{_NUMBER}|_+)[MF]\b|(?:_{{2,}}|\d{{2,3}}) [MF]\b)"
 )
-_SEX = re.compile(rf"(?i:\b(?:an? +)?(?:{_ADULT})\b)")
-_SEX_LETTER = re.compile(r"^\s*(?:_{2,}\s*)?[MF](?=[ ,]|$)")
-_OWN = re.compile(r"\b(?:his|hers?(?= \w)|hers)\b", re.I)
-_SELF = re.compile(r"\b(?:he|she|him|her|himself|herself)\b", re.I)
-_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss)\b\.?\s*", re.I)
+_LETTER = re.compile(r"\s*(?:_{2,}\s*)?[MF](?=[ ,]|$)")
+_WORD = re.compile(
+    r"\b(?:(?P<title>(?:mrs?|ms|miss)\b\.?\s*)|(?P<own>his|hers|her(?= \w))\b"
+    rf"|(?P<self>he|she|him|her|himself|herself)\b|(?P<sex>(?:an? +)?(?:{_ADULT}))\b)",
+    re.I,
+)
+_BECOMES = {"title": "", "own": "the patient's", "self": "the patient", "sex": "patient"}
+_TWICE = re.compile(r"\b(?:the +)?patient(?: +patient)+\b")
+_SPACE = re.compile(r"[ \t]+([,.;:)])|[ \t]{2,}")
 
 
 def without_age_and_sex(text: str) -> str:
@@ -28,9 +32,10 @@ def without_age_and_sex(text: str) -> str:
 
     Titles go, `he` and `she` become `the patient`, `his` and `her` become `the patient's`.
     """
-    text = _AGE_AND_SEX.sub(" patient ", text)
-    text = _SEX_LETTER.sub("patient", text)
-    text = _SEX.sub("patient", _TITLE.sub("", text))
-    text = _SELF.sub("the patient", _OWN.sub("the patient's", text))
-    text = re.sub(r"\b(?:the +)?patient(?: +patient)+\b", "patient", text)
-    return re.sub(r"[ \t]+([,.;:)])", r"\1", re.sub(r"[ \t]{2,}", " ", text)).strip()
+    plain = _AGE_AND_SEX.sub(" patient ", text)
+    if found := _LETTER.match(plain):
+        plain = f"patient{plain[found.end() :]}"
+    plain = _WORD.sub(lambda found: _BECOMES[found.lastgroup or ""], plain)
+    if plain == text:
+        return text.strip()
+    return _SPACE.sub(lambda found: found[1] or " ", _TWICE.sub("patient", plain)).strip()

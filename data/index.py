@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -84,10 +84,12 @@ class Index:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._database.execute("COMMIT" if kind is None else "ROLLBACK")
 
-    def add_studies(self, studies: Iterable[tuple[str, str]], first: int) -> None:
-        """Ids and patients; they take places from `first` on."""
-        rows = ((id_, patient, place) for place, (id_, patient) in enumerate(studies, first))
-        self._database.executemany("INSERT INTO studies VALUES (?, ?, ?)", rows)
+    def add_studies(self, studies: Sequence[tuple[str, str]], first: int) -> bool:
+        """Ids and patients; they take places from `first` on. False if an id is taken: roll back then."""
+        before = self._database.total_changes
+        rows = [(id_, patient, place) for place, (id_, patient) in enumerate(studies, first)]
+        self._database.executemany("INSERT OR IGNORE INTO studies VALUES (?, ?, ?)", rows)
+        return self._database.total_changes - before == len(rows)
 
     def add_file(self, file: File) -> None:
         """A parquet file."""
@@ -122,9 +124,19 @@ class Index:
         row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
-    def finish(self) -> None:
-        """Drop what only a writer needs."""
-        self._database.executescript("DROP TABLE beside; DROP TABLE parts; DROP TABLE meta; VACUUM;")
+    def finish(self, path: Path) -> None:
+        """Write to a new file what readers need: the same bytes for the same studies, however often it was cut off."""
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        database = self._database
+        database.execute("ATTACH ? AS finished", (str(path),))
+        with self:
+            for (statement,) in database.execute(
+                "SELECT sql FROM sqlite_master WHERE name IN ('studies', 'files') ORDER BY name"
+            ).fetchall():
+                database.execute(statement.replace("CREATE TABLE ", "CREATE TABLE finished.", 1))
+            database.execute("INSERT INTO finished.studies SELECT * FROM main.studies ORDER BY id")
+            database.execute("INSERT INTO finished.files SELECT * FROM main.files ORDER BY first")
+        database.execute("DETACH finished")
 
     def close(self) -> None:
         """Close it."""

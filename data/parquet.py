@@ -7,8 +7,11 @@ source's own (Marks in source.py). Row groups are small: one study is read witho
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..schemas.base import SCHEMA_VERSION
 from ..schemas.errors import InputError
@@ -53,19 +56,81 @@ def encode(studies: Sequence[Study], derived: Sequence[Sequence[str]]) -> "pa.Ta
     import pyarrow as pa
 
     columns = schema()
+    refs = [ref for study in studies for ref in study.images]
+    image = columns.field("images").type.value_type
+    arrays = {
+        "images": _lists(
+            columns.field("images").type,
+            [len(study.images) for study in studies],
+            pa.StructArray.from_arrays(
+                [_text([getattr(ref, name) for ref in refs]) for name in ("path", "view", "sha256")]
+                + [_numbers([getattr(ref, name) for ref in refs]) for name in ("width", "height")],
+                fields=list(image),
+            ),
+        ),
+        "views": _texts([study.views for study in studies]),
+        "sections": pa.StructArray.from_arrays(
+            [_text([getattr(study.sections, name) for study in studies]) for name in Sections.model_fields],
+            fields=list(columns.field("sections").type),
+        ),
+        "labels": pa.MapArray.from_arrays(
+            _offsets([len(study.labels) for study in studies]),
+            _text([name for study in studies for name in study.labels]),
+            _text([status for study in studies for status in study.labels.values()]),
+        ),
+        "has_prior": _flags([study.has_prior for study in studies]),
+        "derived": _texts(derived),
+    }
+    for name in columns.names:
+        if name not in arrays:
+            arrays[name] = _text([getattr(study, name) for study in studies])
+    return pa.Table.from_arrays([arrays[name].cast(columns.field(name).type) for name in columns.names], schema=columns)
 
-    def column(name: str, values: list[Any]) -> "pa.Array":
-        return pa.array(values, columns.field(name).type)
 
-    plain = {name: [getattr(s, name) for s in studies] for name in columns.names if name in Study.model_fields}
-    plain["images"] = [[ref.model_dump() for ref in s.images] for s in studies]
-    plain["labels"] = [list(s.labels.items()) for s in studies]
-    plain["derived"] = [list(one) for one in derived]
-    plain.pop("sections")
-    parts = [pa.array([getattr(s.sections, name) for s in studies], pa.string()) for name in Sections.model_fields]
-    sections = pa.StructArray.from_arrays(parts, fields=list(columns.field("sections").type))
-    arrays = [sections if name == "sections" else column(name, plain[name]) for name in columns.names]
-    return pa.Table.from_arrays(arrays, schema=columns)
+# Arrays are made from buffers: `pa.array` of a list imports pandas, which takes half a second and 50 MB.
+
+
+def _text(values: Sequence[str | None]) -> "pa.Array":
+    import pyarrow as pa
+
+    encoded = [b"" if value is None else value.encode() for value in values]
+    known = None if None not in values else _bits([value is not None for value in values])
+    buffers = [known, _offsets([len(value) for value in encoded]).buffers()[1], pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _texts(values: Sequence[Sequence[str]]) -> "pa.Array":
+    import pyarrow as pa
+
+    return _lists(pa.list_(pa.string()), [len(one) for one in values], _text([text for one in values for text in one]))
+
+
+def _lists(kind: "pa.DataType", lengths: Sequence[int], values: "pa.Array") -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(_offsets(lengths), values).cast(kind)
+
+
+def _numbers(values: Sequence[int]) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(np.array(values, np.int32))])
+
+
+def _offsets(lengths: Sequence[int]) -> "pa.Array":
+    return _numbers([0, *accumulate(lengths)])
+
+
+def _flags(values: Sequence[bool]) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, _bits(values)])
+
+
+def _bits(values: Sequence[bool]) -> "pa.Buffer":
+    import pyarrow as pa
+
+    return pa.py_buffer(np.packbits(np.array(values, bool), bitorder="little"))
 
 
 def decode(table: "pa.Table | pa.RecordBatch") -> Iterator[Study]:

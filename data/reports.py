@@ -38,12 +38,8 @@ _NAMES = {
 _UNREAD = ("examination", "exam", "addendum", "recommendation", "recommendations", "notification", "final report")
 _HEADER = re.compile(rf"(?im)^[ \t]*({'|'.join(sorted((*_NAMES, *_UNREAD), key=len, reverse=True))})[ \t]*:")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # all but tab and line ends
-_VIEW_WORDS = (
-    ("PA", re.compile(r"\bPA\b")),
-    ("AP", re.compile(r"\bAP\b")),
-    ("frontal", re.compile(r"(?i)\bfrontal\b")),
-    ("lateral", re.compile(r"(?i)\blateral\b|\bLAT\b")),
-)
+_VIEW = re.compile(r"\b(?:(PA|AP)|(?i:(frontal))|(?i:(lateral))|(LAT))\b")
+_VIEW_ORDER = ("PA", "AP", "frontal", "lateral")
 
 
 class Refusal(NamedTuple):
@@ -83,9 +79,7 @@ def usable(text: str) -> Refusal | None:
 def reference(
     text: str, sections: Sections, views: Iterable[str], form: ReportForm, allowed: Container[str] = ()
 ) -> str | Refusal:
-    """The reference in the chosen form, or why there is none; `allowed` as in `compose`."""
-    if refusal := usable(text):
-        return refusal
+    """The reference in the chosen form, or why there is none; `allowed` as in `compose`. The text must be `usable`."""
     if form == "verbatim" or has_four_headers(text):
         return text
     return compose(sections, views, allowed)
@@ -97,27 +91,32 @@ def compose(sections: Sections, views: Iterable[str], allowed: Container[str] = 
     A view section comes before the view inventory, which stands in for it. Of findings and impression one may be
     absent if it is `allowed`, but never both: then there is no report.
     """
-    for name, other in (("findings", "impression"), ("impression", "findings")):
-        if not getattr(sections, name) and (name not in allowed or not getattr(sections, other)):
-            detail = f"the source has no {name}, which the four-header form needs; --form verbatim does without"
-            return Refusal(f"no_{name}", detail)
+    findings, impression = sections.findings, sections.impression
+    if not findings and ("findings" not in allowed or not impression):
+        return _lacking("findings")
+    if not impression and ("impression" not in allowed or not findings):
+        return _lacking("impression")
     values = (
         sections.technique or DERIVED_TECHNIQUE,
         sections.view or describe_views(views),
-        sections.findings or NOT_REPORTED,
-        sections.impression or NOT_REPORTED,
+        findings or NOT_REPORTED,
+        impression or NOT_REPORTED,
     )
-    return "\n".join(f"{name}: {' '.join(value.split())}" for name, value in zip(FOUR_HEADERS, values, strict=True))
+    return "\n".join([f"{name}: {' '.join(value.split())}" for name, value in zip(FOUR_HEADERS, values, strict=True)])
+
+
+def _lacking(name: str) -> Refusal:
+    detail = f"the source has no {name}, which the four-header form needs; --form verbatim does without"
+    return Refusal(f"no_{name}", detail)
 
 
 def has_four_headers(text: str) -> bool:
     """Whether a text is in the four-header form: these headers, in this order, once each, none of them empty."""
+    first = _HEADER.match(text.lstrip())
+    if first is None or first[1] != FOUR_HEADERS[0]:  # so for nearly all reports
+        return False
     parts = _parts(text)
-    return (
-        tuple(name for name, _ in parts) == FOUR_HEADERS
-        and all(body for _, body in parts)
-        and _HEADER.match(text.lstrip()) is not None
-    )
+    return tuple(name for name, _ in parts) == FOUR_HEADERS and all(body for _, body in parts)
 
 
 def find_sections(text: str) -> Sections:
@@ -140,8 +139,10 @@ def join_sections(sections: Iterable[tuple[str, str]]) -> str:
 
 def views_in(text: str) -> tuple[str, ...]:
     """The views that a caption or header names: PA, AP, frontal (if neither), lateral. Empty if it names none."""
-    named = [name for name, pattern in _VIEW_WORDS if pattern.search(text)]
-    return tuple(name for name in named if name != "frontal" or not {"PA", "AP"} & set(named))
+    named = {found[1] or (found[2] and "frontal") or "lateral" for found in _VIEW.finditer(text)}
+    if named & {"PA", "AP"}:
+        named.discard("frontal")
+    return tuple(name for name in _VIEW_ORDER if name in named) if named else ()
 
 
 def describe_views(views: Iterable[str]) -> str:

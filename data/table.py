@@ -17,7 +17,7 @@ from .reports import Refusal
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a .gz; a bomb is refused here
 _MAX_FIELD = 2**24  # characters; longer reports than a report can be must be read to be refused
-PART = 2**21  # bytes, about a thousand reports
+PART = 2**20  # bytes, some thousand reports
 
 
 class Line(NamedTuple):

@@ -30,9 +30,9 @@ IMAGES = "images"
 PARTIAL = ".partial"
 BESIDE = ("rejected", "warnings", "traces")
 _ROWS = 1024  # studies of a file, where they come one by one
-_SMALL, _MERGED = 1000, 4096  # files of fewer rows are merged, up to so many
+_SMALL, _MERGED = 500, 4096  # files of fewer rows are merged, up to so many
 _LOCK = "writing" + PARTIAL
-_OURS = re.compile(r"(store\.json|index\.db(-journal)?|images|writing|(rejected|warnings|traces)\.jsonl"
+_OURS = re.compile(r"(store\.json|index\.db(-journal)?|images|writing|finished|(rejected|warnings|traces)\.jsonl"
                    r"|studies-\d+\.parquet)(\.partial)?(-journal)?")  # fmt: skip
 
 
@@ -181,35 +181,39 @@ class StoreWriter:
 
     def commit(self, done: Done) -> None:
         """Take a part in whose studies have been written to `file(number)`. Parts come in order."""
-        partial = self.file(done.number)
-        name = partial.name.removesuffix(PARTIAL)
-        refused: dict[str, RejectedRow] = {}
-        for id_, patient in done.studies:
-            if (known := self._index.patient(id_)) is not None:
-                refused[id_] = taken(id_.partition("/")[0], id_, patient, known)
-        if refused:
+        try:
+            with self._index:
+                self._commit(done)
+        except _TakenError:
+            known = {id_: of for id_, _ in done.studies if (of := self._index.patient(id_)) is not None}
+            source = self._source
+            refused = {id_: taken(source, id_, patient, known[id_]) for id_, patient in done.studies if id_ in known}
             done = self._without(done, refused)
-        if done.studies:
-            partial.rename(self.root / name)
-        else:
-            partial.unlink(missing_ok=True)
-        beside = [line for line in done.beside if line[1] not in refused]
+            with self._index:
+                self._commit(done)
+
+    def _commit(self, done: Done) -> None:
+        if not self._index.add_studies(done.studies, self._studies):
+            raise _TakenError
         counts = done.counts | {
             "rejected": done.reasons,
-            "warnings": dict(Counter(code for part, _, code, _ in beside if part == "warnings")),
-            "traces": {"": sum(part == "traces" for part, *_ in beside)},
+            "warnings": dict(Counter(code for part, _, code, _ in done.beside if part == "warnings")),
+            "traces": {"": sum(part == "traces" for part, *_ in done.beside)},
             "classes": dict.fromkeys(done.classes, 1),
             "forms": {done.form: 1} if done.form else {},
         }
         counts["sums"] = {**counts["sums"], "rows": done.rows, "studies": len(done.studies)}
-        with self._index:
-            self._index.add_studies(done.studies, self._studies)
-            if done.studies:
-                self._index.add_file(File(self._studies, len(done.studies), name))
-            self._index.add_beside("rejected", done.rejected)
-            for part in BESIDE[1:]:
-                self._index.add_beside(part, [line for kind, _, _, line in beside if kind == part])
-            self._index.add_part(done.number, counts)
+        partial = self.file(done.number)
+        if done.studies:
+            name = partial.name.removesuffix(PARTIAL)
+            partial.rename(self.root / name)
+            self._index.add_file(File(self._studies, len(done.studies), name))
+        else:
+            partial.unlink(missing_ok=True)
+        self._index.add_beside("rejected", done.rejected)
+        for part in BESIDE[1:]:
+            self._index.add_beside(part, [line for kind, _, _, line in done.beside if kind == part])
+        self._index.add_part(done.number, counts)
         self.parts.add(done.number)
         self._tally(counts)
 
@@ -225,6 +229,7 @@ class StoreWriter:
             studies=tuple(pair for pair, kept in zip(done.studies, keep, strict=True) if kept),
             rejected=(*done.rejected, *(row.model_dump_json() for row in refused.values())),
             reasons=dict(reasons),
+            beside=tuple(line for line in done.beside if line[1] not in refused),
             counts=count(parquet.decode(table), table.column("derived").to_pylist()),
         )
 
@@ -263,17 +268,19 @@ class StoreWriter:
         for path in self.root.glob("studies-*.parquet*"):
             if path.name not in named:
                 path.unlink()
-        self._index.finish()
+        finished = self.root / f"finished{PARTIAL}"
+        self._index.finish(finished)
         self._index.close()
         head = self._head()
         temporary = self.root / (HEAD + PARTIAL)
         with _private(temporary) as file:
             file.write(head.model_dump_json(indent=2).encode() + b"\n")
             os.fsync(file.fileno())
-        (self.root / (INDEX + PARTIAL)).rename(self.root / INDEX)
+        finished.rename(self.root / INDEX)
         if head.data_class == "public":
             self._publish(temporary)
         temporary.rename(self.root / HEAD)
+        (self.root / (INDEX + PARTIAL)).unlink()
         (self.root / _LOCK).unlink()
         _sync_folder(self.root)
 
@@ -329,6 +336,10 @@ class StoreWriter:
                 (self.root / _LOCK).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
+
+
+class _TakenError(Exception):
+    """A part has a study whose id an earlier part's study has."""
 
 
 def merge_small(root: Path, index: Index) -> None:

@@ -109,7 +109,6 @@ def test_text_that_cannot_be_a_reference_is_refused() -> None:
         ("half \ud800", "bad_characters"),
     ):
         assert reason(usable(text)) == expected
-        assert reason(reference(text, Sections(), (), "verbatim")) == expected
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ are rejected as a duplicate id, not merged.
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.errors import InputError
@@ -46,6 +46,7 @@ _OF_STUDY = ("report", *chain.from_iterable(_SECTIONS.values()), "split")
 _COLUMNS = ("path_to_image", "path_to_dcm", "frontal_lateral", "ap_pa", "deid_patient_id", *_OF_STUDY)
 _REQUIRED = ("path_to_image", "report", "section_findings", "section_impression")
 _PATH = re.compile(r"(?:^|/)((?:train|valid|test)/(patient\d+)/(study\d+)/[\w.-]+)$")
+_OTHERS = re.compile(r"comparison|history|clinical|findings|impression", re.I)
 _WITH_IMAGES = 2**18  # bytes of the table in a part when images are opened: they are the work then
 
 
@@ -83,7 +84,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part, in the order in which they begin."""
     part, root = shard
     groups: dict[str, list[_Image]] = {}
-    rows = 0
+    rows, table = 0, part.path.name
     for row in _images(part):
         rows += 1
         if isinstance(row, _Image):
@@ -91,7 +92,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
         else:
             yield rejected(_NAME, *row)
     for name, images in groups.items():
-        where = f"{part.path.name} row {images[0].row} ({name})"
+        where = f"{table} row {images[0].row} ({name})"
         refusal = _conflict(images)
         if refusal is not None:
             yield rejected(_NAME, where, refusal)
@@ -117,24 +118,24 @@ def _table(path: Path) -> Path:
 
 
 def _images(part: Part) -> Iterator[_Image | tuple[str, Refusal]]:
+    table = part.path.name
     for line in read_part(part, _COLUMNS):
-        where = f"{part.path.name} row {line.number}"
         if isinstance(line.cells, Refusal):
-            yield where, line.cells
+            yield f"{table} row {line.number}", line.cells
             continue
         path = line.cells["path_to_image"].strip()
         found = _PATH.search(path)
-        if found is None or ".." in PurePosixPath(path).parts:
+        if found is None or ".." in path.split("/"):
             detail = f"path_to_image is {path[:60]!a}, not train/patient00001/study1/view1_frontal.jpg"
-            yield where, Refusal("bad_id", detail)
+            yield f"{table} row {line.number}", Refusal("bad_id", detail)
         else:
             yield _Image(line.number, line.cells, found[1], found[2], found[3])
 
 
 def _conflict(images: Sequence[_Image]) -> Refusal | None:
     first = images[0]
-    patients = {p for image in images if (p := image.cells.get("deid_patient_id", "").strip())}
-    if patients - {first.patient}:
+    patients = {image.cells.get("deid_patient_id", "").strip() for image in images} - {"", first.patient}
+    if patients:
         named = ", ".join(sorted(patients | {first.patient}))
         return Refusal("study_of_two_patients", f"its rows name {named}; a study has one patient")
     for image in images[1:]:
@@ -153,7 +154,7 @@ def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options:
         text = next((text for column in columns if (text := cells.get(column, "").strip())), "")
         if kept := without_boilerplate(text):
             sections[section] = kept
-    if (history := sections.get("history")) and (changed := without_age_and_sex(history)) != " ".join(history.split()):
+    if (history := sections.get("history")) and (changed := without_age_and_sex(history)) != history:
         sections["history"] = changed
         marks.append("history=without age and sex")
     films = tuple(ImageFile(_place(image, root, options), _view(image.cells)) for image in images)
@@ -177,7 +178,9 @@ def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options:
 
 def _title(report: str) -> str:
     """A report opens with what was examined: `NARRATIVE: CHEST 2 VIEWS ...`; what follows a comparison is of others."""
-    return re.split(r"(?i)\b(?:comparison|history|clinical|findings|impression)\b", report[:300], maxsplit=1)[0]
+    opening = report[:300]
+    other = _OTHERS.search(opening)
+    return opening[: other.start()] if other else opening
 
 
 def _view(cells: dict[str, str]) -> str:
@@ -189,9 +192,9 @@ def _view(cells: dict[str, str]) -> str:
 
 
 def _place(image: _Image, root: Path, options: Options) -> Path:
-    plain = root / image.path
     if options.text_only:
-        return plain
+        return root
+    plain = root / image.path
     every = [plain, *(plain.with_suffix(suffix) for suffix in (".png", ".jpg", ".jpeg"))]
     if dicom := image.cells.get("path_to_dcm", "").strip():
         every.append(root / dicom)

@@ -121,7 +121,7 @@ def _draft(one: Planned, text: str, by_hand: Override | None, where: Places, opt
         found["findings"] = found["last_paragraph"]
         marks.append("findings=last_paragraph")
     for name in ("history", "indication"):
-        if (plain := found.get(name)) and (changed := without_age_and_sex(plain)) != " ".join(plain.split()):
+        if (plain := found.get(name)) and (changed := without_age_and_sex(plain)) != plain:
             found[name] = changed
             marks.append(f"{name}=without age and sex")
     root, images = _images(one, where, options)
