@@ -5,7 +5,6 @@ a sketch, an id and a few short numbers for each row.
 """
 
 from array import array
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +13,8 @@ from .sketch import ALIKE, Sketches, likeness, sketch
 
 _SHORT = 20  # words
 _NAMED = 20  # examples that are named
+
+Splits = tuple[str, ...]
 
 
 class Alike(NamedTuple):
@@ -40,7 +41,8 @@ class Overlaps:
         self.reports = Sketches()
         self.splits: list[str | None] = []
         self._long = array("b")  # whether a row's report is long enough to be compared
-        self._names = {kind: defaultdict[str, set[str]](set) for kind in ("patients", "studies", "images")}
+        self._names: dict[str, dict[str, Splits]] = {kind: {} for kind in ("patients", "studies", "images")}
+        self._known: dict[Splits, Splits] = {}  # one tuple for each combination, however many names have it
         self.patients: set[str] = set()
 
     def add(
@@ -56,11 +58,17 @@ class Overlaps:
             self.patients.add(patient)
         if split is None:
             return
-        self._names["studies"][study.id].add(split)
+        self._note("studies", study.id, split)
         if patient is not None:
-            self._names["patients"][patient].add(split)
+            self._note("patients", patient, split)
         for image in study.images:
-            self._names["images"][image.sha256].add(split)
+            self._note("images", image.sha256, split)
+
+    def _note(self, kind: str, name: str, split: str) -> None:
+        before = self._names[kind].get(name, ())
+        if split not in before:
+            now = tuple(sorted((*before, split)))
+            self._names[kind][name] = self._known.setdefault(now, now)
 
     def extend(self, other: "Overlaps") -> None:
         """The rows of another dataset, whose name stands for its split."""
@@ -85,7 +93,7 @@ class Overlaps:
     def crossings(self) -> dict[str, list[Crossing]]:
         """What stands in more than one split, by kind: patients, studies, images, reports (nearly the words)."""
         found = {
-            kind: [Crossing(name, tuple(sorted(splits))) for name, splits in names.items() if len(splits) > 1]
+            kind: [Crossing(name, splits) for name, splits in names.items() if len(splits) > 1]
             for kind, names in self._names.items()
         }
         found["reports"] = []
