@@ -112,6 +112,17 @@ def main() -> None:
                 found[group] += 1
             else:
                 missed.append(f"{group}: {kind}, {row['study']} ({row['style']})")
+    wrong: Counter[bool] = Counter()
+    size: Counter[bool] = Counter()
+    for row in lines("sentences.jsonl"):
+        report = reports[row["study"]]["report"]
+        steps = [f"Region {number} of the chest was inspected." for number in range(1, 10)] + [row["text"]]
+        rejects = any(step == 10 for _, step, _ in errors(check(text_of(steps, report), report)))
+        size[row["good"]] += 1
+        wrong[row["good"]] += rejects == row["good"]
+    print(
+        f"single steps: {wrong[True]} of {size[True]} right ones rejected, {wrong[False]} of {size[False]} wrong ones missed"
+    )
     print(f"good traces rejected: {len(rejected)} of {len(pairs)} ({len(rejected) / len(pairs):.1%}; bar 2 %)")
     print("\n".join(f"  {line}" for line in rejected))
     for group in total:

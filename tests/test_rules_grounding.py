@@ -24,6 +24,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 REPORTS = {row["id"]: row for row in rows("reports.jsonl")}
 TRACES = rows("traces.jsonl")
+SENTENCES = rows("sentences.jsonl")  # single steps about two of the reports, right and wrong
 
 
 def errors(trace: dict[str, Any], steps: list[str]) -> list[tuple[int | None, str, str]]:
@@ -48,6 +49,11 @@ def test_nine_of_ten_changed_meanings_are_found_in_their_own_step() -> None:
             found += bad["step"] in {step for step, _, _ in errors(trace, steps)}
     assert cases > 100
     assert found >= 0.9 * cases
+
+
+@pytest.mark.parametrize("row", SENTENCES, ids=lambda row: row["text"][:40])
+def test_a_step_of_its_study_passes_and_one_of_another_does_not(row: dict[str, Any]) -> None:
+    assert (codes(REPORTS[row["study"]]["report"], row["text"]) == set()) == row["good"]
 
 
 def codes(report: str, step: str, number: int = 5) -> set[str]:

@@ -1,6 +1,8 @@
 """Assistant talk: refusals, apologies, talk about the task, advice. A step is a reading, not a conversation.
 
 It protects the student from learning a chat model's manners.
+
+On 20,702 sentences of real reports (Open-i), used as steps: 7 findings, six of them "please note" or "please see".
 """
 
 import re

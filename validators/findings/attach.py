@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .lexicon import CUES, lexicon
-from .scope import BACKWARD, BREAK, FORWARD, HYP, Scope, is_head
+from .scope import BACKWARD, BREAK, DENIED, FORWARD, HYP, NEG, Scope, is_head
 from .tagging import Tagged
 
 _NEAR = 6  # words between a quality and the organ after it
@@ -141,6 +141,8 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
                 continue
             if not (entry.side or entry.place) and scope.states[index] & HYP and not scope.states[target] & HYP:
                 continue  # "an empyema would be larger than this fluid"
+            if scope.states[index] & NEG and not scope.states[target] & (NEG | DENIED):
+                continue  # "the effusion does not reach the left side"
             _give(entry_of=index, mention=by_index[target], tagged=tagged)
             late.append((index, target))
     for mention in by_index.values():
