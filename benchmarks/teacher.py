@@ -7,6 +7,7 @@ that answers after 50 ms, each contender in a process of its own, one after anot
     all rules        the same with every rule, whose work on each record is that of `python -m benchmarks.rules`
     aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
+    openai+aiohttp   the same over the SDK's other transport
 
 "over ideal" is run time / (records x latency / concurrency). CPU and memory are of the contender's process alone.
 Then a mix of faults is served, and a run is killed at random points and continued.
@@ -36,7 +37,7 @@ from typing import Any
 
 LATENCY = 0.05
 ROOT = Path(__file__).resolve().parent.parent
-CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai")
+CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai", "openai+aiohttp")
 STRUCTURAL = {"completion", "structure", "numbering", "wrapping", "report", "headers"}
 FAULTS = {"429": 0.10, "500": 0.05, "reset_before": 0.02, "malformed": 0.02}
 REPORT = (
@@ -158,11 +159,12 @@ async def bare_aiohttp(url: str, studies: Path, concurrency: int) -> int:
     return done
 
 
-async def plain_openai(url: str, studies: Path, concurrency: int) -> int:
+async def plain_openai(url: str, studies: Path, concurrency: int, http: Any = None) -> int:
     """AsyncOpenAI, a semaphore and gather."""
     from openai import AsyncOpenAI
 
-    client, slots = AsyncOpenAI(api_key="none", base_url=f"{url}/v1"), asyncio.Semaphore(concurrency)
+    client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
+    slots = asyncio.Semaphore(concurrency)
 
     async def ask(body: dict[str, Any]) -> bool:
         async with slots:
@@ -170,6 +172,14 @@ async def plain_openai(url: str, studies: Path, concurrency: int) -> int:
         return len(json.loads(answer.choices[0].message.content or "{}")) == 10
 
     return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
+
+
+async def openai_aiohttp(url: str, studies: Path, concurrency: int) -> int:
+    """The same over aiohttp."""
+    from openai import DefaultAioHttpClient
+
+    async with DefaultAioHttpClient() as http:
+        return await plain_openai(url, studies, concurrency, http)
 
 
 def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
@@ -186,7 +196,8 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     if name in ("tenstep", "all rules"):
         done = ours(url, studies, concurrency, out, every_rule=name == "all rules")
     else:
-        done = asyncio.run({"aiohttp": bare_aiohttp, "openai": plain_openai}[name](url, studies, concurrency))
+        others = {"aiohttp": bare_aiohttp, "openai": plain_openai, "openai+aiohttp": openai_aiohttp}
+        done = asyncio.run(others[name](url, studies, concurrency))
     print(
         json.dumps(
             {
@@ -234,10 +245,10 @@ def compare(
         make_studies(studies, records, image)
         runs = [{name: measure(name, studies, records, concurrency) for name in names} for _ in range(rounds)]
     print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
-    print(f"{'':12}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
+    print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
     medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
     for name, m in medians.items():
-        print(f"{name:12}{m['ideal']:12.2f}{m['rate']:12.0f}{m['cpu_ms']:13.2f}{m['mb']:10.0f}")
+        print(f"{name:16}{m['ideal']:12.2f}{m['rate']:12.0f}{m['cpu_ms']:13.2f}{m['mb']:10.0f}")
     return medians
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from string import Template
 from typing import Any, Self, get_args
@@ -63,7 +64,7 @@ class PromptFile(Noun):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """A prompt filled for one attempt at one study."""
 
@@ -73,7 +74,7 @@ class Prompt:
     writes_report: bool
     keys: tuple[str, ...]  # of the object that is asked for
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of everything that is sent as text, and of the keys that the answer must have."""
         return hashlib.sha256(json.dumps([self.system, self.user, self.keys]).encode()).hexdigest()

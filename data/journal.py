@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..schemas.errors import NewerRunError, RunError
 from ..schemas.run import Event, State
@@ -168,6 +168,10 @@ def _row(event: Event) -> tuple[str, str, str, float, str, bytes | None]:
 
 def _event(row: Sequence[object]) -> Event:
     key, state, study_id, at, body, raw = row
+    try:
+        fields = from_json(str(body))
+    except ValueError:  # half a surrogate pair, which it does not take
+        fields = json.loads(str(body))
     return Event.model_validate(
-        {"key": key, "state": state, "study_id": study_id, "at": at, "body": json.loads(str(body)), "raw": raw}
+        {"key": key, "state": state, "study_id": study_id, "at": at, "body": fields, "raw": raw}
     )

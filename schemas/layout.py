@@ -202,4 +202,6 @@ def _was_wrapped(line: str) -> bool:
 
 def _one_line(text: str) -> str:
     """Join wrapped lines; leave everything else, odd spaces too, for the rules to see."""
+    if "\n" not in text and "\r" not in text:
+        return text.strip()
     return " ".join(stripped for line in re.split(r"[\r\n]+", text) if (stripped := line.strip()))
