@@ -17,6 +17,12 @@ IMAGE = "<|image|>"
 _BOS, _EOT, _PAD, _END = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>", "<|end_of_text|>"
 _SPECIAL = (_BOS, _END, _PAD, "<|step_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>", _EOT)
 
+# How Llama 3 cuts text before merging: line breaks in a row are one piece, with the mark before them.
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
 # The shape of Llama 3.2's chat: header, two line breaks, content, end of turn.
 TEMPLATE = """\
 {{- bos_token }}
@@ -80,11 +86,13 @@ def build(out: Path, sentences: Sequence[str], *, shape: Shape = SHAPE, seed: in
 
 def _tokenizer(sentences: Sequence[str], shape: Shape) -> tuple[Any, int]:
     """A byte-level BPE tokenizer, and the rows of the head: every token but the image's."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    split = pre_tokenizers.Split(Regex(_WORDS), behavior="isolated")
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])
     bpe.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(vocab_size=shape.vocabulary, initial_alphabet=alphabet, show_progress=False)
