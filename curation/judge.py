@@ -149,10 +149,12 @@ def judge_run(
         on_trace: hears of every answer.
 
     Raises:
-        RecipeError: a judge is of the family of a trace's author; or see lane.py.
+        RecipeError: a judge is of the family of a trace's author, or works in batches; or see lane.py.
         PolicyError: the data may not go to a judge; before anything is read or sent.
         RunError: there is nothing to judge, or another process works on the run.
     """
+    if batched := [judge.name for judge in judges if getattr(judge, "batch", False)]:
+        raise RecipeError(f"judge '{batched[0]}' works in batches, which judging does not; say batch: false")
     with RunFolder.read(path) as run:
         decision = decide(recipe.policy, judges, run.studies.data_class)
         traces = list(_traces(run, recipe))

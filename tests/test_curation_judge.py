@@ -3,17 +3,20 @@
 import json
 import re
 import stat
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
 from tenstep.curation.judge import rejecting
 from tenstep.curation.judging.families import family_of
+from tenstep.curation.judging.recipe import JudgeRecipe
 from tenstep.curation.judging.rubric import UnreadableJudgement, ask, read_judgement, rubric
 from tenstep.data.run import RunFolder
 from tenstep.schemas.layout import parse
@@ -208,8 +211,8 @@ def verdicts(path: Path) -> list[Verdict]:
 def test_a_judge_adds_warnings_and_is_never_asked_twice(
     tmp_path: Path, run: Path, server: TeacherServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    yaml = recipe(tmp_path / "judge.yaml", server)
-    found = judge(capsys, str(run), yaml)
+    asked = recipe(tmp_path / "judge.yaml", server)
+    found = judge(capsys, str(run), asked)
     assert (found["traces"], found["judged"], found["asked"], found["unreadable"]) == (6, 6, 12, 0)
     assert found["dimensions"]["grounding"]["mean"] == 2.0
     for verdict in verdicts(run):
@@ -217,7 +220,7 @@ def test_a_judge_adds_warnings_and_is_never_asked_twice(
         assert (finding.code, finding.severity, finding.step) == ("judge_grounding", "warning", 5)
         assert finding.span is not None and finding.span[0] == 0
         assert verdict.accepted
-    again = judge(capsys, str(run), yaml)
+    again = judge(capsys, str(run), asked)
     assert (again["asked"], again["recalled"], again["dimensions"]["grounding"]["new_findings"]) == (0, 12, 0)
     assert len(server.seen) == 12
     rows = [json.loads(line) for line in (run / "judge" / "reader" / "judgements.jsonl").read_text().splitlines()]
@@ -250,15 +253,15 @@ def test_an_answer_that_cannot_be_read_is_counted_and_scores_nothing(
 def test_a_judge_rejects_only_where_its_agreement_was_measured(
     tmp_path: Path, run: Path, server: TeacherServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    yaml = recipe(tmp_path / "judge.yaml", server)
-    judge(capsys, str(run), yaml)
+    asked = recipe(tmp_path / "judge.yaml", server)
+    judge(capsys, str(run), asked)
     agreed = {"questions": {"grounding": {"alpha": {"value": 0.9, "low": 0.7, "high": 1.0}}}}
     (tmp_path / "agreement.json").write_text(json.dumps(agreed))
-    found = judge(capsys, str(run), yaml, "--agreement", str(tmp_path / "agreement.json"))
+    found = judge(capsys, str(run), asked, "--agreement", str(tmp_path / "agreement.json"))
     assert (found["now_rejected"], found["asked"]) == (6, 0)
     assert not any(verdict.accepted for verdict in verdicts(run))
     assert (run / "accepted.jsonl").read_text() == ""
-    assert main(["judge", str(run), yaml, "--agreement", yaml]) == 0  # without agreement: warnings again
+    assert main(["judge", str(run), asked, "--agreement", asked]) == 0  # without agreement: warnings again
     assert all(verdict.accepted for verdict in verdicts(run))
 
 
@@ -289,3 +292,20 @@ def test_restricted_data_does_not_go_to_a_judge_elsewhere(
     (tmp_path / "away.yaml").write_text(json.dumps(fields))
     assert main(["judge", str(run), str(tmp_path / "away.yaml")]) == 2
     assert "restricted data may not go" in capsys.readouterr().err
+
+
+def test_batches_are_refused(
+    tmp_path: Path, run: Path, server: TeacherServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"model": "gpt-judge", "base_url": f"{server.url}/v1", "batch": True}
+    fields = {"kind": "judge", "name": "slow", "judges": [{"kind": "openai", "options": options}]}
+    (tmp_path / "slow.yaml").write_text(json.dumps(fields))
+    assert main(["judge", str(run), str(tmp_path / "slow.yaml")]) == 2
+    assert "batch: false" in capsys.readouterr().err
+
+
+def test_the_recipe_in_the_help_is_one() -> None:
+    from tenstep.curation.judge_command import _EPILOG
+
+    text = textwrap.dedent(_EPILOG.split("judge.yaml:\n")[1].split("\n\n")[0])
+    assert JudgeRecipe.model_validate(yaml.safe_load(text)).judges[0].kind == "openai"
