@@ -120,9 +120,8 @@ def main() -> None:
         rejects = any(step == 10 for _, step, _ in errors(check(text_of(steps, report), report)))
         size[row["good"]] += 1
         wrong[row["good"]] += rejects == row["good"]
-    print(
-        f"single steps: {wrong[True]} of {size[True]} right ones rejected, {wrong[False]} of {size[False]} wrong ones missed"
-    )
+    right = f"{wrong[True]} of {size[True]} right ones rejected"
+    print(f"single steps: {right}, {wrong[False]} of {size[False]} wrong ones missed")
     print(f"good traces rejected: {len(rejected)} of {len(pairs)} ({len(rejected) / len(pairs):.1%}; bar 2 %)")
     print("\n".join(f"  {line}" for line in rejected))
     for group in total:

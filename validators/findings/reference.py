@@ -121,6 +121,8 @@ class Reference:
         for other in (
             found for kind in sorted(relations().denial.get(name, {name})) for found in self.present.get(kind, ())
         ):
+            if claim.side in ("left", "right") and other.side is None:
+                continue  # "the right lung has no opacity", and nobody said where the opacity is
             if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
                 return other
         if claim.implied or claim.limits or claim.dismissed or denials:

@@ -55,13 +55,14 @@ def scope(tagged: Tagged) -> Scope:
 
 
 def _forward(tagged: Tagged, result: Scope) -> None:
+    devices = lexicon().devices  # "no effusion around the tube": a tube that is taken for granted is there
     state = clause = newest = 0
     outer: int | None = None  # the clause around an aside: "an effusion, to which ... , is absent"
     for index, entry in enumerate(tagged.entries):
         cues = entry.cues
         head = is_head(entry)
         taken_for_granted = head and state & NEG and not state & _GONE and _definite(tagged, index)
-        result.states.append((state & ~NEG) | HYP if taken_for_granted else state)
+        result.states.append(state & ~NEG | (0 if entry.finding in devices else HYP) if taken_for_granted else state)
         if cues & BREAK and not (cues & _ADVERB and index and tagged.entries[index - 1].cues & CUES["verb"]):
             if outer is not None and tagged.words[tagged.first[index]] == ")":
                 state, clause, outer = 0, outer, None
@@ -178,7 +179,10 @@ def _predicates(entry: Entry) -> bool:
 def _definite(tagged: Tagged, index: int) -> bool:
     """Whether the mention is taken for granted ("no change in the effusion"): a determiner stands before it."""
     first = tagged.first[index]
-    floor = tagged.last[index - 1] + 1 if index else 0
+    back = index - 1
+    while back >= 0 and (tagged.entries[back].side or tagged.entries[back].place or tagged.entries[back].size):
+        back -= 1
+    floor = tagged.last[back] + 1 if back >= 0 else 0
     return any(word in _DEFINITE for word in tagged.words[max(floor, first - 3) : first])
 
 
