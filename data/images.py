@@ -2,6 +2,7 @@
 
 PNG and JPEG of 8 bits stay where they are. What a student could not read as it is (DICOM, 16-bit PNG, a JPEG
 that asks to be turned) is written as an 8-bit PNG into the store, named by the SHA-256 of what it came from.
+The libraries that decode are imported when there is something to decode: a source of texts does without.
 """
 
 import hashlib
@@ -11,15 +12,13 @@ import stat
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-from PIL import Image, ImageOps
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..schemas.study import ImageRef
-from . import dicom
 from .reports import UNKNOWN_VIEW, Refusal
-from .window import to_grey8
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_BYTES = 128 * 2**20
 MAX_PIXELS = 50_000_000  # the largest detectors give some 20 million
@@ -47,7 +46,7 @@ class Admitted(NamedTuple):
 
 class _Decoded(NamedTuple):
     size: tuple[int, int]
-    replacement: Image.Image | None
+    replacement: "Image.Image | None"
     view: str
     warnings: tuple[tuple[str, str], ...]
 
@@ -143,6 +142,8 @@ def read_limited(path: Path, limit: int, reason: str) -> bytes | Refusal:
 def _decode(data: bytes) -> _Decoded | Refusal:
     if data.startswith((_PNG, _JPEG)):
         return _decode_plain(data)
+    from . import dicom
+
     if dicom.is_dicom(data):
         picture = dicom.decode(data, MAX_PIXELS)
         if isinstance(picture, Refusal):
@@ -157,6 +158,8 @@ def _decode(data: bytes) -> _Decoded | Refusal:
 
 
 def _decode_plain(data: bytes) -> _Decoded | Refusal:
+    from PIL import Image
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # size is checked here, and odd metadata does no harm
         try:
@@ -174,10 +177,16 @@ def _decode_plain(data: bytes) -> _Decoded | Refusal:
             return Refusal("unreadable_image", f"damaged or cut off ({str(error)[:120] or type(error).__name__})")
 
 
-def _ready(image: Image.Image) -> _Decoded | Refusal:
+def _ready(image: "Image.Image") -> _Decoded | Refusal:
+    from PIL import Image, ImageOps
+
     found: list[tuple[str, str]] = []
     replacement = None
     if image.mode.startswith("I"):  # 16 bits; a plain conversion would clip nearly all of it to white
+        import numpy as np
+
+        from .window import to_grey8
+
         grey, _ = to_grey8(np.asarray(image))
         if grey is None:
             return Refusal("unreadable_image", "all its pixels are alike")
@@ -192,7 +201,7 @@ def _ready(image: Image.Image) -> _Decoded | Refusal:
     return _Decoded((replacement or image).size, replacement, UNKNOWN_VIEW, tuple(found))
 
 
-def keep(image: Image.Image, folder: Path, origin: str) -> tuple[str, str]:
+def keep(image: "Image.Image", folder: Path, origin: str) -> tuple[str, str]:
     """Write a converted image; its hash, and its path relative to the store."""
     bare = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
     bare.info.clear()  # comments and EXIF of the original may name people

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import Image
-
 from ..schemas.study import ImageRef
 from .images import keep
 from .reports import UNKNOWN_VIEW, describe_views
@@ -77,6 +75,8 @@ def one_image(
 
 
 def _canvas(refs: Sequence[ImageRef], path_of: Callable[[ImageRef], Path], folder: Path) -> ImageRef:
+    from PIL import Image
+
     height = min(ref.height for ref in refs)
     widths = [max(1, round(ref.width * height / ref.height)) for ref in refs]
     canvas = Image.new("L", (sum(widths), height))

@@ -11,8 +11,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..schemas.base import SCHEMA_VERSION
 from ..schemas.errors import InputError
 from ..schemas.study import ImageRef, Sections, Study
@@ -112,6 +110,7 @@ def _lists(kind: "pa.DataType", lengths: Sequence[int], values: "pa.Array") -> "
 
 
 def _numbers(values: Sequence[int]) -> "pa.Array":
+    import numpy as np
     import pyarrow as pa
 
     return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(np.array(values, np.int32))])
@@ -128,6 +127,7 @@ def _flags(values: Sequence[bool]) -> "pa.Array":
 
 
 def _bits(values: Sequence[bool]) -> "pa.Buffer":
+    import numpy as np
     import pyarrow as pa
 
     return pa.py_buffer(np.packbits(np.array(values, bool), bitorder="little"))
