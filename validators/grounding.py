@@ -17,7 +17,7 @@ from .findings.lexicon import lexicon
 from .findings.reference import Reference, read_reference
 from .steps import steps_of
 
-REPORT_LIMIT = 20_000  # characters of a reference that are read
+REPORT_LIMIT = 10_000  # characters of a reference that are read
 
 _CONCLUDES = re.compile(
     r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer"

@@ -36,6 +36,7 @@ _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 # What shallow inspiration, projection and rotation can feign.
 _TECHNICAL = frozenset({"cardiomegaly", "enlarged_cardiomediastinum", "vascular_congestion", "interstitial_opacity"})
 _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
+_VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
 
@@ -98,7 +99,7 @@ class _Sentence:
                 return
 
     def _named_claims(self) -> Iterator[Claim]:
-        open_pairs = self._alternatives() if len(self.mentions) > 1 else {}
+        open_pairs = self._alternatives()
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
         for position, mention in enumerate(self.mentions):
             entry = self.tagged.entries[mention.index]
@@ -185,6 +186,10 @@ class _Sentence:
         """
         open_pairs: dict[int, bool] = {}
         entries = self.tagged.entries
+        for mention in self.mentions:
+            follows = entries[mention.index + 1 : mention.index + 2]
+            if follows and follows[0].cues & _OR and self.tagged.words[self.tagged.last[mention.index] + 1] in _VERSUS:
+                open_pairs[mention.index] = True
         for first, second in zip(self.mentions, self.mentions[1:], strict=False):
             a, b = entries[first.index], entries[second.index]
             between = entries[first.index + 1 : second.index]
@@ -194,7 +199,7 @@ class _Sentence:
                 e.cues & (_JOINS) or e.side or e.place or e.size or e.organ for e in between
             ):
                 versus = any(
-                    word in ("versus", "vs")
+                    word in _VERSUS
                     for word in self.tagged.words[self.tagged.last[first.index] : self.tagged.first[second.index]]
                 )
                 for index in (first.index, second.index):
