@@ -55,8 +55,8 @@ def test_both_forms_of_r2gen_are_read(tmp_path: Path) -> None:
     path = annotation(tmp_path / "annotation.json", train=[IU], val=[], test=[MIMIC])
     films(tmp_path / "images", *IU["image_path"], *MIMIC["image_path"])
     first, second = studies(r2gen.read(path, Options(converted=tmp_path / "store" / "images", data_class="public")))
-    assert (first.id, first.patient_id, first.split) == ("r2gen/CXR2384_IM-0942", "r2gen/CXR2384", "train")
-    assert (second.patient_id, second.split, second.data_class) == ("r2gen/10000032", "test", "public")
+    assert (first.id, first.patient_id, first.split) == ("r2gen/CXR2384_IM-0942", "open-i/CXR2384", "train")
+    assert (second.patient_id, second.split, second.data_class) == ("mimic-cxr/p10000032", "test", "public")
     assert (first.report, first.report_form) == ("the lungs are clear .", "verbatim")
     assert [len(study.images) for study in (first, second)] == [2, 1]
 

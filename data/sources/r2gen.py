@@ -3,8 +3,8 @@
     PATH        the JSON
     --images    the folder of the images; `images` beside the JSON if not given
     id          r2gen/<id>
-    patient_id  subject_id (MIMIC-CXR form); the examination's number of IU ids (`CXR2384` of CXR2384_IM-0942),
-                which names no patient but keeps both its images together; else the study's id
+    patient_id  as the sources mimic-cxr and open-i have it, so that the same patient is recognised in both: of
+                subject_id (MIMIC-CXR form), or the examination of an IU id (CXR2384_IM-0942); else the study's id
     images      all of image_path, views unknown: the file does not say which is frontal
     split       train, val or test, as published
 
@@ -91,7 +91,7 @@ def _draft(fields: dict[str, Any], where: str, split: str, root: Path, options: 
         return Refusal("bad_encoding", "not UTF-8; save the file as UTF-8")
     native = str(item.id)
     examination, _, image = native.partition("_")
-    patient = examination if image and examination.startswith("CXR") else native
+    patient = f"open-i/{examination}" if image and examination.startswith("CXR") else f"{_NAME}/{native}"
     return Draft(
         source=_NAME,
         native_id=native,
@@ -100,7 +100,7 @@ def _draft(fields: dict[str, Any], where: str, split: str, root: Path, options: 
         data_class=options.data_class,
         root=root,
         images=tuple(ImageFile(root / name) for name in item.image_path),
-        patient_id=f"{_NAME}/{item.subject_id if item.subject_id is not None else patient}",
+        patient_id=patient if item.subject_id is None else f"mimic-cxr/p{item.subject_id}",
         split=item.split or split,
         steps=False,
     )
