@@ -19,14 +19,17 @@ def row(length: int, reference: int, matched: Sequence[int], there: Sequence[int
     return [length, reference, *matched, *there]
 
 
-def value(order: int) -> Callable[[Floats], Floats]:
-    """BLEU up to `order`, from sums of shape (..., 10) to shares of shape (...), without smoothing."""
-    return partial(_bleu, order)
+def value(order: int, matched_floor: float = 0.0, there_floor: float = 0.0) -> Callable[[Floats], Floats]:
+    """BLEU up to `order`, from sums of shape (..., 10) to shares of shape (...), without smoothing.
+
+    The floors are what an implementation adds to counts lest it divide by nothing.
+    """
+    return partial(_bleu, order, matched_floor, there_floor)
 
 
-def _bleu(order: int, sums: Floats) -> Floats:
-    length, reference = sums[..., 0], sums[..., 1]
-    matched, there = sums[..., 2 : 2 + order], sums[..., 6 : 6 + order]
+def _bleu(order: int, matched_floor: float, there_floor: float, sums: Floats) -> Floats:
+    length, reference = sums[..., 0] + matched_floor, sums[..., 1] + there_floor
+    matched, there = sums[..., 2 : 2 + order] + matched_floor, sums[..., 6 : 6 + order] + there_floor
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.exp(np.log(matched / there).mean(axis=-1))
         brevity = np.where(length < reference, np.exp(1 - reference / length), 1.0)

@@ -5,10 +5,13 @@ they lead to the same figures is checked in every run. METEOR's formula is that 
 parameters of the package's jar for English.
 """
 
+import contextlib
 import importlib.metadata
 import importlib.util
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ _TOLD = {
 }
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
+_FLOORS = 1e-15, 1e-9  # what the package adds to matches and to counts
 _AGREE = 1e-6
 
 Texts = dict[str, list[str]]
@@ -47,7 +51,7 @@ def coco(pairs: Sequence[Pair], preprocessing: Preprocessing = "ptb") -> list[Me
     """
     why = missing()
     if why:
-        raise MissingExtraError("evaluate", f"{PACKAGE} with Java ({why}), which --implementation python does without,")
+        raise MissingExtraError("coco", f"{PACKAGE} with Java ({why}), which --implementation python does without,")
     try:
         hypotheses, references = _texts(pairs, preprocessing)
         found = [*_bleu(hypotheses, references), _rouge(hypotheses, references), _meteor(hypotheses, references)]
@@ -81,7 +85,8 @@ def _texts(pairs: Sequence[Pair], preprocessing: Preprocessing) -> tuple[Texts, 
         if preprocessing == "ptb":
             from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-            tokens = PTBTokenizer().tokenize({str(at): [{"caption": line}] for at, line in enumerate(lines)})
+            with _silent():
+                tokens = PTBTokenizer().tokenize({str(at): [{"caption": line}] for at, line in enumerate(lines)})
             if len(tokens) != len(lines):
                 raise ValueError("the tokenizer lost lines")
             prepared.append(tokens)
@@ -89,6 +94,19 @@ def _texts(pairs: Sequence[Pair], preprocessing: Preprocessing) -> tuple[Texts, 
             change = clean if preprocessing == "clean" else flat
             prepared.append({str(at): [change(line)] for at, line in enumerate(lines)})
     return prepared[0], prepared[1]
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """The tokenizer's Java tells standard error how fast it is."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _bleu(hypotheses: Texts, references: Texts) -> list[tuple[str, Floats, Any, float]]:
@@ -101,7 +119,7 @@ def _bleu(hypotheses: Texts, references: Texts) -> list[tuple[str, Floats, Any, 
         scorer += (hypothesis[0], references[at])
     rows = [bleu.row(one["testlen"], one["reflen"][0], one["correct"], one["guess"]) for one in scorer.ctest]
     stats = np.array(rows, dtype=np.float64)
-    return [(f"BLEU-{order}", stats, bleu.value(order), float(reported[order - 1])) for order in bleu.ORDERS]
+    return [(f"BLEU-{order}", stats, bleu.value(order, *_FLOORS), float(reported[order - 1])) for order in bleu.ORDERS]
 
 
 def _rouge(hypotheses: Texts, references: Texts) -> tuple[str, Floats, Any, float]:

@@ -39,10 +39,8 @@ def positive(text: str) -> list[bool]:
 
 def finding_f1(pairs: Sequence[Pair]) -> list[Measure]:
     """Finding-F1 over 14 and 5 labels, micro and macro, and of each label."""
-    hypotheses, references = (
-        _labelled([text for text in texts])
-        for texts in ([pair.hypothesis for pair in pairs], [pair.reference for pair in pairs])
-    )
+    hypotheses = _labelled([pair.hypothesis for pair in pairs])
+    references = _labelled([pair.reference for pair in pairs])
     told = "claims of validators.findings as CheXpert labels; uncertain counts as positive"
     return f1_measures("Finding-F1", hypotheses, references, ("tenstep", __version__, told))
 

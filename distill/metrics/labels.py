@@ -35,7 +35,9 @@ _ALL = tuple(range(len(LABELS)))
 Positive = NDArray[np.bool_]  # shape (texts, 14)
 
 
-def f1_measures(name: str, hypotheses: Positive, references: Positive, implementation: tuple[str, str, str]) -> list[Measure]:
+def f1_measures(
+    name: str, hypotheses: Positive, references: Positive, implementation: tuple[str, str, str]
+) -> list[Measure]:
     """Micro and macro F1 over all 14 and over the five, then F1 of each label.
 
     Args:

@@ -30,7 +30,9 @@ class Comparison(NamedTuple):
     p: float  # two-sided; never 0, since only so many shuffles were tried
 
 
-def interval(measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0) -> Interval | None:
+def interval(
+    measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval | None:
     """Percentile bootstrap of 95 % over patients; none for a single patient, of whom nothing can be drawn.
 
     Args:

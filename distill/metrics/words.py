@@ -1,8 +1,8 @@
 """What may be done to texts before their words are counted. It changes BLEU-4 by a factor of 1.8, so it is named.
 
-    none    white space becomes single blanks
-    clean   lower case, no punctuation, one dot between sentences: what most report generators are compared with
-    ptb     the Penn Treebank tokenizer in lower case, punctuation removed (Java; coco.py)
+none    white space becomes single blanks
+clean   lower case, no punctuation, one dot between sentences: what most report generators are compared with
+ptb     the Penn Treebank tokenizer in lower case, punctuation removed (Java; coco.py)
 """
 
 import re

@@ -1,0 +1,129 @@
+"""CheXbert (Smit et al. 2020): our own loader of its weights, since the package that has one no longer runs.
+
+The architecture is BERT with 14 linear heads on the first token: 13 of four classes (blank, positive, negative,
+uncertain), and two classes (blank, positive) for No Finding. All sizes are read from the weights. The file is opened as
+weights only, so it cannot run code. Weights and the tokenizer of bert-base-uncased are the user's.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...schemas.errors import InputError
+from ..libraries import quiet
+from ..load import sha256_of
+from .labels import LABELS, Positive, f1_measures
+from .measure import Measure, Pair
+from .words import flat
+
+POSITIVE, UNCERTAIN = 1, 3
+_BATCH = 16
+_TOKENS = 512
+_HEAD = 64  # width of an attention head, in every BERT
+_LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\.")
+
+
+def chexbert_f1(pairs: Sequence[Pair], weights: Path, tokenizer: Path) -> list[Measure]:
+    """CheXbert-F1 over 14 and 5 labels, micro and macro, and of each label.
+
+    Args:
+        pairs: what is compared.
+        weights: chexbert.pth.
+        tokenizer: the folder of bert-base-uncased's tokenizer.
+
+    Raises:
+        InputError: weights or tokenizer cannot be used.
+    """
+    with quiet():
+        bert, heads = load(weights)
+        words = _tokenizer(tokenizer, bert.config.vocab_size)
+        hypotheses = _labels(bert, heads, words, [pair.hypothesis for pair in pairs])
+        references = _labels(bert, heads, words, [pair.reference for pair in pairs])
+    told = f"weights {sha256_of(weights)[:12]}; uncertain counts as positive"
+    return f1_measures("CheXbert-F1", hypotheses, references, ("tenstep's loader of chexbert", "CheXbert", told))
+
+
+def load(weights: Path) -> tuple[Any, Any]:
+    """The encoder and its heads, in evaluation mode.
+
+    Raises:
+        InputError: the file is missing, no plain table of weights, or not CheXbert's.
+    """
+    import pickle
+
+    import torch
+    from transformers import BertConfig, BertModel
+
+    try:
+        held = torch.load(weights, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", file=weights) from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"not a plain file of weights, so it is not opened ({line})", file=weights) from None
+    table = held.get("model_state_dict", held) if isinstance(held, dict) else {}
+    table = {str(name).removeprefix("module."): weight for name, weight in table.items()}
+    try:
+        config = BertConfig(**_sizes(table))
+        bert = BertModel(config)
+        heads = torch.nn.ModuleList(
+            torch.nn.Linear(config.hidden_size, 4 if label != "No Finding" else 2) for label in LABELS
+        )
+        bert.load_state_dict(_under(table, "bert."))
+        heads.load_state_dict(_under(table, "linear_heads."))
+    except (KeyError, ValueError, RuntimeError, AttributeError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise InputError(f"these are not CheXbert's weights ({line})", file=weights) from None
+    return bert.eval(), heads.eval()
+
+
+def _sizes(table: Mapping[str, Any]) -> dict[str, int]:
+    vocabulary, hidden = table["bert.embeddings.word_embeddings.weight"].shape
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": hidden,
+        "num_hidden_layers": 1 + max(int(found[1]) for name in table if (found := _LAYER.match(name))),
+        "num_attention_heads": hidden // _HEAD,
+        "intermediate_size": table["bert.encoder.layer.0.intermediate.dense.weight"].shape[0],
+        "max_position_embeddings": table["bert.embeddings.position_embeddings.weight"].shape[0],
+    }
+
+
+def _under(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    # older versions of transformers saved this buffer, newer ones make it anew
+    return {
+        name.removeprefix(prefix): weight
+        for name, weight in table.items()
+        if name.startswith(prefix) and not name.endswith("position_ids")
+    }
+
+
+def _tokenizer(folder: Path, vocabulary: int) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise InputError(f"no tokenizer of bert-base-uncased here ({line})", file=folder) from None
+    if len(words) != vocabulary:
+        raise InputError(f"the tokenizer has {len(words):,} tokens, the weights want {vocabulary:,}", file=folder)
+    return words
+
+
+def _labels(bert: Any, heads: Any, words: Any, texts: Sequence[str]) -> Positive:
+    import torch
+
+    rows = []
+    longest = min(_TOKENS, bert.config.max_position_embeddings)
+    with torch.inference_mode():
+        for start in range(0, len(texts), _BATCH):
+            some = [flat(text) for text in texts[start : start + _BATCH]]
+            batch = words(some, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+            first = bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state[:, 0]
+            classes = torch.stack([head(first).argmax(dim=1) for head in heads], dim=1)
+            rows.append(torch.isin(classes, torch.tensor([POSITIVE, UNCERTAIN])).numpy())
+    return np.concatenate(rows)

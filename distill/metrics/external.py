@@ -1,0 +1,97 @@
+"""A metric that runs elsewhere: RadGraph, GREEN and others live in environments of their own, behind one command.
+
+The command reads one JSON object a line from standard input, {"id", "hypothesis", "reference"}, and writes one a line,
+{"id", "score"}, for every id once, in any order. A line {"version": ..., "preprocessing": ...} may come first. It runs
+without a shell, and is told to stay offline; what it does is the user's affair.
+"""
+
+import json
+import math
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...schemas.errors import InputError
+from .measure import Measure, Pair, mean, mean_of
+
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+class External(NamedTuple):
+    """A name for the table, and the command."""
+
+    name: str
+    command: str
+
+
+def parse(text: str) -> External:
+    """`RadGraph=/envs/radgraph/bin/python score.py`.
+
+    Raises:
+        InputError: it has no name or no command.
+    """
+    name, found, command = text.partition("=")
+    if not found or not name.strip() or not command.strip():
+        raise InputError(f"'{text}' is not NAME=COMMAND", field="external")
+    return External(name.strip(), command.strip())
+
+
+def external(pairs: Sequence[Pair], metric: External) -> Measure:
+    """The mean of the command's scores.
+
+    Raises:
+        InputError: the command cannot be run, failed, or did not answer for every pair.
+    """
+    asked = "".join(
+        json.dumps({"id": pair.id, "hypothesis": pair.hypothesis, "reference": pair.reference}) + "\n" for pair in pairs
+    )
+    try:
+        # the command is the user's own, given for this very purpose
+        done = subprocess.run(  # noqa: S603  no shell, and the words are the user's
+            shlex.split(metric.command),
+            check=False,
+            input=asked,
+            capture_output=True,
+            text=True,
+            env=os.environ | _OFFLINE,
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{metric.name}: the command cannot be run ({error})", field="external") from None
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
+        raise InputError(f"{metric.name}: the command ended with {done.returncode} ({last})", field="external")
+    scores, told = _read(metric.name, done.stdout)
+    missing = [pair.id for pair in pairs if pair.id not in scores]
+    if missing or len(scores) != len(pairs):
+        what = f"no score for {len(missing)} pairs, the first is '{missing[0]}'" if missing else "scores for other ids"
+        raise InputError(f"{metric.name}: {what}", field="external")
+    return Measure(
+        metric.name,
+        "external command",
+        str(told.get("version", "unknown")),
+        str(told.get("preprocessing", "its own")),
+        mean_of([scores[pair.id] for pair in pairs]),
+        mean,
+    )
+
+
+def _read(name: str, text: str) -> tuple[dict[str, float], dict[str, object]]:
+    scores: dict[str, float] = {}
+    told: dict[str, object] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if "id" not in row:
+                told |= row
+                continue
+            score = float(row["score"])
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{name}: not an answer: {line[:80]!r}", row=number, field="external") from None
+        if row["id"] in scores or not math.isfinite(score):
+            raise InputError(f"{name}: '{row['id']}' is answered twice, or with {score}", row=number, field="external")
+        scores[row["id"]] = score
+    return scores, told
