@@ -103,6 +103,7 @@ class Asker:
             verdict = self._run.journal.last(key, State.JUDGED)
             assert verdict is not None
             self._tally.recalled += 1
+            await asyncio.sleep(0)  # a long run is recalled without a pause otherwise, and deaf to Ctrl-C
             return judged(verdict)
         if state is State.REFUSED:
             self._tally.refused += 1

@@ -87,6 +87,7 @@ class Engine:
         self._open = 0  # studies under way
         self._room = asyncio.Event()  # set when one of them ends
         self._ended: Reason | None = None
+        self._spent = False  # the budget had no room for a request
         self._fatal: TenstepError | None = None
         self._quota: int | None = None  # studies of the pilot
 
@@ -152,13 +153,15 @@ class Engine:
                     await self._curate(team, study)
                 except Stopped:
                     return
+                except Spent:
+                    self._spent = True  # and go on: later studies may have their answers already
+                    await asyncio.sleep(0)
+                    continue
                 finally:
                     self._open -= 1
                     self._room.set()
                 self._sum_up()
                 self._on_study(self.tally)
-        except Spent:
-            self.stop("budget")
         except TenstepError as error:
             self._fatal = self._fatal or error
             self.stop()
@@ -238,7 +241,13 @@ class Engine:
             studies_left=studies - tally.studies,
         )
         agreed = len(self._history.studies) > pilot  # an earlier call went on from here
-        if self._ended is None and tally.forecast and not agreed and not self._consent(tally.forecast):
+        if (
+            self._ended is None
+            and not self._spent
+            and tally.forecast
+            and not agreed
+            and not self._consent(tally.forecast)
+        ):
             self.stop("pilot")
 
     def _sum_up(self) -> None:
@@ -246,4 +255,5 @@ class Engine:
         self.tally.uncertain_usd = self._ledger.uncertain.usd
         self.tally.budget = self._ledger.describe()
         goal = self._recipe.goal.accepted
-        self.tally.ended = self._ended or ("goal" if goal and self.tally.accepted >= goal else "data")
+        met = goal and self.tally.accepted >= goal
+        self.tally.ended = self._ended or ("goal" if met else "budget" if self._spent else "data")

@@ -1,6 +1,7 @@
 """Budget and prices: a hard stop that reserves before it sends, and prices that are unknown, never 0."""
 
 import asyncio
+import sqlite3
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,14 @@ def test_a_run_stops_at_its_calls_and_a_larger_budget_goes_on(tmp_path: Path, st
     assert (more.asked, more.accepted, more.ended) == (3, 8, "budget")
     rest = curate(tmp_path / "run", recipe_of(), store)
     assert (rest.accepted, rest.ended) == (12, "data")
+
+
+def test_what_has_its_answer_is_still_counted_when_the_budget_is_used_up(tmp_path: Path, store: StudyStore) -> None:
+    curate(tmp_path / "run", recipe_of(), store)
+    with sqlite3.connect(tmp_path / "run" / "journal.db") as journal:  # as if the first ones had not been asked
+        journal.execute("DELETE FROM events WHERE study_id IN ('t/0', 't/1')")
+    tally = curate(tmp_path / "run", recipe_of(budget={"calls": 10}), store)
+    assert (tally.asked, tally.recalled, tally.accepted, tally.ended) == (0, 10, 10, "budget")
 
 
 def test_a_budget_in_dollars_does_not_stop_what_costs_nothing(tmp_path: Path, store: StudyStore) -> None:
