@@ -116,6 +116,11 @@ def test_an_attested_endpoint_gets_it_and_the_decision_says_on_whose_word(tmp_pa
     assert found.attestation_sha256 is not None
 
 
+def test_the_example_is_an_attestation() -> None:
+    policy = Policy(attestations=(str(Path(__file__).parent.parent / "examples" / "attestation.yaml"),))
+    assert decide(policy, [teacher(THERE)], "restricted", today=TODAY).endpoints[0].signed_by == "Name of a person"
+
+
 def test_an_attestation_ends_after_its_last_day(tmp_path: Path) -> None:
     policy = Policy(attestations=(attest(tmp_path, valid_until="2026-11-24"),))
     assert decide(policy, [teacher(THERE)], "restricted", today=TODAY)
