@@ -6,6 +6,7 @@ With --json, standard output is one JSON object (or one a line, where a command 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _show(outcome: Outcome, target: str | None) -> None:
     if target:
         rows = [outcome.payload] if outcome.records is None else outcome.records
-        _write("\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows), target)
+        lines = "\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+        _write(lines, target, mode=0o600 if outcome.private else 0o666)
     if target == "-":
         return
     from rich.console import Console
@@ -123,12 +125,15 @@ def _show(outcome: Outcome, target: str | None) -> None:
         console.print(Text(note), soft_wrap=True)
 
 
-def _write(text: str, target: str) -> None:
+def _write(text: str, target: str, mode: int = 0o666) -> None:
     if target == "-":
         sys.stdout.write(text + "\n")
         return
     try:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+        with open(target, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, mode)) as stream:
+            if mode == 0o600 and Path(target).is_file():  # an old file would keep its old permissions
+                os.fchmod(stream.fileno(), mode)
+            stream.write(text + "\n")
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", file=target) from None
 

@@ -112,15 +112,13 @@ def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
     """Counted from the folders, not from what the commands said."""
     from .data.run import RunFolder
     from .data.store import StudyStore
-    from .validators import structure
+    from .distill.sample import well_formed
 
     store = StudyStore.open(out / "studies")
     with RunFolder.read(out / "runs" / "curate") as run:
         counts = run.manifest.counts
     with RunFolder.read(out / "runs" / "sample") as run:
         judged = list(run.judged())
-    malformed = set(structure.CODES)
-    well_formed = sum(malformed.isdisjoint(verdict.codes) for _, verdict in judged)
     return {
         "studies": len(store),
         "source_rejects": sum(1 for _ in store.rejected()),
@@ -129,7 +127,7 @@ def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
         "repaired": counts["repaired"],
         "samples": {
             "n": len(judged),
-            "well_formed": well_formed,
+            "well_formed": sum(well_formed(verdict) for _, verdict in judged),
             "accepted": sum(verdict.accepted for _, verdict in judged),
         },
         "seconds": seconds,

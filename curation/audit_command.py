@@ -49,15 +49,19 @@ def _audit(args: argparse.Namespace) -> Outcome:
             found.append(stack.enter_context(_audited(path, len(found), args, wanted=bool(args.html or runs))))
         notes = [note if len(found) == 1 else f"{a.path}: {note}" for a in found for note in a.notes]
         notes += _written(found, args.html, runs)
-        code = 2 if any(a.problems for a in found) else 0
+        code, private = 2 if any(a.problems for a in found) else 0, any(a.restricted for a in found)
         if len(found) == 1:
             payload = found[0].as_dict() if args.json else found[0].summary()
-            return Outcome(payload=payload, tables=summary_tables(found[0]), notes=tuple(notes), exit_code=code)
+            return Outcome(
+                payload=payload, tables=summary_tables(found[0]), notes=tuple(notes), exit_code=code, private=private
+            )
         payload = {
             "datasets": {str(a.path): a.as_dict() if args.json else a.summary() for a in found},
             "comparison": compare([(str(a.path), a.totals) for a in found]),
         }
-        return Outcome(payload=payload, tables=(comparison_table(found),), notes=tuple(notes), exit_code=code)
+        return Outcome(
+            payload=payload, tables=(comparison_table(found),), notes=tuple(notes), exit_code=code, private=private
+        )
 
 
 def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> "Audit":

@@ -80,6 +80,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
 def _recipe(args: argparse.Namespace) -> "CurateRecipe":
     from ..data.recipes import read_recipe
     from ..schemas.recipe import CurateRecipe
+    from ..validators import structure
     from ..validators.gate import CODES
 
     recipe = read_recipe(args.recipe, CurateRecipe)
@@ -95,6 +96,9 @@ def _recipe(args: argparse.Namespace) -> "CurateRecipe":
         )
     if strange := sorted(set(recipe.severities) - set(CODES)):
         raise RecipeError(f"no rule finds '{strange[0]}'", file=args.recipe, field="severities")
+    if fixed := sorted({"unreadable", *structure.CODES} & set(recipe.severities)):
+        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
+        raise RecipeError(message, file=args.recipe, field="severities")
     return recipe
 
 

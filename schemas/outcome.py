@@ -25,3 +25,4 @@ class Outcome(Noun):
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = Field((), description="Lines for people: where things are, what to do next.")
     exit_code: int = 0
+    private: bool = Field(False, description="Whether a file that --json writes may quote restricted text.")

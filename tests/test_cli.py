@@ -1,6 +1,7 @@
 """The command line as its user meets it: one clear line, the right exit code, valid JSON whatever happens."""
 
 import json
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,7 @@ def test_json_holds_the_counts(tmp_path: Path, studies: Path, recipe: Path, caps
         (["curate", "{bad}", "--out", "run"], "RecipeError", "tempo"),
         (["curate", "{recipe}", "--studies", "nowhere", "--out", "run"], "InputError", "nowhere"),
         (["curate", "{recipe}", "--out", "run"], "RecipeError", "--studies"),
+        (["curate", "{soft}", "--out", "run"], "RecipeError", "always an error"),
         (["audit", "none.jsonl"], "InputError", "none.jsonl"),
         (["review", "nowhere"], "RunError", "nowhere"),
         (["ingest", "jsonl", "none.jsonl", "--text-only", "--out", "s"], "InputError", "none.jsonl"),
@@ -91,7 +93,9 @@ def test_a_bad_input_is_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     bad = tmp_path / "bad.yaml"
     bad.write_text(RECIPE + "tempo: fast\n")
-    line = [word.format(bad=bad, recipe=recipe) for word in words]
+    soft = tmp_path / "soft.yaml"
+    soft.write_text(RECIPE + "studies: s0\nseverities: {step_count: warning}\n")
+    line = [word.format(bad=bad, recipe=recipe, soft=soft) for word in words]
     assert main(line) == 2
     told = capsys.readouterr()
     assert told.out == ""
@@ -117,6 +121,7 @@ def test_audit_follows_its_contract(tmp_path: Path, capsys: pytest.CaptureFixtur
     found = json.loads((tmp_path / "out.json").read_text())
     assert (found["rows"], found["accepted"]) == (3, 2)
     assert [item["id"] for item in found["items"]] == ["good", "nine", "3"]
+    assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600  # nobody said that the texts are public
     nine = found["items"][1]
     assert nine["accepted"] is False
     assert {"rule", "code", "severity", "step", "message"} == set(nine["findings"][0])
