@@ -213,6 +213,7 @@ def keep(image: "Image.Image", folder: Path, origin: str) -> tuple[str, str]:
 def _write(data: bytes, folder: Path, name: str) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the store's writer opens it to others, or not
     temporary = folder / f"{name}.{os.getpid()}.partial"  # two workers may meet the same image
-    temporary.write_bytes(data)
+    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
     temporary.rename(folder / name)
     return f"{folder.name}/{name}"

@@ -25,9 +25,10 @@ from ..schemas.base import SCHEMA_VERSION, Record
 from ..schemas.errors import InputError
 from ..schemas.study import DataClass, ImageRef, RejectedRow, Study
 from . import parquet
+from .head import StoreHead
 from .index import Index
 from .source import SourceTrace, SourceWarning
-from .writer import HEAD, INDEX, PARTIAL, StoreHead, StoreWriter
+from .writer import HEAD, INDEX, PARTIAL, StoreWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,55 +9,27 @@ import fcntl
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, get_args
+from typing import Any, BinaryIO, Self
 
-from pydantic import Field
-
-from ..schemas.base import Record
 from ..schemas.errors import InputError, RunLockedError
-from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
+from ..schemas.study import RejectedRow, Study
 from . import parquet
-from .batch import Batch, Counts, Done, add_counts, count, taken
+from .batch import Batch, Done, count, taken
+from .head import BESIDE, Tally
 from .index import File, Index
+from .merge import merge_small
 from .source import Row
 
 HEAD = "store.json"
 INDEX = "index.db"
 IMAGES = "images"
 PARTIAL = ".partial"
-BESIDE = ("rejected", "warnings", "traces")
 _ROWS = 1024  # studies of a file, where they come one by one
-_SMALL, _MERGED = 500, 4096  # files of fewer rows are merged, up to so many
 _LOCK = "writing" + PARTIAL
 _OURS = re.compile(r"(store\.json|index\.db(-journal)?|images|writing|finished|(rejected|warnings|traces)\.jsonl"
                    r"|studies-\d+\.parquet)(\.partial)?(-journal)?")  # fmt: skip
-
-
-class StoreHead(Record):
-    """What a store says of itself (store.json)."""
-
-    source: str = Field(description="The kind of source it was ingested from.")
-    data_class: DataClass = Field(description="restricted if a single study is.")
-    report_form: ReportForm | None = Field(description="How the references were made; none without studies.")
-    studies: int
-    rejected: dict[str, int] = Field(description="Rejected rows by reason.")
-    warnings: dict[str, int] = Field(description="Warnings by code.")
-    traces: int = Field(description="Traces that came with the source, in traces.jsonl.")
-    rows: int = Field(0, description="Rows of the source that were read.")
-    images: int = Field(0, description="Images of all studies.")
-    views: dict[str, int] = Field(default_factory=dict, description="Studies by view that they have.")
-    sections: dict[str, int] = Field(default_factory=dict, description="Studies by section that their report has.")
-    splits: dict[str, int] = Field(default_factory=dict, description="Studies by the source's own split.")
-    derived: dict[str, int] = Field(
-        default_factory=dict, description="Studies by what of them is not the source's own."
-    )
-    tokens: int = Field(0, description="Words of all references, apart by white space.")
-    longest: int = Field(0, description="Words of the longest reference.")
-    options: dict[str, Any] = Field(default_factory=dict, description="What the source was told.")
-    finished: bool
 
 
 class StoreWriter:
@@ -79,28 +51,23 @@ class StoreWriter:
         self._lock: BinaryIO | None = None
         self._index: Index
         self._batch: Batch
-        self._studies = 0
-        self._rows = 0
-        self._counts: Counts = {}
-        self._counted = {part: Counter[str]() for part in BESIDE}
-        self._class: set[DataClass] = set()
-        self._form: ReportForm | None = None
+        self._tally = Tally()
         self.parts: set[int] = set()  # that were done before
 
     @property
     def studies(self) -> int:
         """Studies kept so far."""
-        return self._studies + len(self._batch.studies)
+        return self._tally.studies + len(self._batch.studies)
 
     @property
     def rows(self) -> int:
         """Rows of the source that were read so far."""
-        return self._rows + len(self._batch.studies) + len(self._batch.rejected)
+        return self._tally.rows + len(self._batch.studies) + len(self._batch.rejected)
 
     @property
     def rejections(self) -> Counter[str]:
         """Rejected rows so far, by reason."""
-        return self._counted["rejected"] + Counter(row.reason for row in self._batch.rejected)
+        return self._tally.of("rejected") + Counter(row.reason for row in self._batch.rejected)
 
     def __enter__(self) -> Self:
         if self.root.is_file():
@@ -148,7 +115,7 @@ class StoreWriter:
             self._index.meta("ask", self._ask)
         for number, counts in self._index.parts():
             self.parts.add(number)
-            self._tally(counts)
+            self._tally.add(counts)
 
     def put(self, row: Row) -> bool:
         """Store whatever a source yields; False if it was a study that is refused, or belongs to one."""
@@ -193,7 +160,8 @@ class StoreWriter:
                 self._commit(done)
 
     def _commit(self, done: Done) -> None:
-        if not self._index.add_studies(done.studies, self._studies):
+        first = self._tally.studies
+        if not self._index.add_studies(done.studies, first):
             raise _TakenError
         counts = done.counts | {
             "rejected": done.reasons,
@@ -207,7 +175,7 @@ class StoreWriter:
         if done.studies:
             name = partial.name.removesuffix(PARTIAL)
             partial.rename(self.root / name)
-            self._index.add_file(File(self._studies, len(done.studies), name))
+            self._index.add_file(File(first, len(done.studies), name))
         else:
             partial.unlink(missing_ok=True)
         self._index.add_beside("rejected", done.rejected)
@@ -215,7 +183,7 @@ class StoreWriter:
             self._index.add_beside(part, [line for kind, _, _, line in done.beside if kind == part])
         self._index.add_part(done.number, counts)
         self.parts.add(done.number)
-        self._tally(counts)
+        self._tally.add(counts)
 
     def _without(self, done: Done, refused: dict[str, RejectedRow]) -> Done:
         """A part without the studies whose ids are taken."""
@@ -232,16 +200,6 @@ class StoreWriter:
             beside=tuple(line for line in done.beside if line[1] not in refused),
             counts=count(parquet.decode(table), table.column("derived").to_pylist()),
         )
-
-    def _tally(self, counts: Counts) -> None:
-        sums = counts["sums"]
-        self._studies += sums["studies"]
-        self._rows += sums["rows"]
-        self._counts = add_counts(self._counts, counts)
-        for part in BESIDE:
-            self._counted[part].update(counts[part])
-        self._class.update(name for name in get_args(DataClass) if name in counts["classes"])
-        self._form = next((form for form in get_args(ReportForm) if form in counts["forms"]), self._form)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -271,7 +229,7 @@ class StoreWriter:
         finished = self.root / f"finished{PARTIAL}"
         self._index.finish(finished)
         self._index.close()
-        head = self._head()
+        head = self._tally.head(self._source, self._options)
         temporary = self.root / (HEAD + PARTIAL)
         with _private(temporary) as file:
             file.write(head.model_dump_json(indent=2).encode() + b"\n")
@@ -283,28 +241,6 @@ class StoreWriter:
         (self.root / (INDEX + PARTIAL)).unlink()
         (self.root / _LOCK).unlink()
         _sync_folder(self.root)
-
-    def _head(self) -> StoreHead:
-        counts, sums = self._counts, self._counts.get("sums", {})
-        return StoreHead(
-            source=self._source,
-            data_class="public" if self._class == {"public"} else "restricted",
-            report_form=self._form,
-            studies=self._studies,
-            rejected=dict(self._counted["rejected"].most_common()),
-            warnings=dict(self._counted["warnings"].most_common()),
-            traces=self._counted["traces"].total(),
-            rows=self._rows,
-            images=sums.get("images", 0),
-            tokens=sums.get("tokens", 0),
-            longest=counts.get("largest", {}).get("tokens", 0),
-            **{
-                name: dict(Counter(counts.get(name, {})).most_common())
-                for name in ("views", "sections", "splits", "derived")
-            },
-            options=self._options,
-            finished=True,
-        )
 
     def _publish(self, head: Path) -> None:
         """Give public data the permissions that the user's umask gives any new file."""
@@ -340,32 +276,6 @@ class StoreWriter:
 
 class _TakenError(Exception):
     """A part has a study whose id an earlier part's study has."""
-
-
-def merge_small(root: Path, index: Index) -> None:
-    """Merge neighbouring files of few studies: parts with images are small, so that a kill costs little."""
-    for group in _groups(index.files()):
-        import pyarrow as pa
-
-        table = pa.concat_tables([parquet.read(root / file.name) for file in group])
-        # a name that no part has: whoever is killed here finds either the old files in the index, or the new one
-        name = f"studies-{group[0].first:010}.parquet"
-        parquet.write(table, root / (name + PARTIAL))
-        (root / (name + PARTIAL)).rename(root / name)
-        with index:
-            index.drop_files(group)
-            index.add_file(File(group[0].first, table.num_rows, name))
-
-
-def _groups(files: list[File]) -> Iterator[list[File]]:
-    group: list[File] = []
-    for file in [*files, File(0, _MERGED, "")]:
-        if file.rows >= _SMALL or sum(f.rows for f in group) + file.rows > _MERGED:
-            if len(group) > 1:
-                yield group
-            group = []
-        if file.rows < _SMALL:
-            group.append(file)
 
 
 def _private(path: Path) -> BinaryIO:
