@@ -104,7 +104,7 @@ def read_part(part: Part, keep: Sequence[str] | None = None) -> Iterator[Line]:
         raise InputError("the file became shorter while it was read", file=part.path)
     _allow_long_fields()
     text = data.decode("utf-8", "surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
     wanted = _wanted(part.header, keep)
     while (row := _next(reader)) is not None:
         if row:
@@ -192,18 +192,14 @@ def _cut(
                 if cut > len(block):
                     file.seek(start)
                     block = file.read(cut)
-                return start + cut, _count_lines(block, cut)
+                return start + cut, block.count(b"\n", 0, cut)
         if len(block) > 4 * _MAX_FIELD:
             break
         file.seek(stop)
         more = file.read(PART)
         block += more
         stop += len(more)
-    return start + len(block), _count_lines(block, len(block))
-
-
-def _count_lines(block: bytes, end: int) -> int:
-    return block.count(b"\n", 0, end) + block.count(b"\r", 0, end) - block.count(b"\r\n", 0, end)
+    return start + len(block), block.count(b"\n")
 
 
 def _last_break(block: bytes, parity: int) -> int:
