@@ -246,7 +246,9 @@ def test_an_unreadable_answer_is_a_record(tmp_path: Path, store: StudyStore) -> 
 
 
 def test_a_lone_surrogate_in_an_answer_cannot_stop_the_run(tmp_path: Path, store: StudyStore) -> None:
-    recipe = scripted(tmp_path, {name: [GOOD.replace("10. Synthesis", "10. \ud800 Synthesis")] for name in "abcd"}, limit=1)
+    recipe = scripted(
+        tmp_path, {name: [GOOD.replace("10. Synthesis", "10. \ud800 Synthesis")] for name in "abcd"}, limit=1
+    )
     assert curate(tmp_path / "run", recipe, store).accepted == 1
 
 
