@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import gc
-import resource
 import signal
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.commands import Progress, progress
+from ..data.memory import peak_megabytes
 from ..schemas.errors import RecipeError
 from ..schemas.outcome import Outcome, Table
 
@@ -202,7 +202,7 @@ def _outcome(
 ) -> Outcome:
     from .status import money
 
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    megabytes = peak_megabytes()
     counts = manifest.counts
     rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
     rows += [("  of them repaired", str(counts["repaired"])), ("rejected", str(counts["rejected"]))]

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import resource
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from .. import __version__
+from ..data.memory import peak_megabytes
 from ..schemas.base import Noun, Record, Sha256
 from ..schemas.example import Example
 from .libraries import NAMES
@@ -102,4 +102,4 @@ def peak_memory_mb() -> float:
 
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    return round(peak_megabytes(), 1)
