@@ -58,24 +58,24 @@ def distill(
         TrainingError, ImageError, RecipeError: it must not start; nothing was trained.
         RunError: `out` cannot be used.
     """
-    with claimed(out, resume=resume), quiet(), RunFolder.read(run) as folder:
+    with RunFolder.read(run) as folder, claimed(out, resume=resume), quiet():
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
         examples = list(folder.accepted())[: recipe.limit]
         asked = prompt.read(prompt.path_of(recipe.prompt))
         rows = rows_of(examples, folder.studies, asked)
         resolved = recipe.model_dump(mode="json") | {"run": str(run.resolve())}
-        (out / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
-        base = _base(recipe, examples, asked, out, watch)
         identity = {
             "recipe_sha256": hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest(),
-            "base_sha256": fingerprint(base, recipe.revision),
             "data_sha256": data_sha256(examples),
             "prompt_sha256": asked.sha256,
         }
-        if old is not None:
-            _same(old, identity, out)
-            if old.finished:
-                return old
+        _same(old, identity, out)
+        (out / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+        base = _base(recipe, examples, asked, out, watch)
+        identity["base_sha256"] = fingerprint(base, recipe.revision)
+        _same(old, identity, out)
+        if old is not None and old.finished:
+            return old
         loaded = load(base, recipe.revision, recipe.quantize, recipe.lora.whole)
         collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
         checked = measure(rows, collate, recipe.max_new_tokens)
@@ -134,7 +134,9 @@ def _base(recipe: DistillRecipe, examples: Sequence[Example], asked: prompt.Prom
     )
 
 
-def _same(old: RunCard, now: dict[str, str], out: Path) -> None:
+def _same(old: RunCard | None, now: dict[str, str], out: Path) -> None:
+    if old is None:
+        return
     changed = [name.removesuffix("_sha256") for name, value in now.items() if getattr(old, name) != value]
     if changed:
         raise RunError(f"cannot go on: {', '.join(changed)} changed since; choose another --out", file=out)

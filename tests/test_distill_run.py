@@ -149,9 +149,21 @@ def test_what_is_finished_is_left_as_it_is(recipe: DistillRecipe, run: Path, tra
         distill(recipe, run, trained)
 
 
+def test_a_run_that_was_killed_while_saving_saves_again(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    card = distill(changed(recipe, steps=2), run, out)
+    (out / "adapter").rename(out / "adapter.part")
+    card.model_copy(update={"finished": None, "adapter_sha256": None}).write(out)
+    again = distill(changed(recipe, steps=2), run, out, resume=True)
+    assert again.adapter_sha256 == card.adapter_sha256
+    assert again.losses == card.losses
+    assert not (out / "adapter.part").exists()
+
+
 def test_another_run_is_not_gone_on_with(recipe: DistillRecipe, run: Path, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot go on: recipe changed since"):
         distill(changed(recipe, seed=1), run, trained, resume=True)
+    assert "seed: 1\n" not in (trained / "recipe.yaml").read_text()
     (tmp_path / "diary.txt").write_text("dear diary")
     with pytest.raises(RunError, match="holds no training run"):
         distill(recipe, run, tmp_path, resume=True)
