@@ -184,13 +184,13 @@ async def openai_aiohttp(url: str, studies: Path, concurrency: int) -> int:
 
 def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
     """Run one contender in this process and print what it took, as JSON."""
-    import aiohttp  # noqa: F401  nobody's start is counted
-    import openai  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
+    import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
+    import openai  # noqa: F401  as above
+    import pyarrow.parquet  # noqa: F401  as above
     import tenstep.curation.endpoint
     import tenstep.curation.engine
     import tenstep.curation.http
-    import tenstep.curation.images  # noqa: F401
+    import tenstep.curation.images  # noqa: F401  as above
 
     wall, cpu = time.perf_counter(), time.process_time()
     if name in ("tenstep", "all rules"):
