@@ -5,7 +5,6 @@ Texts past the limits are not read: `length.py` rejects them, and reading has to
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from ..schemas.trace import STEPS
 from .findings import Claim, claims
 from .findings.lexicon import lexicon
 from .findings.reference import Reference, read_reference
-from .steps import steps_of
+from .steps import per_candidate, steps_of
 
 REPORT_LIMIT = 10_000  # characters of a reference that are read
 
@@ -56,11 +55,10 @@ def read_claims(text: str) -> tuple[Claim, ...]:
     return claims(text)
 
 
-def said(candidate: Candidate) -> Iterator[Said]:
+@per_candidate
+def said(candidate: Candidate) -> tuple[Said, ...]:
     """Every claim of every step."""
-    for position, text in steps_of(candidate):
-        for claim in read_claims(text):
-            yield Said(position, text, claim)
+    return tuple(Said(at, text, claim) for at, text in steps_of(candidate) for claim in read_claims(text))
 
 
 def concludes(position: int, text: str) -> bool:

@@ -4,22 +4,40 @@ Rules whose patterns all contain one of a few words look for these words first: 
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 from ..schemas.candidate import Candidate
 from ..schemas.trace import STEPS
+
+T = TypeVar("T")
 
 STEP_LIMIT = 2_000  # characters of a step that are read; `length.py` rejects longer ones
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
-def steps_of(candidate: Candidate) -> list[tuple[int, str]]:
+def per_candidate(read: Callable[[Candidate], T]) -> Callable[[Candidate], T]:
+    """Remember what was read of the last candidate: the gate asks its rules one after another about the same one."""
+    last: tuple[Candidate, T] | None = None
+
+    def remembered(candidate: Candidate) -> T:
+        nonlocal last
+        if last is None or last[0] is not candidate:
+            last = candidate, read(candidate)
+        return last[1]
+
+    return remembered
+
+
+@per_candidate
+def steps_of(candidate: Candidate) -> tuple[tuple[int, str], ...]:
     """Positions from 1 and texts of the first ten steps."""
     trace = candidate.trace
     if trace is None:
-        return []
-    return [(position, step.text[:STEP_LIMIT]) for position, step in enumerate(trace.steps[:STEPS], 1)]
+        return ()
+    return tuple((position, step.text[:STEP_LIMIT]) for position, step in enumerate(trace.steps[:STEPS], 1))
 
 
 @lru_cache(maxsize=8192)

@@ -1,6 +1,7 @@
 """Text: sentences and words of a report, with their offsets. Knows punctuation and headings, not medicine."""
 
 import re
+from functools import lru_cache
 
 # A sentence ends at . ? or ! before white space, a capital or the end, at a line's end, and after "Heading:".
 _END = re.compile(r"[.?!]+(?=\s|$|[A-Z])|\n+")
@@ -19,6 +20,8 @@ NOT_ASSERTED = ("indication", "clinical", "reason", "history", "comparison", "re
 # Words, numbers, runs of underscores (a de-identified word, like XXXX), and single marks.
 WORD = re.compile(r"_{2,}|[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[^\w\s-]")
 
+_SHORT = 1_000  # characters; several rules ask for the sentences of one step
+
 
 def lower(text: str) -> str:
     """Lower case of the same length, so that offsets hold."""
@@ -33,6 +36,15 @@ def sentences(text: str) -> tuple[tuple[int, int], ...]:
 
 def headed_sentences(text: str) -> list[tuple[int, int, str]]:
     """Spans of the sentences and the heading, in lower case, that each stands under ("" for none)."""
+    return _of_short(text) if len(text) <= _SHORT else _split(text)
+
+
+@lru_cache(maxsize=4096)
+def _of_short(text: str) -> list[tuple[int, int, str]]:
+    return _split(text)
+
+
+def _split(text: str) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     heading = ""
     line_start, start, size = True, 0, len(text)
