@@ -141,9 +141,9 @@ class _Pictures(NamedTuple):
 
 def _pictures(draft: Draft, sections: Sections, options: Options) -> _Pictures | Refusal:
     words = f"{sections.technique or ''} {sections.view or ''}" if draft.view_text is None else draft.view_text
-    told = views_in(words)
     if options.text_only:
-        return _Pictures((), (), told, (), ())
+        return _Pictures((), (), () if draft.views else views_in(words), (), ())
+    told = views_in(words)
     admitted = admit_all(draft.images, draft.root, options.converted)
     if isinstance(admitted, Refusal):
         return admitted

@@ -172,9 +172,10 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     with progress(None, "ingest") as bar:
         before = 0
 
-        def told(rows: int, studies: int, rejected: int) -> None:
+        def told(rows: int, studies: int, rejected: int, share: float | None) -> None:
             nonlocal before
-            bar.advance(rows - before, accepted=studies, rejected=rejected)
+            total = round(rows / share) if share else None
+            bar.advance(rows - before, accepted=studies, rejected=rejected, total=total)
             before = rows
 
         workers = args.workers if args.workers > 0 else min(2, len(os.sched_getaffinity(0)))
@@ -193,15 +194,27 @@ class Progress(Protocol):
     """What a command tells its user while it works."""
 
     def advance(
-        self, n: int = 1, *, accepted: int | None = None, rejected: int | None = None, spend_usd: float | None = None
+        self,
+        n: int = 1,
+        *,
+        accepted: int | None = None,
+        rejected: int | None = None,
+        spend_usd: float | None = None,
+        total: int | None = None,
     ) -> None:
-        """`n` more are done; totals so far, where they are known."""
+        """`n` more are done; totals so far, where they are known; how many there will be, if that is known only now."""
         ...
 
 
 class _Silent:
     def advance(
-        self, n: int = 1, *, accepted: int | None = None, rejected: int | None = None, spend_usd: float | None = None
+        self,
+        n: int = 1,
+        *,
+        accepted: int | None = None,
+        rejected: int | None = None,
+        spend_usd: float | None = None,
+        total: int | None = None,
     ) -> None:
         """Nothing: nobody is watching."""
 
@@ -240,7 +253,10 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
                 accepted: int | None = None,
                 rejected: int | None = None,
                 spend_usd: float | None = None,
+                total: int | None = None,
             ) -> None:
+                if total is not None:
+                    bar.update(task, total=total)
                 bar.advance(task, n)
                 speed = bar.tasks[task].speed
                 parts = (

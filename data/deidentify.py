@@ -6,7 +6,8 @@ their place is `patient` or nothing. Names and dates are the sources' own duty: 
 
 import re
 
-_NUMBER = r"(?:_{2,}|\d{1,3}|\w+ty(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?)"
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_NUMBER = rf"(?:_{{2,}}|\d{{1,3}}|(?:{_TENS})(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?)"
 _UNIT = r"(?:year|yr|month|mo|week|wk|day)s?"
 _ADULT = "women|woman|men|man|females?|males?|lady|ladies|gentlem[ae]n|girls?|boys?"
 _AS_SEX = rf"(?i:{_ADULT})\b|[MF]\b"

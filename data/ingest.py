@@ -6,6 +6,7 @@ on behind the last one. Memory holds a few parts, whatever the number of rows.
 """
 
 import contextlib
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -23,7 +24,7 @@ from .source import Options, Shard, Source, load
 from .store import StudyStore
 from .writer import IMAGES, StoreWriter
 
-Told = Callable[[int, int, int], None]
+Told = Callable[[int, int, int, float | None], None]
 
 
 def ingest(
@@ -36,7 +37,8 @@ def ingest(
         path: what to read.
         out: a folder that does not exist, is empty, or holds the same ingest, cut off.
         options: what the source is told; `converted` is set here.
-        told: called after each part with the numbers of rows, studies and rejected rows so far.
+        told: called after each part with the numbers of rows, studies and rejected rows so far, and the share of
+            the source that is done, if that is known.
         workers: processes that read parts; 1 is this one. More need a main module that can be imported.
 
     Raises:
@@ -51,20 +53,27 @@ def ingest(
     options = options.model_copy(update={"converted": out / IMAGES})
     with StoreWriter(out, kind, ask=ask, options=resolved) as writer:
 
-        def tell() -> None:
+        def tell(share: float | None) -> None:
             if told is not None:
-                told(writer.rows, writer.studies, writer.rejections.total())
+                told(writer.rows, writer.studies, writer.rejections.total(), share)
 
-        tell()
+        tell(None)
         if source.has_shards:
-            todo = ((n, s) for n, s in enumerate(source.shards(path, options)) if n not in writer.parts)
-            for done in _all_done(source, todo, options, writer, workers):
+            shares: dict[int, float | None] = {}
+
+            def parts() -> Iterator[tuple[int, Shard]]:
+                for number, shard in enumerate(source.shards(path, options)):
+                    if number not in writer.parts:
+                        shares[number] = source.share(shard)
+                        yield number, shard
+
+            for done in _all_done(source, parts(), options, writer, workers):
                 writer.commit(done)
-                tell()
+                tell(shares.pop(done.number))
         else:
             for row in source.read(path, options):
                 writer.put(row)
-            tell()
+            tell(None)
     return StudyStore.open(out)
 
 
@@ -108,6 +117,7 @@ def _initialize() -> None:
     """Ctrl-C reaches every process of a terminal; the first one decides what it means."""
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(100_000)  # a part makes many objects and no circles
 
 
 def _ask(kind: str, path: Path, options: Options) -> str:

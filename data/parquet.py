@@ -166,9 +166,9 @@ def read(path: Path) -> "pa.Table":
 
 
 def read_group(path: Path, group: int) -> "pa.Table":
-    """One row group, without what only other tools read."""
+    """One row group."""
     with _opened(path) as file:
-        return file.read_row_group(group, columns=list(Study.model_fields.keys() & set(file.schema_arrow.names)))
+        return file.read_row_group(group)
 
 
 def batches(path: Path) -> "Iterator[pa.RecordBatch]":

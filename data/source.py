@@ -14,6 +14,10 @@ A source that is large, or has images, has two functions instead, and is read on
     def shards(path: Path, options: Options) -> Iterator[Shard]           quick: only finds out what there is
     def read_shard(shard: Shard, options: Options) -> Iterator[Row]       pure: the same rows for the same shard
 
+and perhaps, for a bar that knows its end,
+
+    def share(shard: Shard) -> float                                      how much of the source lies up to its end
+
 A Shard is small, is the same in every run over the same source, and can be pickled, so that another engine can take
 `read_shard` over as it is. The rows of one study never lie in two shards.
 """
@@ -113,6 +117,11 @@ class Source:
     def read_shard(self, shard: Shard, options: Options) -> Iterator[Row]:
         """What lies in one part."""
         return iter(self._module.read_shard(shard, options))
+
+    def share(self, shard: Shard) -> float | None:
+        """How much of the source lies up to the end of this part, from 0 to 1; none if that is not known."""
+        share = getattr(self._module, "share", None)
+        return None if share is None else float(share(shard))
 
     def read(self, path: Path, options: Options) -> Iterator[Row]:
         """Yield what lies at `path`."""

@@ -121,15 +121,25 @@ class StudyStore:
         Raises:
             InputError: the store does not hold it.
         """
+        (study,) = parquet.decode(self._row(study_id))
+        return study
+
+    def derived(self, study_id: str) -> tuple[str, ...]:
+        """What of one study is not the source's own (Marks in source.py), e.g. `technique`, `view=text`.
+
+        Raises:
+            InputError: the store does not hold it.
+        """
+        return tuple(self._row(study_id).column("derived")[0].as_py())
+
+    def _row(self, study_id: str) -> "pa.Table":
         place = self._index.place(study_id)
         if place is None:
             raise InputError(f"no study '{study_id}' in this store", file=self.root)
         file = self._files[bisect_right(self._files, place, key=lambda one: one.first) - 1]
         group, row = divmod(place - file.first, parquet.GROUP)
         with self._lock:
-            table = self._group(file.name, group)
-        (study,) = parquet.decode(table.slice(row, 1))
-        return study
+            return self._group(file.name, group).slice(row, 1)
 
     def patients(self) -> Iterator[tuple[str, str]]:
         """Every study's id with its patient, in order, without reading the studies."""

@@ -35,6 +35,7 @@ class Part(NamedTuple):
     end: int
     line: int
     header: tuple[str, ...]
+    size: int  # of the whole file
 
 
 def read_csv(path: Path, columns: Sequence[str], keep: Sequence[str] | None = None) -> Iterator[Line]:
@@ -84,7 +85,7 @@ def csv_parts(
         end = file.tell()
         while start < end:
             cut, lines = _cut(file, start, min(start + size, end), end, len(header), same)
-            yield Part(path, start, cut, line, header)
+            yield Part(path, start, cut, line, header, end)
             start, line = cut, line + lines
 
 
@@ -110,6 +111,11 @@ def read_part(part: Part, keep: Sequence[str] | None = None) -> Iterator[Line]:
         if row:
             cells = row if isinstance(row, Refusal) else _cells(row, len(part.header), wanted)
             yield Line(part.line + reader.line_num, cells)
+
+
+def share_of(part: Part) -> float:
+    """How much of the file lies up to the end of a part."""
+    return part.end / part.size
 
 
 def _open(path: Path, *, plain: bool = False) -> BinaryIO:

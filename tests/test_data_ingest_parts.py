@@ -85,7 +85,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, table: Path) -> None:
     class Stop(Exception):
         pass
 
-    def stop(rows: int, studies: int, rejected: int) -> None:
+    def stop(rows: int, studies: int, rejected: int, share: float | None) -> None:
         seen.append(rows)
         if rows > 1500:
             raise Stop
@@ -98,10 +98,10 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, table: Path) -> None:
     done = len(list(index.parts()))
     index.close()
     assert done >= 2
-    again: list[int] = []
-    ingest("chexpert-plus", table, out, TEXT, lambda rows, studies, rejected: again.append(rows))
-    assert again[0] == seen[-1]
-    assert again[-1] == 4000
+    again: list[tuple[int, float | None]] = []
+    ingest("chexpert-plus", table, out, TEXT, lambda rows, studies, rejected, share: again.append((rows, share)))
+    assert again[0] == (seen[-1], None)
+    assert again[-1] == (4000, 1.0)
 
 
 def test_another_ingest_does_not_go_on_in_its_place(tmp_path: Path, table: Path) -> None:
@@ -166,6 +166,7 @@ def test_the_store_is_parquet_that_others_can_read(whole: StudyStore) -> None:
     first = table.slice(0, 1).to_pylist()[0]
     assert first["sections"]["findings"] == "Clear."
     assert first["derived"] == ["history=without age and sex", "technique", "view=metadata"]
+    assert whole.derived(first["id"]) == ("history=without age and sex", "technique", "view=metadata")
 
 
 def test_patients_are_known_without_reading_studies(whole: StudyStore) -> None:

@@ -31,7 +31,7 @@ from ..deidentify import without_age_and_sex
 from ..images import ImageFile
 from ..reports import Refusal
 from ..source import Options, Row, RowsRead, Shard
-from ..table import PART, Part, csv_parts, read_part
+from ..table import PART, Part, csv_parts, read_part, share_of
 
 _NAME = "chexpert-plus"
 _FILE = "df_chexpert_plus_*.csv"
@@ -42,6 +42,7 @@ _SECTIONS = {
     "comparison": ("section_comparison",),
     "history": ("section_history", "section_clinical_history"),
 }
+_LONG = ("findings", "impression")  # what signatures and end marks follow
 _OF_STUDY = ("report", *chain.from_iterable(_SECTIONS.values()), "split")
 _COLUMNS = ("path_to_image", "path_to_dcm", "frontal_lateral", "ap_pa", "deid_patient_id", *_OF_STUDY)
 _REQUIRED = ("path_to_image", "report", "section_findings", "section_impression")
@@ -101,6 +102,11 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     yield RowsRead(rows)
 
 
+def share(shard: Shard) -> float:
+    """How much of the file lies up to the end of a part."""
+    return share_of(shard[0])
+
+
 def read(path: Path, options: Options) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
@@ -152,8 +158,10 @@ def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options:
     sections: dict[str, str] = {}
     for section, columns in _SECTIONS.items():
         text = next((text for column in columns if (text := cells.get(column, "").strip())), "")
-        if kept := without_boilerplate(text):
-            sections[section] = kept
+        if text and section in _LONG:
+            text = without_boilerplate(text)
+        if text:
+            sections[section] = text
     if (history := sections.get("history")) and (changed := without_age_and_sex(history)) != history:
         sections["history"] = changed
         marks.append("history=without age and sex")

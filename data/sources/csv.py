@@ -18,7 +18,7 @@ from ..assemble import assemble, rejected
 from ..mapped import absent, draft_of, paths_in
 from ..reports import Refusal
 from ..source import Options, Row, Shard
-from ..table import PART, csv_parts, read_part
+from ..table import PART, csv_parts, read_part, share_of
 
 _NAME = "csv"
 _WITH_IMAGES = 2**18  # bytes of the table in a part when images are opened
@@ -57,6 +57,11 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             yield rejected(_NAME, where, draft)
         else:
             yield from assemble(draft, options, options.form or "verbatim")
+
+
+def share(shard: Shard) -> float:
+    """How much of the file lies up to the end of a part."""
+    return share_of(shard[0])
 
 
 def read(path: Path, options: Options) -> Iterator[Row]:
