@@ -124,9 +124,9 @@ def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bo
 
 def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
     """The same requests, lazily, as plain bodies."""
-    from tenstep.curation.bodies import answer_schema, chat_body, response_format
-    from tenstep.curation.images import encode
     from tenstep.curation.prompt import Prompts
+    from tenstep.curation.providers.bodies import answer_schema, chat_body, response_format
+    from tenstep.curation.providers.images import encode
     from tenstep.curation.teacher import Question
     from tenstep.data.store import StudyStore
 
@@ -187,10 +187,10 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
     import openai  # noqa: F401  as above
     import pyarrow.parquet  # noqa: F401  as above
-    import tenstep.curation.endpoint
     import tenstep.curation.engine
-    import tenstep.curation.http
-    import tenstep.curation.images  # noqa: F401  as above
+    import tenstep.curation.providers.endpoint
+    import tenstep.curation.providers.http
+    import tenstep.curation.providers.images  # noqa: F401  as above
 
     wall, cpu = time.perf_counter(), time.process_time()
     if name in ("tenstep", "all rules"):

@@ -8,7 +8,7 @@ from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 
 if TYPE_CHECKING:
-    from .raters import Agreement, Estimate
+    from .judging.raters import Agreement, Estimate
 
 _EPILOG = """\
 examples:
@@ -30,8 +30,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _agreement(args: argparse.Namespace) -> Outcome:
-    from .raters import FIRM, TENTATIVE, agreement, by_question
-    from .ratings import read_ratings
+    from .judging.raters import FIRM, TENTATIVE, agreement, by_question
+    from .judging.ratings import read_ratings
 
     if len(args.paths) < 2:
         raise InputError("agreement takes two raters or more; see tenstep agreement --help")

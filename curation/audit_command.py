@@ -81,7 +81,7 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
 def _written(found: "list[Audit]", page: Path | None, runs: list[Path]) -> list[str]:
     """Write what is asked for; returns what to tell of it."""
     from .auditing.page import page as drawn
-    from .onefile import write_whole
+    from .pages.onefile import write_whole
 
     private = any(a.restricted for a in found)
     notes = []

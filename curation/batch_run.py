@@ -15,14 +15,14 @@ from typing import Any
 from ..data.run import RunFolder
 from ..schemas.recipe import CurateRecipe
 from ..schemas.run import Event, State
-from .batch import Batches, Outcome
-from .batched import Batched
-from .budget import Ledger, most
+from .asking.budget import Ledger, most
+from .asking.history import History
+from .asking.lane import Lane, lanes
+from .asking.policy import decide
+from .asking.tally import Tally
 from .engine import Engine
-from .history import History
-from .lane import Lane, lanes
-from .policy import decide
-from .tally import Tally
+from .providers.batch import Batches, Outcome
+from .providers.batched import Batched
 from .teacher import Question, Teacher, Unanswered
 
 _ROUND = 5000  # questions of one teacher that are put by in one pass

@@ -45,7 +45,7 @@ def _review(args: argparse.Namespace) -> Outcome:
     from contextlib import ExitStack
 
     from ..data.run import RunFolder
-    from .review import write_review
+    from .pages.review import write_review
 
     out = args.out or args.runs[0] / "review.html"
     with ExitStack() as stack:

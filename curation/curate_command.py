@@ -19,10 +19,10 @@ from ..schemas.outcome import Outcome, Table
 if TYPE_CHECKING:
     from ..schemas.recipe import CurateRecipe
     from ..schemas.run import Manifest
+    from .asking.forecast import Forecast
+    from .asking.tally import Tally
     from .batch_run import BatchRun
     from .engine import Engine
-    from .forecast import Forecast
-    from .tally import Tally
 
 _EPILOG = """\
 examples:
@@ -54,10 +54,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _curate(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
     from ..data.store import StudyStore
+    from .asking.lane import lanes
+    from .asking.policy import decide
     from .batch_run import BatchRun
     from .engine import Engine
-    from .lane import lanes
-    from .policy import decide
     from .teacher import load
 
     recipe = _recipe(args)

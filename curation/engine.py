@@ -25,15 +25,15 @@ from ..schemas.errors import RecipeError, TenstepError
 from ..schemas.recipe import CurateRecipe
 from ..schemas.study import Study
 from ..schemas.verdict import Finding
-from .asker import Asker, settle_flights
-from .budget import Ledger, Spent
-from .forecast import Forecast, forecast
-from .gate import Stopped
-from .history import History
-from .lane import Lane, lanes
-from .policy import decide
+from .asking.asker import Asker, settle_flights
+from .asking.budget import Ledger, Spent
+from .asking.forecast import Forecast, forecast
+from .asking.gate import Stopped
+from .asking.history import History
+from .asking.lane import Lane, lanes
+from .asking.policy import decide
+from .asking.tally import Reason, Tally
 from .prompt import Prompts
-from .tally import Reason, Tally
 from .teacher import Question, Teacher
 
 _AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker

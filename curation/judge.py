@@ -24,20 +24,20 @@ from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError, RunError, TenstepError
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity, Verdict
-from .asker import Asker, settle_flights
-from .budget import Ledger, Spent
-from .gate import Stopped
-from .history import History
+from .asking.asker import Asker, settle_flights
+from .asking.budget import Ledger, Spent
+from .asking.gate import Stopped
+from .asking.history import History
+from .asking.lane import Lane, lanes
+from .asking.policy import decide
+from .asking.polite import run_politely
+from .asking.tally import Reason, Tally
 from .judging.families import family_of
+from .judging.raters import Estimate, Rated, agreement
 from .judging.recipe import JudgeRecipe
 from .judging.rubric import Mark, UnreadableJudgement, ask, read_judgement, rubric
-from .lane import Lane, lanes
-from .onefile import write_whole
-from .policy import decide
-from .polite import run_politely
-from .raters import Estimate, Rated, agreement
+from .pages.onefile import write_whole
 from .recheck import JUDGE, Rechecked, amend
-from .tally import Reason, Tally
 from .teacher import Question, Teacher
 
 TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions

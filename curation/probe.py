@@ -30,13 +30,13 @@ from ..schemas.recipe import Budget, CurateRecipe, Goal, Repair, Several
 from ..schemas.study import ImageRef, Study
 from ..schemas.trace import Trace
 from ..validators.findings import claims
+from .asking.polite import run_politely
+from .asking.tally import Tally
 from .auditing.measures import words
 from .batch_run import BatchRun
 from .engine import Engine
-from .polite import run_politely
+from .pages.review import located
 from .prompt import Prompts
-from .review import located
-from .tally import Tally
 from .teacher import Teacher, load
 
 Arm = Literal["again", "other_report", "other_image", "blank_image"]

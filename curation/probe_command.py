@@ -34,7 +34,7 @@ def _probe(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
     from ..schemas.errors import InputError
     from ..schemas.recipe import Budget
-    from .onefile import write_whole
+    from .pages.onefile import write_whole
     from .probe import probe
 
     if args.studies < 1 or (args.usd is not None and args.usd < 0):

@@ -13,8 +13,8 @@ from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
 from .agreement import Agreement, agreements
-from .forecast import Forecast, forecast, wilson
-from .history import History
+from .asking.forecast import Forecast, forecast, wilson
+from .asking.history import History
 
 
 class Share(Noun):

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.curation.budget import Amount, Ledger, Spent, most
+from tenstep.curation.asking.budget import Amount, Ledger, Spent, most
+from tenstep.curation.asking.prices import Price, Prices
+from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
-from tenstep.curation.prices import Price, Prices
 from tenstep.curation.prompt import Prompts
-from tenstep.curation.tally import Tally
 from tenstep.curation.teacher import Question, load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore

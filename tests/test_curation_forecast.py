@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
+from tenstep.curation.asking.forecast import Forecast, forecast, wilson
+from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
-from tenstep.curation.forecast import Forecast, forecast, wilson
-from tenstep.curation.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
+from tenstep.curation.asking.policy import decide, is_loopback, origin
 from tenstep.curation.engine import Engine
-from tenstep.curation.policy import decide, is_loopback, origin
 from tenstep.curation.teacher import Teacher, load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
+from tenstep.curation.asking.history import History
+from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
-from tenstep.curation.history import History
-from tenstep.curation.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore

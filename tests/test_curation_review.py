@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tenstep.curation.film import data_uri
-from tenstep.curation.marked import CUT, Mark, differences, excerpt, marked, shown
-from tenstep.curation.review import Item, page, write_review
+from tenstep.curation.pages.film import data_uri
+from tenstep.curation.pages.marked import CUT, Mark, differences, excerpt, marked, shown
+from tenstep.curation.pages.review import Item, page, write_review
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
 from tenstep.data.run import RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tenstep.curation.review import page
+from tenstep.curation.pages.review import page
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
 from tenstep.schemas.candidate import Candidate

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.curation.agreement import agreements
+from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
-from tenstep.curation.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.choice import rank
 from tenstep.data.run import Judged, RunFolder

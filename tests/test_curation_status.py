@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from tenstep.__main__ import main
+from tenstep.curation.asking.history import History
 from tenstep.curation.engine import Engine
-from tenstep.curation.history import History
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore

@@ -11,8 +11,8 @@ import pytest
 from servers.faults import FAULTS
 from servers.studies import make_image, make_study, options_for
 from servers.teacher import TeacherServer
+from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
-from tenstep.curation.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore

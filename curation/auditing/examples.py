@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from ..cards import author_of, card
+from ..pages.cards import author_of, card
 from .items import Item
 
 ALL = 200  # rows; a dataset of no more is shown whole

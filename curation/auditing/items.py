@@ -16,8 +16,8 @@ from ...schemas.study import Study
 from ...schemas.verdict import Verdict
 from ...validators.check import as_pair
 from ...validators.gate import judge
+from ..pages.review import located
 from ..recheck import judge_again
-from ..review import located
 from .rows import BadRow, Form, read_row
 
 

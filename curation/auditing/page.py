@@ -12,8 +12,8 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from ... import __version__
-from ..marked import shown
-from ..onefile import options, part, source_hash
+from ..pages.marked import shown
+from ..pages.onefile import options, part, source_hash
 from .figures import compared, figures, headline, probed
 
 if TYPE_CHECKING:

@@ -19,15 +19,15 @@ from pydantic import Field, model_validator
 
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
-from ..answers import read_chat
-from ..bodies import Schema, answer_schema, chat_body, films, response_format
-from ..endpoint import Endpoint, pack
-from ..envelope import unseal
-from ..images import TRANSFORM
-from ..options import KeyEnv, Remote
-from ..pool import Pool, Server
+from ..providers.answers import read_chat
+from ..providers.bodies import Schema, answer_schema, chat_body, films, response_format
+from ..providers.endpoint import Endpoint, pack
+from ..providers.envelope import unseal
+from ..providers.images import TRANSFORM
+from ..providers.options import KeyEnv, Remote
+from ..providers.pool import Pool, Server
+from ..providers.trial import trial
 from ..teacher import Question, Reply, Unanswered
-from ..trial import trial
 
 
 class Options(Remote):

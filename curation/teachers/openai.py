@@ -13,15 +13,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..answers import read_chat, read_responses
-from ..batch import Batches
-from ..batch_apis import RESULTS, batch_api
-from ..batched import Batched
-from ..bodies import answer_schema, chat_body, films, response_format, responses_body
-from ..endpoint import Endpoint, pack
-from ..envelope import unseal
-from ..images import TRANSFORM
-from ..options import Hosted, KeyEnv
+from ..providers.answers import read_chat, read_responses
+from ..providers.batch import Batches
+from ..providers.batch_apis import RESULTS, batch_api
+from ..providers.batched import Batched
+from ..providers.bodies import answer_schema, chat_body, films, response_format, responses_body
+from ..providers.endpoint import Endpoint, pack
+from ..providers.envelope import unseal
+from ..providers.images import TRANSFORM
+from ..providers.options import Hosted, KeyEnv
 from ..teacher import Question, Reply
 
 

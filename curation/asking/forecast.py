@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from ..schemas.base import Noun
+from ...schemas.base import Noun
 
 _Z = 1.959963984540054  # of the standard normal distribution, 97.5 %
 

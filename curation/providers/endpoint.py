@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from ..schemas.errors import MissingExtraError, RecipeError, TeacherError
-from ..schemas.run import State
+from ...schemas.errors import MissingExtraError, RecipeError, TeacherError
+from ...schemas.run import State
+from ..teacher import Unanswered
 from .envelope import seal, unseal
 from .failures import failure
-from .teacher import Unanswered
 
 _KEY = re.compile(r"[!-~]+")  # what may stand in a header
 

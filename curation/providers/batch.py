@@ -28,10 +28,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ..schemas.errors import RunError, TeacherError
-from ..schemas.run import State
+from ...schemas.errors import RunError, TeacherError
+from ...schemas.run import State
+from ..teacher import Unanswered
 from .envelope import unseal
-from .teacher import Unanswered
 
 _GRACE = 120.0  # seconds after which a batch that the provider does not list was never created
 _CHUNK = 256  # outcomes that are handed out at once

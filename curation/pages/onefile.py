@@ -15,12 +15,12 @@ from pathlib import Path
 
 from .marked import shown
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = __package__ or ""
 
 
 def part(*names: str) -> str:
     """Files of pages/, one after the other."""
-    folder = resources.files(_PACKAGE).joinpath("pages")
+    folder = resources.files(_PACKAGE)
     return "".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 
-from ..schemas.candidate import Candidate
-from ..schemas.errors import LayoutError
-from ..schemas.layout import parse
-from ..schemas.run import Event, State
-from ..schemas.trace import Trace
-from .teacher import Question, Reply, Teacher
+from ...schemas.candidate import Candidate
+from ...schemas.errors import LayoutError
+from ...schemas.layout import parse
+from ...schemas.run import Event, State
+from ...schemas.trace import Trace
+from ..teacher import Question, Reply, Teacher
 
 
 def event(key: str, state: State, question: Question, body: Mapping[str, object], raw: bytes | None = None) -> Event:

@@ -9,10 +9,10 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from ..schemas.candidate import Usage
-from ..schemas.recipe import Budget
+from ...schemas.candidate import Usage
+from ...schemas.recipe import Budget
+from ..teacher import Question, Teacher
 from .prices import Price
-from .teacher import Question, Teacher
 
 _SCHEMA = 4_000  # bytes that an answer's schema and a request's frame add, at most
 _PATCH = 14  # pixels; no tokenizer in use makes more than one token of such a square

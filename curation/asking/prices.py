@@ -12,9 +12,9 @@ from pathlib import Path
 import yaml
 from pydantic import Field
 
-from ..data.recipes import read_recipe
-from ..schemas.base import Noun
-from ..schemas.candidate import Usage
+from ...data.recipes import read_recipe
+from ...schemas.base import Noun
+from ...schemas.candidate import Usage
 
 _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 _MILLION = 1_000_000

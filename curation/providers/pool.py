@@ -10,8 +10,8 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from ..teacher import Unanswered
 from .endpoint import Endpoint
-from .teacher import Unanswered
 
 _LONGEST = 60.0  # seconds
 

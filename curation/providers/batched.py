@@ -7,10 +7,10 @@ the studies again, reads and judges them, and asks for repairs, which are put by
 
 from collections.abc import Callable
 
-from ..schemas.errors import PolicyError
-from ..schemas.run import State
+from ...schemas.errors import PolicyError
+from ...schemas.run import State
+from ..teacher import Question, Teacher, Unanswered, request_key
 from .options import Hosted
-from .teacher import Question, Teacher, Unanswered, request_key
 
 
 class Batched:

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..schemas.errors import ImageError
-from ..schemas.run import State
+from ...schemas.errors import ImageError
+from ...schemas.run import State
+from ..teacher import Question, Unanswered
 from .images import Encoded, encode
-from .teacher import Question, Unanswered
 
 Schema = dict[str, Any]
 

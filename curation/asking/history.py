@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..schemas.candidate import Usage
-from ..schemas.run import Event, State
+from ...schemas.candidate import Usage
+from ...schemas.run import Event, State
 from .budget import Amount, used
 
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..schemas.verdict import Severity
+from ...schemas.verdict import Severity
 
 CUT = 6_000  # characters of one text that are shown
 _DIFF = 400  # words: comparing takes quadratic time

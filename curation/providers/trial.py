@@ -12,12 +12,12 @@ from typing import Any
 
 from PIL import Image
 
-from ..schemas.errors import TeacherError
-from ..schemas.run import State
+from ...schemas.errors import TeacherError
+from ...schemas.run import State
+from ..teacher import Unanswered
 from .answers import read_chat
 from .endpoint import Endpoint, pack
 from .envelope import unseal
-from .teacher import Unanswered
 
 _WORD = "amber-42"
 _SCHEMA = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..schemas.errors import ImageError
+from ...schemas.errors import ImageError
 
 EDGE = 448  # pixels; enough to see what a report speaks of, small enough for a thousand films in one file
 _PIXELS = 100_000_000

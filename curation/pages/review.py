@@ -13,10 +13,10 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from ..data.run import RunFolder
-from ..data.store import StudyStore
-from ..schemas.run import State
-from ..schemas.study import RejectedRow, Study
+from ...data.run import RunFolder
+from ...data.store import StudyStore
+from ...schemas.run import State
+from ...schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of
 from .marked import shown
 from .onefile import options, part, source_hash, write_whole

@@ -14,21 +14,21 @@ import random
 import time
 from dataclasses import dataclass
 
-from ..data.run import Judged, RunFolder, judged, judged_event
-from ..schemas.errors import InputError, TeacherError
-from ..schemas.recipe import CurateRecipe
-from ..schemas.run import Event, State
-from ..validators.gate import judge
+from ...data.run import Judged, RunFolder, judged, judged_event
+from ...schemas.errors import InputError, TeacherError
+from ...schemas.recipe import CurateRecipe
+from ...schemas.run import Event, State
+from ...validators.gate import judge
+from ..providers.envelope import unseal
+from ..teacher import Question, Reply, Unanswered, request_key
 from .allowance import used_up
 from .budget import Amount, Ledger, most, used
 from .commits import Commits
-from .envelope import unseal
 from .gate import Stopped
 from .lane import Lane
 from .limits import Outcome, Ticket
 from .records import candidate_of, event, plan
 from .tally import Tally
-from .teacher import Question, Reply, Unanswered, request_key
 
 _FIRST, _LONGEST = 0.5, 60.0  # seconds before the first retry of a request, and before any
 _PATIENCE = 4  # times as many tries for a request that is turned away because there are too many

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from ..schemas.errors import ImageError
-from ..schemas.study import ImageRef
+from ...schemas.errors import ImageError
+from ...schemas.study import ImageRef
 
 TRANSFORM = "as-is-or-lanczos-jpeg-92@1"
 _PIXELS = 100_000_000

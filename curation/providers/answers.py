@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..schemas.candidate import Usage
-from ..schemas.run import State
+from ...schemas.candidate import Usage
+from ...schemas.run import State
+from ..teacher import Reply, Unanswered
 from .envelope import Envelope
-from .teacher import Reply, Unanswered
 
 CUT = "incomplete"  # the gate's name for an answer that was not finished, whatever the provider calls it
 _FINISHED = frozenset({"stop", "end_turn", "completed"})

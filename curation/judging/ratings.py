@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.lines import json_lines
-from ..schemas.errors import InputError
+from ...data.lines import json_lines
+from ...schemas.errors import InputError
 from .raters import Value
 
 _NOT_QUESTIONS = frozenset({"id", "patient_id", "key", "rater", "comment", "at", "schema_version", "row"})

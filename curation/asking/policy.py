@@ -17,12 +17,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..data.recipes import read_recipe
-from ..schemas.errors import PolicyError, RecipeError
-from ..schemas.policy import Attestation, EndpointDecision, PolicyDecision
-from ..schemas.recipe import Policy
-from ..schemas.study import DataClass
-from .teacher import Teacher
+from ...data.recipes import read_recipe
+from ...schemas.errors import PolicyError, RecipeError
+from ...schemas.policy import Attestation, EndpointDecision, PolicyDecision
+from ...schemas.recipe import Policy
+from ...schemas.study import DataClass
+from ..teacher import Teacher
 
 _PORTS = {"http": 80, "https": 443}
 _LOGS = ("OPENAI_LOG", "ANTHROPIC_LOG")  # at debug, an SDK logs whole requests

@@ -7,11 +7,11 @@ import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..schemas.candidate import Candidate
-from ..schemas.errors import InputError
-from ..schemas.study import ImageRef, Study
-from ..schemas.trace import Trace
-from ..schemas.verdict import Finding, Verdict
+from ...schemas.candidate import Candidate
+from ...schemas.errors import InputError
+from ...schemas.study import ImageRef, Study
+from ...schemas.trace import Trace
+from ...schemas.verdict import Finding, Verdict
 from .film import data_uri
 from .marked import Mark, differences, excerpt, marked, shown
 

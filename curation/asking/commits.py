@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from ..data.journal import Journal
-from ..schemas.run import Event
+from ...data.journal import Journal
+from ...schemas.run import Event
 
 
 class Commits:

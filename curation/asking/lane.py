@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from ..schemas.candidate import Usage
-from ..schemas.errors import RecipeError
-from ..schemas.recipe import CurateRecipe
+from ...schemas.candidate import Usage
+from ...schemas.errors import RecipeError
+from ...schemas.recipe import CurateRecipe
+from ..teacher import Reply, Teacher
 from .gate import Gate
 from .limits import Pace
 from .prices import Price, Prices
-from .teacher import Reply, Teacher
 
 _FREE = Price(provider="none", model="*", since=date.min, input=0, output=0, source="runs in this process")
 

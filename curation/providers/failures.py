@@ -7,10 +7,10 @@ import json
 import re
 from typing import Any
 
-from ..schemas.errors import TeacherError
-from ..schemas.run import State
+from ...schemas.errors import TeacherError
+from ...schemas.run import State
+from ..teacher import Unanswered
 from .envelope import Envelope, seal
-from .teacher import Unanswered
 
 _CODE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _AGAIN = frozenset({408, 409, 425, 429, 529})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ..schemas.errors import InputError
+from ...schemas.errors import InputError
 
 _KEPT = re.compile(
     r"content-type|date|(?:x-)?request-id|retry-after(?:-ms)?|x-should-retry|openai-processing-ms|openai-version"

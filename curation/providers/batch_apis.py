@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..schemas.errors import TeacherError
-from ..schemas.run import State
+from ...schemas.errors import TeacherError
+from ...schemas.run import State
+from ..teacher import Unanswered
 from .batch import BatchApi, Listed, Outcome
 from .endpoint import Endpoint, pack
 from .envelope import Envelope, seal, unseal
 from .failures import failure
-from .teacher import Unanswered
 
 RESULTS = 1 << 30  # bytes of one result file that are read
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})

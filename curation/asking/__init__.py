@@ -1,0 +1,1 @@
+"""How a question is asked: retries, pace, money, policy. The engine above it decides what is asked."""

@@ -1,0 +1,1 @@
+"""Pages that open from disk: hostile text made inert, one file, no network."""

@@ -1,0 +1,1 @@
+"""How providers are spoken to: one HTTP client, sealed answers, failures by kind, batches."""
