@@ -82,7 +82,9 @@ def _directory(file: BinaryIO, path: Path) -> tuple[int, int]:
     file.seek(tail_at)
     tail = file.read()
     at = tail.rfind(_END)
-    if at < 0 or len(tail) - at < 22:
+    while at >= 0 and tail[at + 20 : at + 22] != struct.pack("<H", len(tail) - at - 22 & 0xFFFF):
+        at = tail.rfind(_END, 0, at)  # the archive's comment holds the same four bytes
+    if at < 0:
         raise InputError("not a zip archive, or cut off: its directory is missing; fetch it again", file=path)
     count, length, start = struct.unpack_from("<HII", tail, at + 10)
     if (count == 0xFFFF or start == _FULL or length == _FULL) and tail[at - 20 : at - 16] == _PLACE64:
