@@ -35,7 +35,7 @@ _TALKS = re.compile(
     r"|\bsystem prompt\b|\bhere (?:are|is) (?:the|my|your|a|ten|10)\b|\blet me (?:know|think|start|begin"
     r"|analy[sz]e|look|explain|examine|check|first|now)\b|\blet's (?:think|start|begin|look|analy[sz]e|examine"
     r"|now|go|break|first)\b"
-    r"|\bi(?:'ll| will| shall| would| can| need to| have to| should|'d) \w+|\bi (?:hope|think|believe|am|was"
+    r"|\bi(?:'ll| will| shall| need to| have to| should|'d) \w+|\bi (?:hope|think|believe|am|was"
     r"|see|note|observe|notice|conclude|understand)\b|\bi'm\b"
     r"|\b(?:hope this helps|feel free|happy to help|please (?:note|consult|let|provide|see|refer|seek)"
     r"|certainly!|sure[,!]|of course[,!]|great question|you're welcome|thank you)"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import name, reference_of, said
+from .grounding import described, name, reference_of, said
 from .rule import Case, Finder, ten
 
 CODES: Mapping[str, Severity] = {"denies_reference": "error", "asserts_denied": "error", "hedges_denied": "warning"}
@@ -35,7 +35,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     span=claim.span,
                     evidence=reference.sentence(other),
                 )
-        elif reference.standing(claim) == "denied":
+        elif reference.standing(claim) == "denied" and not described(reference, here):
             denial = reference.absent[claim.finding][0]
             hedged = claim.status == "uncertain" or claim.soft
             yield find(

@@ -13,7 +13,7 @@ from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from .findings import Claim, claims
 from .findings.lexicon import lexicon
-from .findings.reference import Reference, read_reference
+from .findings.reference import GENERIC, Reference, read_reference, relations
 from .steps import per_candidate, steps_of
 
 REPORT_LIMIT = 10_000  # characters of a reference that are read
@@ -74,3 +74,19 @@ def name(finding: str) -> str:
 def is_device(finding: str) -> bool:
     """Whether the name is that of a device or of what surgery leaves behind."""
     return finding in lexicon().devices
+
+
+def described(reference: Reference, here: Said) -> bool:
+    """Whether a general word and a reported finding of the same sentence are one thing ("dense dots in the lungs
+    correspond to granulomas"): the general word then asserts no more than the finding does."""
+    claim = here.claim
+    if claim.finding not in GENERIC or claim.device:
+        return False
+    near = relations().related[claim.finding] | relations().same[claim.finding]
+    return any(
+        other.sentence == claim.sentence
+        and other.finding in near
+        and other.status == "present"
+        and reference.standing(other) == "supported"
+        for other in read_claims(here.text)
+    )

@@ -36,7 +36,7 @@ _LEAKS = (
     r"|support(?:s|ing)?|repeat(?:s|ing)?|confirm(?:s|ing)?|quot(?:es|ing)|reproduc(?:es|ing)|restat(?:es"
     r"|ing))\s+the\s+(?:\w+\s+)?impression\b",
     rf"\bimpression\s+(?:that\s+)?(?:was\s+|is\s+|has\s+)?{_SAYS}\b",
-    r"\b(?:given|stated|final|official|provided|written|supplied|radiologist'?s?|reference|documented"
+    r"\b(?:given|stated|official|provided|written|supplied|radiologist'?s?|reference|documented"
     r"|dictated)\s+(?:impression|findings?|conclusion|diagnosis|interpretation|text|wording|description)\b",
     r"\b(?:findings?|impression|technique|indication|comparison|conclusion)\s+section\b",
     rf"\b(?:the|this|that|provided|given|accompanying)\s+(?:findings?|text|reference|narrative|dictation"

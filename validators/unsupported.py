@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import name, reference_of, said
+from .grounding import described, name, reference_of, said
 from .rule import Case, Finder, ten
 
 CODES: Mapping[str, Severity] = {
@@ -33,7 +33,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         if claim.status == "absent" or claim.finding == "tip_unknown":
             continue
         standing = reference.standing(claim)
-        if standing in ("supported", "denied"):
+        if standing in ("supported", "denied") or described(reference, here):
             continue
         what = name(claim.finding)
         if claim.status == "uncertain" or claim.soft:

@@ -19,6 +19,7 @@ _VERB, _COMMA, _CONJ, _PREP, _PRESUP = (
     CUES["prep"],
     CUES["presup"] | CUES["cause"],
 )
+_PLACING = frozenset({"of", "in", "over", "at", "from", "within", "behind", "above", "below", "beside", "near", "on"})
 _OF = frozenset({"of", "in", "the", "a", "to", "both", "within", "at", "for", "involving"})
 
 
@@ -101,7 +102,24 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
             break
         if back == before and entry.organ is None and not _same_subject(tagged, back, index):
             break
-    return group[::-1]
+    return _ungoverned(tagged, group[::-1])
+
+
+def _ungoverned(tagged: Tagged, group: list[int]) -> list[int]:
+    """ "The bones of the thorax", "in the middle of the chest the heart": what a preposition governs beside a subject is
+    a place, and nothing is said of it."""
+    subjects = []
+    governed = False
+    for position, organ in enumerate(group):
+        before = tagged.words[max(0, tagged.first[organ] - 3) : tagged.first[organ]]
+        listed = position > 0 and tagged.first[organ] - tagged.last[group[position - 1]] <= 3
+        here = any(word in _PLACING for word in before)
+        joined = listed and any(word in (",", "and", "or", "nor") for word in before)
+        opens = joined and "," in before and "and" not in before and len(group) > position
+        governed = here or (governed and joined and not opens)
+        if not governed:
+            subjects.append(organ)
+    return subjects or group
 
 
 def _is_which(tagged: Tagged, index: int) -> bool:
@@ -132,7 +150,7 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             if entry.size and not (entry.qualities or entry.finding):
                 mention.size = entry.size
         if entry.side or entry.place or entry.size:
-            if entry.side and _quantifies(tagged, index):
+            if entry.side and (_quantifies(tagged, index) or _compares_sides(tagged, index)):
                 continue
             if index in by_index and not (entry.size and entry.qualities and entry.finding is None):
                 continue
@@ -261,3 +279,9 @@ def _quantifies(tagged: Tagged, index: int) -> bool:
     if entry.cues & BACKWARD or (entry.finding is not None and word != "both"):
         return True
     return not (entry.organ or entry.place or entry.finding or entry.qualities or entry.size)
+
+
+def _compares_sides(tagged: Tagged, index: int) -> bool:
+    """ "Wider than the one on the left": the other side is only what is compared with."""
+    first = tagged.first[index]
+    return "than" in tagged.words[max(0, first - 5) : first]

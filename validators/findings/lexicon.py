@@ -58,6 +58,7 @@ class Lexicon:
     resets: frozenset[str]
     limits: frozenset[str]
     soft: frozenset[str]
+    weigh: frozenset[str]
     artifact: frozenset[str]
     findings: tuple[str, ...]
 
@@ -174,7 +175,7 @@ def lexicon() -> Lexicon:
             setattr(build.entry(phrase), kind, None if value == "-" else value)
     sets: dict[str, frozenset[str]] = {}
     for kind, phrases in rows("cues.tsv"):
-        if kind in ("reset", "limit", "soft", "artifact"):
+        if kind in ("reset", "limit", "soft", "weigh", "artifact"):
             sets[kind] = frozenset(names(phrases))
             continue
         for phrase in names(phrases):
@@ -202,6 +203,7 @@ def lexicon() -> Lexicon:
         resets=sets["reset"],
         limits=sets["limit"],
         soft=sets["soft"],
+        weigh=sets["weigh"],
         artifact=sets["artifact"],
         findings=tuple(regions),
     )

@@ -1,17 +1,28 @@
 """Reading: a text to the claims of its sentences, and a sentence to the part of the reading checklist it is about."""
 
+import re
 from dataclasses import replace
 
 from .claim import Claim, Region, Side, Status
 from .lexicon import CUES, lexicon
 from .sentence import read_sentence
 from .tagging import Tagged, tag
-from .text import NOT_ASSERTED, headed_sentences, lower
+from .text import NOT_ASSERTED, headed_sentences, lower, sentences
 
+_TAKES_BACK = re.compile(
+    r"\b(?:there (?:is|are|was|were) (?:none|no such|nothing)|none (?:is|are|was|were|can|could|of (?:this|these|those"
+    r"|which|that|them|it)|exists?)|no such|nothing (?:of|like) (?:the|that|this|such)|(?:finds?|found|sees?|seen"
+    r"|detect|identify) (?:none|nothing)|not (?:find|see|detect|identify|make out|show) (?:one|it|any|them|such|that)"
+    r"|(?:it|this|that|they|these|which|one) (?:has|have|is|are|does|do|was|were|can|could)(?:n't| ?not)"
+    r"|without success|in vain|to no avail|(?:is|are) (?:missing|lacking|absent|nowhere)|neither (?:is|of))\b",
+    re.I,
+)
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
 _STANDS_FOR = frozenset(
     {"it", "one", "this", "that", "these", "they", "them", "largest", "biggest", "focus", "abnormality"}
 )
+_HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact"})
+_ELSEWHERE = frozenset({"than", "away", "opposite", "other", "elsewhere", "outside", "unlike", "whereas"})
 _NOT_SAID = CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
@@ -33,7 +44,23 @@ def claims(text: str) -> tuple[Claim, ...]:
                 following = text[spans[number + 1][0] :][:12] if number + 1 < len(spans) else ""
                 read = _answered(read, following.lower().split())
             found.extend(_moved(claim, left) for claim in read)
-    return tuple(found)
+    return tuple(_retracted(found, text) if _TAKES_BACK.search(text) else found)
+
+
+def _retracted(found: list[Claim], text: str) -> list[Claim]:
+    """Claims before "there is none", "I do not find one", "in vain" are not plain assertions: what they name was
+    looked for, in the same sentence or the one before."""
+    spans = sentences(text)
+    for match in _TAKES_BACK.finditer(text):
+        here = next((number for number, (start, end) in enumerate(spans) if start <= match.start() < end), 0)
+        floor = spans[max(0, here - 1)][0] if spans else 0
+        found = [
+            claim._replace(soft=True)
+            if claim.status == "present" and floor <= claim.span[0] and claim.span[1] <= match.start()
+            else claim
+            for claim in found
+        ]
+    return found
 
 
 def _moved(claim: Claim, by: int) -> Claim:
@@ -66,9 +93,9 @@ def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tupl
     low = lower(sentence)
     tagged = tag(low, 0, len(low))
     entries = tagged.entries
-    if (not answers and _STANDS_FOR.isdisjoint(tagged.words)) or any(
-        entry.finding or entry.cues & _NOT_SAID for entry in entries
-    ):
+    if not _ELSEWHERE.isdisjoint(tagged.words) or (not answers and _STANDS_FOR.isdisjoint(tagged.words)):
+        return None
+    if any(entry.finding or entry.cues & _NOT_SAID or not _HEALTHY.isdisjoint(entry.qualities) for entry in entries):
         return None
     sides = {entry.side for entry in entries if entry.side}
     places = tuple(dict.fromkeys(entry.place for entry in entries if entry.place))

@@ -18,7 +18,7 @@ from .text import lower
 Standing = Literal["supported", "related", "denied", "unsupported"]
 
 # Names so general that a report denies one kind and has another: "no focal opacity. Basilar atelectasis."
-_GENERIC = frozenset(
+GENERIC = frozenset(
     {
         "lung_opacity",
         "lung_lesion",
@@ -91,7 +91,7 @@ class Reference:
         if self.asserted((name,)) or (claim.size == "borderline" and self.asserted(("borderline_heart_size",))):
             return "supported"
         denied = any(_covers(denial, claim) for denial in self.absent.get(name, ()))
-        if self.asserted(table.same.get(name, ())) and not (denied and name not in _GENERIC):
+        if self.asserted(table.same.get(name, ())) and not (denied and name not in GENERIC):
             return "supported"
         if denied:
             return "denied"

@@ -19,6 +19,7 @@ BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_po
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
+_POINTING = frozenset({"this", "these", "those", "their"})
 _DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
 
 
@@ -186,6 +187,12 @@ def _definite(tagged: Tagged, index: int) -> bool:
     return any(word in _DEFINITE for word in tagged.words[max(floor, first - 3) : first])
 
 
+def _pointed(tagged: Tagged, index: int) -> bool:
+    """Whether the words point at a finding known from before ("these opacities", "such a shadow"): it is there."""
+    first = tagged.first[index]
+    return any(word in _POINTING for word in tagged.words[max(0, first - 3) : first])
+
+
 def _backward(tagged: Tagged, result: Scope, index: int) -> None:
     """Lets a cue after its mentions reach back: to the nearest ones of its clause, and what is listed with them."""
     entries, clauses = tagged.entries, result.clauses
@@ -206,7 +213,7 @@ def _backward(tagged: Tagged, result: Scope, index: int) -> None:
                 continue
             if reached and _earlier(entries, clauses, back, _finite):
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
-            result.states[back] |= bits
+            result.states[back] |= HYP if bits == DENIED and _pointed(tagged, back) else bits
             reached = back
         elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (
             reached and entry.cues & BACKWARD

@@ -30,12 +30,25 @@ _RESERVED = frozenset(
         "other",
         "opposite",
         "else",
+        "away",
+        "outside",
+        "besides",
+        "only",
+        "alone",
+        "sole",
+        "exception",
+        "however",
+        "above",
+        "below",
     }
 )
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 # What shallow inspiration, projection and rotation can feign.
 _TECHNICAL = frozenset({"cardiomegaly", "enlarged_cardiomediastinum", "vascular_congestion", "interstitial_opacity"})
 _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
+_LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
+_THERE = frozenset({"seen", "present", "identified", "visible", "noted", "evident", "found", "there", "apparent"})
+_IS = frozenset({"is", "are"})
 _VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -75,6 +88,7 @@ class _Sentence:
         self.compares = may_compare(tagged.words) and compares_with_prior(text)
         self.measurements = measurements(low)
         self.reserved = not _RESERVED.isdisjoint(tagged.words)
+        self.weighs = not self.book.weigh.isdisjoint(tagged.words)
         self.artifact = not self.book.artifact.isdisjoint(tagged.words)
         self.tips = tuple(
             dict.fromkeys(
@@ -121,7 +135,7 @@ class _Sentence:
                     made = True
                     if status is not None:
                         yield finding, False, status
-                elif status is not None and not self.reserved:
+                elif status is not None and not self.reserved and (kind == "abnormal" or self._close(mention)):
                     made = made or entry.finding is None
                     yield from ((name, True, "absent") for name in self._normal(kind, finding, status, mention))
         if entry.finding and not made and status is not None:
@@ -150,6 +164,23 @@ class _Sentence:
         if status != "present":
             return ()
         return self.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
+
+    def _close(self, mention: Mention) -> bool:
+        """Whether normality is said of the organ itself: words enough between, or an apposition, and it is unsure."""
+        words, first, last = self.tagged.words, self.tagged.first[mention.index], self.tagged.last[mention.index]
+        before = [index for index in mention.organs if index < mention.index]
+        if len(before) < len(mention.organs) or not before:
+            return True
+        start = self.tagged.last[before[-1]] + 1
+        if words[first - 1] in ("a", "an") and "," in words[start:first]:
+            return False
+        known = {
+            position
+            for index in range(before[-1] + 1, mention.index)
+            for position in range(self.tagged.first[index], self.tagged.last[index] + 1)
+        }
+        loose = [word for position, word in enumerate(words[start:first], start) if position not in known]
+        return sum(len(word) > 3 for word in loose) < _LOOSE or last >= len(words)
 
     def _acute(self, mention: Mention) -> bool:
         first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
@@ -260,7 +291,15 @@ class _Sentence:
         words, first = self.tagged.words, self.tagged.first[index]
         start = max((border for border in self.scope.borders if border < first), default=0)
         stop = min((border for border in self.scope.borders if border > first), default=len(words))
-        return not self.book.soft.isdisjoint(words[start:stop])
+        if not self.book.soft.isdisjoint(words[start:stop]):
+            return True
+        return self.weighs and not self._affirmed(words[first:stop], words[start:first], index)
+
+    def _affirmed(self, after: list[str], before: list[str], index: int) -> bool:
+        """Whether the statement says that it is there ("a fracture is present"); a device needs no such words."""
+        if self.tagged.entries[index].finding in self.book.devices or "there" in before:
+            return True
+        return not _THERE.isdisjoint(after) and not _IS.isdisjoint(after)
 
     def _limits(self, mention: Mention) -> tuple[str, ...]:
         first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
