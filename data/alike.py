@@ -17,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MINIMA, _BANDS = 64, 16
-_PRIME = (1 << 31) - 1
 _SHINGLE = 3
 _WORD = re.compile(r"[^\W_]+")
 _random = np.random.default_rng(20_240_401)  # fixed: signatures of two runs can be compared
-_A = _random.integers(1, _PRIME, _MINIMA, dtype=np.uint64)
-_B = _random.integers(0, _PRIME, _MINIMA, dtype=np.uint64)
+# multiply, add, shift (Dietzfelbinger 1996): as good a family of hashes as one with a prime, and much quicker
+_A = _random.integers(0, 2**64, _MINIMA, dtype=np.uint64) | np.uint64(1)
+_B = _random.integers(0, 2**64, _MINIMA, dtype=np.uint64)
 _SIDE = 16
 NEAR_BITS = 7  # of 256; one of eight bands of 32 bits is then the same for certain
 
 Words = NDArray[np.uint64]
+Signatures = NDArray[np.uint32]
+Places = NDArray[np.int64]
 
 
 def words_of(report: str) -> list[str]:
@@ -39,9 +41,9 @@ def minhash(report: str) -> NDArray[np.uint32]:
     words = words_of(report)
     count = max(1, len(words) - _SHINGLE + 1)
     shingles = {zlib.crc32(" ".join(words[at : at + _SHINGLE]).encode()) for at in range(count)}
-    values = np.fromiter(shingles, np.uint64, len(shingles)) % np.uint64(_PRIME)
-    hashed = (values[:, None] * _A[None, :] + _B[None, :]) % np.uint64(_PRIME)
-    return np.asarray(hashed.min(axis=0), dtype=np.uint32)
+    values = np.fromiter(shingles, np.uint64, len(shingles))
+    hashed = values[:, None] * _A + _B
+    return np.asarray(hashed.min(axis=0) >> np.uint64(32), dtype=np.uint32)
 
 
 def report_bands(signatures: NDArray[np.uint32]) -> Words:
@@ -76,32 +78,32 @@ class Alike:
         self._order = [np.argsort(bands[:, band], kind="stable") for band in range(bands.shape[1])]
         self._sorted = [bands[order, band] for band, order in enumerate(self._order)]
 
-    def candidates(self, bands: Words) -> Iterator[tuple[int, int]]:
-        """Pairs (theirs, ours) that agree in a band, each once."""
-        seen: set[tuple[int, int]] = set()
+    def candidates(self, bands: Words) -> Iterator[tuple[Places, Places]]:
+        """Pairs (theirs, ours) that agree in a band, each once, some thousand at a time."""
+        pairs: set[tuple[int, int]] = set()
         for band, (values, order) in enumerate(zip(self._sorted, self._order, strict=True)):
             low = np.searchsorted(values, bands[:, band], "left")
-            high = np.searchsorted(values, bands[:, band], "right")
-            for theirs in np.flatnonzero(high > low):
-                # a phrase that thousands share would give millions of pairs: so many of each are enough to see it
-                for ours in order[low[theirs] : min(high[theirs], low[theirs] + _MOST)]:
-                    pair = (int(theirs), int(ours))
-                    if pair not in seen:
-                        seen.add(pair)
-                        yield pair
+            high = np.minimum(np.searchsorted(values, bands[:, band], "right"), low + _MOST)
+            for theirs in np.flatnonzero(high > low).tolist():
+                pairs.update((theirs, ours) for ours in order[low[theirs] : high[theirs]].tolist())
+        found = np.array(sorted(pairs), np.int64).reshape(-1, 2)
+        for start in range(0, len(found), _AT_ONCE):
+            yield found[start : start + _AT_ONCE, 0], found[start : start + _AT_ONCE, 1]
 
 
-_MOST = 50
+_MOST = 50  # a phrase that thousands share would give millions of pairs: so many of each are enough to see it
+_AT_ONCE = 16_384
 
 
-def likeness(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
-    """The share of equal minima."""
-    return float(np.mean(one == other))
+def likeness(some: Signatures, others: Signatures) -> NDArray[np.float64]:
+    """The share of equal minima, of each of some with each of others in its place."""
+    return np.asarray(np.mean(some == others, axis=-1), dtype=np.float64)
 
 
-def distance(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> int:
-    """Bits that differ."""
-    return int(np.unpackbits((one ^ other).view(np.uint8)).sum())
+def distance(some: Signatures, others: Signatures) -> NDArray[np.int64]:
+    """Bits that differ, likewise."""
+    bits = np.unpackbits(np.ascontiguousarray(some ^ others).view(np.uint8), axis=-1)
+    return np.asarray(bits.sum(axis=-1), dtype=np.int64)
 
 
 def hash_of(path: Path) -> NDArray[np.uint32] | None:

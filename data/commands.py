@@ -121,15 +121,17 @@ def _split(args: argparse.Namespace) -> Outcome:
         if args.recipe
         else recipe_of(args.seed, args.test, args.validate, published=not args.ignore_published)
     )
-    return split(
-        args.stores,
-        recipe,
-        None if args.recipe else args.out,
-        similarity=args.similarity,
-        images=args.images,
-        pairs=args.pairs,
-        ids=args.ids,
-    )
+    with progress(None, "compare") as bar:
+        return split(
+            args.stores,
+            recipe,
+            None if args.recipe else args.out,
+            similarity=args.similarity,
+            images=args.images,
+            pairs=args.pairs,
+            ids=args.ids,
+            told=bar.advance,
+        )
 
 
 def _sections(args: argparse.Namespace) -> Outcome:

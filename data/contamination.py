@@ -60,7 +60,12 @@ class One(NamedTuple):
 
 
 def contamination(
-    studies: Callable[[], Iterable[One]], *, similarity: float = 0.8, images: bool = False, workers: int = 2
+    studies: Callable[[], Iterable[One]],
+    *,
+    similarity: float = 0.8,
+    images: bool = False,
+    workers: int = 2,
+    told: Callable[[int], None] | None = None,
 ) -> Found:
     """Compare.
 
@@ -69,6 +74,7 @@ def contamination(
         similarity: of near reports, the share of equal minima at least.
         images: open the images and compare how they look, too; else only their bytes' hashes are compared.
         workers: threads that decode images.
+        told: called with the number of studies that have been compared since the last time.
     """
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     pairs: list[Pair] = []
@@ -80,6 +86,8 @@ def contamination(
                 if counts[pair.kind] < LISTED:
                     pairs.append(pair)
                 counts[pair.kind] += 1
+            if told is not None:
+                told(len(some))
     return Found(dict(counts), tuple(sorted(pairs, key=lambda pair: KINDS.index(pair.kind))))
 
 
@@ -129,8 +137,10 @@ class _Held:
             signatures = stack([minhash(one.study.report) for one in some])
             for theirs, ours in self.reports.candidates(report_bands(signatures)):
                 alike = likeness(signatures[theirs], self.signatures[ours])
-                if alike >= similarity and (theirs, ours) not in same:
-                    yield Pair("near_report", some[theirs].study.id, self.ids[ours], f"{alike:.0%} alike")
+                for at in np.flatnonzero(alike >= similarity).tolist():
+                    if (theirs[at], ours[at]) not in same:
+                        detail = f"{alike[at]:.0%} alike"
+                        yield Pair("near_report", some[theirs[at]].study.id, self.ids[ours[at]], detail)
         if self.images is not None:
             yield from self._near_images(some, pool)
 
@@ -142,8 +152,9 @@ class _Held:
         theirs_all = stack([hashed for _, hashed in found])
         for theirs, ours in self.images.candidates(theirs_all.astype(np.uint64)):
             bits = distance(theirs_all[theirs], self.hashes[ours])
-            if bits <= NEAR_BITS:
-                yield Pair("near_image", found[theirs][0], self.pictured[ours], f"{bits} of 256 bits differ")
+            for at in np.flatnonzero(bits <= NEAR_BITS).tolist():
+                detail = f"{bits[at]} of 256 bits differ"
+                yield Pair("near_image", found[theirs[at]][0], self.pictured[ours[at]], detail)
 
 
 def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, NDArray[np.uint32]]]:

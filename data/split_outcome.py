@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..schemas.errors import InputError
@@ -23,6 +23,7 @@ def split(
     images: bool,
     pairs: Path | None = None,
     ids: Path | None = None,
+    told: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Split stores, look for contamination, write what was asked for.
 
@@ -34,6 +35,7 @@ def split(
         images: see contamination.py.
         pairs: file for all pairs that are listed, one JSON object a line.
         ids: folder for lists of ids, one file a split.
+        told: see contamination.py.
     """
     stores = [StudyStore.open(root) for root in roots]
     if out is not None and out.exists():
@@ -45,7 +47,7 @@ def split(
             for study in store:
                 yield One(study, store.path_of, resolved.of(study) != "train")
 
-    found = contamination(every, similarity=similarity, images=images)
+    found = contamination(every, similarity=similarity, images=images, told=told)
     private = any(store.data_class == "restricted" for store in stores)
     if out is not None:
         write_splits(resolved, out)
