@@ -106,7 +106,7 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
 
 
 def _ungoverned(tagged: Tagged, group: list[int]) -> list[int]:
-    """ "The bones of the thorax", "in the middle of the chest the heart": what a preposition governs beside a subject is
+    """ "The bones of the thorax", "in the middle of the chest the heart": a governed organ beside a subject is
     a place, and nothing is said of it."""
     subjects = []
     governed = False
@@ -166,6 +166,12 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
     for mention in by_index.values():
         if scope.clauses[mention.index] and not (mention.sides or mention.places):
             _inherit(tagged, scope, mention)
+    if (
+        len(heads) == 1
+        and tagged.entries[heads[0]].finding
+        and not (by_index[heads[0]].sides or by_index[heads[0]].places)
+    ):
+        _only_place(tagged, scope, by_index[heads[0]])
     for index, target in late:  # "consolidation and effusion in the left lower lobe": both are there
         if index < target or entries[index].size or not _postponed(tagged, index, target):
             continue
@@ -175,6 +181,21 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             mention = by_index[heads[position]]
             if mention.sides or mention.places:
                 break
+            _give(entry_of=index, mention=mention, tagged=tagged)
+
+
+def _only_place(tagged: Tagged, scope: Scope, mention: Mention) -> None:
+    """ "The left apex deserves a look, with a subtle opacity": one finding, one place, nothing else said of it."""
+    found = [index for index, entry in enumerate(tagged.entries) if entry.side or entry.place]
+    if (
+        mention.index
+        and found
+        and found[-1] < mention.index
+        and not any(_quantifies(tagged, index) or _compares_sides(tagged, index) for index in found)
+        and not any(scope.states[index] & NEG for index in (*found, mention.index))
+        and "with" in tagged.words[tagged.last[found[-1]] : tagged.first[mention.index]]
+    ):
+        for index in found:
             _give(entry_of=index, mention=mention, tagged=tagged)
 
 

@@ -11,7 +11,8 @@ from .lexicon import CUES, Entry, lexicon
 from .tagging import Tagged
 
 NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 256
-_NEXT, _GONE = 128, 512  # hedged until the next comma or "and"; was there and is not any more
+# hedged until the next comma or "and"; was there and is not any more; denied until the next comma or verb
+_NEXT, _GONE, _BRIEF = 128, 512, 1024
 
 NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
 FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
@@ -20,6 +21,7 @@ BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _POINTING = frozenset({"this", "these", "those", "their"})
+_INSTEAD = frozenset({"instead", "rather"})
 _DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
 
 
@@ -93,7 +95,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             result.borders.append(tagged.first[index])
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
-            state = _reach(cues, state)
+            state = _reach(cues, state) | (_BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
 
 
 def _is_aside(tagged: Tagged, index: int) -> bool:
@@ -118,6 +120,8 @@ def _after_comma(tagged: Tagged, index: int) -> bool:
 
 
 def _end_next(state: int) -> int:
+    if state & _BRIEF:
+        state &= ~(_BRIEF | NEG)
     return state & ~(_NEXT | UNC) if state & _NEXT else state
 
 

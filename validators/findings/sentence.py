@@ -49,6 +49,7 @@ _NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
 _LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
 _THERE = frozenset({"seen", "present", "identified", "visible", "noted", "evident", "found", "there", "apparent"})
 _IS = frozenset({"is", "are"})
+_OPENING = 4  # words before the subject of a sentence, at most
 _VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -88,7 +89,7 @@ class _Sentence:
         self.compares = may_compare(tagged.words) and compares_with_prior(text)
         self.measurements = measurements(low)
         self.reserved = not _RESERVED.isdisjoint(tagged.words)
-        self.weighs = not self.book.weigh.isdisjoint(tagged.words)
+        self.weighs = not self.book.weigh.isdisjoint(tagged.words) or self._generic()
         self.artifact = not self.book.artifact.isdisjoint(tagged.words)
         self.tips = tuple(
             dict.fromkeys(
@@ -294,6 +295,14 @@ class _Sentence:
         if not self.book.soft.isdisjoint(words[start:stop]):
             return True
         return self.weighs and not self._affirmed(words[first:stop], words[start:first], index)
+
+    def _generic(self) -> bool:
+        """Whether the sentence is of a kind, not of this patient: "bullae that rupture", "an effusion of this sort"."""
+        if not self.mentions:
+            return False
+        words, first = self.tagged.words, self.mentions[0]
+        after = self.tagged.last[first.index] + 1
+        return self.tagged.first[first.index] < _OPENING and words[after : after + 1] in (["that"], ["when"])
 
     def _affirmed(self, after: list[str], before: list[str], index: int) -> bool:
         """Whether the statement says that it is there ("a fracture is present"); a device needs no such words."""
