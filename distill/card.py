@@ -2,9 +2,8 @@
 
 import hashlib
 import importlib.metadata
-import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from pydantic import Field
 from .. import __version__
 from ..data.memory import peak_megabytes
 from ..schemas.base import Noun, Record, Sha256
-from ..schemas.example import Example
 from .libraries import NAMES
 from .preflight import Preflight
 
@@ -26,6 +24,13 @@ class Loss(Noun):
     step: int
     loss: float
     learning_rate: float
+
+
+class Evaluation(Noun):
+    """The validation loss after a step."""
+
+    step: int
+    loss: float
 
 
 class Session(Noun):
@@ -46,12 +51,17 @@ class RunCard(Record):
     data_sha256: Sha256 = Field(description="Of the examples: keys, targets and image hashes, in order.")
     prompt_sha256: Sha256
     code_version: str = __version__
+    code_sha256: Sha256 = Field(description="Of the source that ran.")
     libraries: Mapping[str, str]
     hardware: str
+    processes: int = Field(1, description="Started by torchrun; each takes batches of its own.")
+    backend: str = Field(description="Which, and why it was chosen.")
     preflight: Preflight
     steps: int = Field(description="Optimizer steps in all.")
     sessions: tuple[Session, ...]
     losses: tuple[Loss, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    best_step: int | None = Field(None, description="The step whose adapter was kept, with a validation set.")
     peak_memory_mb: float | None = Field(None, description="Of the device on CUDA, else of the process.")
     adapter_sha256: Sha256 | None = None
     finished: str | None = Field(None, description="ISO 8601, UTC; none for a run that did not finish.")
@@ -73,12 +83,13 @@ class RunCard(Record):
         return cls.model_validate_json((folder / FILE).read_bytes())
 
 
-def data_sha256(examples: Iterable[Example]) -> str:
-    """Identity of what is learned."""
+def code() -> str:
+    """SHA-256 of this room's and the nouns' source: the version alone does not tell an edited checkout."""
+    rooms = [Path(__file__).parent, Path(__file__).parents[1] / "schemas", Path(__file__).parents[1] / "data"]
     digest = hashlib.sha256()
-    for example in examples:
-        images = [image.sha256 for image in example.study.images]
-        digest.update(json.dumps([example.study.id, example.provenance.key, example.target, images]).encode())
+    for room in rooms:
+        for file in sorted(room.rglob("*.py")):
+            digest.update(f"{room.name}/{file.relative_to(room)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 
@@ -92,7 +103,7 @@ def hardware() -> str:
     import torch
 
     if torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
+        return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
     return f"CPU {platform.machine()}, {torch.get_num_threads()} thread(s)"
 
 

@@ -30,11 +30,11 @@ class CompletionCollator:
 
     Args:
         processor: the checkpoint's own.
-        max_length: tokens of a whole conversation, image tokens included.
+        max_length: tokens of a whole conversation, image tokens included; none to allow any number.
         open_image: from a row's `image` to an RGB image.
     """
 
-    def __init__(self, processor: Any, max_length: int, open_image: Callable[[str], Image.Image]) -> None:
+    def __init__(self, processor: Any, max_length: int | None, open_image: Callable[[str], Image.Image]) -> None:
         self.processor = processor
         self.max_length = max_length
         self.open_image = open_image
@@ -60,7 +60,7 @@ class CompletionCollator:
         labels = torch.full_like(batch["input_ids"], IGNORED)
         lengths = batch["attention_mask"].sum(dim=1).tolist()
         for at, (row, (_, completion), length) in enumerate(zip(rows, texts, lengths, strict=True)):
-            if length > self.max_length:
+            if self.max_length is not None and length > self.max_length:
                 raise too_long(row["study"], length, self.max_length)
             answer = self.processor.tokenizer(completion, add_special_tokens=False)["input_ids"]
             start = length - len(answer)

@@ -9,6 +9,7 @@ from ..schemas.errors import InputError, RecipeError
 from ..schemas.outcome import Outcome, Table
 
 if TYPE_CHECKING:
+    from ..data.commands import Progress
     from ..schemas.verdict import Verdict
     from .card import RunCard
 
@@ -16,13 +17,18 @@ _DISTILL = """\
 examples:
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student --resume
+  tenstep distill examples/recipes/stage2.yaml --preflight        what would learn, from what; trains nothing
+  torchrun --nproc_per_node 2 -m tenstep distill examples/recipes/stage1.yaml --out student/stage1
 
 --resume goes on after a kill, from the last whole checkpoint, to the same weights; what is finished stays as it is
 """
 _SAMPLE = """\
 examples:
   tenstep sample student --studies unseen --out runs/sample                      greedy, one answer a study
-  tenstep sample student --studies unseen --out runs/hot --temperature 0.7 --n 4
+  tenstep sample student --studies unseen --out runs/hot --temperature 0 0.7 1 --n 4
+  tenstep sample student --studies unseen --out runs/report --prompt report-only
+  tenstep sample student --studies unseen --out runs/sample --redo failed
+  tenstep curate RECIPE --studies failed --out runs/again                        what it failed on, taught again
 
 the same command again goes on: what has its answer is not asked again
 """
@@ -35,13 +41,20 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     distill.add_argument("--run", type=Path, dest="run_folder", help="a run folder, in place of the recipe's")
     distill.add_argument("--out", type=Path, metavar="DIR", help="a new folder; runs/<the recipe's name> if not given")
     distill.add_argument("--resume", action="store_true", help="go on with the run in DIR, if there is one")
+    distill.add_argument("--preflight", action="store_true", help="look at everything, train nothing")
     distill.set_defaults(run=_distill)
     sample = commands.add_parser("sample", help="ask a student about studies, and judge its answers", epilog=_SAMPLE)
     sample.add_argument("model", type=Path, metavar="MODEL", help="what tenstep distill wrote")
     sample.add_argument("--studies", type=Path, required=True, metavar="STORE", help="a study store")
     sample.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one goes on")
-    sample.add_argument("--temperature", type=_not_negative, default=0.0, metavar="T", help="0 is greedy (0)")
-    sample.add_argument("--n", type=_positive, default=1, help="answers per study (1)")
+    sample.add_argument(
+        "--temperature", type=_not_negative, nargs="+", default=[0.0], metavar="T", help="0 is greedy (0)"
+    )
+    sample.add_argument("--n", type=_positive, default=1, help="answers per study and temperature (1)")
+    sample.add_argument("--prompt", metavar="NAME", help="ten-steps or report-only; what the student was trained with")
+    sample.add_argument(
+        "--redo", type=Path, metavar="STORE", help="write the studies without an accepted answer here, for curate"
+    )
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--max-new-tokens", type=_positive, metavar="N", help="what the student was trained for")
     sample.add_argument("--limit", type=_positive, metavar="N", help="only the first N studies")
@@ -52,41 +65,72 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _distill(args: argparse.Namespace) -> Outcome:
     from ..data.recipes import read_recipe
     from ..schemas.recipe import DistillRecipe
-    from .train import distill
 
     recipe = read_recipe(args.recipe, DistillRecipe)
+    if args.run_folder is not None and recipe.studies:
+        raise RecipeError("names study stores, so it takes no --run", file=args.recipe, field="studies")
     run: Path | None = args.run_folder or (Path(recipe.run) if recipe.run else None)
-    if run is None:
+    if args.preflight:
+        from .preflight import preflight
+        from .preflight_table import outcome
+
+        return outcome(recipe, preflight(recipe, run))
+    from .train import distill
+
+    if run is None and not recipe.studies:
         raise RecipeError("says no run; name a run folder here or with --run", file=args.recipe, field="run")
     out: Path = args.out or Path("runs") / recipe.name
     with progress(None, "distill") as bar:
-        card = distill(recipe, run, out, resume=args.resume, watch=lambda _what, _step: bar.advance())
+        card = distill(recipe, run, out, resume=args.resume, watch=_Steps(bar))
     return _told(card, out)
+
+
+class _Steps:
+    """Shows the steps of a stage; a run that goes on starts where it was."""
+
+    def __init__(self, bar: "Progress") -> None:
+        self._bar = bar
+        self._behind = self._before = 0
+        self._stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage:
+            self._stage, self._before = stage, self._behind
+        self._bar.advance(self._before + done - self._behind, total=self._before + total)
+        self._behind = self._before + done
 
 
 def _told(card: "RunCard", out: Path) -> Outcome:
     checked = card.preflight
-    last = card.losses[-1].loss if card.losses else None
+    longest, target = checked.conversation, checked.target
+    assert longest is not None and target is not None  # a run has measured both
     rows = [
-        ("examples", str(checked.examples)),
+        ("examples", f"{checked.examples} of {checked.patients} patients; {checked.validation} watched"),
         ("trainable", f"{sum(checked.trainable.values()):,} of {checked.weights:,} weights"),
         *((f"  {part}", f"{count:,}") for part, count in sorted(checked.trainable.items())),
-        ("longest", f"{checked.conversation.longest} of {checked.conversation.allowed} tokens"),
-        ("longest target", f"{checked.target.longest} of {checked.target.allowed} tokens"),
-        ("steps", str(card.steps)),
-        *((("loss", f"{card.losses[0].loss:.3f} to {last:.3f}"),) if last is not None else ()),
-        ("seconds", f"{card.seconds:.1f}"),
-        ("peak memory", f"{card.peak_memory_mb or 0:.0f} MB"),
+        ("longest", f"{longest.longest} of {longest.allowed} tokens"),
+        ("longest target", f"{target.longest} of {target.allowed} tokens"),
+        ("backend", card.backend),
+        ("steps", str(card.losses[-1].step if card.losses else card.steps)),
+        *((("loss", f"{card.losses[0].loss:.3f} to {card.losses[-1].loss:.3f}"),) if card.losses else ()),
     ]
+    if card.evaluations:
+        best = min(card.evaluations, key=lambda one: one.loss)
+        rows.append(("validation loss", f"{card.evaluations[0].loss:.3f} to {best.loss:.3f} (step {best.step}, kept)"))
+    rows += [("seconds", f"{card.seconds:.1f}"), ("peak memory", f"{card.peak_memory_mb or 0:.0f} MB")]
     payload = {
         "out": str(out),
         "adapter": str(out / "adapter"),
         "adapter_sha256": card.adapter_sha256,
         "examples": checked.examples,
+        "validation": checked.validation,
         "trainable": dict(checked.trainable),
         "weights": checked.weights,
+        "backend": card.backend,
         "steps": card.steps,
         "losses": [loss.model_dump() for loss in card.losses],
+        "evaluations": [one.model_dump() for one in card.evaluations],
+        "best_step": card.best_step,
         "seconds": card.seconds,
         "sessions": len(card.sessions),
         "peak_memory_mb": card.peak_memory_mb,
@@ -94,25 +138,29 @@ def _told(card: "RunCard", out: Path) -> Outcome:
     notes = (
         f"{out / 'adapter'}: the student; ask it with: tenstep sample {out} --studies STORE --out RUN",
         f"{out / 'run_card.json'}: what was done, and with what",
+        *((f"losses over time: tensorboard --logdir {out / 'tensorboard'}",) if (out / "tensorboard").is_dir() else ()),
     )
     return Outcome(payload=payload, tables=(Table(title="distill", columns=("", ""), rows=tuple(rows)),), notes=notes)
 
 
 def _sample(args: argparse.Namespace) -> Outcome:
     from ..data.store import StudyStore
-    from .sample import plan, sample
+    from .sample import count, plan, redo, sample
 
     store = StudyStore.open(args.studies)
+    if args.redo is not None and args.redo.exists():
+        raise InputError("exists; name a new folder for the failed studies", file=args.redo)
     recipe = plan(
         args.model,
         name=args.out.name,
-        temperature=args.temperature,
+        temperatures=args.temperature,
         n=args.n,
         max_new_tokens=args.max_new_tokens,
         limit=args.limit,
         seed=args.seed,
+        prompt=args.prompt,
     )
-    total = min(len(store), args.limit or len(store)) * args.n
+    total = min(len(store), args.limit or len(store)) * args.n * len(recipe.temperatures)
     accepted = rejected = 0
     with progress(total, "sample") as bar:
 
@@ -124,28 +172,47 @@ def _sample(args: argparse.Namespace) -> Outcome:
 
         manifest = sample(recipe, store, args.out, batch=args.batch, on_judged=on_judged)
     counts = manifest.counts
-    answers = counts["attempts"]
+    by = count(args.out)
+    failed = redo(args.out, args.redo) if args.redo is not None else None
     rows = [
-        ("answers", str(answers)),
-        ("well-formed", f"{counts['well_formed']} ({counts['well_formed'] / answers:.1%})"),
-        ("accepted", f"{counts['accepted_answers']} ({counts['accepted_answers'] / answers:.1%})"),
-        *(((("could not be asked", str(counts["failed"])),)) if counts.get("failed") else ()),
-        ("seconds", f"{manifest.seconds:.1f}"),
+        (
+            str(temperature),
+            str(found.answers),
+            *(str(value or "-") for value in (found.well_formed, found.accepted, found.grounded, found.coverage)),
+        )
+        for temperature, found in by.items()
     ]
     notes = [f"{args.out}: samples.jsonl, journal.db; look at them with: tenstep review {args.out}"]
+    if failed:
+        notes.append(
+            f"{args.redo}: {failed} studies to teach again: tenstep curate RECIPE --studies {args.redo} --out RUN"
+        )
+    elif failed == 0:
+        notes.append("every study has an accepted answer, so there is nothing to do again")
+    if counts.get("failed"):
+        notes.append(f"{counts['failed']} could not be asked; the journal says why")
     if not counts["sampled"]:
         notes.insert(0, "nothing to do: every question has its answer in the journal")
     payload = {
         "run": str(args.out),
-        "samples": answers,
+        "samples": counts["attempts"],
         "sampled": counts["sampled"],
         "failed": counts.get("failed", 0),
         "well_formed": counts["well_formed"],
         "accepted": counts["accepted_answers"],
+        "redo": failed,
+        "temperatures": {
+            str(temperature): {
+                name: value if value is None or isinstance(value, int) else value._asdict()
+                for name, value in found._asdict().items()
+            }
+            for temperature, found in by.items()
+        },
         "seconds": manifest.seconds,
     }
+    columns = ("temperature", "answers", "well-formed", "accepted", "grounded", "coverage")
     return Outcome(
-        payload=payload, tables=(Table(title="sample", columns=("", ""), rows=tuple(rows)),), notes=tuple(notes)
+        payload=payload, tables=(Table(title="sample", columns=columns, rows=tuple(rows)),), notes=tuple(notes)
     )
 
 

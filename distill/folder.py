@@ -3,7 +3,8 @@
 recipe.yaml      resolved, re-runnable
 run_card.json    what happened (card.py)
 base/            the demo's base, when the recipe says `base: tiny`
-checkpoints/     the last two
+checkpoints/     the last, and the last but one or the best
+tensorboard/     losses; look at them with: tensorboard --logdir DIR
 adapter/         the trained student (adapter.py)
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from ..schemas.errors import RunError, RunLockedError
 from .card import FILE
 
-ADAPTER, BASE, CHECKPOINTS = "adapter", "base", "checkpoints"
+ADAPTER, BASE, BOARD, CHECKPOINTS = "adapter", "base", "tensorboard", "checkpoints"
 
 
 @contextlib.contextmanager

@@ -35,7 +35,14 @@ def device() -> Literal["cuda", "cpu"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(base: str, revision: str | None, quantize: Literal["nf4", "none"], whole: Sequence[str] = ()) -> Loaded:
+def load(
+    base: str,
+    revision: str | None,
+    quantize: Literal["nf4", "none"],
+    whole: Sequence[str] = (),
+    *,
+    local_rank: int = 0,
+) -> Loaded:
     """Load a checkpoint and its processor.
 
     Args:
@@ -43,18 +50,19 @@ def load(base: str, revision: str | None, quantize: Literal["nf4", "none"], whol
         revision: the commit of a hub checkpoint.
         quantize: nf4 (with double quantization) or none.
         whole: modules that stay as they are, because they are trained in full; the head always does.
+        local_rank: which CUDA device of several.
 
     Raises:
         InputError: there is no such folder.
-        TrainingError: it holds pickles, has no pinned revision, or is of a family that nobody knows.
+        TrainingError: it holds pickles, has no pinned revision, is of a family that nobody knows, or has a processor
+            of another model.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+    from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
-    _check(base, revision)
+    student = pinned_student(base, revision)
     pinned = {"revision": revision, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(base, **pinned)
-    student = student_of(config.model_type)
+    processor = AutoProcessor.from_pretrained(base, **pinned)
     where = device()
     dtype = torch.bfloat16 if where == "cuda" else torch.float32
     four_bit = BitsAndBytesConfig(
@@ -70,14 +78,30 @@ def load(base: str, revision: str | None, quantize: Literal["nf4", "none"], whol
         use_safetensors=True,
         dtype=dtype,
         quantization_config=four_bit if quantize == "nf4" else None,
-        device_map={"": where},
+        device_map={"": local_rank if where == "cuda" else where},
     )
+    _check_processor(processor, model, base)
     if where == "cpu":
         _keep_trainable(model)
         if model.num_parameters() < _TINY:
             torch.set_num_threads(1)
-    processor = AutoProcessor.from_pretrained(base, **pinned)
     return Loaded(model, processor, student)
+
+
+def pinned_student(base: str, revision: str | None) -> Student:
+    """The family of a checkpoint that may be loaded.
+
+    Raises:
+        InputError, TrainingError: it may not; see `load`.
+    """
+    from transformers import AutoConfig
+
+    _check(base, revision)
+    try:
+        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"the checkpoint's config cannot be read: {error}", file=base, field="base") from None
+    return student_of(config.model_type)
 
 
 def fingerprint(base: str, revision: str | None) -> str:
@@ -109,6 +133,27 @@ def _check(base: str, revision: str | None) -> None:
             f"'{base}' is no folder; to load it from the hub, pin its commit (40 hex digits) as revision",
             field="revision",
         )
+
+
+def _check_processor(processor: Any, model: Any, base: str) -> None:
+    """The processor must put the image where this model looks for it, and know no token that it does not have."""
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None or getattr(processor, "image_processor", None) is None:
+        raise TrainingError(
+            f"its processor ({type(processor).__name__}) reads no images; it is another one's", file=base
+        )
+    config = model.config
+    place = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
+    has = getattr(processor, "image_token_id", None)
+    rows = model.get_input_embeddings().num_embeddings
+    if place is not None and has is not None and has != place:
+        raise TrainingError(f"its processor marks images with token {has}, the model looks for {place}", file=base)
+    if len(tokenizer) > rows:
+        raise TrainingError(
+            f"its tokenizer has {len(tokenizer)} tokens, the model {rows}; it is another one's", file=base
+        )
+    if processor.chat_template is None:
+        raise TrainingError("its processor has no chat template; is it a base model? choose an instruct one", file=base)
 
 
 def _keep_trainable(model: Any) -> None:

@@ -68,6 +68,13 @@ def trainable(model: Any, student: Student) -> Counts:
     return dict(counts)
 
 
+def on_meta(model: Any, student: Student, lora: Lora) -> Counts:
+    """What peft makes trainable in a model without weights; the model is changed."""
+    from peft import get_peft_model
+
+    return trainable(get_peft_model(model, config(model, student, lora), low_cpu_mem_usage=True), student)
+
+
 def agree(wanted: Counts, found: Counts) -> None:
     """Raises:
     TrainingError: what is trainable is not what the recipe says.

@@ -26,6 +26,7 @@ class Prompt(BaseModel):
     id: str
     version: int
     report_form: ReportForm
+    steps: bool = True  # ten steps are asked for in front of the report
     text: str
 
     @property

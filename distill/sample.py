@@ -2,6 +2,12 @@
 
 An answer's key covers everything that decides it: weights, prompt, image, sampling parameters, index. What has been
 sampled under its key is not sampled again, so a sampling run that was stopped goes on where it was.
+
+A student is asked what it was trained for, or by another prompt of distill/prompts: ten steps then the report, or the
+report alone. A report alone is judged without the rules about steps.
+
+The studies none of whose answers was accepted go back to curation as a study store (`redo`): `tenstep curate RECIPE
+--studies` takes it as it takes any other, so that a teacher writes traces for what the student does not yet know.
 """
 
 import hashlib
@@ -10,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from ..data.run import RunFolder
 from ..data.store import StudyStore
@@ -20,19 +26,21 @@ from ..schemas.layout import parse
 from ..schemas.recipe import SampleRecipe
 from ..schemas.run import Event, Manifest, State
 from ..schemas.study import Study
+from ..schemas.trace import Trace
 from ..schemas.verdict import Verdict
-from ..validators import completion, headers, numbering, structure
 from ..validators.gate import judge
-from . import adapter
+from . import adapter, prompt
 from .adapter import StudentCard
 from .generate import Answer, Request, generate
 from .libraries import quiet
 from .load import Loaded
 from .pixels import check, choose, open_image
 from .prompt import Prompt
+from .sampled import STEPS_FORM, Figures, figures
+from .sampled import well_formed as well_formed
 
 T = TypeVar("T")
-_FORM = frozenset({*completion.CODES, *structure.CODES, *numbering.CODES, *headers.CODES})
+_OFF: Literal["error", "warning", "off"] = "off"
 
 
 class Question(NamedTuple):
@@ -41,12 +49,8 @@ class Question(NamedTuple):
     key: str
     study: Study
     image: Path
-    number: int
-
-
-def well_formed(verdict: Verdict) -> bool:
-    """Complete, with exactly ten steps and the four headers, whatever they say."""
-    return _FORM.isdisjoint(verdict.codes)
+    number: int  # index among the study's answers: those of the first temperature, then of the next
+    temperature: float
 
 
 def sample(
@@ -73,52 +77,113 @@ def sample(
         InputError: no study has an image, or the recipe's model is not there.
     """
     folder = Path(recipe.model)
-    student, asked = adapter.describe(folder)
+    student, asked = _asked(folder, recipe.prompt)
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         done = {key for key, state in run.journal.states().items() if state is State.JUDGED}
         waiting = [question for question in _questions(run, recipe) if question.key not in done]
         if not waiting and not done:
             raise InputError("no study here has an image that a student could read", file=store.root)
         if waiting:
+            weights = {} if asked.steps else dict.fromkeys(STEPS_FORM, _OFF)
             with quiet():
                 loaded = adapter.load_student(folder, student)
-                for some in _chunks(waiting, batch):
-                    for candidate, raw in _ask(loaded, some, recipe, student, asked):
-                        verdict = judge(store.get(candidate.study_id), candidate)
-                        run.record(candidate, verdict, raw=raw)
-                        on_judged(candidate, verdict)
+                for temperature in recipe.temperatures:
+                    for some in _chunks([q for q in waiting if q.temperature == temperature], batch):
+                        for candidate, raw in _ask(loaded, some, recipe, student, asked):
+                            verdict = judge(store.get(candidate.study_id), candidate, weights)
+                            run.record(candidate, verdict, raw=raw)
+                            on_judged(candidate, verdict)
         shaped = sum(well_formed(verdict) for _, verdict in run.judged())
         accepted = sum(verdict.accepted for _, verdict in run.judged())
         return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=len(waiting))
 
 
 def plan(
-    model: Path, *, name: str, temperature: float, n: int, max_new_tokens: int | None, limit: int | None, seed: int
+    model: Path,
+    *,
+    name: str,
+    temperatures: Sequence[float],
+    n: int,
+    max_new_tokens: int | None,
+    limit: int | None,
+    seed: int,
+    prompt: str | None = None,
 ) -> SampleRecipe:
     """The recipe of a sampling run: the student as it is, and how it is asked.
 
     Args:
         model: an adapter's folder, or the training run that holds one.
         name: the run's name.
-        temperature: 0 is greedy.
-        n: answers per study.
+        temperatures: 0 is greedy.
+        n: answers per study and temperature.
         max_new_tokens: none for what the student was trained for.
         limit: only the first so many studies.
         seed: of all answers.
+        prompt: a prompt of distill/prompts; none for the one that the student was trained with.
     """
     folder = adapter.find(model).resolve()
-    student, asked = adapter.describe(folder)
+    student, asked = _asked(folder, prompt)
     return SampleRecipe(
         name=name,
         model=str(folder),
         model_sha256=student.sha256,
+        prompt=prompt,
         prompt_sha256=asked.sha256,
-        temperature=temperature,
+        temperatures=tuple(dict.fromkeys(temperatures)),
         n=n,
         max_new_tokens=max_new_tokens or student.max_new_tokens,
         limit=limit,
         seed=seed,
     )
+
+
+def count(out: Path) -> dict[float, Figures]:
+    """The figures of a sampling run, by temperature, counted from its journal."""
+    with RunFolder.read(out) as run:
+        recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
+        _, asked = _asked(Path(recipe.model), recipe.prompt)
+        judged = list(run.judged())
+        studies = {one.candidate.study_id: run.studies.get(one.candidate.study_id) for one in judged}
+    by = {
+        temperature: [one for one in judged if one.candidate.sample // recipe.n == at]
+        for at, temperature in enumerate(recipe.temperatures)
+    }
+    return {temperature: figures(some, studies, steps=asked.steps) for temperature, some in by.items()}
+
+
+def redo(out: Path, store: Path) -> int:
+    """Write the studies none of whose answers was accepted as a study store for curation.
+
+    Args:
+        out: the sampling run.
+        store: the new store's folder.
+
+    Returns:
+        how many studies there are; for none, no store is written.
+
+    Raises:
+        InputError: there is something at `store`.
+    """
+    with RunFolder.read(out) as run:
+        passed: dict[str, bool] = {}
+        for candidate, verdict in run.judged():
+            passed[candidate.study_id] = passed.get(candidate.study_id, False) or verdict.accepted
+        failed = [study_id for study_id, accepted in passed.items() if not accepted]
+        if failed:
+            with StudyStore.create(store, "sample") as writer:
+                for study_id in failed:
+                    study = run.studies.get(study_id)
+                    images = tuple(
+                        image.model_copy(update={"path": str(run.studies.path_of(image).resolve())})
+                        for image in study.images
+                    )
+                    writer.add(study.model_copy(update={"images": images}))
+    return len(failed)
+
+
+def _asked(folder: Path, name: str | None) -> tuple[StudentCard, Prompt]:
+    student, trained = adapter.describe(folder)
+    return student, trained if name is None else prompt.read(prompt.path_of(name))
 
 
 def _questions(run: RunFolder, recipe: SampleRecipe) -> Iterator[Question]:
@@ -130,9 +195,9 @@ def _questions(run: RunFolder, recipe: SampleRecipe) -> Iterator[Question]:
                 raise ImageError(f"study '{study.id}': it has no image, and a student reads images")
             path = check(run.studies, study, image)
         except ImageError as error:
-            for index in range(recipe.n):
+            for temperature, index in _indices(recipe):
                 event = Event(
-                    key=_key(recipe, study, "none", index),
+                    key=_key(recipe, study, "none", temperature, index),
                     state=State.FAILED,
                     study_id=study.id,
                     at=time.time(),
@@ -140,14 +205,20 @@ def _questions(run: RunFolder, recipe: SampleRecipe) -> Iterator[Question]:
                 )
                 run.journal.append(event).result()
             continue
+        for temperature, index in _indices(recipe):
+            key = _key(recipe, study, image.sha256, temperature, index)
+            yield Question(key, study, path, index, temperature)
+
+
+def _indices(recipe: SampleRecipe) -> Iterator[tuple[float, int]]:
+    for at, temperature in enumerate(recipe.temperatures):
         for index in range(recipe.n):
-            yield Question(_key(recipe, study, image.sha256, index), study, path, index)
+            yield temperature, at * recipe.n + index
 
 
-def _key(recipe: SampleRecipe, study: Study, image: str, index: int) -> str:
-    parts = recipe.model_dump(
-        include={"model_sha256", "prompt_sha256", "temperature", "max_new_tokens", "seed"}, mode="json"
-    )
+def _key(recipe: SampleRecipe, study: Study, image: str, temperature: float, index: int) -> str:
+    parts = recipe.model_dump(include={"model_sha256", "prompt_sha256", "max_new_tokens", "seed"}, mode="json")
+    parts["temperature"] = temperature
     return hashlib.sha256(json.dumps([parts, study.id, image, index], sort_keys=True).encode()).hexdigest()
 
 
@@ -156,7 +227,7 @@ def _ask(
 ) -> Iterator[tuple[Candidate, bytes]]:
     requests = [Request(open_image(q.image), asked.text, int(q.key[:15], 16)) for q in questions]
     at, since = time.time(), time.monotonic()
-    answers = generate(loaded, requests, max_new_tokens=recipe.max_new_tokens, temperature=recipe.temperature)
+    answers = generate(loaded, requests, max_new_tokens=recipe.max_new_tokens, temperature=questions[0].temperature)
     seconds = time.monotonic() - since
     for question, answer in zip(questions, answers, strict=True):
         yield _candidate(question, answer, student, asked, at, seconds), json.dumps({"tokens": answer.tokens}).encode()
@@ -167,7 +238,7 @@ def _candidate(
 ) -> Candidate:
     trace, parse_error = None, None
     try:
-        trace = parse(answer.text)
+        trace = parse(answer.text) if asked.steps else Trace(report=answer.text)
     except LayoutError as error:
         parse_error = str(error)
     return Candidate(

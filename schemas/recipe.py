@@ -132,27 +132,57 @@ class DistillRecipe(Noun):
     name: Name
     base: str = Field(description="A checkpoint's folder or hub name; `tiny` builds the demo's student on the spot.")
     revision: str | None = Field(None, description="Commit of a hub checkpoint.")
+    backend: Literal["auto", "hf", "unsloth"] = Field(
+        "auto", description="Who loads the model; auto is unsloth where CUDA and unsloth are, else hf."
+    )
     run: str | None = Field(None, description="A run folder, whose accepted examples are learned; --run overrides it.")
+    studies: tuple[str, ...] = Field(
+        (), description="Study stores, whose references are learned without steps, in place of a run."
+    )
+    splits: str | None = Field(
+        None, description="What `tenstep split` wrote: its train is learned, its validate watched, its test left out."
+    )
+    validation: float = Field(
+        0.0, ge=0, lt=1, description="Share of patients that is watched and not learned, where `splits` says none."
+    )
+    split_seed: int = Field(0, description="Which patients `validation` draws.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many evaluations in a row without a lower validation loss."
+    )
+    test_sets: tuple[str, ...] = Field(
+        (),
+        description="What any stage is tested on, none of which may be learned: study stores, splits (their test), "
+        "and lists of study ids, one a line.",
+    )
     prompt: Name = Field("ten-steps", description="A prompt in distill/prompts.")
     quantize: Literal["nf4", "none"] = Field("nf4", description="nf4 with double quantization, or none.")
     lora: Lora = Lora()
     optimizer: Optimizer = Optimizer()
     epochs: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1, description="Optimizer steps; either this or epochs.")
-    batch: int = Field(4, ge=1, description="Examples per forward pass.")
+    batch: int = Field(4, ge=1, description="Examples per forward pass and device.")
     accumulate: int = Field(1, ge=1, description="Forward passes per optimizer step.")
     max_length: int = Field(2048, ge=1, description="Tokens of prompt and target; a longer example stops the run.")
     max_new_tokens: int = Field(512, ge=1, description="What sampling will allow; a longer target stops the run.")
     gradient_checkpointing: bool = False
-    save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints.")
+    save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints, and between evaluations.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between logged losses.")
+    report_to: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        ("tensorboard",), description="Who is shown the losses; wandb sends them to its makers' servers."
+    )
     limit: int | None = Field(None, gt=0, description="Only the first so many examples.")
     seed: int = Field(3407, ge=0)
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _one_of_two(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
+        if self.run is not None and self.studies:
+            raise ValueError("give either run or studies")
+        if self.splits is not None and self.validation:
+            raise ValueError("give either splits or validation")
+        if self.patience is not None and self.splits is None and not self.validation:
+            raise ValueError("patience needs a validation loss: give splits or validation")
         return self
 
 
@@ -163,9 +193,10 @@ class SampleRecipe(Noun):
     name: Name
     model: str = Field(description="Folder of the adapter.")
     model_sha256: Sha256 = Field(description="Of base and adapter weights.")
+    prompt: Name | None = Field(None, description="A prompt in distill/prompts; none: the one it was trained with.")
     prompt_sha256: Sha256
-    temperature: float = Field(0.0, ge=0, description="0 is greedy.")
-    n: int = Field(1, ge=1, description="Answers per study.")
+    temperatures: tuple[float, ...] = Field((0.0,), min_length=1, description="0 is greedy.")
+    n: int = Field(1, ge=1, description="Answers per study and temperature.")
     max_new_tokens: int = Field(512, ge=1)
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
     seed: int = Field(0, ge=0)

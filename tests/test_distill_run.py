@@ -113,7 +113,7 @@ from pathlib import Path
 from tenstep.distill.train import distill
 from tenstep.schemas.recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-def watch(what, step):
+def watch(what, step, steps):
     if step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 distill(recipe, run, out, watch=watch)
@@ -142,7 +142,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
 def test_what_is_finished_is_left_as_it_is(recipe: DistillRecipe, run: Path, trained: Path) -> None:
     before = (trained / "run_card.json").read_bytes()
     told: list[str] = []
-    card = distill(recipe, run, trained, resume=True, watch=lambda what, _: told.append(what))
+    card = distill(recipe, run, trained, resume=True, watch=lambda what, *_: told.append(what))
     assert (trained / "run_card.json").read_bytes() == before
     assert card.finished and not told
     with pytest.raises(RunError, match="go on with --resume, or choose another --out"):
@@ -171,7 +171,7 @@ def test_another_run_is_not_gone_on_with(recipe: DistillRecipe, run: Path, train
 
 
 def test_a_second_process_is_told_of_the_first(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
-    def watch(what: str, step: int) -> None:
+    def watch(what: str, step: int, steps: int) -> None:
         with pytest.raises(RunLockedError, match="another process is training here"):
             distill(changed(recipe, steps=1), run, tmp_path / "out", resume=True)
 
@@ -187,7 +187,7 @@ def test_the_card_says_what_was_done(recipe: DistillRecipe, trained: Path) -> No
     assert card.losses[-1].loss < card.losses[0].loss
     assert card.libraries["trl"] and card.hardware.startswith(("CPU", "NVIDIA"))
     assert card.finished and card.seconds > 0 and card.peak_memory_mb
-    assert card.preflight.shown.startswith("1. ")
+    assert card.preflight.shown[0].startswith("1. ")
     assert (trained / "recipe.yaml").is_file()
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_trained_stops_before_step_one(
 ) -> None:
     told: list[str] = []
     with pytest.raises(TenstepError, match=message):
-        distill(changed(recipe, **fields), run, tmp_path / "out", watch=lambda what, _: told.append(what))
+        distill(changed(recipe, **fields), run, tmp_path / "out", watch=lambda what, *_: told.append(what))
     assert not told
     assert not (tmp_path / "out" / "checkpoints").exists()
 
@@ -281,7 +281,7 @@ def test_an_answer_that_was_cut_says_so(student: Loaded, store: StudyStore) -> N
 
 
 def asked(trained: Path, **fields: Any) -> SampleRecipe:
-    told = {"temperature": 0.7, "n": 2, "max_new_tokens": 30, "limit": None, "seed": 0} | fields
+    told = {"temperatures": [0.7], "n": 2, "max_new_tokens": 30, "limit": None, "seed": 0} | fields
     return plan(trained, name="samples", **told)
 
 
@@ -329,7 +329,7 @@ def test_a_sample_is_a_candidate_of_a_student(trained: Path, store: StudyStore, 
 
 def test_whatever_decides_an_answer_changes_its_key(trained: Path, store: StudyStore, tmp_path: Path) -> None:
     keys: set[str] = set()
-    for at, fields in enumerate(({}, {"seed": 1}, {"temperature": 0.8}, {"max_new_tokens": 29})):
+    for at, fields in enumerate(({}, {"seed": 1}, {"temperatures": [0.8]}, {"max_new_tokens": 29})):
         out = tmp_path / str(at)
         sample(asked(trained, limit=1, **fields), store, out, batch=2)
         with RunFolder.read(out) as run:

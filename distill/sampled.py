@@ -1,0 +1,133 @@
+"""What a student's answers are worth, counted: form, grounding, coverage, each with an interval by patient.
+
+A share is a mean over answers; its interval is Wilson's at 95 %, with the number of patients for the number of trials,
+because answers about one patient are no independent trials (and bootstraps of a share that is 1 have no width).
+
+Steps are what the rules of grounding read. Of an answer that is a report alone, its sentences are read in their place,
+for these figures only; its verdict is about form and honesty.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ..data.run import Judged
+from ..schemas.candidate import Candidate
+from ..schemas.study import Study
+from ..schemas.trace import Step, Trace
+from ..schemas.verdict import Finding, Verdict
+from ..validators import (
+    certainty,
+    completion,
+    contradiction,
+    coverage,
+    headers,
+    location,
+    measurement,
+    numbering,
+    severity,
+    structure,
+    unsupported,
+    views,
+    wrapping,
+)
+from ..validators.findings.reference import abnormal
+from ..validators.grounding import reference_of
+
+_Z = 1.959964
+STEPS_FORM = frozenset({*structure.CODES, *numbering.CODES, *wrapping.CODES})
+_FORM = frozenset({*completion.CODES, *structure.CODES, *numbering.CODES, *headers.CODES})
+_GROUNDING = (views, measurement, contradiction, unsupported, location, severity, certainty)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_HEADER = re.compile(r"^(?:Technique|View|Findings|Impression):\s*")
+
+
+class Share(NamedTuple):
+    """A share of answers, or of findings."""
+
+    value: float
+    low: float
+    high: float
+    of: int  # what was counted
+    patients: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}; {self.of:,} of {self.patients:,} patients)"
+
+
+class Figures(NamedTuple):
+    """Shares of a set of answers; none where there was nothing to count."""
+
+    answers: int
+    well_formed: Share | None
+    accepted: Share | None
+    grounded: Share | None  # no error of grounding, among the answers that can be read
+    coverage: Share | None  # the reference's abnormal findings that the answer speaks of
+
+
+def well_formed(verdict: Verdict) -> bool:
+    """Complete, with exactly ten steps and the four headers, whatever they say; for a report alone the headers."""
+    return _FORM.isdisjoint(verdict.codes)
+
+
+def share(hits: float, of: int, patients: int) -> Share | None:
+    """A share with Wilson's interval (Wilson 1927), as wide as so many patients make it."""
+    if not of:
+        return None
+    p, n = hits / of, patients
+    middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
+    return Share(p, max(0.0, middle - half), min(1.0, middle + half), of, patients)
+
+
+def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bool) -> Figures:
+    """Count.
+
+    Args:
+        judged: answers and their verdicts.
+        studies: those they are about, by id.
+        steps: whether ten steps were asked for, or a report alone.
+    """
+    whose: set[str] = set()
+    read: set[str] = set()
+    seen: set[str] = set()
+    answers = formed = accepted = readable = grounded = 0
+    found = spoken = 0
+    for candidate, verdict in judged:
+        study = studies[candidate.study_id]
+        whose.add(study.patient_id)
+        answers += 1
+        formed += well_formed(verdict)
+        accepted += verdict.accepted
+        shadow = candidate if steps else _sentences(candidate)
+        if shadow.trace is None or not shadow.trace.steps:
+            continue
+        readable += 1
+        read.add(study.patient_id)
+        grounded += not _errors(study, shadow)
+        wanted = sum(1 for _ in abnormal(reference_of(study)))
+        if wanted:
+            missed = sum(1 for _ in coverage.rule(study, shadow))
+            seen.add(study.patient_id)
+            found += wanted
+            spoken += wanted - missed
+    return Figures(
+        answers=answers,
+        well_formed=share(formed, answers, len(whose)),
+        accepted=share(accepted, answers, len(whose)),
+        grounded=share(grounded, readable, len(read)),
+        coverage=share(spoken, found, len(seen)),
+    )
+
+
+def _errors(study: Study, candidate: Candidate) -> list[Finding]:
+    return [finding for rule in _GROUNDING for finding in rule.rule(study, candidate) if finding.severity == "error"]
+
+
+def _sentences(candidate: Candidate) -> Candidate:
+    """A report's sentences where steps would be."""
+    report = candidate.trace.report if candidate.trace is not None else None
+    texts = [_HEADER.sub("", part).strip() for part in _SENTENCE.split(report or "")]
+    steps = tuple(Step(number=at, text=text) for at, text in enumerate(filter(None, texts), 1))
+    return candidate.model_copy(update={"trace": Trace(steps=steps, report=report)})

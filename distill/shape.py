@@ -1,0 +1,82 @@
+"""A student's shape: its classes and sizes on the meta device, without weights, so that an 11B model costs nothing.
+
+The checkpoint's own config says the shape, from its folder or the hub's local cache; nothing is fetched. Where it is
+not at hand, the shape of Llama-3.2-11B-Vision-Instruct serves, which ships here (students/llama-3.2-11b-vision.json).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .student import Student, student_of
+
+SHIPPED = "Llama-3.2-11B-Vision-Instruct"
+_FILE = Path(__file__).parent / "students" / "llama-3.2-11b-vision.json"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model without weights.
+
+    Args:
+        model: on the meta device.
+        student: its family.
+        name: whose shape it is.
+        own: whether it is the checkpoint's, not the one that ships.
+    """
+
+    model: Any
+    student: Student
+    name: str
+    own: bool
+
+
+def shape_of(base: str, revision: str | None) -> Shape:
+    """The shape of a checkpoint, or the shipped one.
+
+    Raises:
+        TrainingError: the checkpoint is of a family that nobody knows.
+    """
+    config = _config(base, revision)
+    own = config is not None
+    config = config or shipped_config()
+    student = student_of(config.model_type)
+    return Shape(on_meta(config), student, base if own else SHIPPED, own)
+
+
+def shipped_config() -> Any:
+    """The config of the 11B model, in full."""
+    from transformers import AutoConfig
+
+    fields = json.loads(_FILE.read_text("utf-8"))
+    return AutoConfig.for_model(fields.pop("model_type"), **fields)
+
+
+def on_meta(config: Any) -> Any:
+    """A model of a config, without memory for its weights."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    with torch.device("meta"):
+        model: Any = AutoModelForImageTextToText.from_config(config)
+    return model
+
+
+def processor_of(base: str, revision: str | None) -> Any | None:
+    """A checkpoint's processor, if it is at hand."""
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(base, revision=revision, trust_remote_code=False, local_files_only=True)
+    except OSError:  # what the libraries raise for files that are not here
+        return None
+
+
+def _config(base: str, revision: str | None) -> Any | None:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False, local_files_only=True)
+    except OSError:
+        return None
