@@ -166,12 +166,9 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
     for mention in by_index.values():
         if scope.clauses[mention.index] and not (mention.sides or mention.places):
             _inherit(tagged, scope, mention)
-    if (
-        len(heads) == 1
-        and tagged.entries[heads[0]].finding
-        and not (by_index[heads[0]].sides or by_index[heads[0]].places)
-    ):
-        _only_place(tagged, scope, by_index[heads[0]])
+    named = [head for head in heads if tagged.entries[head].finding]
+    if len(named) == 1 and not (by_index[named[0]].sides or by_index[named[0]].places):
+        _only_place(tagged, scope, by_index[named[0]])
     for index, target in late:  # "consolidation and effusion in the left lower lobe": both are there
         if index < target or entries[index].size or not _postponed(tagged, index, target):
             continue
@@ -191,6 +188,7 @@ def _only_place(tagged: Tagged, scope: Scope, mention: Mention) -> None:
         mention.index
         and found
         and found[-1] < mention.index
+        and not any(is_head(entry) for entry in tagged.entries[found[0] + 1 : mention.index])
         and not any(_quantifies(tagged, index) or _compares_sides(tagged, index) for index in found)
         and not any(scope.states[index] & NEG for index in (*found, mention.index))
         and "with" in tagged.words[tagged.last[found[-1]] : tagged.first[mention.index]]

@@ -10,9 +10,10 @@ from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower, sentences
 
 _TAKES_BACK = re.compile(
-    r"\b(?:there (?:is|are|was|were) (?:none|no such|nothing)|none (?:is|are|was|were|can|could|of (?:this|these|those"
-    r"|which|that|them|it)|exists?)|no such|nothing (?:of|like) (?:the|that|this|such)|(?:finds?|found|sees?|seen"
-    r"|detect|identify) (?:none|nothing)|not (?:find|see|detect|identify|make out|show) (?:one|it|any|them|such|that)"
+    r"\b(?:there (?:is|are|was|were) (?:none|no such|nothing)|none|no such|nothing (?:of|like)"
+    r" (?:the|that|this|such)|(?:finds?|found|sees?|seen"
+    r"|detect|identify) (?:none|nothing)|not (?:find|see|detect|identify|make out|show)"
+    r" (?:one|it|any|them|such|that)"
     r"|(?:it|this|that|they|these|which|one) (?:has|have|is|are|does|do|was|were|can|could)(?:n't| ?not)"
     r"|without success|in vain|to no avail|(?:is|are) (?:missing|lacking|absent|nowhere)|neither (?:is|of))\b",
     re.I,

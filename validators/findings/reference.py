@@ -104,6 +104,8 @@ class Reference:
         table, name = relations(), claim.finding
         if claim.device:
             return self.asserted({name} | table.same[name] | table.related[name])
+        if name in GENERIC and not claim.place:  # "haze in both lungs": any kind of opacity may be meant
+            return self.asserted({name} | table.same[name])
         for group in ({name}, table.same.get(name, {name}), table.related.get(name, frozenset())):
             found = self.asserted(group)
             if any(other.side or other.place for other in found):

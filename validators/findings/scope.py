@@ -21,7 +21,7 @@ BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _POINTING = frozenset({"this", "these", "those", "their"})
-_INSTEAD = frozenset({"instead", "rather"})
+_INSTEAD = frozenset({"instead", "rather", "as", "regarding", "turning", "coming", "moving", "speaking"})
 _DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
 
 
@@ -121,7 +121,7 @@ def _after_comma(tagged: Tagged, index: int) -> bool:
 
 def _end_next(state: int) -> int:
     if state & _BRIEF:
-        state &= ~(_BRIEF | NEG)
+        state &= ~(_BRIEF | NEG | HYP)
     return state & ~(_NEXT | UNC) if state & _NEXT else state
 
 

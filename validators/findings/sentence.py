@@ -50,6 +50,22 @@ _LOOSE = 4  # unknown words between an organ and what is said of it, at which it
 _THERE = frozenset({"seen", "present", "identified", "visible", "noted", "evident", "found", "there", "apparent"})
 _IS = frozenset({"is", "are"})
 _OPENING = 4  # words before the subject of a sentence, at most
+# what an attributive "normal" may stand before, and still be said of the organ ("the heart has a normal size")
+_ASPECTS = frozenset(
+    {
+        "appearance", "size", "contour", "outline", "silhouette", "shape", "position", "course", "caliber", "calibre",
+        "width", "configuration", "range", "limit", "limits", "share", "pattern", "look", "aspect", "form", "density",
+        "distribution", "alignment", "height", "volume", "degree", "manner", "way", "branching", "architecture",
+        "texture", "proportion", "extent", "margin", "border", "edge", "surface", "diameter", "and", "or", "in", "for",
+    }
+)  # fmt: skip
+_SEARCHES = frozenset(
+    {"look", "looks", "looking", "looked", "search", "searches", "searched", "searching", "check", "checks", "checked"}
+)
+_ARTICLES = frozenset({"a", "an"})
+_DETERMINERS = frozenset({"neither", "no"})
+_COPULAS = frozenset({"is", "are", "has", "have", "appears", "appear", "seems", "looks"})
+_UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
 _VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -138,9 +154,24 @@ class _Sentence:
                         yield finding, False, status
                 elif status is not None and not self.reserved and (kind == "abnormal" or self._close(mention)):
                     made = made or entry.finding is None
+                    if kind == "absent" and status == "absent" and finding in _UNLIKE:
+                        yield _UNLIKE[finding], False, "present"
                     yield from ((name, True, "absent") for name in self._normal(kind, finding, status, mention))
         if entry.finding and not made and status is not None:
             yield entry.finding, False, status
+
+    def _presupposed(self, index: int) -> bool:
+        """ "Neither lead is broken": what is denied is a state of the thing, which is there."""
+        first, after, words = self.tagged.first[index], self.tagged.last[index] + 1, self.tagged.words
+        return (
+            first > 0
+            and words[first - 1] in _DETERMINERS
+            and self.tagged.entries[index].finding in self.book.devices
+            and words[after : after + 1] != []
+            and words[after] in _COPULAS
+            and after + 1 < len(words)
+            and words[after + 1] not in _THERE
+        )
 
     def _pairs(self, mention: Mention, entry: Entry) -> Iterator[tuple[str, str]]:
         heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
@@ -173,7 +204,11 @@ class _Sentence:
         if len(before) < len(mention.organs) or not before:
             return True
         start = self.tagged.last[before[-1]] + 1
+        if "than" in words[start:first]:
+            return False  # "darker than usual"
         if words[first - 1] in ("a", "an") and "," in words[start:first]:
+            return False
+        if not _ARTICLES.isdisjoint(words[max(start, first - 3) : first]) and self._modifies_other(last + 1):
             return False
         known = {
             position
@@ -182,6 +217,12 @@ class _Sentence:
         }
         loose = [word for position, word in enumerate(words[start:first], start) if position not in known]
         return sum(len(word) > 3 for word in loose) < _LOOSE or last >= len(words)
+
+    def _modifies_other(self, after: int) -> bool:
+        words = self.tagged.words
+        if after >= len(words) or not words[after].isalpha() or words[after] in _ASPECTS:
+            return False
+        return after not in self.tagged.first
 
     def _acute(self, mention: Mention) -> bool:
         first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
@@ -206,7 +247,7 @@ class _Sentence:
         if state & ALT and not state & NEG:
             return "absent" if self.scope.dismissed[index] else None
         if state & NEG:
-            return "absent"
+            return None if self._presupposed(index) else "absent"
         if state & (HYP | HIST):
             return None
         return "uncertain" if state & UNC else "present"
@@ -294,7 +335,19 @@ class _Sentence:
         stop = min((border for border in self.scope.borders if border > first), default=len(words))
         if not self.book.soft.isdisjoint(words[start:stop]):
             return True
+        if self._sought(start, first):
+            return True
         return self.weighs and not self._affirmed(words[first:stop], words[start:first], index)
+
+    def _sought(self, start: int, first: int) -> bool:
+        """ "I look first for opacities": what follows, up to a colon, is what is looked for."""
+        words = self.tagged.words
+        for at in range(first - 1, start, -1):
+            if words[at] == ":":
+                return False
+            if words[at] == "for" and not _SEARCHES.isdisjoint(words[max(0, at - 3) : at]):
+                return True
+        return False
 
     def _generic(self) -> bool:
         """Whether the sentence is of a kind, not of this patient: "bullae that rupture", "an effusion of this sort"."""

@@ -54,7 +54,13 @@ def _resolve_one(tagged: Tagged) -> None:
     """ "A pneumothorax is sought, and a small one is seen": "one" after a size is the finding before it."""
     for index in range(1, len(tagged.entries)):
         after = tagged.last[index] + 1
-        if tagged.entries[index].size and after < len(tagged.words) and tagged.words[after] == "one":
+        entry = tagged.entries[index]
+        if (
+            (entry.size or entry.side or entry.place)
+            and not entry.finding
+            and after < len(tagged.words)
+            and tagged.words[after] == "one"
+        ):
             earlier = [entry.finding for entry in tagged.entries[:index] if entry.finding]
             if earlier:
                 tagged.entries.insert(index + 1, Entry(finding=earlier[-1]))
