@@ -62,7 +62,10 @@ def load(
 
     student = pinned_student(base, revision)
     pinned = {"revision": revision, "trust_remote_code": False}
-    processor = AutoProcessor.from_pretrained(base, **pinned)
+    try:
+        processor = AutoProcessor.from_pretrained(base, **pinned)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"the checkpoint has no processor that can be loaded: {error}", file=base) from None
     where = device()
     dtype = torch.bfloat16 if where == "cuda" else torch.float32
     four_bit = BitsAndBytesConfig(

@@ -6,12 +6,13 @@ checkpoint decides as one that was not stopped.
 
 import dataclasses
 import importlib.util
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..data.training import training_table
-from ..schemas.errors import MissingExtraError
+from ..schemas.errors import MissingExtraError, TrainingError
 from ..schemas.recipe import DistillRecipe
 from .backend import Choice, adapted
 from .collator import CompletionCollator, Row
@@ -80,6 +81,7 @@ def build(
         max_grad_norm=recipe.optimizer.clip,
         optim=recipe.optimizer.name,
         logging_steps=recipe.log_every,
+        logging_nan_inf_filter=False,  # it would hide that the loss is none any more
         save_strategy="steps",
         save_steps=recipe.save_every,
         save_total_limit=2,  # the trainer removes the older one before the newer one is marked as whole
@@ -140,6 +142,12 @@ def follow(on_step: Callable[[int], object], on_save: Callable[[int], object], p
     class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             on_step(state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            wild = [name for name in ("loss", VALIDATION) if not math.isfinite((logs or {}).get(name, 0.0))]
+            if wild:
+                told = f"at step {state.global_step} the {wild[0]} is no number any more; lower the learning rate"
+                raise TrainingError(told, field="optimizer.learning_rate")
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if exhausted(watched(state.log_history), patience):

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distill_parts import accepted_run, changed, ingested
 from tenstep.data.demo.folders import write_folders
-from tenstep.data.ingest import ingest
 from tenstep.data.run import RunFolder
-from tenstep.data.source import Options
 from tenstep.data.store import StudyStore
 from tenstep.distill import adapter, checkpoints
 from tenstep.distill.card import RunCard
@@ -24,36 +23,10 @@ from tenstep.distill.tiny import build
 from tenstep.distill.train import distill
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, Lora, SampleRecipe, TeacherSpec
-from tenstep.schemas.study import ReportForm, Study
+from tenstep.schemas.recipe import DistillRecipe, Lora, SampleRecipe
 from tenstep.schemas.verdict import Verdict
-from tenstep.validators.gate import judge
-from tenstep.validators.reading import read_candidate
 
 STUDIES = 8
-
-
-def accepted_run(store: StudyStore, out: Path) -> Path:
-    """A run folder in which every study has an accepted trace, told from its own sections."""
-    recipe = CurateRecipe(kind="curate", name="told", teachers=(TeacherSpec(kind="checklist"),))
-    with RunFolder.open(out, kind="curate", recipe=recipe, studies=store) as run:
-        for study in store:
-            candidate = read_candidate(steps(study), study.id, writes_report=False)
-            run.record(candidate, judge(study, candidate), raw=b"")
-        assert run.finish().counts["accepted"] == len(store)
-    return out
-
-
-def steps(study: Study) -> str:
-    parts = study.sections
-    findings = [f"{sentence.strip('. ')}." for sentence in (parts.findings or "").split(". ")]
-    texts = [parts.technique, *findings, f"Synthesis: {parts.impression}"]
-    assert len(texts) == 10
-    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
-
-
-def ingested(folder: Path, films: Path, form: ReportForm = "four-header", *, text_only: bool = False) -> StudyStore:
-    return ingest("folders", films, folder, Options(form=form, data_class="public", text_only=text_only))
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +74,6 @@ def student(trained: Path) -> Loaded:
     folder = adapter.find(trained)
     with quiet():
         return adapter.load_student(folder, adapter.describe(folder)[0])
-
-
-def changed(recipe: DistillRecipe, **fields: Any) -> DistillRecipe:
-    return DistillRecipe.model_validate(recipe.model_dump() | fields)
 
 
 _KILLED = """

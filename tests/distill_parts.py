@@ -1,0 +1,53 @@
+"""What several tests of the student start from: films, accepted runs, recipes."""
+
+from pathlib import Path
+from typing import Any
+
+from tenstep.data.ingest import ingest
+from tenstep.data.run import RunFolder
+from tenstep.data.source import Options
+from tenstep.data.store import StudyStore
+from tenstep.schemas.policy import PolicyDecision
+from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
+from tenstep.schemas.study import DataClass, ReportForm, Study
+from tenstep.validators.gate import judge
+from tenstep.validators.reading import read_candidate
+
+
+def accepted_run(store: StudyStore, out: Path, policy: PolicyDecision | None = None) -> Path:
+    """A run folder in which every study has an accepted trace, told from its own sections."""
+    recipe = CurateRecipe(kind="curate", name="told", teachers=(TeacherSpec(kind="checklist"),))
+    with RunFolder.open(out, kind="curate", recipe=recipe, studies=store) as run:
+        if policy is not None:
+            run.decide(policy)
+        for study in store:
+            candidate = read_candidate(steps(study), study.id, writes_report=False)
+            run.record(candidate, judge(study, candidate), raw=b"")
+        assert run.finish().counts["accepted"] == len(store)
+    return out
+
+
+def steps(study: Study) -> str:
+    """Ten steps from a phantom's sections."""
+    parts = study.sections
+    findings = [f"{sentence.strip('. ')}." for sentence in (parts.findings or "").split(". ")]
+    texts = [parts.technique, *findings, f"Synthesis: {parts.impression}"]
+    assert len(texts) == 10
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+
+
+def ingested(
+    folder: Path,
+    films: Path,
+    form: ReportForm = "four-header",
+    *,
+    text_only: bool = False,
+    data_class: DataClass = "public",
+) -> StudyStore:
+    """A store of a folder of films."""
+    return ingest("folders", films, folder, Options(form=form, data_class=data_class, text_only=text_only))
+
+
+def changed(recipe: DistillRecipe, **fields: Any) -> DistillRecipe:
+    """A recipe with other values, checked."""
+    return DistillRecipe.model_validate(recipe.model_dump() | fields)
