@@ -32,7 +32,7 @@ def positive(text: str) -> list[bool]:
     said = [claim for claim in claims(text) if claim.status != "absent" and not claim.dismissed]
     names = {claim.finding for claim in said if not claim.device}
     found = [not names.isdisjoint(table()[label]) for label in LABELS]
-    found[_NONE] = not any(found)
+    found[_NONE] = bool(text.strip()) and not any(found)  # who says nothing does not say that there is nothing
     found[_DEVICES] = any(claim.device for claim in said)
     return found
 

@@ -1,0 +1,93 @@
+"""Figures with their intervals as one SVG: a dot and a bar on a scale from 0 to 1, a row a metric. No library."""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+_COLOURS = ("#1f5fa8", "#c2570c")  # told apart by the colour-blind, too
+_LEFT, _WIDTH, _RIGHT = 300, 420, 150
+_ROW, _TOP = 26, 78
+_FONT = "font-family='system-ui, sans-serif'"
+
+
+class Mark(NamedTuple):
+    """A value and its interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Row(NamedTuple):
+    """What one line of the plot shows; rows of one group stand together under its name."""
+
+    group: str
+    name: str
+    marks: tuple[Mark, ...]
+
+
+def plot(title: str, subtitle: str, names: Sequence[str], rows: Sequence[Row]) -> str:
+    """The plot.
+
+    Args:
+        title, subtitle: above it.
+        names: of the students, in the order of each row's marks; at most two.
+        rows: from top to bottom.
+    """
+    groups = list(dict.fromkeys(row.group for row in rows))
+    height = _TOP + _ROW * (len(rows) + len(groups)) + 34
+    width = _LEFT + _WIDTH + _RIGHT
+    parts = [
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
+        f"role='img' aria-label='{escape(title, quote=True)}' {_FONT} font-size='13' fill='#222'>",
+        f"<rect width='{width}' height='{height}' fill='#fff'/>",
+        f"<text x='16' y='26' font-size='17' font-weight='600'>{escape(title)}</text>",
+        f"<text x='16' y='46' fill='#555'>{escape(subtitle)}</text>",
+        *_legend(names),
+        *_grid(height),
+    ]
+    y = _TOP
+    for group in groups:
+        parts.append(f"<text x='16' y='{y + 17}' font-weight='600'>{escape(group)}</text>")
+        y += _ROW
+        for row in (one for one in rows if one.group == group):
+            parts += _row(row, y)
+            y += _ROW
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _x(value: float) -> float:
+    return round(_LEFT + _WIDTH * min(1.0, max(0.0, value)), 1)
+
+
+def _legend(names: Sequence[str]) -> Iterator[str]:
+    for at, name in enumerate(names):
+        x = 16 + at * 220
+        yield f"<circle cx='{x + 5}' cy='61' r='5' fill='{_COLOURS[at]}'/>"
+        yield f"<text x='{x + 16}' y='66'>{escape(_short(name, 28))}</text>"
+
+
+def _grid(height: int) -> Iterator[str]:
+    for tenth in range(0, 11, 2):
+        x = _x(tenth / 10)
+        yield f"<line x1='{x}' x2='{x}' y1='{_TOP}' y2='{height - 26}' stroke='#ddd'/>"
+        yield f"<text x='{x}' y='{height - 10}' text-anchor='middle' fill='#555'>{tenth / 10:.1f}</text>"
+
+
+def _row(row: Row, y: int) -> Iterator[str]:
+    yield f"<text x='{_LEFT - 12}' y='{y + 17}' text-anchor='end'>{escape(_short(row.name, 42))}</text>"
+    for at, mark in enumerate(row.marks):
+        middle = y + 13 + (at * 8 - 4 if len(row.marks) > 1 else 0)
+        colour = _COLOURS[at]
+        if mark.low is not None and mark.high is not None:
+            yield (
+                f"<line x1='{_x(mark.low)}' x2='{_x(mark.high)}' y1='{middle}' y2='{middle}' stroke='{colour}' "
+                "stroke-width='2.5' stroke-linecap='round' opacity='0.55'/>"
+            )
+        yield f"<circle cx='{_x(mark.value)}' cy='{middle}' r='4' fill='{colour}'/>"
+    told = "  ".join(f"{mark.value:.3f}" for mark in row.marks)
+    yield f"<text x='{_LEFT + _WIDTH + 14}' y='{y + 17}'>{told}</text>"
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
