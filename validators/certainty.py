@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings.reference import Reference, relations
+from .findings.reference import GENERIC, Reference, relations
 from .grounding import Said, concludes, name, reference_of, said
 from .overclaim import absolute
 from .rule import Case, Finder, ten
@@ -56,6 +56,11 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
     firm = [other for kind in same for other in reference.present.get(kind, ()) if not other.open]
     loose = [other for other in reference.asserted((claim.finding,)) if other.status == "uncertain" or other.open]
     code = message = ""
+    if claim.status == "present" and claim.certain and not (loose or firm or claim.soft):
+        if claim.finding not in GENERIC and reference.standing(claim) == "related":
+            message = f"{quote!r}: {what} is at best an inference in this study; it cannot be certain."
+            yield find("overstated", message, step=here.step, span=claim.span)
+        return
     if claim.status == "present" and loose and not firm and not claim.open:
         message = f"{quote!r}: {what} is only possible in this study; keep the hedge."
         code = "overstated" if claim.certain else "hedge_dropped" if concludes(here.step, here.text) else ""

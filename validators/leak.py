@@ -43,7 +43,7 @@ _LEAKS = (
     rf"|description)\s+(?:{_SAYS})\b",
     r"\b(?:ground[ -]truth|gold[ -]standard|answer key|correct answer|expected (?:answer|output|report"
     r"|findings?)|target (?:text|report|output)|reference standard|true label|label(?:s|led) (?:as|say)|(?:the"
-    r"|these|given|image) labels?)\b",
+    r"|these|given|image) labels|(?:given|image) label)\b",
     r"\b(?:the|this|that|known|given|provided|supplied|accompanying|attached|original|source)\s+(?:reference"
     r"|narrative|dictation|transcript|write-?up|document(?:ation)?)\b",
     r"\b(?:the|interpreting|reporting|reading|attending|original|by (?:a|the)|per (?:a"

@@ -49,7 +49,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     evidence=reference.sentence(tips[0]),
                 )
             continue
-        if claim.side or claim.place:
+        if (claim.side or claim.place) and not (claim.soft and not reference.asserted((claim.finding,))):
             yield from _located(reference, here)
         if claim.tip:
             yield from _ends(reference, here, tips)

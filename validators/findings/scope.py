@@ -22,6 +22,7 @@ _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _POINTING = frozenset({"this", "these", "those", "their"})
 _INSTEAD = frozenset({"instead", "rather", "as", "regarding", "turning", "coming", "moving", "speaking"})
+_ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
 _DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
 
 
@@ -66,7 +67,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         head = is_head(entry)
         taken_for_granted = head and state & NEG and not state & _GONE and _definite(tagged, index)
         result.states.append(state & ~NEG | (0 if entry.finding in devices else HYP) if taken_for_granted else state)
-        if cues & BREAK and not (cues & _ADVERB and index and tagged.entries[index - 1].cues & CUES["verb"]):
+        if cues & BREAK and not _is_adverb(tagged, index):
             if outer is not None and tagged.words[tagged.first[index]] == ")":
                 state, clause, outer = 0, outer, None
             else:
@@ -96,6 +97,21 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
             state = _reach(cues, state) | (_BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
+
+
+def _is_adverb(tagged: Tagged, index: int) -> bool:
+    """ "Is therefore not supported", "both apices nevertheless show": beside its verb the word starts no clause."""
+    if tagged.entries[index].cues & _ADVERB and index and tagged.entries[index - 1].cues & CUES["verb"]:
+        return True
+    after = index + 1
+    return (
+        tagged.words[tagged.first[index]] in _ADVERBS
+        and index > 0
+        and tagged.words[tagged.first[index] - 1] not in (",", ";", "and")
+        and after < len(tagged.entries)
+        and tagged.first[after] == tagged.last[index] + 1
+        and bool(tagged.entries[after].cues & CUES["verb"])
+    )
 
 
 def _is_aside(tagged: Tagged, index: int) -> bool:

@@ -56,7 +56,8 @@ _ASPECTS = frozenset(
         "appearance", "size", "contour", "outline", "silhouette", "shape", "position", "course", "caliber", "calibre",
         "width", "configuration", "range", "limit", "limits", "share", "pattern", "look", "aspect", "form", "density",
         "distribution", "alignment", "height", "volume", "degree", "manner", "way", "branching", "architecture",
-        "texture", "proportion", "extent", "margin", "border", "edge", "surface", "diameter", "and", "or", "in", "for",
+        "texture", "proportion", "extent", "margin", "border", "edge", "surface", "diameter", "and", "or",
+        "in", "for",
     }
 )  # fmt: skip
 _SEARCHES = frozenset(
@@ -66,6 +67,36 @@ _ARTICLES = frozenset({"a", "an"})
 _DETERMINERS = frozenset({"neither", "no"})
 _COPULAS = frozenset({"is", "are", "has", "have", "appears", "appear", "seems", "looks"})
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
+# words before a finding, and after one, by which a statement says that it is there
+_STATES = frozenset(
+    {
+        "there", "is", "are", "has", "have", "show", "shows", "contain", "contains", "reveal", "reveals",
+        "demonstrate",
+        "demonstrates", "display", "displays", "exhibit", "exhibits", "with", "carry", "carries", "bear",
+        "bears", "see",
+        "represents", "represent", "indicates", "indicate", "means", "reflects", "harbors", "holds", "hold",
+        "suggests",
+        "suggest", "consistent", "compatible", "diagnosis", "due", "from", "yes", "keeping", "was", "were", "marks",
+    }
+)  # fmt: skip
+_STANDS = frozenset(
+    {
+        "seen", "present", "identified", "visible", "noted", "evident", "found", "apparent", "lies", "lie",
+        "occupies",
+        "occupy", "projects", "project", "overlies", "overlie", "extends", "extend", "measures", "measure", "fills",
+        "accompanies", "accompany", "persists", "persist", "coexists", "coexist", "blunts", "runs",
+        "involves", "sits",
+        "involve", "affects", "crosses", "spans", "gathered", "collected", "developed", "diagnosis",
+        "cause", "certain",
+        "proven", "confirmed", "scattered", "spread", "distributed", "widespread", "located", "situated",
+        "new", "large", "extensive", "definite", "established", "obvious", "shown", "demonstrated",
+        "exists", "exist", "complicates",
+        "obscures", "appears", "appear", "remains", "remain", "detected", "observed", "recognized", "clearly", "mild",
+    }
+)  # fmt: skip
+_KINDS = frozenset(
+    {"form", "kind", "type", "sort", "variant", "stage", "manifestation", "presentation", "mimic", "risk"}
+)
 _VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -146,6 +177,10 @@ class _Sentence:
     def _meanings(self, mention: Mention, entry: Entry, position: int) -> Iterator[tuple[str, bool, Status]]:
         status = self._status(mention.index)
         made = False
+        first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]
+        words = self.tagged.words
+        if first and words[first - 1] == "as" == "".join(words[last + 1 : last + 2]):
+            return  # "as dense as bone"
         if not self._modifies_next(position, entry):
             for kind, finding in dict.fromkeys(self._pairs(mention, entry)):
                 if kind == "present":
@@ -337,7 +372,30 @@ class _Sentence:
             return True
         if self._sought(start, first):
             return True
-        return self.weighs and not self._affirmed(words[first:stop], words[start:first], index)
+        if self.weighs and not self._affirmed(words[first:stop], words[start:first], index):
+            return True
+        return not self._stated(index, start, stop)
+
+    def _stated(self, index: int, start: int, stop: int) -> bool:
+        """Whether the words say in some way that it is there; a bare subject of another verb may be weighed by it
+        ("pneumonia is off the table", "infection explains it")."""
+        entry, words = self.tagged.entries[index], self.tagged.words
+        first, last = self.tagged.first[index], self.tagged.last[index]
+        if entry.finding is None or entry.finding in self.book.devices or entry.size or entry.side:
+            return True
+        if first > 1 and "of" in words[first - 2 : first] and not _KINDS.isdisjoint(words[max(0, first - 4) : first]):
+            return False
+        inside = [
+            other
+            for other, begin in zip(self.tagged.entries, self.tagged.first, strict=True)
+            if start <= begin < stop and other is not entry
+        ]
+        if any(other.side or other.place or other.size for other in inside) or self.measurements:
+            return True
+        before, after = words[start:first], words[last + 1 : stop]
+        if any(other.cues & CUES["verb"] for other in inside) is False:
+            return True
+        return not _STATES.isdisjoint(before) or not _STANDS.isdisjoint(after)
 
     def _sought(self, start: int, first: int) -> bool:
         """ "I look first for opacities": what follows, up to a colon, is what is looked for."""
@@ -350,7 +408,8 @@ class _Sentence:
         return False
 
     def _generic(self) -> bool:
-        """Whether the sentence is of a kind, not of this patient: "bullae that rupture", "an effusion of this sort"."""
+        """Whether the sentence is of a kind, not of this patient: "bullae that rupture",
+        "an effusion of this sort"."""
         if not self.mentions:
             return False
         words, first = self.tagged.words, self.mentions[0]
