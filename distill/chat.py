@@ -29,7 +29,7 @@ def conversation(processor: Any, prompt: str, target: str) -> tuple[str, str]:
     if not whole.startswith(head):
         raise TrainingError("the chat template changes the prompt once an answer follows it; give it another template")
     completion = whole[len(head) :]
-    if not completion.startswith(target):
+    if not completion.removeprefix(" ").startswith(target):  # Idefics 3 puts a space behind the role
         raise TrainingError("the chat template changes the target's text; give it another template")
     return head, completion
 

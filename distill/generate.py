@@ -35,7 +35,7 @@ class Answer:
     """One answer.
 
     Args:
-        text: without special tokens.
+        text: without special tokens, and without the space that some templates put behind the role.
         tokens: the new tokens' ids, up to and with the end.
         asked: tokens of the question.
         complete: whether the student ended it; else it was cut at the limit.
@@ -109,5 +109,5 @@ def _ends(model: Any) -> frozenset[int]:
 def _answer(tokenizer: Any, tokens: list[int], ends: frozenset[int], asked: int) -> Answer:
     end = next((at for at, token in enumerate(tokens) if token in ends), None)
     kept = tokens if end is None else tokens[: end + 1]
-    text = tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return Answer(text=str(text), tokens=tuple(kept), asked=asked, complete=end is not None)
+    text = str(tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return Answer(text=text.removeprefix(" "), tokens=tuple(kept), asked=asked, complete=end is not None)

@@ -14,8 +14,8 @@ from typing import Literal, cast
 from ..schemas.errors import TrainingError
 
 Part = Literal["vision", "projector", "language", "head"]
-_LAYER = re.compile(r"\.layers\.(\d+)\.")
-_KIND = re.compile(r"\.(?:(self_attn|cross_attn)|mlp)\.")
+_LAYER = re.compile(r"\.(?:layers|blocks)\.(\d+)\.")
+_KIND = re.compile(r"\.(?:(self_attn|cross_attn|attn)|mlp)\.")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Student:
 
     Args:
         model_type: as config.json has it.
-        parts: where the names of each part's modules begin, e.g. {"vision": "model.vision_model."}.
+        parts: where the names of each part's modules begin, e.g. {"vision": "model.vision_model."}; the first that
+            fits counts.
     """
 
     model_type: str

@@ -1,0 +1,181 @@
+"""Tiny checkpoints of the other families, real classes with random weights; each takes well under a second."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+GEMMA_TEMPLATE = """\
+{{- bos_token }}
+{%- for message in messages %}
+{{- '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\\n' }}
+{%- for part in message['content'] %}
+{%- if part['type'] == 'image' %}{{- '<start_of_image>' }}{%- else %}{{- part['text'] }}{%- endif %}
+{%- endfor %}
+{{- '<end_of_turn>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<start_of_turn>model\\n' }}{%- endif %}"""
+
+IDEFICS_TEMPLATE = """\
+{{- bos_token }}
+{%- for message in messages %}
+{{- message['role'] | capitalize }}{{- ':' if message['content'][0]['type'] == 'image' else ': ' }}
+{%- for part in message['content'] %}
+{%- if part['type'] == 'image' %}{{- '<image>' }}{%- else %}{{- part['text'] }}{%- endif %}
+{%- endfor %}
+{{- '<end_of_utterance>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- 'Assistant:' }}{%- endif %}"""
+
+QWEN_TEMPLATE = """\
+{%- for message in messages %}
+{{- '<|im_start|>' + message['role'] + '\\n' }}
+{%- for part in message['content'] %}
+{%- if part['type'] == 'image' %}{{- '<|vision_start|><|image_pad|><|vision_end|>' }}
+{%- else %}{{- part['text'] }}{%- endif %}
+{%- endfor %}
+{{- '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
+
+_TEXT: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+}
+_VISION: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "image_size": 64,
+    "patch_size": 16,
+}
+
+
+def tokenizer_of(sentences: Sequence[str], special: Sequence[str], bos: str, eos: str, **named: str) -> Any:
+    """A byte-level tokenizer; `named` are attributes for further special tokens, e.g. image_token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bpe.train_from_iterator(
+        sentences, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    )
+    bpe.add_special_tokens(["<pad>", bos, eos, *special])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=bos,
+        eos_token=eos,
+        pad_token="<pad>",
+        extra_special_tokens=named,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def build_gemma3(out: Path, sentences: Sequence[str]) -> None:
+    """Gemma 3, the class of MedGemma."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor
+
+    try:
+        from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil as Images
+    except ImportError:
+        from transformers import Gemma3ImageProcessor as Images
+    named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+    tokenizer = tokenizer_of(sentences, ["<start_of_turn>", *named.values()], "<bos>", "<end_of_turn>", **named)
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in named.items()}
+    text = {
+        **_TEXT,
+        "vocab_size": -(-len(tokenizer) // 64) * 64,
+        "head_dim": 16,
+        "sliding_window": 512,
+        **_ids(tokenizer),
+    }
+    config = Gemma3Config(
+        text_config=text,
+        vision_config=_VISION | {"vision_use_head": False},
+        mm_tokens_per_image=4,
+        boi_token_index=ids["boi_token"],
+        eoi_token_index=ids["eoi_token"],
+        image_token_index=ids["image_token"],
+    )
+    images = Images(size={"height": 64, "width": 64})
+    processor = Gemma3Processor(images, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=4)
+    _save(Gemma3ForConditionalGeneration(config), processor, tokenizer, out)
+
+
+def build_idefics3(out: Path, sentences: Sequence[str]) -> None:
+    """Idefics 3, without cutting into tiles."""
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor
+
+    try:
+        from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil as Images
+    except ImportError:
+        from transformers import Idefics3ImageProcessor as Images
+    special = ["<image>", "<fake_token_around_image>", "<global-img>"]
+    tokenizer = tokenizer_of(sentences, special, "<|begin_of_text|>", "<end_of_utterance>")
+    images = Images(size={"longest_edge": 64}, max_image_size={"longest_edge": 64}, do_image_splitting=False)
+    processor = Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=IDEFICS_TEMPLATE)
+    vocabulary = -(-len(tokenizer) // 64) * 64
+    config = Idefics3Config(
+        text_config={"model_type": "llama", **_TEXT, "vocab_size": vocabulary, **_ids(tokenizer)},
+        vision_config=_VISION,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    _save(Idefics3ForConditionalGeneration(config), processor, tokenizer, out)
+
+
+def build_qwen2_5_vl(out: Path, sentences: Sequence[str]) -> None:
+    """Qwen 2.5 VL; its processor needs torchvision."""
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    special = ["<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = tokenizer_of(sentences, special, "<|endoftext|>", "<|im_end|>")
+    images = Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=56 * 56)
+    processor = Qwen2_5_VLProcessor(images, tokenizer, Qwen2VLVideoProcessor(), chat_template=QWEN_TEMPLATE)
+    config = Qwen2_5_VLConfig(
+        text_config={
+            **_TEXT,
+            "vocab_size": -(-len(tokenizer) // 64) * 64,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+            **_ids(tokenizer),
+        },
+        vision_config={"depth": 1, "hidden_size": 64, "out_hidden_size": 64, "intermediate_size": 128, "num_heads": 4},
+        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
+        video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
+        vision_start_token_id=tokenizer.convert_tokens_to_ids("<|vision_start|>"),
+        vision_end_token_id=tokenizer.convert_tokens_to_ids("<|vision_end|>"),
+    )
+    _save(Qwen2_5_VLForConditionalGeneration(config), processor, tokenizer, out)
+
+
+BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
+    "gemma3": build_gemma3,
+    "idefics3": build_idefics3,
+    "qwen2_5_vl": build_qwen2_5_vl,
+}
+
+
+def _ids(tokenizer: Any) -> dict[str, int]:
+    return {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+
+
+def _save(model: Any, processor: Any, tokenizer: Any, out: Path) -> None:
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
