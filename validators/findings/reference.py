@@ -93,6 +93,13 @@ class Reference:
         denied = any(_covers(denial, claim) for denial in self.absent.get(name, ()))
         if self.asserted(table.same.get(name, ())) and not (denied and name not in GENERIC):
             return "supported"
+        if (
+            denied
+            and name in GENERIC
+            and claim.place
+            and any(other.place and _overlap(other, claim) for other in self.asserted(table.related.get(name, ())))
+        ):
+            return "related"  # a word for the granuloma that is there
         if denied:
             return "denied"
         if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):

@@ -318,7 +318,7 @@ def _topic(tagged: Tagged, result: Scope) -> None:
         return
     after = tagged.entries[len(before) :]
     if len(tagged.words) - colon > _TOPIC or any(
-        is_head(entry) or entry.cues & (FORWARD | BACKWARD) for entry in after
+        (is_head(entry) and not (entry.size or entry.side)) or entry.cues & (FORWARD | BACKWARD) for entry in after
     ):
         for index in before:
             result.states[index] |= HYP

@@ -94,6 +94,16 @@ _STANDS = frozenset(
         "obscures", "appears", "appear", "remains", "remain", "detected", "observed", "recognized", "clearly", "mild",
     }
 )  # fmt: skip
+_PORTIONS = frozenset(
+    {
+        "area", "focus", "patch", "evidence", "sign", "signs", "degree", "amount", "region", "band", "streak", "line",
+        "presence", "collection", "areas", "patches", "foci", "bands", "streaks", "zone", "zones", "pocket", "rim", "trace",
+        "appearance", "consistent", "layer", "spot", "island", "suggestive", "pattern", "features", "diagnosis", "picture",
+        "change", "changes", "form", "findings", "bit", "touch", "segment", "number", "cluster", "group", "case",
+    }
+)  # fmt: skip
+# what a mere adjective makes of an organ ("a white focus"): a description, not a diagnosis
+_DESCRIBED = frozenset({"lung_opacity", "bone_lesion", "lucency"})
 _KINDS = frozenset(
     {"form", "kind", "type", "sort", "variant", "stage", "manifestation", "presentation", "mimic", "risk"}
 )
@@ -352,7 +362,12 @@ class _Sentence:
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             limits=frame.limits,
-            soft=status == "present" and (frame.soft or (finding in _TECHNICAL and self.artifact)),
+            soft=status == "present"
+            and (
+                frame.soft
+                or (finding in _DESCRIBED and not tagged.entries[index].finding)
+                or (finding in _TECHNICAL and self.artifact)
+            ),
             implied=implied,
             open=is_open,
             dismissed=bool(state & ALT) and not state & DENIED,
@@ -390,6 +405,8 @@ class _Sentence:
             for other, begin in zip(self.tagged.entries, self.tagged.first, strict=True)
             if start <= begin < stop and other is not entry
         ]
+        if first > 1 and words[first - 1] == "of" and words[first - 2] not in _PORTIONS:
+            return False  # "the outcome of aspiration"
         if any(other.side or other.place or other.size for other in inside) or self.measurements:
             return True
         before, after = words[start:first], words[last + 1 : stop]
