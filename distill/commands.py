@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..data.commands import progress
 from ..schemas.errors import InputError, RecipeError
 from ..schemas.outcome import Outcome, Table
-from . import evaluate_command
+from . import evaluate_command, merge_command
 
 if TYPE_CHECKING:
     from ..data.commands import Progress
@@ -62,6 +62,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument("--batch", type=_positive, default=8, metavar="N", help="answers generated at once (8)")
     sample.set_defaults(run=_sample)
     evaluate_command.register(commands)
+    merge_command.register(commands)
 
 
 def _distill(args: argparse.Namespace) -> Outcome:
