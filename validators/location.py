@@ -28,6 +28,7 @@ CODES: Mapping[str, Severity] = {
 }
 find = Finder(__name__, CODES)
 
+_BONES = frozenset({"rib", "clavicle", "shoulder", "sternum", "spine"})
 _ROUTES = frozenset({"internal_jugular", "subclavian", "axillary"})  # of entry; also ends
 
 
@@ -77,6 +78,8 @@ def _referring(candidate: Candidate) -> Iterator[Said]:
 
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
+    if claim.region != "bones" and claim.place:  # a rib that lies over it is not where a nodule is
+        claim = claim._replace(place=tuple(place for place in claim.place if place not in _BONES))
     others = reference.counterparts(claim)
     if not others:
         if claim.side and claim.side != "bilateral" and reference.standing(claim) in ("supported", "related"):

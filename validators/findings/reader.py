@@ -22,8 +22,28 @@ SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of th
 _STANDS_FOR = frozenset(
     {"it", "one", "this", "that", "these", "they", "them", "largest", "biggest", "focus", "abnormality"}
 )
+_POINTS = frozenset({"this", "that", "these"})
+_VERBAL = CUES["verb"] | CUES["unc_pre"] | CUES["unc_post"] | CUES["break"]
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact"})
-_ELSEWHERE = frozenset({"than", "away", "opposite", "other", "elsewhere", "outside", "unlike", "whereas"})
+_ELSEWHERE = frozenset(
+    {
+        "than",
+        "away",
+        "further",
+        "additional",
+        "another",
+        "more",
+        "common",
+        "overlap",
+        "cross",
+        "opposite",
+        "other",
+        "elsewhere",
+        "outside",
+        "unlike",
+        "whereas",
+    }
+)
 _NOT_SAID = CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
@@ -94,7 +114,7 @@ def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tupl
     low = lower(sentence)
     tagged = tag(low, 0, len(low))
     entries = tagged.entries
-    if not _ELSEWHERE.isdisjoint(tagged.words) or (not answers and _STANDS_FOR.isdisjoint(tagged.words)):
+    if not _ELSEWHERE.isdisjoint(tagged.words) or (not answers and not _refers(tagged)):
         return None
     if any(entry.finding or entry.cues & _NOT_SAID or not _HEALTHY.isdisjoint(entry.qualities) for entry in entries):
         return None
@@ -106,6 +126,19 @@ def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tupl
     if sides:
         side = "left" if sides == {"left"} else "right" if sides == {"right"} else "bilateral"
     return side, places
+
+
+def _refers(tagged: Tagged) -> bool:
+    """Whether a pronoun or a noun stands for a finding: "this lies", and not "this region"."""
+    words = tagged.words
+    return any(
+        word in _STANDS_FOR and (word not in _POINTS or words[at + 1 : at + 2] == [] or _acts(tagged, at + 1))
+        for at, word in enumerate(words)
+    )
+
+
+def _acts(tagged: Tagged, at: int) -> bool:
+    return any(first == at and entry.cues & _VERBAL for first, entry in zip(tagged.first, tagged.entries, strict=True))
 
 
 def region_of(sentence: str) -> Region:

@@ -176,6 +176,8 @@ def _starts_anew(tagged: Tagged, index: int) -> bool:
     if not (anew or subject):
         return False
     for entry in entries[follow : follow + 12]:
+        if entry.side and not entry.finding and tagged.first[entries.index(entry, follow)] <= after + 1:
+            return True  # "without failure, elevated left dome, ...": what has a side of its own is new
         if entry.cues & CUES["or"] and anew and not subject:
             return False
         if subject and (entry.cues & CUES["verb"] or _predicates(entry)):

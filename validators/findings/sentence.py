@@ -97,8 +97,10 @@ _STANDS = frozenset(
 _PORTIONS = frozenset(
     {
         "area", "focus", "patch", "evidence", "sign", "signs", "degree", "amount", "region", "band", "streak", "line",
-        "presence", "collection", "areas", "patches", "foci", "bands", "streaks", "zone", "zones", "pocket", "rim", "trace",
-        "appearance", "consistent", "layer", "spot", "island", "suggestive", "pattern", "features", "diagnosis", "picture",
+        "presence", "collection", "areas", "patches", "foci", "bands", "streaks", "zone", "zones", "pocket",
+        "rim", "trace",
+        "appearance", "consistent", "layer", "spot", "island", "suggestive", "pattern", "features",
+        "diagnosis", "picture",
         "change", "changes", "form", "findings", "bit", "touch", "segment", "number", "cluster", "group", "case",
     }
 )  # fmt: skip
@@ -107,6 +109,8 @@ _DESCRIBED = frozenset({"lung_opacity", "bone_lesion", "lucency"})
 _KINDS = frozenset(
     {"form", "kind", "type", "sort", "variant", "stage", "manifestation", "presentation", "mimic", "risk"}
 )
+_TURNS = frozenset({";", ":", "but", "while", "although", "though", "whereas", "and", "(", "with", "without"})
+_NOTS = frozenset({"not", "never", "nowhere"})
 _VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -383,7 +387,7 @@ class _Sentence:
         words, first = self.tagged.words, self.tagged.first[index]
         start = max((border for border in self.scope.borders if border < first), default=0)
         stop = min((border for border in self.scope.borders if border > first), default=len(words))
-        if not self.book.soft.isdisjoint(words[start:stop]):
+        if not self.book.soft.isdisjoint(words[start:stop]) or self._negated_later(index):
             return True
         if self._sought(start, first):
             return True
@@ -432,6 +436,16 @@ class _Sentence:
         words, first = self.tagged.words, self.mentions[0]
         after = self.tagged.last[first.index] + 1
         return self.tagged.first[first.index] < _OPENING and words[after : after + 1] in (["that"], ["when"])
+
+    def _negated_later(self, index: int) -> bool:
+        """ "An effusion, which follows many infections, does not arise": a negation after it, before a contrast."""
+        words = self.tagged.words
+        for at in range(self.tagged.last[index] + 1, len(words)):
+            if words[at] in _TURNS:
+                return False
+            if words[at] in _NOTS:
+                return True
+        return False
 
     def _affirmed(self, after: list[str], before: list[str], index: int) -> bool:
         """Whether the statement says that it is there ("a fracture is present"); a device needs no such words."""
