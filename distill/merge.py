@@ -24,6 +24,7 @@ from . import prompt as prompts
 from .adapter import StudentCard
 from .card import FILE, RunCard
 from .generate import Answer, Request, generate
+from .infer_load import open_merged
 from .libraries import quiet
 from .load import Loaded, load
 from .merge_card import MergedCard, Precision, weights_sha256
@@ -45,7 +46,7 @@ def merge(
     model: Path,
     out: Path,
     *,
-    precision: Precision = "bf16",
+    precision: Precision = "fp16",
     studies: Path | None = None,
     rows: int = 20,
     agree: float = 0.9,
@@ -94,12 +95,13 @@ def merge(
             del loaded
             gc.collect()
             watch("answers of the merged weights")
-            after = _answers(_reloaded(part), requests, student.max_new_tokens)
+            after = _answers(open_merged(part), requests, student.max_new_tokens)
             found = compare(before, after)
             if found.equal < agree * found.of:
                 raise _unlike(found, names, precision, agree)
             merged = MergedCard(
-                **student.model_dump(include={"name", "base", "base_sha256", "adapter_sha256", "recipe_sha256"}),
+                **student.model_dump(include={"name", "base_sha256", "adapter_sha256", "recipe_sha256"}),
+                base=model_card.named(student.base),
                 model_type=model_type,
                 precision=precision,
                 weights_sha256=weights_sha256(part),
@@ -203,7 +205,7 @@ def _write(loaded: Loaded, folder: Path, student: StudentCard, part: Path, preci
     if student.quantize == "nf4":
         base = base.dequantize()
     whole = PeftModel.from_pretrained(base, folder, is_trainable=False).merge_and_unload()
-    whole = whole.to(torch.float16 if precision == "fp16" else torch.bfloat16)
+    whole = whole.to(torch.bfloat16 if precision == "bf16" else torch.float16)
     whole.save_pretrained(part)
     loaded.processor.save_pretrained(part)
     if precision == "nf4":
@@ -214,14 +216,11 @@ def _write(loaded: Loaded, folder: Path, student: StudentCard, part: Path, preci
         small.model.save_pretrained(part)
 
 
-def _reloaded(part: Path) -> Loaded:
-    """The weights as anybody would load them; 4-bit ones say so in their config."""
-    loaded = load(str(part), None, "none")
-    return Loaded(loaded.model.eval(), loaded.processor, loaded.student)
-
-
 def _unlike(found: Agreement, names: Sequence[str], precision: Precision, agree: float) -> TrainingError:
-    better = {"bf16": "--precision fp16 keeps three more bits", "nf4": "4 bits round: fp16 does not"}
+    better = {
+        "bf16": "--precision fp16 keeps three bits more",
+        "nf4": "4 bits round what was learned; the adapter on its 4-bit base, or fp16, does not",
+    }
     assert found.first is not None
     return TrainingError(
         f"not merged: {found.equal} of {found.of} greedy answers are those of the adapter ({agree:.0%} wanted), the "

@@ -9,10 +9,10 @@ from ..schemas.outcome import Outcome, Table
 
 _EXAMPLES = """\
 examples:
-  tenstep merge student --out merged                                   bf16
+  tenstep merge student --out merged                                   fp16
   tenstep merge student --out merged4 --precision nf4 --agree 0.5      4-bit
   tenstep merge student --out merged --studies unseen --rows 50 --license llama3.2
-  tenstep merge student --out merged --precision fp16 --gguf llama.cpp/convert_hf_to_gguf.py
+  tenstep merge student --out merged --gguf llama.cpp/convert_hf_to_gguf.py
 
 greedy answers of adapter and merged weights are compared before anything is called merged
 """
@@ -23,7 +23,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("merge", help="make standalone weights of base and adapter", epilog=_EXAMPLES)
     parser.add_argument("model", type=Path, metavar="STUDENT", help="what tenstep distill wrote")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    parser.add_argument("--precision", choices=("bf16", "fp16", "nf4"), default="bf16", help="of the weights (bf16)")
+    parser.add_argument("--precision", choices=("fp16", "bf16", "nf4"), default="fp16", help="of the weights (fp16)")
     parser.add_argument("--studies", type=Path, metavar="STORE", help="to compare on; those it learned if not given")
     parser.add_argument("--rows", type=int, default=20, metavar="K", help="studies to compare on (20)")
     parser.add_argument("--agree", type=float, default=0.9, metavar="SHARE", help="answers that must be the same (0.9)")

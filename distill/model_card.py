@@ -117,7 +117,12 @@ def _bare(value: Any) -> Any:
         return {key: _bare(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_bare(one) for one in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() and "\n" not in value else value
+    return named(value) if isinstance(value, str) and "\n" not in value else value
+
+
+def named(text: str) -> str:
+    """A path of this machine by its last part; other texts as they are."""
+    return Path(text).name if Path(text).is_absolute() else text
 
 
 def _terms(sources: Sequence[str], *, restricted: bool) -> list[str]:
@@ -133,7 +138,7 @@ def _terms(sources: Sequence[str], *, restricted: bool) -> list[str]:
 
 def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
     told: dict[str, object] = {
-        "base": _bare(card.base),
+        "base": named(card.base),
         "base, SHA-256": card.base_sha256,
         "adapter, SHA-256": card.adapter_sha256 or "none",
         "data, SHA-256": card.data_sha256,
