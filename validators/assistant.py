@@ -34,8 +34,8 @@ _REFUSES = re.compile(
 _TALKS = re.compile(
     r"\bas an? (?:ai|a\.i\.|artificial|language model|llm|assistant|large|expert radiologist|radiologist)\b"
     r"|\b(?:language|ai) model\b|\bchat ?gpt\b|\bopenai\b|\banthropic\b|\bclaude\b|\bchatbot\b"
-    r"|\b(?:your|the) (?:request|prompt|instructions?|user)\b"
-    r"|\byour (?:task|query)\b|\byour question\b|\bas (?:requested|instructed"
+    r"|\b(?:your|the) (?:prompt|instructions?|user)\b"
+    r"|\byour (?:request|task|query)\b|\byour question\b|\bas (?:requested|instructed"
     r"|asked|prompted)\b|\bthe user\b"
     r"|\bsystem prompt\b|\bhere (?:are|is) (?:the|my|your|a|ten|10)\b|\blet me (?:know|think|start|begin"
     r"|analy[sz]e|look|explain|examine|check|first|now)\b|\blet's (?:think|start|begin|look|analy[sz]e|examine"

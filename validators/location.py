@@ -14,7 +14,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
-from .findings.reference import Reference, places_agree
+from .findings.reference import Reference, places_agree, relations
 from .grounding import Said, name, reference_of, said
 from .rule import Case, Finder, ten
 from .steps import steps_of
@@ -29,6 +29,7 @@ CODES: Mapping[str, Severity] = {
 find = Finder(__name__, CODES)
 
 _BONES = frozenset({"rib", "clavicle", "shoulder", "sternum", "spine"})
+_NODES = frozenset({"calcified_lymph_node", "adenopathy", "hilar_enlargement"})  # never where a lung finding is
 _ROUTES = frozenset({"internal_jugular", "subclavian", "axillary"})  # of entry; also ends
 
 
@@ -101,6 +102,12 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
         )
         return
     placed = [other for other in others if other.place and _within(claim, other, others)]
+    table = relations()
+    near = reference.asserted(table.same[claim.finding] | table.related[claim.finding])
+    if any(other.place and _within(claim, other, near) and places_agree(claim.place, other.place) for other in near):
+        return  # something of the kind is there
+    if claim.finding in _NODES and all(other.finding != claim.finding for other in placed):
+        return
     if claim.place and placed and not any(places_agree(claim.place, other.place) for other in placed):
         place = " ".join(name(part) for part in claim.place)
         yield find(

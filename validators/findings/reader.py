@@ -9,6 +9,8 @@ from .sentence import read_sentence
 from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower, sentences
 
+_SUPPOSES = re.compile(r"\b(?:would|could|should|might|can)\b", re.I)
+_ANSWERS = re.compile(r"\b(?:yes|no|none|not|but|there)\b", re.I)
 _TAKES_BACK = re.compile(
     r"\b(?:there (?:is|are|was|were) (?:none|no such|nothing)|none|no such|nothing (?:of|like)"
     r" (?:the|that|this|such)|(?:finds?|found|sees?|seen"
@@ -36,6 +38,8 @@ _ELSEWHERE = frozenset(
         "common",
         "overlap",
         "cross",
+        "view",
+        "views",
         "opposite",
         "other",
         "elsewhere",
@@ -56,6 +60,7 @@ def claims(text: str) -> tuple[Claim, ...]:
     """
     found: list[Claim] = []
     spans = headed_sentences(text)
+    asks = False
     for number, (start, end, heading) in enumerate(spans):
         if heading.startswith(NOT_ASSERTED):
             continue
@@ -64,7 +69,12 @@ def claims(text: str) -> tuple[Claim, ...]:
             if read and text[end - 1] == "?":
                 following = text[spans[number + 1][0] :][:12] if number + 1 < len(spans) else ""
                 read = _answered(read, following.lower().split())
+            elif (
+                read and asks and _ANSWERS.search(text, left, end) is None
+            ):  # "What would count as positive? A cavity, an effusion"
+                read = tuple(claim._replace(soft=True) if claim.status == "present" else claim for claim in read)
             found.extend(_moved(claim, left) for claim in read)
+        asks = text[end - 1] == "?" and _SUPPOSES.search(text, start, end) is not None
     return tuple(_retracted(found, text) if _TAKES_BACK.search(text) else found)
 
 

@@ -209,6 +209,11 @@ class _Sentence:
         if entry.finding and not made and status is not None:
             yield entry.finding, False, status
 
+    def _supposed(self, index: int) -> bool:
+        """ "Nodules that are not calcified would alarm": nothing is denied of this patient."""
+        words, after = self.tagged.words, self.tagged.last[index] + 1
+        return words[after : after + 1] == ["would"]
+
     def _presupposed(self, index: int) -> bool:
         """ "Neither lead is broken": what is denied is a state of the thing, which is there."""
         first, after, words = self.tagged.first[index], self.tagged.last[index] + 1, self.tagged.words
@@ -296,7 +301,7 @@ class _Sentence:
         if state & ALT and not state & NEG:
             return "absent" if self.scope.dismissed[index] else None
         if state & NEG:
-            return None if self._presupposed(index) else "absent"
+            return None if self._presupposed(index) or self._supposed(index) else "absent"
         if state & (HYP | HIST):
             return None
         return "uncertain" if state & UNC else "present"
@@ -433,6 +438,8 @@ class _Sentence:
         "an effusion of this sort"."""
         if not self.mentions:
             return False
+        if self.tagged.words[0] in ("when", "once"):
+            return True
         words, first = self.tagged.words, self.mentions[0]
         after = self.tagged.last[first.index] + 1
         return self.tagged.first[first.index] < _OPENING and words[after : after + 1] in (["that"], ["when"])
@@ -462,7 +469,8 @@ class _Sentence:
             if self.tagged.last[index] < floor:
                 break
             if self.tagged.entries[index].cues & _ENDS:
-                floor = self.tagged.last[index] + 1
+                denial = self.tagged.entries[index].cues & NEG_PRE  # "no suspicious": the word is in the phrase
+                floor = self.tagged.first[index] if denial else self.tagged.last[index] + 1
                 break
         return tuple(word for word in self.tagged.words[floor : last + 1] if word in limits)
 
