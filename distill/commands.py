@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..data.commands import progress
 from ..schemas.errors import InputError, RecipeError
 from ..schemas.outcome import Outcome, Table
-from . import evaluate_command, merge_command
+from . import evaluate_command, infer_command, merge_command, publish_command
 
 if TYPE_CHECKING:
     from ..data.commands import Progress
@@ -63,6 +63,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.set_defaults(run=_sample)
     evaluate_command.register(commands)
     merge_command.register(commands)
+    infer_command.register(commands)
+    publish_command.register(commands)
 
 
 def _distill(args: argparse.Namespace) -> Outcome:

@@ -219,7 +219,7 @@ def _write(loaded: Loaded, folder: Path, student: StudentCard, part: Path, preci
 def _unlike(found: Agreement, names: Sequence[str], precision: Precision, agree: float) -> TrainingError:
     better = {
         "bf16": "--precision fp16 keeps three bits more",
-        "nf4": "4 bits round what was learned; the adapter on its 4-bit base, or fp16, does not",
+        "nf4": "4 bits round what was learned; fp16, or the adapter on its 4-bit base, does not",
     }
     assert found.first is not None
     return TrainingError(
