@@ -151,7 +151,7 @@ def _check_processor(processor: Any, model: Any, base: str) -> None:
     marks = {getattr(part, "image_token_id", None) for part in (processor, tokenizer)} - {None}
     rows = model.get_input_embeddings().num_embeddings
     if place is not None and marks and place not in marks:
-        told = f"its processor marks images with token {max(marks)}, the model looks for {place}"
+        told = f"its processor marks images with token {max(map(int, marks))}, the model looks for {place}"
         raise TrainingError(told, file=base)
     if len(tokenizer) > rows:
         raise TrainingError(
