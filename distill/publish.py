@@ -141,9 +141,7 @@ def _nameless(file: Path, *fields: str) -> None:
     """Paths of this machine by their last part."""
     told = json.loads(file.read_text("utf-8"))
     for field in fields:
-        told[field] = model_card.named(
-            str((file.parent / told[field]).resolve()) if _relative(told[field]) else told[field]
-        )
+        told[field] = Path(told[field]).name if told[field].startswith((".", "/", "~")) else told[field]
     file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
