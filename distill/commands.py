@@ -106,6 +106,8 @@ class _Steps:
 
 
 def _told(card: "RunCard", out: Path) -> Outcome:
+    from .preflight_table import SEVERAL
+
     checked = card.preflight
     longest, target = checked.conversation, checked.target
     assert longest is not None and target is not None  # a run has measured both
@@ -143,6 +145,7 @@ def _told(card: "RunCard", out: Path) -> Outcome:
     notes = (
         f"{out / 'adapter'}: the student; ask it with: tenstep sample {out} --studies STORE --out RUN",
         f"{out / 'run_card.json'}: what was done, and with what",
+        *((SEVERAL.format(checked.one_of_several),) if checked.one_of_several else ()),
         *((f"losses over time: tensorboard --logdir {out / 'tensorboard'}",) if (out / "tensorboard").is_dir() else ()),
     )
     return Outcome(payload=payload, tables=(Table(title="distill", columns=("", ""), rows=tuple(rows)),), notes=notes)

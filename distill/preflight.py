@@ -55,6 +55,7 @@ class Preflight(Noun):
     patients: int = 0
     patients_validation: int = 0
     images: int = 0
+    one_of_several: int = 0  # studies with several images, of which the student is shown one
     test_sets: tuple[str, ...] = ()
     conversation: Lengths | None = None
     target: Lengths | None = None
@@ -92,6 +93,7 @@ def told(
             "patients": len({lesson.patient for lesson in lessons.train}),
             "patients_validation": len({lesson.patient for lesson in lessons.validation}),
             "images": len(lessons.all),
+            "one_of_several": sum(len(lesson.study.images) > 1 for lesson in lessons.all),
             "restricted": lessons.restricted,
             "test_sets": tuple(tests),
         }

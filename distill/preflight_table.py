@@ -5,6 +5,10 @@ from ..schemas.recipe import DistillRecipe
 from .preflight import Lengths, Preflight
 
 _SHOWN = 1500  # characters of an example
+SEVERAL = (
+    "{} studies have several images and the student is shown the first frontal one, while the report is about all; "
+    "ingest with --one-image canvas to show all on one"
+)
 
 
 def outcome(recipe: DistillRecipe, found: Preflight) -> Outcome:
@@ -41,6 +45,7 @@ def _examples(found: Preflight) -> list[tuple[str, str]]:
         ("learned", f"{found.examples} examples of {found.patients} patients"),
         ("watched", f"{found.validation} examples of {found.patients_validation} other patients"),
         ("images", f"{found.images}, all there, as ingested, and decoded"),
+        *((("one of several views", SEVERAL.format(found.one_of_several)),) if found.one_of_several else ()),
         ("test sets", f"apart from {', '.join(found.test_sets)}" if found.test_sets else "none is declared"),
     ]
 

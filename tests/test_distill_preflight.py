@@ -220,3 +220,17 @@ def test_every_shipped_recipe_names_a_prompt_that_fits_its_data() -> None:
     for path in RECIPES.glob("stage*.yaml"):
         recipe = read_recipe(path, DistillRecipe)
         assert read(path_of(recipe.prompt)).steps == (not recipe.studies)
+
+
+def test_a_report_about_several_images_is_not_silently_paired_with_one(recipe: DistillRecipe, tmp_path: Path) -> None:
+    films = write_folders(tmp_path / "films", 2, size=64, defects=False)
+    first = next(iter(sorted(films.iterdir())))
+    (first / "image-lateral.png").write_bytes((first / "image.png").read_bytes())
+    (first / "image.png").rename(first / "image-frontal.png")
+    found = list(films.glob("*/image*.png"))
+    assert len(found) == 3
+    for image in first.glob("image-*.png"):
+        image.rename(first / f"image.{image.stem[6:]}.png")
+    several = ingested(tmp_path / "studies", films)
+    looked = preflight(recipe, accepted_run(several, tmp_path / "run"))
+    assert looked.one_of_several == 1
