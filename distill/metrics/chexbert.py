@@ -6,6 +6,7 @@ weights only, so it cannot run code. Weights and the tokenizer of bert-base-unca
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ def load(weights: Path) -> tuple[Any, Any]:
     from transformers import BertConfig, BertModel
 
     try:
-        held = torch.load(weights, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle that it goes on to refuse
+            held = torch.load(weights, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", file=weights) from None
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:

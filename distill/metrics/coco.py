@@ -142,7 +142,10 @@ def _meteor(hypotheses: Texts, references: Texts) -> tuple[str, Floats, Any, flo
     finally:
         scorer.meteor_p.stdout.close()  # the package leaves both open
         scorer.meteor_p.stderr.close()
-    return "METEOR", np.array([[float(cell) for cell in line.split()] for line in lines]), meteor, float(reported)
+    stats = np.array([[float(cell) for cell in line.split()] for line in lines])
+    whole = (stats[:, 21:23] == stats[:, 0:2]).all(axis=1) & (stats[:, 20] == 1)
+    stats[whole, 20] = 0  # where all words match in one piece nothing is in pieces; so the jar counts it too
+    return "METEOR", stats, meteor, float(reported)
 
 
 def meteor(sums: Floats) -> Floats:
@@ -159,7 +162,5 @@ def meteor(sums: Floats) -> Floats:
     precision, recall = share[..., 0], share[..., 1]
     mean_f = ratio(precision * recall, (1 - _ALPHA) * recall + _ALPHA * precision)
     chunks, matched = sums[..., 20], sums[..., 21:23]
-    whole = (matched == length).all(axis=-1) & (chunks == 1)
-    fragmentation = np.where(whole, 0.0, ratio(chunks, matched.mean(axis=-1)))
-    result: Floats = mean_f * (1 - _GAMMA * fragmentation**_BETA)
+    result: Floats = mean_f * (1 - _GAMMA * ratio(chunks, matched.mean(axis=-1)) ** _BETA)
     return result
