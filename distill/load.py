@@ -148,10 +148,11 @@ def _check_processor(processor: Any, model: Any, base: str) -> None:
     config = model.config
     place = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
     # Gemma 3's processor has the mark that text is written with, its tokenizer the one that the model sees
-    marks = {getattr(part, "image_token_id", None) for part in (processor, tokenizer)} - {None}
+    found = (getattr(part, "image_token_id", None) for part in (processor, tokenizer))
+    marks = {int(mark) for mark in found if mark is not None}
     rows = model.get_input_embeddings().num_embeddings
     if place is not None and marks and place not in marks:
-        told = f"its processor marks images with token {max(map(int, marks))}, the model looks for {place}"
+        told = f"its processor marks images with token {max(marks)}, the model looks for {place}"
         raise TrainingError(told, file=base)
     if len(tokenizer) > rows:
         raise TrainingError(
