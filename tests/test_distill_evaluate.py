@@ -1,0 +1,188 @@
+"""`tenstep evaluate`: runs and files, parts, figures that name themselves, and students that can be compared or not."""
+
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distill_parts import accepted_run, ingested, steps
+from tenstep.__main__ import main
+from tenstep.data.demo.folders import write_folders
+from tenstep.data.run import RunFolder
+from tenstep.data.store import StudyStore
+from tenstep.distill.evaluate import Evaluation
+from tenstep.distill.evaluate_input import REPORT, WHOLE, read
+from tenstep.schemas.errors import InputError
+from tenstep.schemas.layout import write
+from tenstep.schemas.recipe import SampleRecipe
+from tenstep.validators.gate import judge
+from tenstep.validators.reading import read_candidate
+
+for needed in ("nltk", "sacrebleu", "rouge_score"):
+    pytest.importorskip(needed)
+
+STUDIES = 6
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
+    folder = tmp_path_factory.mktemp("evaluate")
+    return ingested(folder / "studies", write_folders(folder / "films", STUDIES, size=64, defects=False))
+
+
+def sampled(store: StudyStore, out: Path, texts: list[str], *, temperatures: tuple[float, ...] = (0.0,)) -> Path:
+    """A sampling run whose student gave these answers: those of each temperature, study after study."""
+    recipe = SampleRecipe(
+        name=out.name, model="student", model_sha256="0" * 64, prompt_sha256="1" * 64, temperatures=temperatures
+    )
+    with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
+        answers = iter(texts)
+        for at in range(len(temperatures)):
+            for study, text in zip(store, answers, strict=False):
+                candidate = read_candidate(text, study.id, author="student").model_copy(
+                    update={"sample": at, "key": f"{hash((at, study.id)) % 16**8:064x}", "model": "base+adapter"}
+                )
+                run.record(candidate, judge(study, candidate), raw=b"")
+        run.finish()
+    return out
+
+
+def answer(store: StudyStore, *, report: str | None = None) -> list[str]:
+    """Ten steps and the reference, or another report."""
+    return [
+        write([line.partition(". ")[2] for line in steps(s).splitlines()], s.report if report is None else report)
+        for s in store
+    ]
+
+
+@pytest.fixture(scope="module")
+def good(store: StudyStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sampled(store, tmp_path_factory.mktemp("runs") / "good", answer(store))
+
+
+@pytest.fixture(scope="module")
+def poor(store: StudyStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    texts = answer(store, report="Technique: Film.\nView: PA.\nFindings: A fracture.\nImpression: Fracture.")
+    return sampled(store, tmp_path_factory.mktemp("runs") / "poor", ["no report at all", *texts[1:]])
+
+
+def evaluated(words: list[str], out: Path) -> Evaluation:
+    words = ["evaluate", *words, "--implementation", "python", "--resamples", "200", "--out", str(out)]
+    assert main([*words, "--json", str(out.with_suffix(".json"))]) == 0
+    return Evaluation.model_validate_json((out / "evaluation.json").read_bytes())
+
+
+def figure(found: Evaluation, part: str, metric: str) -> Any:
+    (one,) = (f for f in found.figures if (f.part, f.metric) == (part, metric))
+    return one
+
+
+def test_the_report_and_the_whole_output_are_measured_apart(good: Path, tmp_path: Path) -> None:
+    found = evaluated([str(good)], tmp_path / "out")
+    assert (found.pairs, found.patients) == (STUDIES, STUDIES)
+    for metric in ("BLEU-4", "ROUGE-L", "Finding-F1-14 micro"):
+        assert figure(found, REPORT, metric).value == pytest.approx(1.0)
+    assert figure(found, REPORT, "METEOR").value > 0.99
+    assert figure(found, WHOLE, "BLEU-4").value < 0.9  # ten steps stand before the report
+    assert found.student.model == "base+adapter" and found.student.model_sha256 == "0" * 64
+    assert not found.student.without_report
+
+
+def test_another_student_is_compared_by_a_test(good: Path, poor: Path, tmp_path: Path) -> None:
+    found = evaluated([str(good), "--against", str(poor)], tmp_path / "out")
+    rouge = figure(found, REPORT, "ROUGE-L")
+    assert rouge.difference == pytest.approx(rouge.value - rouge.other)
+    assert rouge.difference > 0.5 and rouge.p < 0.1
+    assert rouge.other_low < rouge.other < rouge.other_high
+    assert found.other is not None and found.other.without_report == 1
+    assert "poor: 1 of 6 without a readable report; they count as empty ones" in found.notes
+
+
+def test_tables_and_plots_say_what_each_figure_is(good: Path, poor: Path, tmp_path: Path) -> None:
+    found = evaluated([str(good), "--against", str(poor)], tmp_path / "out")
+    out = tmp_path / "out"
+    with (out / "metrics.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(found.figures)
+    assert all(row["implementation"] and row["version"] and row["preprocessing"] for row in rows)
+    assert float(rows[0]["value"]) == found.figures[0].value
+    table = (out / "metrics.md").read_text()
+    assert "| report | METEOR |" in table and "nltk 3." in table and "## By label" in table
+    for name in ("metrics.svg", "labels.svg"):
+        picture = ElementTree.parse(out / name).getroot()
+        texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+        assert {"good", "poor"} <= set(texts)
+        circles = list(picture.iter("{http://www.w3.org/2000/svg}circle"))
+        assert len(circles) >= 2 + 2 * 4
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert told["figures"][0]["metric"] == "Finding-F1-14 micro"
+
+
+def test_a_run_of_several_temperatures_is_not_mixed(store: StudyStore, tmp_path: Path) -> None:
+    texts = answer(store)
+    run = sampled(store, tmp_path / "hot", [*texts, *["nothing"] * STUDIES], temperatures=(0.0, 0.7))
+    with pytest.raises(InputError, match=r"choose one with --temperature: 0\.0, 0\.7"):
+        read(run)
+    assert (read(run, 0.0).without_report, read(run, 0.7).without_report) == (0, STUDIES)
+    with pytest.raises(InputError, match=r"nothing was sampled at temperature 0\.5"):
+        read(run, 0.5)
+
+
+def test_studies_without_an_answer_are_counted(store: StudyStore, tmp_path: Path) -> None:
+    source = read(sampled(store, tmp_path / "few", answer(store)[:4]))
+    assert (len(source.parts[REPORT]), source.not_asked) == (4, 2)
+
+
+def test_a_teachers_run_is_no_students(store: StudyStore, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no student's answers"):
+        read(accepted_run(store, tmp_path / "run"))
+
+
+def test_students_of_other_studies_are_not_compared(good: Path, store: StudyStore, tmp_path: Path) -> None:
+    few = sampled(store, tmp_path / "few", answer(store)[:4])
+    words = ["evaluate", str(good), "--against", str(few), "--out", str(tmp_path / "out")]
+    assert main([*words, "--json", str(tmp_path / "told.json")]) == 2
+    message = json.loads((tmp_path / "told.json").read_text())["error"]["message"]
+    assert "'folders/demo-00004#0' is in one only" in message
+
+
+def lines(file: Path, *rows: object) -> Path:
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return file
+
+
+def test_a_file_groups_its_rows_by_patient(tmp_path: Path) -> None:
+    row = {"hypothesis": "The lungs are clear.", "reference": "Lungs are clear."}
+    file = lines(tmp_path / "a.jsonl", row | {"id": "1", "patient_id": 7}, row | {"id": "2", "patient_id": 7})
+    found = evaluated([str(file)], tmp_path / "out")
+    assert (found.pairs, found.patients) == (2, 1)
+    assert found.figures[0].low is None  # one patient says nothing of others
+    assert {f.part for f in found.figures} == {REPORT}
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "message"),
+    [
+        ("{", None, "not a JSON object"),
+        ({"id": "x", "hypothesis": 1, "reference": "r"}, "hypothesis", "missing, or not a text"),
+        ({"id": "x", "hypothesis": "h", "reference": " "}, "reference", "nothing to compare with"),
+        ({"id": "1", "hypothesis": "h", "reference": "r"}, "id", "'1' stands twice"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, row: object, field: str | None, message: str) -> None:
+    file = lines(tmp_path / "a.jsonl", {"id": "1", "hypothesis": "h", "reference": "r"}, "", row)
+    with pytest.raises(InputError, match=message) as caught:
+        read(file)
+    assert (caught.value.row, caught.value.field) == (3, field)
+
+
+def test_what_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["none.jsonl"], [str(tmp_path)], [str(lines(tmp_path / "e.jsonl"))]):
+        assert main(["evaluate", *words, "--out", str(tmp_path / "out")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+    row = {"id": "1", "hypothesis": "h", "reference": "r"}
+    file = str(lines(tmp_path / "a.jsonl", row))
+    for more in (["--chexbert", "c.pth"], ["--external", "x"], ["--resamples", "3"], ["--bertscore", str(tmp_path)]):
+        assert main(["evaluate", file, "--implementation", "python", *more, "--out", str(tmp_path / "out")]) == 2
