@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format test-oldest test-student
+.PHONY: help setup demo test check format test-oldest test-student gpu
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,10 @@ check: $(READY)  ## lint, format, types, published schemas
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --no-incremental
 	$(BIN)/python -m pytest -q tests/test_schemas_publish.py
+
+gpu: $(READY)  ## the tests that need CUDA, then what a step and an answer cost at the 11B model's size
+	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python -m benchmarks.qlora
 
 format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .

@@ -52,9 +52,6 @@ def build(
     from trl import SFTConfig, SFTTrainer
 
     cuda = device() == "cuda"
-    # renamed between the two tested sets of libraries
-    names = {field.name for field in dataclasses.fields(SFTConfig)}
-    new = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
     watched: dict[str, Any] = (
         {
             "eval_strategy": "steps",
@@ -88,7 +85,7 @@ def build(
         seed=recipe.seed,
         bf16=cuda,
         use_cpu=not cuda,
-        **{new: recipe.gradient_checkpointing, f"{new}_kwargs": {"use_reentrant": False}},
+        **checkpointing(on=recipe.gradient_checkpointing),
         **watched,
         **together,
         report_to=_services(recipe),
@@ -116,6 +113,15 @@ def build(
             if weight.requires_grad:
                 weight.data = weight.data.to(torch.float32)
     return trainer
+
+
+def checkpointing(*, on: bool) -> dict[str, Any]:
+    """The trainer's arguments for it, which were renamed between the two tested sets of libraries."""
+    from trl import SFTConfig
+
+    names = {field.name for field in dataclasses.fields(SFTConfig)}
+    name = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    return {name: on, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 def _services(recipe: DistillRecipe) -> list[str]:
