@@ -119,6 +119,8 @@ class Pieces:
 
     def _show(self, text: str, *, whole: bool = False) -> None:
         report, steps = apart(text, steps=True)
+        if report is not None and not whole:
+            report = report.rstrip("\n")  # the last line break may belong to a tag that follows
         if report is not None and (whole or len(steps) >= STEPS) and len(report) > self._told:
             self._tell(report[self._told :])
             self._told = len(report)

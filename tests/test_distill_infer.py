@@ -1,0 +1,224 @@
+"""One image, one report: adapter or merged weights, three ways to ask, piece by piece, and without tenstep at all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distill_student import TOKENS, Trained, trained
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tenstep.__main__ import main
+from tenstep.data.store import StudyStore
+from tenstep.distill import infer_image
+from tenstep.distill.infer import Pieces, apart, asked_for, infer
+from tenstep.distill.infer_load import Ready, open_student
+from tenstep.distill.libraries import quiet
+from tenstep.distill.merge import merge
+from tenstep.distill.prompt import path_of, read
+from tenstep.distill.sample import plan, sample
+from tenstep.schemas.errors import ImageError, InputError, TrainingError
+from tenstep.schemas.layout import write
+
+__all__ = ["trained"]  # a fixture
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "infer_transformers.py"
+STEPS = [f"Step {number} says something." for number in range(1, 11)]
+REPORT = "Technique: Film.\nView: PA.\nFindings: Clear.\n\nImpression:\n1. Normal.\n2. Nothing else."
+
+
+@pytest.fixture(scope="module")
+def merged(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("merged") / "student"
+    merge(trained.run, out, rows=1, agree=0)
+    return out
+
+
+@pytest.fixture(scope="module")
+def ready(trained: Trained) -> Ready:
+    with quiet():
+        return open_student(trained.run)
+
+
+@pytest.fixture
+def film(trained: Trained) -> Path:
+    return trained.films / "demo-00001" / "image.png"
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
+    main(["infer", *map(str, words), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_inference_answers_as_sampling_does(ready: Ready, trained: Trained, film: Path, tmp_path: Path) -> None:
+    recipe = plan(trained.run, name="s", temperatures=[0.0], n=1, max_new_tokens=40, limit=None, seed=0)
+    store = StudyStore.open(trained.studies)
+    answers: dict[str, str] = {}
+    sample(recipe, store, tmp_path / "run", batch=3, on_judged=lambda c, _: answers.update({c.study_id: c.text}))
+    with quiet():
+        reading = infer(ready, infer_image.read(film), "steps", max_new_tokens=40)
+    assert reading.text == answers["folders/demo-00001"]
+    assert (reading.tokens, reading.complete, reading.prompt) == (40, False, "ten-steps@1")
+
+
+def test_pieces_are_the_answer(ready: Ready, film: Path) -> None:
+    pieces: list[str] = []
+    with quiet():
+        reading = infer(ready, infer_image.read(film), "steps", max_new_tokens=60, tell=pieces.append)
+    assert len(pieces) > 3
+    assert "".join(pieces) == reading.text
+
+
+@given(st.lists(st.integers(1, 40), max_size=12), st.sampled_from(["plain", "tagged"]))
+def test_hidden_steps_stay_hidden_however_the_answer_comes(cuts: list[int], layout: Any) -> None:
+    text = write(STEPS, REPORT, layout)
+    shown: list[str] = []
+    pieces = Pieces(shown.append, hidden=True)
+    start = 0
+    for cut in [*cuts, len(text)]:
+        pieces.put(text[start : start + cut])
+        start += cut
+    pieces.close()
+    assert "".join(shown) == REPORT
+    assert apart(text, steps=True) == (REPORT, tuple(STEPS))
+
+
+def test_the_report_comes_line_by_line() -> None:
+    shown: list[str] = []
+    pieces = Pieces(shown.append, hidden=True)
+    for letter in write(STEPS, REPORT):
+        pieces.put(letter)
+    assert shown[0] == "Technique: Film." and len(shown) >= 5
+
+
+def test_each_way_of_asking_has_its_prompt() -> None:
+    ten, alone = read(path_of("ten-steps")), read(path_of("report-only"))
+    assert asked_for(ten, "steps") == asked_for(ten, "hidden") == ten
+    assert asked_for(ten, "report") == asked_for(alone, "report") == alone
+    with pytest.raises(InputError, match="ask it with --mode report"):
+        asked_for(alone, "hidden")
+
+
+def test_merged_weights_are_asked_at_each_precision(
+    merged: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for precision in ("fp32", "bf16", "nf4"):
+        found = told(
+            capsys, film, "--model", merged, "--precision", precision, "--max-new-tokens", 8, "--mode", "steps"
+        )
+        assert (found["precision"], found["tokens"], found["complete"]) == (precision, 8, False)
+        assert "the answer was cut off; raise --max-new-tokens" in found["warnings"]
+        assert "no medical advice" in found["disclaimer"]
+        assert found["text"]
+
+
+def test_hidden_is_hidden_in_json_as_well(merged: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, film, "--model", merged, "--max-new-tokens", 8)
+    assert found["mode"] == "hidden" and not {"steps", "text"} & set(found)
+
+
+def test_an_adapter_fits_the_weights_it_was_trained_on_only(trained: Trained) -> None:
+    with quiet(), pytest.raises(TrainingError, match="merge it, and ask the merged weights as fp32"):
+        open_student(trained.run, "fp32")
+
+
+def test_people_see_the_report_and_the_disclaimer(merged: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in ([], ["--stream"]):
+        main(["infer", str(film), "--model", str(merged), *more, "--mode", "report"])
+        shown = capsys.readouterr().out
+        assert "Not a medical device, and no medical advice" in " ".join(shown.split())
+        assert len(shown.splitlines()) > 2
+
+
+def test_jpeg_dicom_and_sixteen_bits_are_read_as_at_ingest(film: Path, tmp_path: Path) -> None:
+    pixels = np.asarray(Image.open(film).convert("L"))
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(pixels.astype(np.uint16) * 200).save(tmp_path / "deep.png")
+    (tmp_path / "a.dcm").write_bytes(dicom(255 - pixels))
+    for name in ("a.jpg", "deep.png", "a.dcm"):
+        found = infer_image.read(tmp_path / name)
+        assert found.image.mode == "RGB" and found.image.size == (64, 64)
+        assert np.corrcoef(np.asarray(found.image.convert("L")).ravel(), pixels.ravel())[0, 1] > 0.95, name
+    assert infer_image.read(tmp_path / "a.dcm").view == "PA"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.dcm", "a.jpg", "deep.png"]
+
+
+def dicom(pixels: Any) -> bytes:
+    """A MONOCHROME1 radiograph."""
+    import io
+
+    import pydicom
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.Rows, data.Columns = pixels.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME1"
+    data.BitsAllocated = data.BitsStored = 8
+    data.HighBit, data.PixelRepresentation = 7, 0
+    data.ViewPosition, data.BodyPartExamined = "PA", "CHEST"
+    data.PixelData = np.ascontiguousarray(pixels.astype(np.uint8)).tobytes()
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, data, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def test_what_is_no_image_or_no_student_is_one_line(
+    merged: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "half.png").write_bytes(film.read_bytes()[:200])
+    with pytest.raises(ImageError, match="damaged or cut off"):
+        infer_image.read(tmp_path / "half.png")
+    with pytest.raises(ImageError, match=r"there is no 'none\.png'"):
+        infer_image.read(tmp_path / "none.png")
+    assert main(["infer", str(film), "--model", str(tmp_path)]) == 2
+    assert main(["infer", str(film), "--model", str(merged), "--stream", "--json"]) == 2
+    assert main(["infer", str(film), "--model", str(merged), "--max-new-tokens", "0"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_plain_transformers_give_the_same_answer(
+    merged: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a process that could not import tenstep if it tried."""
+    (tmp_path / "tenstep.py").write_text("raise ImportError('not here')")
+    for mode in ("steps", "report"):
+        ours = told(capsys, film, "--model", merged, "--mode", mode, "--max-new-tokens", TOKENS)
+        words = [film, "--model", merged, "--mode", mode, "--json", "--max-new-tokens", TOKENS]
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), *map(str, words)],
+            env={"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        theirs = json.loads(done.stdout)
+        assert theirs["precision"] == ours["precision"] == "fp32"
+        if mode == "report":
+            assert theirs["report"] == ours["report"]
+        assert theirs["complete"] == ours["complete"]
+        assert "no medical advice" in theirs["disclaimer"]
+
+
+def test_the_script_asks_for_reports_in_the_same_words() -> None:
+    source = SCRIPT.read_text()
+    assert "tenstep." not in source.replace("`tenstep merge`", "").replace("of tenstep is", "")
+    scope: dict[str, Any] = {"__name__": "script", "__doc__": ""}
+    exec(compile(source, str(SCRIPT), "exec"), scope)
+    assert scope["REPORT_ONLY"] == read(path_of("report-only")).text
+    for layout in ("plain", "tagged"):
+        steps, report = scope["apart"](write(STEPS, REPORT, layout))  # type: ignore[arg-type]  # a literal
+        assert (steps, report) == (STEPS, REPORT)
+    assert scope["apart"]("no steps") == ([], "")

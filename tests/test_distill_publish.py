@@ -1,0 +1,141 @@
+"""Publishing: what would leave is listed, and what must not leave keeps everything here."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from distill_student import Trained, restricted, trained
+from tenstep.__main__ import main
+from tenstep.data.store import StudyStore
+from tenstep.distill.merge import merge
+from tenstep.distill.publish import Package, publish
+from tenstep.distill.publish_checks import learned, secrets
+from tenstep.schemas.errors import InputError, RunError
+
+__all__ = ["restricted", "trained"]  # fixtures
+
+
+@pytest.fixture(scope="module")
+def merged(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("merged") / "student"
+    merge(trained.run, out, rows=1, agree=0)
+    return out
+
+
+@pytest.fixture
+def spoiled(merged: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(merged, tmp_path / "student"))
+
+
+def codes(package: Package) -> set[tuple[str, str]]:
+    return {(problem.file, problem.code) for problem in package.problems}
+
+
+def test_an_adapter_leaves_with_its_card_and_without_paths(trained: Trained, tmp_path: Path) -> None:
+    package = publish(trained.run, licence="llama3.2", out=tmp_path / "out")
+    assert package.problems == () and package.searched == 6
+    assert {file.name for file in package.files} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"README.md", "run_card.json", "adapter_model.safetensors", "prompt.yaml"} <= {f.name for f in package.files}
+    for file in (tmp_path / "out").iterdir():
+        assert str(trained.run.parent).encode() not in file.read_bytes(), file.name
+    assert (tmp_path / "out" / "README.md").read_text().startswith("---\nlicense: llama3.2\nlibrary_name: peft\n")
+
+
+def test_a_dry_run_writes_nothing(merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {file: file.read_bytes() for file in merged.iterdir()}
+    assert main(["publish", str(merged), "--license", "llama3.2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["allowed"] and found["out"] is None
+    assert {file["name"] for file in found["files"]} == {file.name for file in merged.iterdir()}
+    assert {file: file.read_bytes() for file in merged.iterdir()} == before
+    with pytest.raises(RunError, match="is there already"):
+        publish(merged, licence="x", out=tmp_path)
+
+
+def test_nothing_leaves_without_a_licence(merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert codes(publish(merged)) == {("README.md", "no_licence")}
+    assert main(["publish", str(merged), "--out", str(tmp_path / "out")]) == 2
+    assert "nothing was written" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+# put together here, so that no scanner takes this file for a leak
+SECRETS = {
+    "a Hugging Face token": "hf_" + "a1B2" * 9,
+    "an API key": "sk-" + "proj-" + "Z9" * 16,
+    "an AWS key": "AKIA" + "ABCD1234" * 2,
+    "a GitHub token": "ghp_" + "x1" * 18,
+    "a private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
+    "a password or key": '"api_key": "' + "0123456789abcdef" + '"',
+    "a password in an address": "https://me:" + "hunter2@" + "physionet.org/files",
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_secret_keeps_it_here_and_is_not_quoted(spoiled: Path, kind: str) -> None:
+    file = spoiled / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"note": SECRETS[kind]}).replace('\\"', '"'))
+    package = publish(spoiled, licence="llama3.2")
+    assert ("generation_config.json", "secret") in codes(package)
+    (problem,) = (one for one in package.problems if one.detail.startswith(kind))
+    assert SECRETS[kind] not in problem.detail
+
+
+def test_no_ordinary_file_of_a_model_looks_like_a_secret(merged: Path, trained: Trained) -> None:
+    assert list(secrets(merged)) == []
+    assert [problem for problem in secrets(trained.run / "adapter") if problem.code == "secret"] == []
+
+
+def test_strangers_links_and_paths_of_the_machine_keep_it_here(spoiled: Path) -> None:
+    (spoiled / "pytorch_model.bin").write_bytes(b"")
+    (spoiled / "accepted.jsonl").write_text("{}")
+    (spoiled / "images").mkdir()
+    (spoiled / "LICENSE").symlink_to("/etc/hostname")
+    config = spoiled / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"_name_or_path": "/home/alice/mimic/base"}))
+    assert codes(publish(spoiled, licence="llama3.2")) == {
+        ("pytorch_model.bin", "stranger"),
+        ("accepted.jsonl", "stranger"),
+        ("images", "stranger"),
+        ("LICENSE", "link"),
+        ("config.json", "machine_path"),
+    }
+
+
+def test_text_that_was_learned_keeps_it_here(spoiled: Path, trained: Trained) -> None:
+    report = next(iter(StudyStore.open(trained.studies))).report
+    inside = " ".join(report.split()[5:20]).upper()  # however it is written
+    (spoiled / "prompt.yaml").write_text((spoiled / "prompt.yaml").read_text() + f"\n# e.g. {inside}\n")
+    package = publish(spoiled, licence="llama3.2", studies=trained.studies)
+    assert codes(package) == {("prompt.yaml", "report_text")}
+    assert inside.lower() not in package.problems[0].detail.lower()
+
+
+def test_text_is_found_in_what_weights_say_of_themselves(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    words = "one two three four five six seven eight nine"
+    save_file({}, tmp_path / "model.safetensors", metadata={"example": words})
+    found = list(learned(tmp_path, [("s/1", f"zero {words} ten")]))
+    assert [(problem.file, problem.code) for problem in found] == [("model.safetensors", "report_text")]
+    assert list(learned(tmp_path, [("s/1", "one two three four five six seven")])) == []
+
+
+def test_restricted_data_hand_down_their_terms_and_must_be_at_hand(restricted: Trained, tmp_path: Path) -> None:
+    package = publish(restricted.run, licence="other", out=tmp_path / "out")
+    assert package.problems == () and package.restricted
+    assert "the data are restricted" in (tmp_path / "out" / "README.md").read_text().lower()
+
+    merge(restricted.run, tmp_path / "merged", rows=1, agree=0)
+    assert codes(publish(tmp_path / "merged", licence="other")) == {("", "unsearched")}
+    assert publish(tmp_path / "merged", licence="other", studies=restricted.studies).problems == ()
+
+
+def test_what_tenstep_did_not_write_is_not_published(tmp_path: Path, merged: Path) -> None:
+    with pytest.raises(InputError, match="there is no trained student here"):
+        publish(tmp_path)
+    bare = Path(shutil.copytree(merged, tmp_path / "bare"))
+    (bare / "run_card.json").unlink()
+    with pytest.raises(InputError, match=r"no run_card\.json here"):
+        publish(bare)
