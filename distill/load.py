@@ -64,7 +64,7 @@ def load(
     pinned = {"revision": revision, "trust_remote_code": False}
     try:
         processor = AutoProcessor.from_pretrained(base, **pinned)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise TrainingError(f"the checkpoint has no processor that can be loaded: {error}", file=base) from None
     where = device()
     dtype = torch.bfloat16 if where == "cuda" else torch.float32

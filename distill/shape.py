@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..schemas.errors import TrainingError
 from .student import Student, student_of
 
 SHIPPED = "Llama-3.2-11B-Vision-Instruct"
@@ -64,13 +65,19 @@ def on_meta(config: Any) -> Any:
 
 
 def processor_of(base: str, revision: str | None) -> Any | None:
-    """A checkpoint's processor, if it is at hand."""
+    """A checkpoint's processor, if it is at hand.
+
+    Raises:
+        TrainingError: it is, and cannot be loaded: it wants torchvision, say.
+    """
     from transformers import AutoProcessor
 
     try:
         return AutoProcessor.from_pretrained(base, revision=revision, trust_remote_code=False, local_files_only=True)
     except OSError:  # what the libraries raise for files that are not here
         return None
+    except (ValueError, ImportError) as error:
+        raise TrainingError(f"the checkpoint's processor cannot be loaded: {error}", file=base) from None
 
 
 def _config(base: str, revision: str | None) -> Any | None:

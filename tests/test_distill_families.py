@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 from distill_parts import accepted_run, ingested
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
@@ -17,6 +18,7 @@ from tenstep.distill.sample import plan, sample
 from tenstep.distill.shape import on_meta, processor_of
 from tenstep.distill.student import student_of
 from tenstep.distill.train import distill
+from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
 from tiny_students import BUILDERS
 
@@ -49,6 +51,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
 def test_a_family_goes_the_whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     BUILDERS[family](base, [study.report for study in store])
+    try:
+        processor = processor_of(str(base), None)
+    except TrainingError as error:  # Idefics 3 in the older tested set
+        if "torchvision" not in str(error):
+            raise
+        pytest.skip(f"transformers {transformers.__version__} reads this family's images with torchvision only")
     recipe = DistillRecipe(
         kind="distill",
         name=family.replace("_", "-"),
@@ -68,7 +76,6 @@ def test_a_family_goes_the_whole_way(family: str, store: StudyStore, run: Path, 
     assert card.preflight.conversation == looked.conversation
     assert card.losses[-1].loss < card.losses[0].loss
 
-    processor = processor_of(str(base), None)
     assert processor is not None
     collate = CompletionCollator(processor, None, open_image)
     study = next(iter(store))
@@ -85,7 +92,9 @@ def test_a_family_goes_the_whole_way(family: str, store: StudyStore, run: Path, 
 def config_of(family: str) -> Any:
     from transformers import Gemma3Config, Idefics3Config, Qwen2_5_VLConfig
 
-    return {"gemma3": Gemma3Config, "idefics3": Idefics3Config, "qwen2_5_vl": Qwen2_5_VLConfig}[family]()
+    if family == "idefics3":  # its own default lies outside its vocabulary in the older tested set
+        return Idefics3Config(text_config={"model_type": "llama", "pad_token_id": 0}, pad_token_id=0)
+    return {"gemma3": Gemma3Config, "qwen2_5_vl": Qwen2_5_VLConfig}[family]()
 
 
 @pytest.mark.parametrize("family", sorted(BUILDERS))
