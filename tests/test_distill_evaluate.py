@@ -86,6 +86,8 @@ def test_the_report_and_the_whole_output_are_measured_apart(good: Path, tmp_path
         assert figure(found, REPORT, metric).value == pytest.approx(1.0)
     assert figure(found, REPORT, "METEOR").value > 0.99
     assert figure(found, WHOLE, "BLEU-4").value < 0.9  # ten steps stand before the report
+    labels = {f.label for f in found.figures if f.part == REPORT} - {None}
+    assert "Pleural Effusion" in labels and "Edema" not in labels  # phantoms have none
     assert found.student.model == "base+adapter" and found.student.model_sha256 == "0" * 64
     assert not found.student.without_report
 

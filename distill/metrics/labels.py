@@ -4,7 +4,7 @@ F1 follows the field: a label that is uncertain counts as positive; macro is the
 label that nobody has counts as 0. So the macro figure of a small set is low, and only comparable on the same set.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -46,13 +46,21 @@ def f1_measures(
         implementation: its name, version and preprocessing.
     """
     stats = np.concatenate([hypotheses & references, hypotheses & ~references, ~hypotheses & references], axis=1)
-    measures: list[tuple[str, Callable[[Floats], Floats]]] = [
-        (f"{name}-{len(chosen)} {kind}", partial(value, chosen))
+    counts = stats.astype(np.float64)
+    found = [
+        Measure(f"{name}-{len(chosen)} {kind}", *implementation, counts, partial(value, chosen))
         for chosen in (_ALL, _AT)
         for kind, value in (("micro", _micro), ("macro", _macro))
     ]
-    measures += [(f"{name} {label}", partial(_micro, (at,))) for at, label in enumerate(LABELS)]
-    return [Measure(full, *implementation, stats.astype(np.float64), value) for full, value in measures]
+    for at, label in enumerate(LABELS):
+        own = counts[:, [at, at + len(LABELS), at + 2 * len(LABELS)]]
+        found.append(Measure(f"{name} {label}", *implementation, own, _f1))
+    return found
+
+
+def _f1(sums: Floats) -> Floats:
+    right, extra, missed = sums[..., 0], sums[..., 1], sums[..., 2]
+    return ratio(2 * right, 2 * right + extra + missed)
 
 
 def _counts(chosen: Sequence[int], sums: Floats) -> Floats:
