@@ -119,7 +119,11 @@ def evaluate(
             watch(f"{part}: {name}")
             ours = family(source.parts[part])
             theirs = family(against.parts[part]) if against is not None else [None] * len(ours)
-            figures += (_figure(part, one, other, patients, options) for one, other in zip(ours, theirs, strict=True))
+            figures += (
+                _figure(part, one, other, patients, options)
+                for one, other in zip(ours, theirs, strict=True)
+                if one.stats.any() or (other is not None and other.stats.any())  # else nobody has the label
+            )
     notes += _remarks(source, against)
     pairs = next(iter(source.parts.values()))
     return Evaluation(
