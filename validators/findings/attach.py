@@ -4,132 +4,22 @@ A locating phrase ("in the left lower lobe") belongs to the nearest mention befo
 to the next one after it; both stay inside their clause. Organs join with qualities into findings (pairs.tsv).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from .lexicon import CUES, lexicon
-from .scope import BACKWARD, BREAK, DENIED, FORWARD, HYP, NEG, Scope, is_head
+from .lexicon import CUES
+from .organs import Mention, find_organs, is_which
+from .states import BACKWARD, BREAK, DENIED, FORWARD, HYP, NEG, Scope, is_head
 from .tagging import Tagged
 
-_NEAR = 6  # words between a quality and the organ after it
-_VERB, _COMMA, _CONJ, _PREP, _PRESUP = (
-    CUES["verb"],
-    CUES["comma"],
-    CUES["conj"],
-    CUES["prep"],
-    CUES["presup"] | CUES["cause"],
-)
-_PLACING = frozenset({"of", "in", "over", "at", "from", "within", "behind", "above", "below", "beside", "near", "on"})
-_OF = frozenset({"of", "in", "the", "a", "to", "both", "within", "at", "for", "involving"})
-
-
-@dataclass(slots=True)
-class Mention:
-    """A finding, device or quality of a sentence, with what belongs to it."""
-
-    index: int  # of its phrase
-    organs: list[int] = field(default_factory=list)
-    sides: set[str] = field(default_factory=set)
-    places: list[str] = field(default_factory=list)
-    size: str | None = None
+_VERB, _COMMA, _CONJ, _PREP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"]
+_PRESUP = CUES["presup"] | CUES["cause"]
 
 
 def mentions(tagged: Tagged, scope: Scope) -> list[Mention]:
     """All mentions in order, with organs, sides, places and sizes."""
     found = [Mention(index) for index, entry in enumerate(tagged.entries) if is_head(entry)]
     for position, mention in enumerate(found):
-        _organs(tagged, scope, mention, found[position - 1].index if position else -1)
+        find_organs(tagged, scope, mention, found[position - 1].index if position else -1)
     _locate(tagged, scope, found)
     return found
-
-
-def _organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> None:
-    entries, clauses, index = tagged.entries, scope.clauses, mention.index
-    heads = [f"[{entries[index].finding}]"] if entries[index].finding else []
-    heads += entries[index].qualities
-    pairs = lexicon().pairs
-
-    def fits(organ: int) -> bool:
-        name = entries[organ].organ
-        return name is not None and any((name, head) in pairs for head in heads)
-
-    group: list[int] = []
-    end = tagged.last[index]
-    loose = (
-        False  # a preposition stands between: "calcification of the aorta", but "normal for the purpose of the study"
-    )
-    for ahead in range(index + 1, len(entries)):  # "enlarged heart", "calcification of the aorta"
-        entry = entries[ahead]
-        if clauses[ahead] != clauses[index]:
-            break
-        if entry.organ is not None:
-            if not fits(ahead) or tagged.first[ahead] - end > _NEAR:
-                break
-            if not group:
-                loose = any(entries[between].cues & _PREP for between in range(index + 1, ahead))
-            group.append(ahead)
-            end = tagged.last[ahead]
-        elif entry.cues & (_VERB | _PRESUP | BREAK | FORWARD) or is_head(entry):
-            if entry.cues & _VERB and len(group) > 1:
-                group.pop()  # "normal heart size and the lungs are": another subject
-            break
-        elif (entry.cues & (_CONJ | _COMMA) and not group) or (
-            entry.cues & _PREP and tagged.words[tagged.first[ahead]] not in _OF
-        ):
-            break
-    if group and not loose:
-        mention.organs = group
-        return
-    mention.organs = _organs_before(tagged, scope, index, before, fits) or group
-
-
-def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: Callable[[int], bool]) -> list[int]:
-    entries, clauses = tagged.entries, scope.clauses
-    group: list[int] = []
-    for back in range(index - 1, -1, -1):  # "heart, mediastinum and vessels are normal", "rib fracture"
-        entry = entries[back]
-        if clauses[back] != clauses[index] or (entry.cues & BREAK):
-            if group or not _is_which(tagged, back):
-                break
-            antecedent = next((near for near in range(back - 1, max(-1, back - 4), -1) if entries[near].organ), None)
-            return [antecedent] if antecedent is not None and fits(antecedent) else []
-        if entry.organ is not None and not is_head(entry):
-            if fits(back):
-                group.append(back)
-            elif group:
-                break
-        elif entry.cues & _PRESUP or (group and (entry.cues & (_VERB | FORWARD) or back == before)):
-            break
-        if back == before and entry.organ is None and not _same_subject(tagged, back, index):
-            break
-    return _ungoverned(tagged, group[::-1])
-
-
-def _ungoverned(tagged: Tagged, group: list[int]) -> list[int]:
-    """ "The bones of the thorax", "in the middle of the chest the heart": a governed organ beside a subject is
-    a place, and nothing is said of it."""
-    subjects = []
-    governed = False
-    for position, organ in enumerate(group):
-        before = tagged.words[max(0, tagged.first[organ] - 3) : tagged.first[organ]]
-        listed = position > 0 and tagged.first[organ] - tagged.last[group[position - 1]] <= 3
-        here = any(word in _PLACING for word in before)
-        joined = listed and any(word in (",", "and", "or", "nor") for word in before)
-        opens = joined and "," in before and "and" not in before and len(group) > position
-        governed = here or (governed and joined and not opens)
-        if not governed:
-            subjects.append(organ)
-    return subjects or group
-
-
-def _is_which(tagged: Tagged, index: int) -> bool:
-    """ "The mediastinum, which is widened": what is said after "which" is said of the organ before it."""
-    return tagged.words[tagged.first[index]] == "which"
-
-
-def _same_subject(tagged: Tagged, before: int, index: int) -> bool:
-    """Two things said of one organ: "the aorta is tortuous and calcified", "lungs are clear without congestion"."""
-    return tagged.first[index] - tagged.last[before] <= 6
 
 
 def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
@@ -201,7 +91,7 @@ def _inherit(tagged: Tagged, scope: Scope, mention: Mention) -> None:
     """ "The right dome bulges, which is an eventration": what "which" names is where its antecedent is."""
     clause = scope.clauses[mention.index]
     opening = next(index for index, other in enumerate(scope.clauses) if other == clause)
-    if not (tagged.entries[opening].cues & BREAK and _is_which(tagged, opening)):
+    if not (tagged.entries[opening].cues & BREAK and is_which(tagged, opening)):
         return
     for index in range(opening - 1, -1, -1):
         if scope.clauses[index] != clause - 1:
@@ -252,7 +142,7 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
             break
     if before is None and later is None:  # "the catheter, which enters from the right arm"
         opening = next(number for number, other in enumerate(clauses) if other == clause)
-        if clause and _is_which(tagged, opening):
+        if clause and is_which(tagged, opening):
             before = next((back for back in reversed(heads) if clauses[back] == clause - 1), None)
     if entries[index].size and not (entries[index].side or entries[index].place):
         return after if after is not None else before

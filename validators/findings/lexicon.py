@@ -55,11 +55,6 @@ class Lexicon:
     tip_groups: dict[str, str]
     pairs: dict[tuple[str, str], tuple[str, str]]
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
-    resets: frozenset[str]
-    limits: frozenset[str]
-    soft: frozenset[str]
-    weigh: frozenset[str]
-    artifact: frozenset[str]
     findings: tuple[str, ...]
 
 
@@ -73,6 +68,16 @@ def rows(name: str) -> Iterator[list[str]]:
 def names(cell: str) -> tuple[str, ...]:
     """The names or phrases of a cell."""
     return tuple(part.strip() for part in cell.split(";") if part.strip() not in ("", "-"))
+
+
+@cache
+def _word_sets() -> dict[str, frozenset[str]]:
+    return {name: frozenset(words.split()) for name, words in rows("words.tsv")}
+
+
+def word_set(name: str) -> frozenset[str]:
+    """A set of words.tsv."""
+    return _word_sets()[name]
 
 
 def _words(phrase: str) -> list[str]:
@@ -173,11 +178,7 @@ def lexicon() -> Lexicon:
     for kind, value, phrases in rows("sides.tsv"):
         for phrase in names(phrases):
             setattr(build.entry(phrase), kind, None if value == "-" else value)
-    sets: dict[str, frozenset[str]] = {}
     for kind, phrases in rows("cues.tsv"):
-        if kind in ("reset", "limit", "soft", "weigh", "artifact"):
-            sets[kind] = frozenset(names(phrases))
-            continue
         for phrase in names(phrases):
             build.entry(phrase).cues |= CUES[kind]
     build.entry(";").cues |= CUES["stop"]
@@ -200,10 +201,5 @@ def lexicon() -> Lexicon:
         tip_groups=tip_groups,
         pairs=pairs,
         normal=normal,
-        resets=sets["reset"],
-        limits=sets["limit"],
-        soft=sets["soft"],
-        weigh=sets["weigh"],
-        artifact=sets["artifact"],
         findings=tuple(regions),
     )

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from .claim import Claim, Region, Side, Status
-from .lexicon import CUES, lexicon
+from .lexicon import CUES, lexicon, word_set
 from .sentence import read_sentence
 from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower, sentences
@@ -21,33 +21,11 @@ _TAKES_BACK = re.compile(
     re.I,
 )
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
-_STANDS_FOR = frozenset(
-    {"it", "one", "this", "that", "these", "they", "them", "largest", "biggest", "focus", "abnormality"}
-)
+_STANDS_FOR = word_set("stands_for")
 _POINTS = frozenset({"this", "that", "these"})
 _VERBAL = CUES["verb"] | CUES["unc_pre"] | CUES["unc_post"] | CUES["break"]
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact"})
-_ELSEWHERE = frozenset(
-    {
-        "than",
-        "away",
-        "further",
-        "additional",
-        "another",
-        "more",
-        "common",
-        "overlap",
-        "cross",
-        "view",
-        "views",
-        "opposite",
-        "other",
-        "elsewhere",
-        "outside",
-        "unlike",
-        "whereas",
-    }
-)
+_ELSEWHERE = word_set("elsewhere")
 _NOT_SAID = CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
 
@@ -172,41 +150,7 @@ def region_of(sentence: str) -> Region:
     return "technique" if _technique(tagged) and len(set(organs)) > 1 else book.organ_regions[organs[0]]
 
 
-_TECHNIQUE = frozenset(
-    [
-        "view",
-        "views",
-        "projection",
-        "projections",
-        "image",
-        "images",
-        "radiograph",
-        "radiographs",
-        "film",
-        "films",
-        "rotation",
-        "rotated",
-        "exposure",
-        "exposed",
-        "penetration",
-        "technique",
-        "pa",
-        "ap",
-        "portable",
-        "upright",
-        "supine",
-        "inspiration",
-        "frontal",
-        "lateral",
-        "quality",
-        "adequate",
-        "motion",
-        "coverage",
-        "positioning",
-        "examination",
-        "study",
-    ]
-)
+_TECHNIQUE = word_set("technique")
 
 
 def _technique(tagged: Tagged) -> bool:

@@ -4,42 +4,34 @@ After NegEx and ConText: a cue reaches forward or backward over mentions until a
 backward cue; both linear in the phrases of the sentence. Knows cues, not findings.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from .lexicon import CUES, Entry, lexicon
+from .backward import reach_back
+from .lexicon import CUES, Entry, lexicon, word_set
+from .states import (
+    ALT,
+    BACKWARD,
+    BREAK,
+    BRIEF,
+    DOUBT,
+    FORWARD,
+    GONE,
+    HIST,
+    HYP,
+    NEG,
+    NEG_PRE,
+    NEXT,
+    SURE,
+    UNC,
+    Scope,
+    is_head,
+)
 from .tagging import Tagged
 
-NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 256
-# hedged until the next comma or "and"; was there and is not any more; denied until the next comma or verb
-_NEXT, _GONE, _BRIEF = 128, 512, 1024
-
-NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
-FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
-BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
-BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
-_POINTING = frozenset({"this", "these", "those", "their"})
-_INSTEAD = frozenset({"instead", "rather", "as", "regarding", "turning", "coming", "moving", "speaking"})
+_RESETS = word_set("reset")
+_INSTEAD = word_set("instead")
 _ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
-_DEFINITE = frozenset({"the", "this", "that", "these", "those", "its", "their", "such"})
-
-
-@dataclass(slots=True)
-class Scope:
-    """For each phrase its state (bits above) and its clause; whether a weighed alternative in it is set aside."""
-
-    states: list[int] = field(default_factory=list)
-    clauses: list[int] = field(default_factory=list)
-    dismissed: list[bool] = field(default_factory=list)
-    same: list[int] = field(default_factory=list)  # phrases after which a mention is as the one before
-    borders: list[int] = field(default_factory=list)  # words at which a statement ends and another begins
-
-
-def is_head(entry: Entry) -> bool:
-    """Whether the phrase is something that can be asserted: a finding, device or quality."""
-    return entry.finding is not None or bool(entry.qualities)
+_DEFINITE = word_set("definite")
 
 
 def scope(tagged: Tagged) -> Scope:
@@ -49,7 +41,7 @@ def scope(tagged: Tagged) -> Scope:
     _forward(tagged, result)
     for index, entry in enumerate(entries):
         if entry.cues & BACKWARD:
-            _backward(tagged, result, index)
+            reach_back(tagged, result, index)
     for index in result.same:
         _as_before(entries, result, index)
     _topic(tagged, result)
@@ -65,7 +57,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
     for index, entry in enumerate(tagged.entries):
         cues = entry.cues
         head = is_head(entry)
-        taken_for_granted = head and state & NEG and not state & _GONE and _definite(tagged, index)
+        taken_for_granted = head and state & NEG and not state & GONE and _definite(tagged, index)
         result.states.append(state & ~NEG | (0 if entry.finding in devices else HYP) if taken_for_granted else state)
         if cues & BREAK and not _is_adverb(tagged, index):
             if outer is not None and tagged.words[tagged.first[index]] == ")":
@@ -96,7 +88,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             result.borders.append(tagged.first[index])
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
-            state = _reach(cues, state) | (_BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
+            state = _reach(cues, state) | (BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
 
 
 def _is_adverb(tagged: Tagged, index: int) -> bool:
@@ -136,14 +128,14 @@ def _after_comma(tagged: Tagged, index: int) -> bool:
 
 
 def _end_next(state: int) -> int:
-    if state & _BRIEF:
-        state &= ~(_BRIEF | NEG | HYP)
-    return state & ~(_NEXT | UNC) if state & _NEXT else state
+    if state & BRIEF:
+        state &= ~(BRIEF | NEG | HYP)
+    return state & ~(NEXT | UNC) if state & NEXT else state
 
 
 def _reach(cues: int, state: int) -> int:
     if cues & NEG_PRE:
-        return NEG | _GONE if cues & CUES["res_pre"] else NEG
+        return NEG | GONE if cues & CUES["res_pre"] else NEG
     if cues & CUES["hyp_pre"]:
         return state | HYP
     if cues & CUES["alt_pre"]:
@@ -151,8 +143,8 @@ def _reach(cues: int, state: int) -> int:
     if cues & CUES["hist_pre"]:
         return state | HIST
     if cues & CUES["unc_adj"]:
-        return state if state & UNC else state | UNC | _NEXT
-    return (state & ~_NEXT) | UNC
+        return state if state & UNC else state | UNC | NEXT
+    return (state & ~NEXT) | UNC
 
 
 def _follows_cue(tagged: Tagged, index: int) -> bool:
@@ -168,7 +160,7 @@ def _starts_anew(tagged: Tagged, index: int) -> bool:
     entries, after = tagged.entries, tagged.last[index] + 1
     if after >= len(tagged.words) or tagged.words[tagged.last[index]] not in (",", "and"):
         return False
-    anew = tagged.words[after] in lexicon().resets
+    anew = tagged.words[after] in _RESETS
     if tagged.words[tagged.last[index]] == "," and _after_summary(tagged, index):
         return True
     follow = index + 1
@@ -209,103 +201,11 @@ def _definite(tagged: Tagged, index: int) -> bool:
     return any(word in _DEFINITE for word in tagged.words[max(floor, first - 3) : first])
 
 
-def _pointed(tagged: Tagged, index: int) -> bool:
-    """Whether the words point at a finding known from before ("these opacities", "such a shadow"): it is there."""
-    first = tagged.first[index]
-    return any(word in _POINTING for word in tagged.words[max(0, first - 3) : first])
-
-
-def _backward(tagged: Tagged, result: Scope, index: int) -> None:
-    """Lets a cue after its mentions reach back: to the nearest ones of its clause, and what is listed with them."""
-    entries, clauses = tagged.entries, result.clauses
-    if tagged.first[index] == tagged.last[index] and _modifies_next(tagged, result, index):
-        return
-    if entries[index].qualities and _said_of_organ(entries, clauses, index):
-        return
-    bits = _bits(entries[index].cues)
-    reached = 0
-    for back in range(index - 1, -1, -1):
-        entry = entries[back]
-        if clauses[back] != clauses[index]:
-            if clauses[back] > clauses[index]:
-                continue  # a relative clause in between
-            break
-        if is_head(entry):
-            if _governed(tagged, back) and _earlier(entries, clauses, back, _names_finding):
-                continue
-            if reached and _earlier(entries, clauses, back, _finite):
-                break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
-            result.states[back] |= HYP if bits == DENIED and _pointed(tagged, back) else bits
-            reached = back
-        elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (
-            reached and entry.cues & BACKWARD
-        ):
-            break
-
-
-def _said_of_organ(entries: list[Entry], clauses: list[int], index: int) -> bool:
-    """ "Apart from the opacity the chest is negative": a cue that is a quality too is said of the organ before it."""
-    for back in range(index - 1, -1, -1):
-        if clauses[back] != clauses[index] or entries[back].finding:
-            return False
-        if entries[back].organ:
-            return True
-    return False
-
-
 def _as_before(entries: list[Entry], result: Scope, index: int) -> None:
     before = next((back for back in range(index - 1, -1, -1) if entries[back].finding), None)
     after = next((ahead for ahead in range(index + 1, len(entries)) if entries[ahead].finding), None)
     if before is not None and after is not None:
         result.states[after] = result.states[before]
-
-
-def _bits(cues: int) -> int:
-    if cues & CUES["neg_post"]:
-        return DENIED
-    if cues & CUES["alt_post"]:
-        return ALT
-    if cues & CUES["unc_post"]:
-        return UNC
-    return HYP if cues & CUES["hyp_post"] else HIST
-
-
-def _modifies_next(tagged: Tagged, result: Scope, index: int) -> bool:
-    """A single word ("possible", "negative") reaches back only if it is not the adjective of what follows."""
-    follow = index + 1
-    return (
-        follow < len(tagged.entries)
-        and result.clauses[follow] == result.clauses[index]
-        and _nominal(tagged.entries[follow])
-        and tagged.first[follow] - tagged.last[index] <= 3
-    )
-
-
-def _nominal(entry: Entry) -> bool:
-    return is_head(entry) or bool(entry.organ or entry.side or entry.place or entry.size)
-
-
-def _governed(tagged: Tagged, index: int) -> bool:
-    """Whether a preposition stands directly before the mention ("the opacity behind the effusion")."""
-    for back in range(index - 1, max(-1, index - 4), -1):
-        entry = tagged.entries[back]
-        if entry.cues & (CUES["prep"] | CUES["presup"] | CUES["cause"]):
-            return tagged.first[index] - tagged.last[back] <= 4
-        if not (entry.side or entry.place or entry.size):
-            return False
-    return False
-
-
-def _names_finding(entry: Entry) -> bool:
-    return entry.finding is not None
-
-
-def _finite(entry: Entry) -> bool:
-    return bool(entry.cues & (CUES["verb"] | CUES["unc_pre"]))
-
-
-def _earlier(entries: list[Entry], clauses: list[int], index: int, kind: Callable[[Entry], bool]) -> bool:
-    return any(kind(entries[back]) and clauses[back] == clauses[index] for back in range(max(0, index - 8), index))
 
 
 def _topic(tagged: Tagged, result: Scope) -> None:

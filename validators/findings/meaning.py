@@ -1,0 +1,147 @@
+"""Meaning: the findings that a mention names, by itself or with its organs, and their status. Knows pairs.tsv and
+normal.tsv: a normal organ implies absences in its region."""
+
+from collections.abc import Iterator
+
+from .claim import Status
+from .lexicon import Entry, word_set
+from .organs import Mention
+from .states import ALT, DENIED, HIST, HYP, NEG, UNC
+from .view import View
+
+_ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
+_NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
+_LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
+_THERE = word_set("there")
+# what an attributive "normal" may stand before, and still be said of the organ ("the heart has a normal size")
+_ASPECTS = word_set("aspect")
+_ARTICLES = frozenset({"a", "an"})
+_DETERMINERS = frozenset({"neither", "no"})
+_COPULAS = frozenset({"is", "are", "has", "have", "appears", "appear", "seems", "looks"})
+_UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
+
+
+def meanings(view: View, mention: Mention, entry: Entry, position: int) -> Iterator[tuple[str, bool, Status]]:
+    status = status_of(view, mention.index)
+    made = False
+    first, last = view.tagged.first[mention.index], view.tagged.last[mention.index]
+    words = view.tagged.words
+    if first and words[first - 1] == "as" == "".join(words[last + 1 : last + 2]):
+        return  # "as dense as bone"
+    if not _modifies_next(view, position, entry):
+        for kind, finding in dict.fromkeys(_pairs(view, mention, entry)):
+            if kind == "present":
+                made = True
+                if status is not None:
+                    yield finding, False, status
+            elif status is not None and not view.reserved and (kind == "abnormal" or _close(view, mention)):
+                made = made or entry.finding is None
+                if kind == "absent" and status == "absent" and finding in _UNLIKE:
+                    yield _UNLIKE[finding], False, "present"
+                yield from ((name, True, "absent") for name in _normal(view, kind, finding, status, mention))
+    if entry.finding and not made and status is not None:
+        yield entry.finding, False, status
+
+
+def _pairs(view: View, mention: Mention, entry: Entry) -> Iterator[tuple[str, str]]:
+    heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
+    organs = [name for index in mention.organs if (name := view.tagged.entries[index].organ)]
+    if not organs and "abnormal" in entry.qualities and _acute(view, mention):
+        organs = ["chest"]
+    for organ in organs:
+        for head in heads:
+            if pair := view.book.pairs.get((organ, head)):
+                finding, kind = pair
+                strong = entry.finding not in (None, finding) and not entry.weak
+                if kind == "present" and strong and head != f"[{entry.finding}]":
+                    continue
+                yield kind, finding if finding != "-" else organ
+                break
+
+
+def _normal(view: View, kind: str, organ: str, status: Status, mention: Mention) -> tuple[str, ...]:
+    if kind == "abnormal":
+        if status != "absent":
+            return ()
+        return view.book.normal.get(organ, ((), ()))[1 if _acute(view, mention) else 0]
+    if status != "present":
+        return ()
+    return view.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
+
+
+def _close(view: View, mention: Mention) -> bool:
+    """Whether normality is said of the organ itself: words enough between, or an apposition, and it is unsure."""
+    words, first, last = view.tagged.words, view.tagged.first[mention.index], view.tagged.last[mention.index]
+    before = [index for index in mention.organs if index < mention.index]
+    if len(before) < len(mention.organs) or not before:
+        return True
+    start = view.tagged.last[before[-1]] + 1
+    if "than" in words[start:first]:
+        return False  # "darker than usual"
+    if words[first - 1] in ("a", "an") and "," in words[start:first]:
+        return False
+    if not _ARTICLES.isdisjoint(words[max(start, first - 3) : first]) and _modifies_other(view, last + 1):
+        return False
+    known = {
+        position
+        for index in range(before[-1] + 1, mention.index)
+        for position in range(view.tagged.first[index], view.tagged.last[index] + 1)
+    }
+    loose = [word for position, word in enumerate(words[start:first], start) if position not in known]
+    return sum(len(word) > 3 for word in loose) < _LOOSE or last >= len(words)
+
+
+def _modifies_other(view: View, after: int) -> bool:
+    words = view.tagged.words
+    if after >= len(words) or not words[after].isalpha() or words[after] in _ASPECTS:
+        return False
+    return after not in view.tagged.first
+
+
+def _acute(view: View, mention: Mention) -> bool:
+    first, last = view.tagged.first[mention.index], view.tagged.last[mention.index]
+    if mention.organs:
+        first = min(first, view.tagged.first[mention.organs[0]])
+    return not _ACUTE.isdisjoint(view.tagged.words[max(0, first - 4) : last + 1])
+
+
+def _modifies_next(view: View, position: int, entry: Entry) -> bool:
+    """A quality directly before a finding is its adjective ("increased opacity"), unless an organ is between."""
+    if entry.finding is not None or position + 1 >= len(view.mentions):
+        return False
+    here, there = view.mentions[position].index, view.mentions[position + 1].index
+    follows = view.tagged.entries[there]
+    return follows.finding is not None and there == here + 1 and view.tagged.first[there] - view.tagged.last[here] == 1
+
+
+def status_of(view: View, index: int) -> Status | None:
+    state = view.scope.states[index]
+    if state & DENIED:
+        return "absent"
+    if state & ALT and not state & NEG:
+        return "absent" if view.scope.dismissed[index] else None
+    if state & NEG:
+        return None if _presupposed(view, index) or _supposed(view, index) else "absent"
+    if state & (HYP | HIST):
+        return None
+    return "uncertain" if state & UNC else "present"
+
+
+def _supposed(view: View, index: int) -> bool:
+    """ "Nodules that are not calcified would alarm": nothing is denied of this patient."""
+    words, after = view.tagged.words, view.tagged.last[index] + 1
+    return words[after : after + 1] == ["would"]
+
+
+def _presupposed(view: View, index: int) -> bool:
+    """ "Neither lead is broken": what is denied is a state of the thing, which is there."""
+    first, after, words = view.tagged.first[index], view.tagged.last[index] + 1, view.tagged.words
+    return (
+        first > 0
+        and words[first - 1] in _DETERMINERS
+        and view.tagged.entries[index].finding in view.book.devices
+        and words[after : after + 1] != []
+        and words[after] in _COPULAS
+        and after + 1 < len(words)
+        and words[after + 1] not in _THERE
+    )
