@@ -114,7 +114,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _split(args: argparse.Namespace) -> Outcome:
     from .split_outcome import split
-    from .splits import read_splits, recipe_of
+    from .splitting.splits import read_splits, recipe_of
 
     recipe = (
         read_splits(args.recipe)
@@ -135,7 +135,7 @@ def _split(args: argparse.Namespace) -> Outcome:
 
 
 def _sections(args: argparse.Namespace) -> Outcome:
-    from .mimic_files import sections_of_file
+    from .intake.mimic_files import sections_of_file
 
     records = [sections_of_file(file) for file in args.files]
     bad = [record for record in records if "error" in record]

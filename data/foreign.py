@@ -1,8 +1,8 @@
 """Rows of anybody's dataset, as they lie there: found, numbered and named, never judged or understood.
 
-    a file             JSON Lines; a JSON array of objects; Parquet (columnar.py)
+    a file             JSON Lines; a JSON array of objects; Parquet (intake/columnar.py)
     a folder           `<id>/report.txt` each; or the files above, also in sub-folders; or a Hugging Face dataset
-                       that was saved to disk (columnar.py); or a study store, whose traces came with its source
+                       that was saved to disk (intake/columnar.py); or a study store, whose traces came with its source
 
 A file named for a split (train.jsonl, test-00000-of-00001.parquet) says the split of rows that do not say it
 themselves. A row that cannot be read is a row with a problem; it never ends the reading. One row at a time is held.
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.errors import InputError
-from .columnar import is_saved_dataset, parquet_rows, saved_rows
-from .images import locate, read_limited
+from .intake.columnar import is_saved_dataset, parquet_rows, saved_rows
+from .intake.images import locate, read_limited
+from .intake.reports import Refusal
 from .lines import json_lines
-from .reports import Refusal
 from .store import StudyStore
 
 _SPLIT = re.compile(r"(train|validation|valid|val|dev|test)(?![a-z])", re.I)

@@ -19,10 +19,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..schemas.errors import RunError
-from .batch import Batch, Done
 from .source import Options, Shard, Source, load
 from .store import StudyStore
-from .writer import IMAGES, StoreWriter
+from .storing.batch import Batch, Done
+from .storing.writer import IMAGES, StoreWriter
 
 Told = Callable[[int, int, int, float | None], None]
 

@@ -1,9 +1,9 @@
 """What an ingest came to, as the table and the notes that end it."""
 
 from ..schemas.outcome import Table
-from .head import StoreHead
 from .source import Options
 from .store import StudyStore
+from .storing.head import StoreHead
 
 _ORDER = ("technique", "view", "findings", "impression", "indication", "comparison", "history")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
-from .contamination import ERRORS, KINDS, LISTED, Found, One, contamination
-from .splits import SPLITS, SplitRecipe, resolve, write_splits
+from .splitting.contamination import ERRORS, KINDS, LISTED, Found, One, contamination
+from .splitting.splits import SPLITS, SplitRecipe, resolve, write_splits
 from .store import StudyStore
 
 _SHOWN = 20
@@ -31,11 +31,11 @@ def split(
         roots: the stores, of all stages and sources that share a test.
         recipe: the small file, resolved or not.
         out: where to write it; none if it was read.
-        similarity: see contamination.py.
-        images: see contamination.py.
+        similarity: see splitting/contamination.py.
+        images: see splitting/contamination.py.
         pairs: file for all pairs that are listed, one JSON object a line.
         ids: folder for lists of ids, one file a split.
-        told: see contamination.py.
+        told: see splitting/contamination.py.
     """
     stores = [StudyStore.open(root) for root in roots]
     if out is not None and out.exists():

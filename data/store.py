@@ -1,14 +1,14 @@
 """The study store: a folder of studies, whatever they came from. Who reads it never sees its format.
 
     store.json           what it holds, written last: a folder without it is not a store
-    studies-*.parquet    the studies in the source's order, one row each (parquet.py); any other tool can read them
+    studies-*.parquet    the studies in the source's order, one row each, for any tool (storing/parquet.py)
     index.db             SQLite: which study is where, and whose it is
     rejected.jsonl       source rows that did not become studies, with reasons
     warnings.jsonl       oddities of studies that were kept
     traces.jsonl         reasoning that came with the source, as audit input
     images/              images that had to be converted, named by the SHA-256 of what they came from
 
-It is written by a StoreWriter (writer.py): whole, or not at all.
+It is written by a StoreWriter (storing/writer.py): whole, or not at all.
 """
 
 import json
@@ -24,11 +24,11 @@ from pydantic import ValidationError
 from ..schemas.base import SCHEMA_VERSION, Record
 from ..schemas.errors import InputError
 from ..schemas.study import DataClass, ImageRef, RejectedRow, Study
-from . import parquet
-from .head import StoreHead
-from .index import Index
 from .source import SourceTrace, SourceWarning
-from .writer import HEAD, INDEX, PARTIAL, StoreWriter
+from .storing import parquet
+from .storing.head import StoreHead
+from .storing.index import Index
+from .storing.writer import HEAD, INDEX, PARTIAL, StoreWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ list of study ids, one a line. Equal report texts are no overlap: many normal re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.splits import read_splits
+from ..data.splitting.splits import read_splits
 from ..data.store import StudyStore
 from ..schemas.errors import InputError, TrainingError
 from ..schemas.study import Study

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..data.images import admit
-from ..data.reports import Refusal
+from ..data.intake.images import admit
+from ..data.intake.reports import Refusal
 from ..schemas.errors import ImageError
 from .pixels import open_image
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..data.run import RunFolder
-from ..data.splits import SplitRecipe, read_splits
+from ..data.splitting.splits import SplitRecipe, read_splits
 from ..data.store import StudyStore
 from ..schemas.errors import InputError, TrainingError
 from ..schemas.recipe import DistillRecipe

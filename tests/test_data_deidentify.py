@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.deidentify import without_age_and_sex
+from tenstep.data.intake.deidentify import without_age_and_sex
 
 CASES = {
     "___F with cough": "patient with cough",

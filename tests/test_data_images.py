@@ -27,9 +27,9 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from tenstep.data.images import Admitted, ImageFile, admit, admit_all
-from tenstep.data.reports import Refusal
-from tenstep.data.window import to_grey8
+from tenstep.data.intake.images import Admitted, ImageFile, admit, admit_all
+from tenstep.data.intake.reports import Refusal
+from tenstep.data.intake.window import to_grey8
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

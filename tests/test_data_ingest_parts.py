@@ -13,10 +13,10 @@ import pytest
 from layouts.chexpert import images, row, write
 from layouts.mimic import TWO_VIEWS, Made, build
 from tenstep.__main__ import main
-from tenstep.data.index import Index
 from tenstep.data.ingest import ingest
 from tenstep.data.source import Options
 from tenstep.data.store import StudyStore
+from tenstep.data.storing.index import Index
 from tenstep.schemas.errors import InputError
 
 TEXT = Options(text_only=True)

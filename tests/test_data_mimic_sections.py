@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts.mimic import BY_HAND, NOTHING, PARAGRAPHS, TWO_VIEWS
 from tenstep.__main__ import main
-from tenstep.data.mimic_sections import headers_of, override, sections_of
-from tenstep.data.mimic_tables import MISNAMED, RANGES, SECTION_OF, VIEW_PHRASES, WITHIN, WITHOUT_FINDINGS
+from tenstep.data.intake.mimic_sections import headers_of, override, sections_of
+from tenstep.data.intake.mimic_tables import MISNAMED, RANGES, SECTION_OF, VIEW_PHRASES, WITHIN, WITHOUT_FINDINGS
 
 CASES = {
     "no header at all": ("Clear lungs.\nNo effusion.", {"full report": "Clear lungs.\nNo effusion."}),

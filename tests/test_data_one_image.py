@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from layouts.mimic import film
 from PIL import Image
-from tenstep.data.images import ImageFile, admit_all
-from tenstep.data.one_image import fewer, one_image
+from tenstep.data.intake.images import ImageFile, admit_all
+from tenstep.data.intake.one_image import fewer, one_image
 from tenstep.schemas.study import ImageRef
 
 

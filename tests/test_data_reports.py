@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.reports import (
+from tenstep.data.intake.reports import (
     MAX_REPORT,
     Refusal,
     compose,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from layouts.chexpert import COLUMNS, DEMOGRAPHICS, images, row, write
-from tenstep.data.boilerplate import without_boilerplate
+from tenstep.data.intake.boilerplate import without_boilerplate
 from tenstep.data.source import Marks, Options, Row, RowsRead, SourceWarning
 from tenstep.data.sources.chexpert_plus import read, read_shard, shards
 from tenstep.schemas.errors import InputError

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts.mimic import film
 from tenstep.data.columns import Columns
-from tenstep.data.json_array import split_objects
-from tenstep.data.reports import Refusal
+from tenstep.data.intake.json_array import split_objects
+from tenstep.data.intake.reports import Refusal
 from tenstep.data.source import Options, Row, load
 from tenstep.data.sources import csv as csv_source
 from tenstep.data.sources import hf, r2gen

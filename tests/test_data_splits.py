@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from layouts.mimic import film
 from PIL import Image
 from tenstep.__main__ import main
-from tenstep.data.alike import NEAR_BITS, difference_hash, distance, likeness, minhash
-from tenstep.data.contamination import One, contamination
-from tenstep.data.splits import SplitRecipe, read_splits, recipe_of, resolve, write_splits
+from tenstep.data.splitting.alike import NEAR_BITS, difference_hash, distance, likeness, minhash
+from tenstep.data.splitting.contamination import One, contamination
+from tenstep.data.splitting.splits import SplitRecipe, read_splits, recipe_of, resolve, write_splits
 from tenstep.data.store import StudyStore
 from tenstep.schemas.errors import InputError, RecipeError
 from tenstep.schemas.study import ImageRef, Study

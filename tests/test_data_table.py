@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenstep.data.reports import Refusal
-from tenstep.data.table import csv_parts, read_csv, read_part
+from tenstep.data.intake.reports import Refusal
+from tenstep.data.intake.table import csv_parts, read_csv, read_part
 from tenstep.schemas.errors import InputError
 
 cells = st.text(st.sampled_from('a,"\n\r é;\x0c\u2028'), max_size=12)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.reports import Refusal
-from tenstep.data.zip_index import Entry, read_entry, zip_entries
+from tenstep.data.intake.reports import Refusal
+from tenstep.data.intake.zip_index import Entry, read_entry, zip_entries
 from tenstep.schemas.errors import InputError
 
 LIMIT = 10_000

@@ -10,7 +10,7 @@ from distill_parts import accepted_run, changed, ingested
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.recipes import read_recipe
-from tenstep.data.splits import SplitRecipe, resolve, write_splits
+from tenstep.data.splitting.splits import SplitRecipe, resolve, write_splits
 from tenstep.data.store import StudyStore
 from tenstep.distill.backend import choose
 from tenstep.distill.lessons import gather

@@ -84,7 +84,7 @@ def all_imports() -> list[Import]:
 
 
 def room_of(module: str) -> str | None:
-    """`tenstep.data.images` to `data`; none for the root and for what is not ours."""
+    """`tenstep.data.intake.images` to `data`; none for the root and for what is not ours."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[0] == "tenstep" and parts[1] in FLOORS else None
 
@@ -105,14 +105,14 @@ def test_the_reader_sees_imports_wherever_they_stand() -> None:
 if TYPE_CHECKING:
     from ...schemas import study
 def later():
-    from ..images import read
+    from ..intake.images import read
     import torch.nn as nn
     importlib.import_module("peft")
 """
     found = {(i.target, i.relative) for i in imports_in(ast.parse(code), "tenstep.data.sources.jsonl")}
     assert found == {
         ("tenstep.schemas.study", True),
-        ("tenstep.data.images.read", True),
+        ("tenstep.data.intake.images.read", True),
         ("torch.nn", False),
         ("peft", False),
     }

@@ -25,13 +25,13 @@ from typing import NamedTuple
 
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
-from ..assemble import Draft, assemble, rejected
-from ..boilerplate import without_boilerplate
-from ..deidentify import without_age_and_sex
-from ..images import ImageFile
-from ..reports import Refusal
+from ..intake.assemble import Draft, assemble, rejected
+from ..intake.boilerplate import without_boilerplate
+from ..intake.deidentify import without_age_and_sex
+from ..intake.images import ImageFile
+from ..intake.reports import Refusal
+from ..intake.table import PART, Part, csv_parts, read_part, share_of
 from ..source import Options, Row, RowsRead, Shard
-from ..table import PART, Part, csv_parts, read_part, share_of
 
 _NAME = "chexpert-plus"
 _FILE = "df_chexpert_plus_*.csv"

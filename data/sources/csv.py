@@ -14,11 +14,11 @@ from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
-from ..assemble import assemble, rejected
-from ..mapped import absent, draft_of, paths_in
-from ..reports import Refusal
+from ..intake.assemble import assemble, rejected
+from ..intake.mapped import absent, draft_of, paths_in
+from ..intake.reports import Refusal
+from ..intake.table import PART, csv_parts, read_part, share_of
 from ..source import Options, Row, Shard
-from ..table import PART, csv_parts, read_part, share_of
 
 _NAME = "csv"
 _WITH_IMAGES = 2**18  # bytes of the table in a part when images are opened

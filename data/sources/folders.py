@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass
-from ..assemble import Draft, assemble, rejected
-from ..images import ImageFile, locate, read_limited
-from ..reports import MAX_REPORT, Refusal, decode
+from ..intake.assemble import Draft, assemble, rejected
+from ..intake.images import ImageFile, locate, read_limited
+from ..intake.reports import MAX_REPORT, Refusal, decode
 from ..source import Options, Row, Shard
 
 _NAME = "folders"

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.errors import InputError, MissingExtraError
-from ..assemble import assemble, rejected
-from ..images import ImageFile
-from ..mapped import absent, draft_of, paths_in
-from ..reports import Refusal
+from ..intake.assemble import assemble, rejected
+from ..intake.images import ImageFile
+from ..intake.mapped import absent, draft_of, paths_in
+from ..intake.reports import Refusal
 from ..source import Options, Row, Shard
 
 _NAME = "hf"

@@ -27,9 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ...schemas.base import Status
 from ...schemas.errors import InputError
 from ...schemas.study import Study
-from ..assemble import Draft, assemble, rejected
-from ..images import ImageFile
-from ..reports import UNKNOWN_VIEW, Refusal, decode
+from ..intake.assemble import Draft, assemble, rejected
+from ..intake.images import ImageFile
+from ..intake.reports import UNKNOWN_VIEW, Refusal, decode
 from ..source import Options, Row, Shard, SourceWarning
 
 _NAME = "jsonl"

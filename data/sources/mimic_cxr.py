@@ -1,4 +1,4 @@
-"""MIMIC-CXR 2.1.0 and MIMIC-CXR-JPG 2.1.0, read where they lie (data/mimic_plan.py says what is looked for).
+"""MIMIC-CXR 2.1.0 and MIMIC-CXR-JPG 2.1.0, read where they lie (data/intake/mimic_plan.py says what is looked for).
 
     PATH        the folder that holds files/ or mimic-cxr-reports.zip, or the zip itself
     --images    the folder of MIMIC-CXR-JPG (or the DICOM tree), if it is another one
@@ -9,7 +9,7 @@
     labels      the CheXpert labels, else NegBio's; blank ones are left out
     split       train, validate or test, as published
 
-Sections follow the official rules (data/mimic_sections.py). The four-header form takes Technique and, where the
+Sections follow the official rules (data/intake/mimic_sections.py). The four-header form takes Technique and, where the
 findings may be missing, the official last paragraph in their place, marked `findings=last_paragraph`. Of 54 studies
 the conclusion is known by hand: it becomes their impression, marked and warned of. History and indication are kept
 without age and sex. The data class is `restricted`, whatever is said.
@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...schemas.study import RejectedRow, Sections
-from ..assemble import Draft, assemble, rejected
-from ..deidentify import without_age_and_sex
-from ..images import ImageFile, locate, read_limited
-from ..mimic_plan import MAX_REPORT_BYTES, Places, Planned, places, plan
-from ..mimic_sections import Override, headers_of, override, sections_of
-from ..reports import Refusal, decode, views_in
+from ..intake.assemble import Draft, assemble, rejected
+from ..intake.deidentify import without_age_and_sex
+from ..intake.images import ImageFile, locate, read_limited
+from ..intake.mimic_plan import MAX_REPORT_BYTES, Places, Planned, places, plan
+from ..intake.mimic_sections import Override, headers_of, override, sections_of
+from ..intake.reports import Refusal, decode, views_in
+from ..intake.zip_index import Entry, read_entry
 from ..source import Options, Row, Shard
-from ..zip_index import Entry, read_entry
 
 _NAME = "mimic-cxr"
 _TEXTS, _STUDIES = 1000, 100  # studies of a shard, without and with images

@@ -23,12 +23,12 @@ from xml.etree import ElementTree
 
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
-from ..archive import Member, tar_members
-from ..assemble import Draft, assemble, rejected
-from ..images import SUFFIXES, ImageFile, locate, read_limited
-from ..reports import UNKNOWN_VIEW, Refusal, join_sections, views_in
+from ..intake.archive import Member, tar_members
+from ..intake.assemble import Draft, assemble, rejected
+from ..intake.images import SUFFIXES, ImageFile, locate, read_limited
+from ..intake.reports import UNKNOWN_VIEW, Refusal, join_sections, views_in
+from ..intake.table import read_csv
 from ..source import Options, Row, Shard
-from ..table import read_csv
 
 _NAME = "open-i"
 _TEXTS, _STUDIES = 1000, 100  # of a part, without and with images

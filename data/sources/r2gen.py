@@ -20,10 +20,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from ...schemas.errors import InputError
-from ..assemble import Draft, assemble, rejected
-from ..images import ImageFile
-from ..json_array import split_objects
-from ..reports import Refusal
+from ..intake.assemble import Draft, assemble, rejected
+from ..intake.images import ImageFile
+from ..intake.json_array import split_objects
+from ..intake.reports import Refusal
 from ..source import Options, Row, Shard
 
 _NAME = "r2gen"

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from ..schemas.study import Sections
+from ...schemas.study import Sections
+from ..columns import SECTIONS, Columns
+from ..source import Options
 from .assemble import Draft
-from .columns import SECTIONS, Columns
 from .images import ImageFile
 from .reports import UNKNOWN_VIEW, Refusal, join_sections
-from .source import Options
 
 
 def absent(columns: Columns, header: Collection[str]) -> str | None:

@@ -17,9 +17,9 @@ import re
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from ..schemas.layout import parse
-from ..schemas.study import ReportForm, Sections
-from ..schemas.trace import STEPS
+from ...schemas.layout import parse
+from ...schemas.study import ReportForm, Sections
+from ...schemas.trace import STEPS
 
 MAX_REPORT = 100_000  # characters; the longest real reports have some 10,000
 FOUR_HEADERS = ("Technique", "View", "Findings", "Impression")

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from ..schemas.errors import InputError
+from ...schemas.errors import InputError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS studies (id TEXT PRIMARY KEY, patient TEXT NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID;

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..schemas.errors import InputError, MissingExtraError
+from ...schemas.errors import InputError, MissingExtraError
 
 _BATCH = 256  # rows that are held at once
 _EXTRA = "distill"

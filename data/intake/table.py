@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from ..schemas.errors import InputError
+from ...schemas.errors import InputError
 from .reports import Refusal
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a .gz; a bomb is refused here

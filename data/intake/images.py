@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..schemas.study import ImageRef
+from ...schemas.study import ImageRef
 from .reports import UNKNOWN_VIEW, Refusal
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..schemas.base import Status
-from ..schemas.study import DataClass, ImageRef, RejectedRow, ReportForm, Sections, Study
+from ...schemas.base import Status
+from ...schemas.study import DataClass, ImageRef, RejectedRow, ReportForm, Sections, Study
+from ..source import Marks, Options, Row, SourceTrace, SourceWarning
 from .images import ImageFile, admit_all
 from .one_image import fewer, one_image
 from .reports import (
@@ -23,7 +24,6 @@ from .reports import (
     usable,
     views_in,
 )
-from .source import Marks, Options, Row, SourceTrace, SourceWarning
 
 MAX_ID = 200
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..schemas.study import ImageRef, Study
+from ...schemas.study import ImageRef, Study
 from .alike import NEAR_BITS, Alike, distance, hash_of, likeness, minhash, report_bands, stack, words_of
 
 ERRORS = ("patient", "study", "image")

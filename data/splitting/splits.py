@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from ..schemas.base import Noun
-from ..schemas.errors import InputError, RecipeError
-from ..schemas.study import Study
-from .recipes import read_recipe
+from ...schemas.base import Noun
+from ...schemas.errors import InputError, RecipeError
+from ...schemas.study import Study
+from ..recipes import read_recipe
 
 Split = Literal["train", "validate", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validate", "test")

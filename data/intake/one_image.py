@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..schemas.study import ImageRef
+from ...schemas.study import ImageRef
 from .images import keep
 from .reports import UNKNOWN_VIEW, describe_views
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..schemas.errors import InputError
+from ...schemas.errors import InputError
 from .reports import Refusal
 
 _CHUNK = 2**18  # characters

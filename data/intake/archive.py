@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from ..schemas.errors import InputError
+from ...schemas.errors import InputError
 from .reports import Refusal
 
 MAX_UNPACKED = 4 * 2**30  # bytes; a bomb is refused here, long before the disk or the day is full

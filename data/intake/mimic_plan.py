@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ..schemas.base import Status
-from ..schemas.errors import InputError
+from ...schemas.base import Status
+from ...schemas.errors import InputError
 from .reports import UNKNOWN_VIEW, Refusal
 from .table import read_csv
 from .zip_index import Entry, zip_entries

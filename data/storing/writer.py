@@ -13,14 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from ..schemas.errors import InputError, RunLockedError
-from ..schemas.study import RejectedRow, Study
+from ...schemas.errors import InputError, RunLockedError
+from ...schemas.study import RejectedRow, Study
+from ..source import Row
 from . import parquet
 from .batch import Batch, Done, count, taken
 from .head import BESIDE, Tally
 from .index import File, Index
 from .merge import merge_small
-from .source import Row
 
 HEAD = "store.json"
 INDEX = "index.db"

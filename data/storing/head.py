@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from pydantic import Field
 
-from ..schemas.base import Record
-from ..schemas.study import DataClass, ReportForm
+from ...schemas.base import Record
+from ...schemas.study import DataClass, ReportForm
 from .batch import Counts, add_counts
 
 BESIDE = ("rejected", "warnings", "traces")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
-from .source import Marks, Row, RowsRead, SourceWarning
+from ...schemas.study import DataClass, RejectedRow, ReportForm, Study
+from ..source import Marks, Row, RowsRead, SourceWarning
 
 Counts = dict[str, dict[str, int]]
 

@@ -11,9 +11,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..schemas.base import SCHEMA_VERSION
-from ..schemas.errors import InputError
-from ..schemas.study import ImageRef, Sections, Study
+from ...schemas.base import SCHEMA_VERSION
+from ...schemas.errors import InputError
+from ...schemas.study import ImageRef, Sections, Study
 
 if TYPE_CHECKING:
     import pyarrow as pa

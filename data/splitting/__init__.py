@@ -1,0 +1,1 @@
+"""Splits by patient, and what train shares with what is held out."""

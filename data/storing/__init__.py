@@ -1,0 +1,1 @@
+"""How a study store is written and found again; data/store.py is its face."""
