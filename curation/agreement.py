@@ -9,7 +9,7 @@ from itertools import combinations
 
 from pydantic import Field
 
-from ..data.run import Judged
+from ..data.judged import Judged
 from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
 from ..validators.findings import claims

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from ..data.choice import rank
-from ..data.run import Judged, RunFolder
+from ..data.judged import Judged
+from ..data.run import RunFolder
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError, TenstepError
 from ..schemas.recipe import CurateRecipe

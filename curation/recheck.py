@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ..data.run import RunFolder, judged_event
+from ..data.judged import judged_event
+from ..data.run import RunFolder
 from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RunError

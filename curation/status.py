@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from ..data.run import RunFolder, judged
+from ..data.judged import judged
+from ..data.run import RunFolder
 from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision

@@ -2,43 +2,39 @@
 
     recipe.yaml      resolved, re-runnable, no secrets
     manifest.json    written first; its "finished" field is the mark of an ended run
-    journal.db       every attempt, every answer, every verdict (see journal.py)
-    accepted.jsonl   Example, one a line            \\
-    rejected.jsonl   study, candidate, verdict       > written from the journal, whole or any prefix of it
-    samples.jsonl    the same, for a student's run  /
+    journal.db       every attempt, every answer, every verdict (journal.py)
+    *.jsonl          accepted, and rejected or samples, written from the journal (tables.py)
+    run.lock         held by the one process that writes
 
 Teacher runs and student runs are the same kind of folder. One process writes (a file lock); others may read.
-This file knows the folder. It does not know how candidates come about.
+This file knows who may open a folder, whether a call continues what lies there, and the manifest. It knows neither how
+candidates come about nor what a line of a table looks like.
 """
 
-import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TextIO
+from typing import Any, Literal, Self, TextIO
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from .. import __version__
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import NewerRunError, PolicyError, RunError, RunLockedError
-from ..schemas.example import Example, Provenance
+from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, State
-from ..schemas.study import Study
-from ..schemas.trace import STEPS
 from ..schemas.verdict import Verdict
-from .choice import Rank, rank
+from . import tables
 from .journal import Journal
-from .nearby import Nearby
+from .judged import Judged, judged, judged_event
+from .replacing import readable_by, replace_text
 from .store import StudyStore
 
 Kind = Literal["curate", "sample"]
@@ -47,13 +43,6 @@ Kind = Literal["curate", "sample"]
 CONTINUABLE = frozenset(
     {"goal", "limit", "concurrency", "resend_unknown", "budget", "prices", "policy", "rate", "retries"}
 )
-
-
-class Judged(NamedTuple):
-    """A candidate and what the rules found in it."""
-
-    candidate: Candidate
-    verdict: Verdict
 
 
 class RunFolder:
@@ -103,9 +92,9 @@ class RunFolder:
             manifest = manifest.model_copy(
                 update={"recipe": resolved, "recipe_sha256": _sha256(resolved), "finished": None}
             )
-            with _umask(0o077 if private else None):
-                _write(path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
-                _write(path / "recipe.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+            with readable_by(owner_only=private):
+                replace_text(path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
+                replace_text(path / "recipe.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
                 journal = Journal(path / "journal.db", writable=True)
         except BaseException:
             lock.close()
@@ -141,7 +130,7 @@ class RunFolder:
     def decide(self, policy: PolicyDecision) -> None:
         """Write down, before anything is sent, where data goes and what may become of the answers."""
         self.manifest = self.manifest.model_copy(update={"policy": policy})
-        _write(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
+        replace_text(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
 
     def check_training(self) -> None:
         """Whoever exports this run for training, or trains on it, asks first.
@@ -166,51 +155,8 @@ class RunFolder:
             yield judged(event)
 
     def accepted(self) -> Iterator[Example]:
-        """One accepted candidate of each study, as an example: the first, or the best of several (choice.py)."""
-        done: set[str] = set()
-        chosen = self._chosen()
-        for candidate, verdict in self.judged():
-            if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
-                done.add(candidate.study_id)
-                yield self._example(self.studies.get(candidate.study_id), candidate, verdict)
-
-    def _chosen(self) -> set[str]:
-        """The keys that were chosen, where several answers to a study may have been accepted; else empty."""
-        several = self.manifest.recipe.get("several", {})
-        if several.get("strategy", "split") == "split" and several.get("samples", 1) == 1:
-            return set()
-        names = [spec.get("name") or spec.get("kind") for spec in self.manifest.recipe.get("teachers", ())]
-        best: dict[str, Rank] = {}
-        for candidate, verdict in self.judged():
-            if verdict.accepted:
-                here = rank(candidate, verdict, names)
-                best[candidate.study_id] = min(here, best.get(candidate.study_id, here))
-        return {found[-1] for found in best.values()}
-
-    def _example(self, study: Study, candidate: Candidate, verdict: Verdict) -> Example:
-        assert candidate.trace is not None  # a candidate without a trace has an error, so it was not accepted
-        layout = self.manifest.recipe.get("layout", "plain")
-        provenance = Provenance(
-            **candidate.model_dump(include=set(Provenance.model_fields) - {"warnings"}),
-            warnings=tuple(f.code for f in verdict.findings),
-        )
-        return Example(study=study, trace=candidate.trace, layout=layout, provenance=provenance)
-
-    def _line(self, study: Study, event: Event) -> str:
-        """What `_example(...).model_dump_json()` writes, at a third of the price."""
-        candidate, verdict = event.body["candidate"], event.body["verdict"]
-        if [step["number"] for step in candidate["trace"]["steps"]] != list(range(1, STEPS + 1)):
-            return self._example(study, *judged(event)).model_dump_json()  # says what is wrong
-        provenance = {name: candidate.get(name) for name in Provenance.model_fields}
-        provenance["warnings"] = [finding["code"] for finding in verdict["findings"]]
-        example = {
-            "schema_version": SCHEMA_VERSION,
-            "study": study,
-            "trace": candidate["trace"],
-            "layout": self.manifest.recipe.get("layout", "plain"),
-            "provenance": provenance,
-        }
-        return to_json(example).decode()
+        """One accepted candidate of each study, as an example (tables.py)."""
+        yield from tables.accepted(self.manifest, self.journal, self.studies.get)
 
     def record(self, candidate: Candidate, verdict: Verdict, *, raw: bytes) -> None:
         """Journal an answer and its verdict at once, durably: for authors that cannot be lost half-way."""
@@ -220,47 +166,8 @@ class RunFolder:
         self.journal.append(received, judged_event(candidate, verdict)).result()
 
     def write_tables(self) -> dict[str, int]:
-        """Write the tables from the journal as it stands, and count.
-
-        Returns:
-            attempts, accepted, rejected (studies none of whose candidates was accepted), repaired (studies
-            accepted at a later attempt), and one count per state that is not judged.
-        """
-        rows = "samples" if self.manifest.kind == "sample" else "rejected"
-        accepted: set[str] = set()
-        tried: set[str] = set()
-        chosen = self._chosen()
-        attempts = repaired = 0
-        studies = Nearby(self.studies)
-        with (
-            _umask(0o077 if self.studies.data_class == "restricted" else None),
-            _replacing(self.path / "accepted.jsonl") as good,
-            _replacing(self.path / f"{rows}.jsonl") as bad,
-        ):
-            # what was written by these nouns is copied, not checked and made again
-            for event in self.journal.latest(State.JUDGED):
-                candidate, verdict, study_id = event.body["candidate"], event.body["verdict"], event.study_id
-                attempts += 1
-                tried.add(study_id)
-                good_one = all(finding["severity"] != "error" for finding in verdict["findings"])
-                if good_one and study_id not in accepted and (not chosen or event.key in chosen):
-                    accepted.add(study_id)
-                    repaired += candidate["attempt"] > 1
-                    good.write(self._line(studies.get(study_id), event) + "\n")
-                if rows == "samples" or not good_one:
-                    row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
-                    row |= {"candidate": candidate, "verdict": verdict}
-                    bad.write(json.dumps(row) + "\n")
-        counts = {
-            "attempts": attempts,
-            "accepted": len(accepted),
-            "rejected": len(tried - accepted),
-            "repaired": repaired,
-        }
-        for state in self.journal.states().values():
-            if state is not State.JUDGED:
-                counts[state] = counts.get(state, 0) + 1
-        return counts
+        """Write the tables from the journal as it stands, and count (tables.py)."""
+        return tables.write_tables(self.path, self.manifest, self.journal, self.studies)
 
     def finish(self, *, spend_usd: float | None = 0.0, **more: int) -> Manifest:
         """Write the tables and complete the manifest, last."""
@@ -272,7 +179,7 @@ class RunFolder:
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
-        _write(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
+        replace_text(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
         return self.manifest
 
     def close(self) -> None:
@@ -286,19 +193,6 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def judged(event: Event) -> Judged:
-    """Read a judged event."""
-    return Judged(
-        Candidate.model_validate(event.body["candidate"], strict=False), Verdict.model_validate(event.body["verdict"])
-    )
-
-
-def judged_event(candidate: Candidate, verdict: Verdict) -> Event:
-    """Write a judged event."""
-    body = {"candidate": candidate.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}
-    return Event(key=candidate.key, state=State.JUDGED, study_id=candidate.study_id, at=time.time(), body=body)
 
 
 def _manifest(path: Path) -> Manifest:
@@ -330,29 +224,3 @@ def _lock(path: Path) -> TextIO:
 
 def _sha256(resolved: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def _umask(mask: int | None) -> Iterator[None]:
-    old = os.umask(mask) if mask is not None else None
-    try:
-        yield
-    finally:
-        if old is not None:
-            os.umask(old)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A file that appears under its name only when it is whole."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as stream:
-        yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    with _replacing(path) as stream:
-        stream.write(text)

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.run import Judged, RunFolder
+from ..data.judged import Judged
+from ..data.run import RunFolder
 from ..schemas.errors import InputError
 from ..schemas.recipe import SampleRecipe
 from .metrics.measure import Pair

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..data.run import Judged
+from ..data.judged import Judged
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import Step, Trace

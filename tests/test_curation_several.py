@@ -14,7 +14,8 @@ from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
 from tenstep.curation.teacher import load
 from tenstep.data.choice import rank
-from tenstep.data.run import Judged, RunFolder
+from tenstep.data.judged import Judged
+from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.study import Study

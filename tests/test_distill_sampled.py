@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
-from tenstep.data.run import Judged, RunFolder
+from tenstep.data.judged import Judged
+from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.distill.sample import count, plan, sample
 from tenstep.distill.sampled import Share, figures, share

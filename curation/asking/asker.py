@@ -14,7 +14,8 @@ import random
 import time
 from dataclasses import dataclass
 
-from ...data.run import Judged, RunFolder, judged, judged_event
+from ...data.judged import Judged, judged, judged_event
+from ...data.run import RunFolder
 from ...schemas.errors import InputError, TeacherError
 from ...schemas.recipe import CurateRecipe
 from ...schemas.run import Event, State

@@ -1,0 +1,135 @@
+"""The tables of a run, made from its journal: which candidate of a study became its example, and a line for each.
+
+    accepted.jsonl   Example, one a line
+    rejected.jsonl   study, candidate, verdict; of a teacher's run
+    samples.jsonl    the same for every candidate of a student's run
+
+They hold nothing that the journal does not, so they can be written again at any time, from a journal that still grows
+too. This file knows the manifest, the journal and the studies. It does not know who may write in the folder.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic_core import to_json
+
+from ..schemas.base import SCHEMA_VERSION
+from ..schemas.candidate import Candidate
+from ..schemas.example import Example, Provenance
+from ..schemas.run import Event, Manifest, State
+from ..schemas.study import Study
+from ..schemas.trace import STEPS
+from ..schemas.verdict import Verdict
+from .choice import Rank, rank
+from .journal import Journal
+from .judged import judged
+from .nearby import Nearby
+from .replacing import readable_by, replacing
+from .store import StudyStore
+
+Layout = Literal["plain", "tagged"]  # those that Example can be written in
+
+
+def accepted(manifest: Manifest, journal: Journal, study: Callable[[str], Study]) -> Iterator[Example]:
+    """One accepted candidate of each study, as an example: the first, or the best of several (choice.py).
+
+    Args:
+        manifest: the run's; its recipe says the layout, and whether a study had several answers.
+        journal: the run's.
+        study: the study of an id.
+    """
+    done: set[str] = set()
+    chosen = _chosen(manifest, journal)
+    for event in journal.latest(State.JUDGED):
+        candidate, verdict = judged(event)
+        if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
+            done.add(candidate.study_id)
+            yield _example(study(candidate.study_id), candidate, verdict, _layout(manifest))
+
+
+def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: StudyStore) -> dict[str, int]:
+    """Write the tables from the journal as it stands, and count.
+
+    Returns:
+        attempts, accepted, rejected (studies none of whose candidates was accepted), repaired (studies
+        accepted at a later attempt), and one count per state that is not judged.
+    """
+    rows = "samples" if manifest.kind == "sample" else "rejected"
+    done: set[str] = set()
+    tried: set[str] = set()
+    chosen = _chosen(manifest, journal)
+    layout = _layout(manifest)
+    attempts = repaired = 0
+    studies = Nearby(store)
+    with (
+        readable_by(owner_only=store.data_class == "restricted"),
+        replacing(folder / "accepted.jsonl") as good,
+        replacing(folder / f"{rows}.jsonl") as bad,
+    ):
+        # what was written by these nouns is copied, not checked and made again
+        for event in journal.latest(State.JUDGED):
+            candidate, verdict, study_id = event.body["candidate"], event.body["verdict"], event.study_id
+            attempts += 1
+            tried.add(study_id)
+            good_one = all(finding["severity"] != "error" for finding in verdict["findings"])
+            if good_one and study_id not in done and (not chosen or event.key in chosen):
+                done.add(study_id)
+                repaired += candidate["attempt"] > 1
+                good.write(_line(studies.get(study_id), event, layout) + "\n")
+            if rows == "samples" or not good_one:
+                row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
+                row |= {"candidate": candidate, "verdict": verdict}
+                bad.write(json.dumps(row) + "\n")
+    counts = {"attempts": attempts, "accepted": len(done), "rejected": len(tried - done), "repaired": repaired}
+    for state in journal.states().values():
+        if state is not State.JUDGED:
+            counts[state] = counts.get(state, 0) + 1
+    return counts
+
+
+def _chosen(manifest: Manifest, journal: Journal) -> set[str]:
+    """The keys that were chosen, where several answers to a study may have been accepted; else empty."""
+    several = manifest.recipe.get("several", {})
+    if several.get("strategy", "split") == "split" and several.get("samples", 1) == 1:
+        return set()
+    names = [spec.get("name") or spec.get("kind") for spec in manifest.recipe.get("teachers", ())]
+    best: dict[str, Rank] = {}
+    for event in journal.latest(State.JUDGED):
+        candidate, verdict = judged(event)
+        if verdict.accepted:
+            here = rank(candidate, verdict, names)
+            best[candidate.study_id] = min(here, best.get(candidate.study_id, here))
+    return {found[-1] for found in best.values()}
+
+
+def _layout(manifest: Manifest) -> Layout:
+    layout: Layout = manifest.recipe.get("layout", "plain")
+    return layout
+
+
+def _example(study: Study, candidate: Candidate, verdict: Verdict, layout: Layout) -> Example:
+    assert candidate.trace is not None  # a candidate without a trace has an error, so it was not accepted
+    provenance = Provenance(
+        **candidate.model_dump(include=set(Provenance.model_fields) - {"warnings"}),
+        warnings=tuple(f.code for f in verdict.findings),
+    )
+    return Example(study=study, trace=candidate.trace, layout=layout, provenance=provenance)
+
+
+def _line(study: Study, event: Event, layout: Layout) -> str:
+    """What `_example(...).model_dump_json()` writes, at a third of the price."""
+    candidate, verdict = event.body["candidate"], event.body["verdict"]
+    if [step["number"] for step in candidate["trace"]["steps"]] != list(range(1, STEPS + 1)):
+        return _example(study, *judged(event), layout).model_dump_json()  # says what is wrong
+    provenance = {name: candidate.get(name) for name in Provenance.model_fields}
+    provenance["warnings"] = [finding["code"] for finding in verdict["findings"]]
+    example = {
+        "schema_version": SCHEMA_VERSION,
+        "study": study,
+        "trace": candidate["trace"],
+        "layout": layout,
+        "provenance": provenance,
+    }
+    return to_json(example).decode()
