@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TypedDict, Unpack
 
 from ..schemas.outcome import Outcome, Table
 
@@ -192,33 +192,20 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     )
 
 
-class Progress(Protocol):
-    """What a command tells its user while it works."""
+class Told(TypedDict, total=False):
+    """What a user is told beside how far the work is: totals so far, where they are known."""
 
-    def advance(
-        self,
-        n: int = 1,
-        *,
-        accepted: int | None = None,
-        rejected: int | None = None,
-        spend_usd: float | None = None,
-        total: int | None = None,
-    ) -> None:
-        """`n` more are done; totals so far, where they are known; how many there will be, if that is known only now."""
-        ...
+    accepted: int | None
+    rejected: int | None
+    spend_usd: float | None
+    total: int | None  # how many there will be, if that is known only now
 
 
-class _Silent:
-    def advance(
-        self,
-        n: int = 1,
-        *,
-        accepted: int | None = None,
-        rejected: int | None = None,
-        spend_usd: float | None = None,
-        total: int | None = None,
-    ) -> None:
-        """Nothing: nobody is watching."""
+class Progress:
+    """What a command tells its user while it works. This one tells nothing: nobody is watching."""
+
+    def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
+        """`n` more are done."""
 
 
 @contextmanager
@@ -230,7 +217,7 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
         label: what is being done, e.g. "ingest".
     """
     if not sys.stderr.isatty():
-        yield _Silent()
+        yield Progress()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -247,20 +234,13 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total, told="")
 
-        class Told:
-            def advance(
-                self,
-                n: int = 1,
-                *,
-                accepted: int | None = None,
-                rejected: int | None = None,
-                spend_usd: float | None = None,
-                total: int | None = None,
-            ) -> None:
-                if total is not None:
-                    bar.update(task, total=total)
+        class Shown(Progress):
+            def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
+                if told.get("total") is not None:
+                    bar.update(task, total=told["total"])
                 bar.advance(task, n)
-                speed = bar.tasks[task].speed
+                speed, spend_usd = bar.tasks[task].speed, told.get("spend_usd")
+                accepted, rejected = told.get("accepted"), told.get("rejected")
                 parts = (
                     (speed, f"{speed or 0:.1f}/s"),
                     (accepted, f"[green]{accepted} accepted[/green]"),
@@ -269,4 +249,4 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
                 )
                 bar.update(task, told="  ".join(text for value, text in parts if value is not None))
 
-        yield Told()
+        yield Shown()
