@@ -292,6 +292,25 @@ def test_every_parameter_changes_the_key(kind: str, server: TeacherServer) -> No
     assert fields - set(CHANGES[kind]) == {"seconds", "key_env", "batch"}  # which decide nothing about the answer
 
 
+IDENTITIES = {
+    "anthropic": {
+        "provider": "anthropic", "model": "m", "max_side": 1536, "images": True, "base_url": "https://api.anthropic.com",
+        "max_tokens": 8192, "thinking": None, "effort": None, "transform": "as-is-or-lanczos-jpeg-92@1",
+    },
+    "openai": {
+        "provider": "openai", "model": "m", "max_side": 1536, "images": True, "base_url": "https://api.openai.com/v1",
+        "api": "responses", "max_output_tokens": 8192, "reasoning_effort": None, "reasoning_summary": "auto",
+        "temperature": None, "image_detail": "high", "transform": "as-is-or-lanczos-jpeg-92@1", "store": False,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(IDENTITIES))
+def test_an_identity_stays_what_it_was_or_everything_is_paid_for_again(kind: str) -> None:
+    teacher = load(TeacherSpec(kind=kind, options={"model": "m", "key_env": "OTHER", "seconds": 5, "batch": True}))
+    assert json.dumps(dict(teacher.identity())) == json.dumps(IDENTITIES[kind])
+
+
 @pytest.mark.parametrize(
     "option",
     [

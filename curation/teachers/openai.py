@@ -7,20 +7,14 @@
 Ask for what the terms of use allow: whether answers may train a model is for a person to attest (policy).
 """
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ..providers.answers import read_chat, read_responses
-from ..providers.batch import Batches
-from ..providers.batch_apis import RESULTS, batch_api
-from ..providers.batched import Batched
 from ..providers.bodies import answer_schema, chat_body, films, response_format, responses_body
-from ..providers.endpoint import Endpoint, pack
 from ..providers.envelope import unseal
-from ..providers.images import TRANSFORM
+from ..providers.hosted import HostedTeacher
 from ..providers.options import Hosted, KeyEnv
 from ..teacher import Question, Reply
 
@@ -38,55 +32,25 @@ class Options(Hosted):
     image_detail: Literal["low", "high", "auto", "original"] = "high"
 
 
-class Teacher(Batched):
+class Teacher(HostedTeacher[Options]):
     """See the module."""
 
-    mends = True
-    stored = background = False
-
     def __init__(self, name: str, options: Options) -> None:
-        self.name = name
-        self.model = options.model
-        self.sees_images = options.images
-        self._options = options
-        self.max_output_tokens = options.max_output_tokens
-        super().__init__(options)
-        self._endpoint = Endpoint("openai", options.base_url, key_env=options.key_env, seconds=options.seconds)
-        self._path = "/responses" if options.api == "responses" else "/chat/completions"
-        self.endpoints: tuple[str, ...] = (self._endpoint.base_url,)
-        self._identity = {
-            "provider": "openai",
-            **options.model_dump(exclude={"seconds", "key_env", "batch"}),
-            "base_url": self._endpoint.base_url,
-            "transform": TRANSFORM,
-            "store": False,
-        }
-
-    def identity(self) -> Mapping[str, Any]:
-        """See `curation.teacher.Teacher`."""
-        return self._identity
-
-    async def ask(self, question: Question) -> bytes:
-        """See `curation.teacher.Teacher`."""
-        self.put_off(self, question)
-        return await self._endpoint.post(self._path, pack(await self.body(question)))
+        super().__init__(
+            name,
+            options,
+            provider="openai",
+            path="/responses" if options.api == "responses" else "/chat/completions",
+            max_output_tokens=options.max_output_tokens,
+            store=False,
+        )
 
     def read(self, raw: bytes) -> Reply:
         """See `curation.teacher.Teacher`."""
         return (read_responses if self._options.api == "responses" else read_chat)(unseal(raw))
 
-    async def close(self) -> None:
-        """See `curation.teacher.Teacher`."""
-        await self._endpoint.close()
-
-    def batches(self, folder: Path) -> Batches:
-        """Batches of this teacher, with their ledger in a folder."""
-        o = self._options
-        endpoint = Endpoint("openai", o.base_url, key_env=o.key_env, seconds=o.seconds, most_bytes=RESULTS)
-        return Batches(folder, batch_api(endpoint, self._path))
-
     async def body(self, question: Question) -> dict[str, Any]:
-        """The request's body; batches send the same."""
+        """See `HostedTeacher`."""
         o = self._options
         images = await films(question, o.max_side) if o.images else []
         sampling = {} if o.temperature is None else {"temperature": o.temperature}
