@@ -35,7 +35,7 @@ def page(audits: "Sequence[Audit]") -> Iterator[str]:
     names = [audit.name for audit in audits]
     style, script = part("review.css", "audit.css"), part("review.js", "audit.js")
     title = "Audit of " + " and ".join(names)
-    yield Template(part("audit.html")).substitute(
+    yield Template(part("head.html", "audit.html")).substitute(
         title=shown(title, 200),
         plain_title=html.escape(title[:200]),
         style=style,

@@ -119,7 +119,7 @@ def page(
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})
         style, script = part("review.css"), part("review.js")
-        yield Template(part("review.html")).substitute(
+        yield Template(part("head.html", "review.html")).substitute(
             title=shown(title, 200),
             plain_title=html.escape(title[:200]),
             style=style,
