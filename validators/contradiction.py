@@ -15,7 +15,12 @@ from ..schemas.verdict import Finding, Severity
 from .grounding import described, name, reference_of, said
 from .rule import Case, Finder, ten
 
-CODES: Mapping[str, Severity] = {"denies_reference": "error", "asserts_denied": "error", "hedges_denied": "warning"}
+CODES: Mapping[str, Severity] = {
+    "denies_reference": "error",
+    "denies_softly": "warning",
+    "asserts_denied": "error",
+    "hedges_denied": "warning",
+}
 find = Finder(__name__, CODES)
 
 
@@ -28,9 +33,9 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             other = reference.contradicted(claim)
             if other is not None:
                 yield find(
-                    "denies_reference",
-                    f"{here.quote!r} denies {name(other.finding)}, which the study shows; say that it is "
-                    f"there, or leave it out.",
+                    "denies_softly" if claim.soft else "denies_reference",
+                    f"{here.quote!r} {'may be read to deny' if claim.soft else 'denies'} {name(other.finding)}, which "
+                    f"the study shows; say that it is there, or leave it out.",
                     step=here.step,
                     span=claim.span,
                     evidence=reference.sentence(other),
@@ -77,4 +82,5 @@ FAILS = (
     Case(ten({7: "A small apical pneumothorax is present."}), "asserts_denied"),
     Case(ten({6: "Blunted sulci: a small effusion is seen."}), "asserts_denied"),
     Case(ten({6: "A small pleural effusion is possible."}), "hedges_denied"),
+    Case(ten({6: "On the lateral view the effusion is not seen."}, _EFFUSION), "denies_softly", _EFFUSION),
 )

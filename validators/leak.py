@@ -48,8 +48,29 @@ _LEAKS = (
     r"|narrative|dictation|transcript|write-?up|document(?:ation)?)\b",
     r"\b(?:the|interpreting|reporting|reading|attending|original|by (?:a|the)|per (?:a"
     r"|the)?)\s*radiologists?(?:'s?)?\b(?!\s+would)",
+    # what only a text has: wording, lines, paragraphs; who quotes, copies or was handed something has one
+    r"\b(?:the|this|that|its|whose|given|supplied|provided|accompanying|attached)\s+(?:\w+\s+){0,2}?(?:text|wording"
+    r"|paragraphs?|sentences?|phrasing|transcript|typescript|write-?up|dictation|prose|prompt|caption|wordings)\b"
+    r"|\b(?:text|wording|paragraph|sentence|write-?up|sheet|answer) (?:in front of|handed|supplied|given|provided"
+    r"|that came|which came|that accompanies|accompanying|before)\b",
+    r"\b(?:quot(?:e|es|ed|ing)|verbatim|word for word|typed|paraphras\w+|transcrib\w+)\b",
+    r"\b(?:copied|lifted|borrowed|taken|cribbed|repeated|read off) (?:straight |directly )?(?:from|out of) the (?!side|frontal"
+    r"|lateral|right|left|image|film|view|level|lung|heart|hilum|hilar|carina|aort|spine|apex|apices|base|midline)",
+    r"\b(?:the|those|these|its|their|exact|very|same) words\b|\bwords of the\b|\bin (?:its|so many|as many|these|those) words\b",
+    r"\b(?:typed|written|numbered|stated|printed|signed|official|supplied|given|documented|dictated|reported|recorded)"
+    r" (?:conclusions?|impressions?|findings?|statements?|readings?|diagnos[ie]s)\b",
+    r"\b(?:accompanying|supplied|provided|handed|attached|enclosed) (?:interpretation|conclusion|diagnosis|reading|material"
+    r"|information|note|notes|answer|result|findings?|impression)\b",
+    r"\b(?:line|lines|item|items|part|entry|point|end|wording|words|section|statement|heading|header) of the"
+    r" (?:impression|findings|conclusion|report|technique)\b",
+    r"\b(?:impression|findings?|conclusion) (?:line|paragraph|section|heading|header|part|field|block|entry|statement|item"
+    r"|text)s?\b",
+    r"\bwe were (?:handed|supplied|shown in writing)\b|\bcame with the (?:images?|films?|case|study|radiographs?)\b"
+    r"|\bsupplied with the (?:images?|films?|case|study|radiographs?)\b",
+    r"\bthe impression\b(?! (?:of|that|left|made|given by|is\b(?! read| clear)|:|one|here|remains|arises|gained|conveyed|from"
+    r"|becomes|overall|so far|on|i|we|this|which))",
     # participles that point to a text, unless to an earlier step
-    r"\b(?:mentioned|stated|referenced|documented|dictated|transcribed|cited|quoted)\b(?! (?:above|earlier"
+    r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:above|earlier"
     r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
     r"\bas (?:described|noted|given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
     r"|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first"
@@ -75,7 +96,11 @@ _TRIGGERS = frozenset(
         "standard answer label labels labeled labelled expected target output radiologist radiologists mentioned "
         "stated referenced transcribed cited quoted described noted given listed recorded written indicated "
         "outlined specified detailed worded provided found contained reading record note statement wording ground "
-        "official known informed told diagnosis conclusion interpretation according per ",
+        "official known informed told diagnosis conclusion conclusions interpretation according per paragraph paragraphs "
+        "sentence sentences phrasing typescript prose prompt caption sheet handed supplied quote quotes quoting verbatim "
+        "word words wordings typed paraphrase paraphrased paraphrasing paraphrases transcribing transcribes copied lifted "
+        "borrowed taken cribbed repeated read numbered statements readings diagnoses printed signed accompanying attached "
+        "enclosed came technique",
     )
 )
 

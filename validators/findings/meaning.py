@@ -28,6 +28,8 @@ def meanings(view: View, mention: Mention, entry: Entry, position: int) -> Itera
     words = view.tagged.words
     if first and words[first - 1] == "as" == "".join(words[last + 1 : last + 2]):
         return  # "as dense as bone"
+    if words[last + 1 : last + 2] == ["like"]:
+        return  # "mass-like"
     if not _modifies_next(view, position, entry):
         for kind, finding in dict.fromkeys(_pairs(view, mention, entry)):
             if kind == "present":

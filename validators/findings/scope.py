@@ -26,6 +26,8 @@ from .states import (
 )
 from .tagging import Tagged
 
+_LEAD = 3  # words between a comma and the subject after it
+_ARTICLES = frozenset({"a", "an"})
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _RESETS = word_set("reset")
@@ -158,17 +160,26 @@ def _follows_cue(tagged: Tagged, index: int) -> bool:
 def _starts_anew(tagged: Tagged, index: int) -> bool:
     """Whether what follows a comma or "and" is something new, rather than the next item of the list."""
     entries, after = tagged.entries, tagged.last[index] + 1
-    if after >= len(tagged.words) or tagged.words[tagged.last[index]] not in (",", "and"):
+    mark = tagged.words[tagged.last[index]]
+    if after >= len(tagged.words) or mark not in (",", "and"):
         return False
     anew = tagged.words[after] in _RESETS
-    if tagged.words[tagged.last[index]] == "," and _after_summary(tagged, index):
+    comma = bool(entries[index].cues & CUES["comma"])
+    if comma and _after_summary(tagged, index):
         return True
     follow = index + 1
-    subject = follow < len(entries) and entries[follow].organ is not None and tagged.first[follow] <= after + 1
+    subject = (
+        follow < len(entries)
+        and entries[follow].organ is not None
+        and tagged.first[follow] <= after + (_LEAD if comma else 1)
+    )
     if not (anew or subject):
         return False
-    for entry in entries[follow : follow + 12]:
-        if entry.side and not entry.finding and tagged.first[entries.index(entry, follow)] <= after + 1:
+    if anew and comma and mark == "and" and tagged.words[after] in _ARTICLES:
+        return True
+    for at in range(follow, min(len(entries), follow + 12)):
+        entry = entries[at]
+        if entry.side and not entry.finding and tagged.first[at] <= after + 1:
             return True  # "without failure, elevated left dome, ...": what has a side of its own is new
         if entry.cues & CUES["or"] and anew and not subject:
             return False

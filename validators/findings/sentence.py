@@ -15,7 +15,7 @@ from .meaning import meanings
 from .measure import measurements
 from .organs import Mention
 from .scope import scope
-from .stated import is_generic, is_soft
+from .stated import is_generic, is_soft, is_soft_denial
 from .states import ALT, DENIED, DOUBT, HYP, NEG, NEG_PRE, SURE, UNC
 from .tagging import tag
 from .text import lower
@@ -58,7 +58,6 @@ class _Frame(NamedTuple):
     measurement: Measurement | None
     limits: tuple[str, ...]
     state: int
-    soft: bool
 
 
 class _Sentence:
@@ -66,6 +65,7 @@ class _Sentence:
 
     def __init__(self, text: str, low: str, view: View) -> None:
         self.text, self.view = text, view
+        self.softness: dict[tuple[int, Status], bool] = {}
         self.tagged, self.scope, self.mentions, self.book = view.tagged, view.scope, view.mentions, view.book
         words = view.tagged.words
         self.compares = may_compare(words) and compares_with_prior(text)
@@ -146,9 +146,7 @@ class _Sentence:
             clause = self.scope.clauses[index]
             measurement = next((m for m in self.view.measurements if self._clause_at(m.span[0]) == clause), None)
         size = "borderline" if words[self.tagged.first[index]] == "borderline" else mention.size
-        return _Frame(
-            side, places, size, measurement, self._limits(mention), self.scope.states[index], is_soft(self.view, index)
-        )
+        return _Frame(side, places, size, measurement, self._limits(mention), self.scope.states[index])
 
     def _claim(
         self, mention: Mention, frame: _Frame, finding: str, status: Status, implied: bool, is_open: bool
@@ -171,12 +169,7 @@ class _Sentence:
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             limits=frame.limits,
-            soft=status == "present"
-            and (
-                frame.soft
-                or (finding in _DESCRIBED and not tagged.entries[index].finding)
-                or (finding in _TECHNICAL and self.artifact)
-            ),
+            soft=self._soft(index, finding, status),
             implied=implied,
             open=is_open,
             dismissed=bool(state & ALT) and not state & DENIED,
@@ -186,6 +179,19 @@ class _Sentence:
             text=self.text[start:end],
             sentence=(0, len(self.text)),
         )
+
+    def _soft(self, index: int, finding: str, status: Status) -> bool:
+        if status == "uncertain":
+            return False
+        if status == "present" and (
+            (finding in _DESCRIBED and not self.tagged.entries[index].finding)
+            or (finding in _TECHNICAL and self.artifact)
+        ):
+            return True
+        key = (index, status)
+        if key not in self.softness:
+            self.softness[key] = (is_soft if status == "present" else is_soft_denial)(self.view, index)
+        return self.softness[key]
 
     def _limits(self, mention: Mention) -> tuple[str, ...]:
         first, last = self.tagged.first[mention.index], self.tagged.last[mention.index]

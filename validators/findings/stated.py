@@ -3,10 +3,22 @@
 What they do not is soft: the sentence may weigh, seek, explain or deny it in words that the cues do not know.
 """
 
-from .lexicon import CUES, word_set
+from .lexicon import CUES, Entry, word_set
+from .states import BACKWARD, DENIED, FORWARD, NEG, NEG_PRE, is_head
 from .view import View
 
 _SOFT = word_set("soft")
+_WEIGH = word_set("weigh")
+_CONDITIONS = word_set("condition")
+_SHOWS = word_set("show")
+_REGARDS = word_set("regard")
+_MARKS = word_set("mark")
+_VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
+_ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
+_VERBS, _JOINS = CUES["verb"] | CUES["presup"], CUES["conj"] | CUES["comma"] | CUES["or"]
+_FAR = 4  # unknown words that a denial plainly reaches across
+_NEAR = 7  # words between a verb of existence and what exists
+_MANY = 3
 _THERE = word_set("there")
 _IS = frozenset({"is", "are"})
 _OPENING = 4  # words before the subject of a sentence, at most
@@ -23,15 +35,127 @@ _NOTS = frozenset({"not", "never", "nowhere"})
 def is_soft(view: View, index: int) -> bool:
     """Whether the statement that a mention stands in has words of weighing or denial that did not reach it."""
     words, first = view.tagged.words, view.tagged.first[index]
-    start = max((border for border in view.scope.borders if border < first), default=0)
-    stop = min((border for border in view.scope.borders if border > first), default=len(words))
+    start, stop = _statement(view, first)
+    if _explicit(view, index, start, stop):
+        return False
     if not _SOFT.isdisjoint(words[start:stop]) or _negated_later(view, index):
         return True
-    if _sought(view, start, first):
+    if _sought(view, start, first) or _object(view, index) or _one_of_many(view, index):
         return True
     if view.weighs and not _affirmed(view, words[first:stop], words[start:first], index):
         return True
     return not _stated(view, index, start, stop)
+
+
+def is_soft_denial(view: View, index: int) -> bool:
+    """Whether a denial of a mention may not be meant as one: it reaches it across another verb or subject, holds for
+    one view only, or under a condition."""
+    tagged, state = view.tagged, view.scope.states[index]
+    start, stop = _statement(view, tagged.first[index])
+    if not _CONDITIONS.isdisjoint(tagged.words[start : tagged.first[index]]):
+        return True
+    if not state & (NEG | DENIED):
+        return False
+    entries = tagged.entries
+    if state & DENIED:
+        cue = next((at for at in range(index + 1, len(entries)) if entries[at].cues & BACKWARD), None)
+        if cue is None:
+            return False
+        low, high = index + 1, cue
+        begin, end = tagged.last[index] + 1, tagged.first[cue]
+        after = tagged.words[tagged.last[cue] + 1 : tagged.last[cue] + 5]
+        if _VIEWS & {*after} and "either" not in after and "both" not in after:
+            return True
+        if "," in tagged.words[begin:end] and _unknown(view, begin, end):
+            return True  # "an effusion, cause not apparent"
+    else:
+        cue = next((at for at in range(index, -1, -1) if entries[at].cues & NEG_PRE), None)
+        if cue is None or cue == index:
+            return False
+        low, high = cue + 1, index
+        begin, end = tagged.last[cue] + 1, tagged.first[index]
+    between = entries[low:high]
+    if any(entry.cues & (_VERBS | FORWARD & ~NEG_PRE | CUES["cause"]) and not is_head(entry) for entry in between):
+        return True
+    return _unknown(view, begin, end) > _FAR
+
+
+def _statement(view: View, first: int) -> tuple[int, int]:
+    borders = view.scope.borders
+    start = max((border for border in borders if border < first), default=0)
+    return start, min((border for border in borders if border > first), default=len(view.tagged.words))
+
+
+def _unknown(view: View, begin: int, end: int) -> int:
+    """Words between that no phrase of the lexicon covers."""
+    known = {
+        at
+        for first, last in zip(view.tagged.first, view.tagged.last, strict=True)
+        if first < end and last >= begin
+        for at in range(first, last + 1)
+    }
+    return sum(at not in known and len(view.tagged.words[at]) > 2 for at in range(begin, end))
+
+
+def _explicit(view: View, index: int, start: int, stop: int) -> bool:
+    """Whether existence is said in the mention's own clause ("there is a", "shows a", "is present"), whatever the rest
+    of the sentence weighs."""
+    words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
+    low = max((at + 1 for at in range(start, first) if words[at] in _MARKS), default=start)
+    high = min((at for at in range(last + 1, stop) if words[at] in _MARKS), default=stop)
+    clause = words[low:high]
+    if not (_SOFT.isdisjoint(clause) and _WEIGH.isdisjoint(clause)):
+        return False
+    before, after = words[low:first], words[last + 1 : high]
+    if len(after) > 1 and after[0] in _IS and not _THERE.isdisjoint(after[1:4]):
+        return True
+    near = before[-_NEAR:]
+    if "there" in near and not _IS.isdisjoint(near[near.index("there") :]):
+        return True
+    verb = max((at for at, word in enumerate(near) if word in _SHOWS), default=None)
+    return verb is not None and not _ARTICLES.isdisjoint(near[verb:])
+
+
+def _object(view: View, index: int) -> bool:
+    """ "Moving past infection", "a verdict on pneumothorax": what a preposition of regard governs is not asserted."""
+    first = view.tagged.first[index]
+    back = index - 1
+    while back >= 0 and view.tagged.last[back] == first - 1 and _modifies(view.tagged.entries[back]):
+        first, back = view.tagged.first[back], back - 1
+    if not first or view.tagged.words[first - 1] not in _REGARDS:
+        return False
+    return not (
+        back >= 0 and view.tagged.last[back] == first - 1 and view.tagged.first[back] < first - 1
+    )  # "due to", "suspicious for": a phrase of its own
+
+
+def _modifies(entry: Entry) -> bool:
+    return not entry.finding and bool(entry.side or entry.place or entry.size or entry.qualities)
+
+
+def _one_of_many(view: View, index: int) -> bool:
+    """Whether it is in a bare list of three findings or more: a differential diagnosis, if nothing places them."""
+    tagged = view.tagged
+    items = [at for at, entry in enumerate(tagged.entries) if entry.finding and entry.finding not in view.book.devices]
+    if index not in items or len(items) < _MANY:
+        return False
+    groups, group = [], [items[0]]
+    for before, item in zip(items, items[1:], strict=False):
+        between = tagged.entries[before + 1 : item]
+        joined = between and all(entry.cues & _JOINS or _modifies(entry) for entry in between)
+        if joined and tagged.first[item] - tagged.last[before] <= _NEAR:
+            group.append(item)
+        else:
+            groups.append(group)
+            group = [item]
+    groups.append(group)
+    mine = next(group for group in groups if index in group)
+    low, high = tagged.first[mine[0]], tagged.last[mine[-1]]
+    return len(mine) >= _MANY and not any(
+        entry.side or entry.place or entry.size
+        for first, entry in zip(tagged.first, tagged.entries, strict=True)
+        if low - 2 <= first <= high
+    )
 
 
 def _stated(view: View, index: int, start: int, stop: int) -> bool:
@@ -53,8 +177,9 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     if any(other.side or other.place or other.size for other in inside) or view.measurements:
         return True
     before, after = words[start:first], words[last + 1 : stop]
-    if any(other.cues & CUES["verb"] for other in inside) is False:
-        return True
+    if not any(other.cues & CUES["verb"] for other in inside):
+        # a fragment, unless a word that may be a verb follows ("fluid collects")
+        return not after or not after[0].isalpha() or last + 1 in view.tagged.first or not _STANDS.isdisjoint(after)
     return not _STATES.isdisjoint(before) or not _STANDS.isdisjoint(after)
 
 
