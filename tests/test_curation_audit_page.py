@@ -1,15 +1,13 @@
 """The audit page, as text and in a real browser: complete, inert, filtered by what is chosen in its plots."""
 
-import importlib.util
 import json
 import re
-import shutil
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from page_parts import Tags, browser_only, contrast, tab_of, visible
 from tenstep.curation.audit import audit
 from tenstep.curation.auditing.charts import Bar, band, bars, columns, heat, rounded_up
 from tenstep.curation.auditing.examples import ALL, Examples
@@ -19,19 +17,10 @@ from tenstep.validators.rule import REFERENCE, ten
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 EVIL = (
     "<img src=x onerror=alert(1)> </script><script>alert(2)</script> <a href='javascript:alert(3)'>here</a> "
     "\"><svg onload=alert(4)> <iframe src='https://example.org/'></iframe> abc\u202egnp.exe\u202c </style> $title"
 )
-browser_only = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-]
 
 
 def dataset(path: Path, rows: int = 40) -> Path:
@@ -66,23 +55,6 @@ def drawn(*paths: Path) -> str:
     finally:
         for one in audits:
             one.close()
-
-
-class Tags(HTMLParser):
-    """Every tag and attribute, and the text between them."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -178,37 +150,13 @@ def test_scales_end_at_round_numbers(value: float, edge: float) -> None:
 # in a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def opened(browser: "Browser", source: str, tmp_path: Path) -> Iterator["Page"]:
-    """The page; the test fails on any dialog, script error, blocked resource or request beyond the file itself."""
+    """The page; the test fails on any trouble that its tab sees."""
     file = tmp_path / "audit.html"
     file.write_text(source, encoding="utf-8")
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
-    tab = context.new_page()
-    trouble: list[str] = []
-    tab.on("dialog", lambda dialog: (trouble.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    tab.on("pageerror", lambda error: trouble.append(f"error {error}"))
-    tab.on("console", lambda line: trouble.append(f"console {line.text}"))
-    tab.on("request", lambda request: trouble.append(request.url) if request.url.split(":")[0] != "file" else None)
-    tab.goto(file.as_uri())
-    yield tab
-    tab.wait_for_timeout(100)
-    assert trouble == []
-    context.close()
-
-
-def visible(tab: "Page") -> int:
-    return tab.locator("article:not([hidden])").count()
+    with tab_of(browser, file) as tab:
+        yield tab
 
 
 class TestInABrowser:
@@ -274,11 +222,4 @@ class TestInABrowser:
                        return [ink, card.backgroundColor].map((c) => c.match(/[0-9.]+/g).slice(0, 3).map(Number)); }""",
                     text,
                 )
-                bright, dim = sorted((_luminance(colour) for colour in colours), reverse=True)
-                assert (bright + 0.05) / (dim + 0.05) >= 4.5, (scheme, text)
-
-
-def _luminance(colour: list[float]) -> float:
-    """Relative luminance of sRGB (WCAG 2)."""
-    linear = [c / 255 / 12.92 if c / 255 <= 0.03928 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+                assert contrast(*colours) >= 4.5, (scheme, text)

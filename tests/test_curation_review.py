@@ -5,12 +5,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from page_parts import Tags
 from PIL import Image
 from tenstep.curation.pages.film import data_uri
 from tenstep.curation.pages.marked import CUT, Mark, differences, excerpt, marked, shown
@@ -71,23 +71,6 @@ def candidate(about: Study, key: int = 1, text: str = TEN, **fields: object) -> 
 
 def rendered(*items: Item, **more: object) -> str:
     return "".join(page(items, title="Test", path_of=lambda ref: Path(ref.path), **more))  # type: ignore[arg-type]  # notes and rejected rows
-
-
-class Tags(HTMLParser):
-    """Every tag and attribute, and the text between them."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 def plain(source: str) -> str:

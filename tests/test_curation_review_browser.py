@@ -1,12 +1,11 @@
 """The review page in a real browser: hostile text stays inert, filters and keys work, nothing is requested."""
 
-import importlib.util
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from page_parts import browser_only, contrast, tab_of, visible
 from tenstep.curation.pages.review import page
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
@@ -18,21 +17,13 @@ from tenstep.schemas.verdict import Finding, Verdict
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 EVIL = (
     "<img src=x onerror=alert(1)> </script><script>alert(2)</script> <a href='javascript:alert(3)'>here</a> "
     "\"><svg onload=alert(4)> <iframe src='https://example.org/'></iframe> abc\u202egnp.exe\u202c "
     "<style>*{display:none}</style> <meta http-equiv=refresh content='0;url=https://example.org/'>"
 )
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-]
+pytestmark = browser_only
 
 
 def candidate(about: Study, key: int, text: str, **fields: object) -> Candidate:
@@ -75,39 +66,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def opened(browser: "Browser", file: Path) -> Iterator["Page"]:
-    """The page; the test fails on any dialog, script error, blocked resource or request beyond the file itself."""
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
-    tab = context.new_page()
-    trouble: list[str] = []
-    tab.on("dialog", lambda dialog: (trouble.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    tab.on("pageerror", lambda error: trouble.append(f"error {error}"))
-    tab.on("console", lambda line: trouble.append(f"console {line.text}"))
-    tab.on(
-        "request",
-        lambda request: trouble.append(request.url) if request.url.split(":")[0] not in ("file", "data") else None,
-    )
-    tab.goto(file.as_uri())
-    yield tab
-    tab.wait_for_timeout(100)
-    assert trouble == []
-    assert tab.url.split("#")[0] == file.as_uri()
-    context.close()
-
-
-def visible(tab: "Page") -> int:
-    return tab.locator("article:not([hidden])").count()
+    """The page; the test fails on any trouble that its tab sees."""
+    with tab_of(browser, file) as tab:
+        yield tab
 
 
 def test_hostile_text_is_read_and_not_obeyed(opened: "Page") -> None:
@@ -207,11 +170,4 @@ def test_dark_and_light_have_readable_contrast(opened: "Page") -> None:
                      probe.remove(); return found; })""",
                 name,
             )
-            bright, dim = sorted((_luminance(colour) for colour in colours), reverse=True)
-            assert (bright + 0.05) / (dim + 0.05) >= 4.5, (scheme, name)
-
-
-def _luminance(colour: list[float]) -> float:
-    """Relative luminance of sRGB (WCAG 2)."""
-    linear = [c / 255 / 12.92 if c / 255 <= 0.03928 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+            assert contrast(*colours) >= 4.5, (scheme, name)
