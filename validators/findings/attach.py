@@ -47,8 +47,8 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             target = _target(tagged, scope, heads, index)
             if target is None or target == index:
                 continue
-            if not (entry.side or entry.place) and scope.states[index] & HYP and not scope.states[target] & HYP:
-                continue  # "an empyema would be larger than this fluid"
+            if target < index and scope.states[index] & HYP and not scope.states[target] & HYP:
+                continue  # "an empyema would be larger than this fluid", "a mimic of an apical nodule"
             if scope.states[index] & NEG and not scope.states[target] & (NEG | DENIED):
                 continue  # "the effusion does not reach the left side"
             _give(entry_of=index, mention=by_index[target], tagged=tagged)
@@ -187,7 +187,7 @@ def _quantifies(tagged: Tagged, index: int) -> bool:
     entry = tagged.entries[follow]
     if entry.cues & BACKWARD or (entry.finding is not None and word != "both"):
         return True
-    return not (entry.organ or entry.place or entry.finding or entry.qualities or entry.size)
+    return not (entry.organ or entry.place or entry.finding or entry.size)
 
 
 def _compares_sides(tagged: Tagged, index: int) -> bool:

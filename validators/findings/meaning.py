@@ -89,6 +89,8 @@ def _close(view: View, mention: Mention) -> bool:
         for index in range(before[-1] + 1, mention.index)
         for position in range(view.tagged.first[index], view.tagged.last[index] + 1)
     }
+    if words[start:first].count(",") > 1:  # an aside between: "the bases, usually the first to be hidden, are clear"
+        start = first - words[start:first][::-1].index(",")
     loose = [word for position, word in enumerate(words[start:first], start) if position not in known]
     return sum(len(word) > 3 for word in loose) < _LOOSE or last >= len(words)
 

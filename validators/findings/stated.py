@@ -13,6 +13,7 @@ _CONDITIONS = word_set("condition")
 _SHOWS = word_set("show")
 _REGARDS = word_set("regard")
 _MARKS = word_set("mark")
+_CAN, _ANY = frozenset({"can", "may", "will"}), frozenset({"any", "a", "an", "one"})
 _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
 _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
 _VERBS, _JOINS = CUES["verb"] | CUES["presup"], CUES["conj"] | CUES["comma"] | CUES["or"]
@@ -75,7 +76,12 @@ def is_soft_denial(view: View, index: int) -> bool:
         low, high = cue + 1, index
         begin, end = tagged.last[cue] + 1, tagged.first[index]
     between = entries[low:high]
-    if any(entry.cues & (_VERBS | FORWARD & ~NEG_PRE | CUES["cause"]) and not is_head(entry) for entry in between):
+    crossed = any(
+        entry.cues & (_VERBS | FORWARD & ~NEG_PRE | CUES["cause"]) and not is_head(entry) for entry in between
+    )
+    if crossed and not _ANY & {*tagged.words[max(begin, end - 3) : end]}:
+        return True  # but "neither base shows any atelectasis"
+    if state & NEG and _object(view, index):
         return True
     return _unknown(view, begin, end) > _FAR
 
@@ -122,7 +128,8 @@ def _object(view: View, index: int) -> bool:
     back = index - 1
     while back >= 0 and view.tagged.last[back] == first - 1 and _modifies(view.tagged.entries[back]):
         first, back = view.tagged.first[back], back - 1
-    if not first or view.tagged.words[first - 1] not in _REGARDS:
+    before = view.tagged.words[max(0, first - 2) : first]
+    if not before or (before[-1] not in _REGARDS and before != ["away", "from"]):
         return False
     return not (
         back >= 0 and view.tagged.last[back] == first - 1 and view.tagged.first[back] < first - 1
@@ -174,12 +181,21 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     ]
     if first > 1 and words[first - 1] == "of" and words[first - 2] not in _PORTIONS:
         return False  # "the outcome of aspiration"
+    follows = words[last + 1 : last + 2]
+    if _CAN & {*words[last + 1 : last + 3]} and "be" not in words[last + 1 : last + 4]:
+        return False  # "scarring can blur a sulcus"
+    if (
+        (first == start or words[first - 1] in _MARKS)
+        and "".join(follows).isalpha()
+        and last + 1 not in view.tagged.first
+        and _STANDS.isdisjoint(words[last + 1 : last + 4])
+    ):
+        return False  # "fluid collects in the recesses": of fluid as such
     if any(other.side or other.place or other.size for other in inside) or view.measurements:
         return True
     before, after = words[start:first], words[last + 1 : stop]
     if not any(other.cues & CUES["verb"] for other in inside):
-        # a fragment, unless a word that may be a verb follows ("fluid collects")
-        return not after or not after[0].isalpha() or last + 1 in view.tagged.first or not _STANDS.isdisjoint(after)
+        return True
     return not _STATES.isdisjoint(before) or not _STANDS.isdisjoint(after)
 
 

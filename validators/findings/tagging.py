@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from .lexicon import Entry, lexicon
 from .text import WORD
 
+_PARTS = frozenset({"upper", "middle", "lower", "mid"})
+_NOUNS = frozenset({"lobe", "zone", "lung", "field"})
+_LINKS = frozenset({"and", "or", ",", "/", "left", "right"})
+
 
 @dataclass(slots=True)
 class Tagged:
@@ -47,6 +51,8 @@ def tag(low: str, start: int, end: int) -> Tagged:
         position = stop
     if "one" in words:
         _resolve_one(tagged)
+    if not _PARTS.isdisjoint(words):
+        _resolve_shared(tagged)
     return tagged
 
 
@@ -67,3 +73,26 @@ def _resolve_one(tagged: Tagged) -> None:
                 tagged.first.insert(index + 1, after)
                 tagged.last.insert(index + 1, after)
                 return
+
+
+def _resolve_shared(tagged: Tagged) -> None:
+    """ "The left upper and left lower lobes": a part of a lobe's name before a conjunction shares the noun after it."""
+    words, index = tagged.words, 0
+    while index < len(tagged.entries):
+        place, first = tagged.entries[index].place, tagged.first[index]
+        noun = words[tagged.last[index]]
+        if place and noun in _NOUNS:
+            for at in range(first - 1, max(-1, first - 5), -1):
+                if words[at] in _PARTS and not any(
+                    a <= at <= b for a, b in zip(tagged.first, tagged.last, strict=True)
+                ):
+                    entry = lexicon().trie.get(words[at], {}).get(noun, {}).get("")
+                    if entry is not None:
+                        where = next(k for k, begin in enumerate(tagged.first) if begin > at)
+                        tagged.entries.insert(where, entry)
+                        tagged.first.insert(where, at)
+                        tagged.last.insert(where, at)
+                        index += 1
+                elif words[at] not in _LINKS:
+                    break
+        index += 1
