@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curation_parts import make_store
 from servers import replies
 from servers.studies import make_study, options_for
 from servers.teacher import TeacherServer
@@ -33,10 +34,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TeacherServer]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for number in range(N):
-            writer.add(make_study(str(number)))
-    return StudyStore.open(tmp_path / "studies")
+    return make_store(tmp_path / "studies", (make_study(str(number)) for number in range(N)))
 
 
 class Interrupted(BaseException):
@@ -159,9 +157,8 @@ def test_a_budget_is_kept_before_anything_is_sent(server: TeacherServer, store: 
 
 
 def test_restricted_data_is_refused_before_a_study_is_read(server: TeacherServer, tmp_path: Path) -> None:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        writer.add(make_study(data_class="restricted"))
-    run = Run("openai", server, StudyStore.open(tmp_path / "studies"), tmp_path / "run")
+    store = make_store(tmp_path / "studies", [make_study(data_class="restricted")])
+    run = Run("openai", server, store, tmp_path / "run")
     with pytest.raises(PolicyError, match="batch"):
         run()
     assert server.requests == 0

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curation_parts import make_store
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.studies import make_study
 from tenstep.curation.asking.budget import Amount, Ledger, Spent, most
 from tenstep.curation.asking.prices import Price, Prices
 from tenstep.curation.asking.tally import Tally
@@ -20,7 +22,7 @@ from tenstep.data.store import StudyStore
 from tenstep.schemas.candidate import Usage
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.recipe import Budget, CurateRecipe
-from tenstep.schemas.study import ImageRef, Study
+from tenstep.schemas.study import ImageRef
 from tenstep.validators.rule import REFERENCE
 
 DAY = date(2026, 11, 24)
@@ -32,24 +34,9 @@ def price(**more: Any) -> Price:
     )
 
 
-def make_study(name: str, **more: Any) -> Study:
-    return Study(
-        id=f"t/{name}",
-        patient_id=name,
-        source="t",
-        data_class="public",
-        report=REFERENCE,
-        report_form="verbatim",
-        **more,
-    )
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for number in range(12):
-            writer.add(make_study(str(number)))
-    return StudyStore.open(tmp_path / "studies")
+    return make_store(tmp_path / "studies", (make_study(str(number), REFERENCE) for number in range(12)))
 
 
 def recipe_of(teacher: dict[str, Any] | None = None, **more: Any) -> CurateRecipe:
@@ -114,7 +101,7 @@ def test_a_price_file_that_is_wrong_is_named_with_its_field(tmp_path: Path, text
 
 def test_what_is_set_aside_is_never_less_than_text_and_images_can_use() -> None:
     image = ImageRef(path="x.png", sha256="0" * 64, width=1400, height=700)
-    study = make_study("a", images=(image,))
+    study = make_study("a", REFERENCE, (image,))
     options = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "max_output_tokens": 50_000}
     teacher = load(recipe_of({"kind": "openai", "options": options}).teachers[0])
     prompt = Prompts("informed").fill(study)

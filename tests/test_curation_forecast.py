@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from curation_parts import GOOD, NINE, make_store, scripted
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
 from tenstep.curation.asking.forecast import Forecast, forecast, wilson
@@ -20,11 +22,7 @@ from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
-from tenstep.schemas.study import Study
-from tenstep.validators.rule import REFERENCE, ten
-
-GOOD = ten(report=None)
-NINE = "\n".join(GOOD.split("\n")[:9])
+from tenstep.validators.rule import REFERENCE
 
 
 def test_wilson_agrees_with_published_values() -> None:
@@ -85,24 +83,14 @@ def test_too_little_data_is_said_and_free_is_free() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for number in range(30):
-            name = f"{number:02}"
-            report = f"{REFERENCE} Film {name}."
-            study = Study(
-                id=f"t/{name}", patient_id=name, source="t", data_class="public", report=report, report_form="verbatim"
-            )
-            writer.add(study)
-    return StudyStore.open(tmp_path / "studies")
+    names = (f"{number:02}" for number in range(30))
+    return make_store(tmp_path / "studies", (make_study(name, f"{REFERENCE} Film {name}.") for name in names))
 
 
-def scripted(tmp_path: Path, **more: Any) -> dict[str, Any]:
+def recipe_of(tmp_path: Path, **more: Any) -> dict[str, Any]:
     """Every second study is accepted."""
-    script = tmp_path / "script.jsonl"
-    texts = {f"t/{n:02}": [GOOD if n % 2 else NINE] for n in range(30)}
-    script.write_text("".join(json.dumps({"id": key, "texts": value}) + "\n" for key, value in texts.items()))
-    spec = {"kind": "scripted", "options": {"script": str(script), "log": str(tmp_path / "asked.log")}}
-    return {"kind": "curate", "name": "t", "teachers": [spec], "repair": {"attempts": 0}, **more}
+    teachers = [scripted(tmp_path, {f"{n:02}": [GOOD if n % 2 else NINE] for n in range(30)})]
+    return {"kind": "curate", "name": "t", "teachers": teachers, "repair": {"attempts": 0}, **more}
 
 
 def curate(path: Path, recipe: dict[str, Any], store: StudyStore, answer: bool) -> tuple[Tally, list[Forecast]]:
@@ -119,7 +107,7 @@ def curate(path: Path, recipe: dict[str, Any], store: StudyStore, answer: bool) 
 
 
 def test_a_pilot_goes_first_and_nothing_more_is_asked_without_consent(tmp_path: Path, store: StudyStore) -> None:
-    recipe = scripted(tmp_path, goal={"accepted": 12, "pilot": 10}, concurrency=4)
+    recipe = recipe_of(tmp_path, goal={"accepted": 12, "pilot": 10}, concurrency=4)
     tally, asked = curate(tmp_path / "run", recipe, store, False)
     assert (tally.asked, tally.accepted, tally.ended) == (10, 5, "pilot")
     assert tally.forecast == asked[0]
@@ -133,14 +121,14 @@ def test_a_pilot_goes_first_and_nothing_more_is_asked_without_consent(tmp_path: 
 
 
 def test_a_goal_is_met_and_not_overshot(tmp_path: Path, store: StudyStore) -> None:
-    recipe = scripted(tmp_path, goal={"accepted": 7, "pilot": 0}, concurrency=64)
+    recipe = recipe_of(tmp_path, goal={"accepted": 7, "pilot": 0}, concurrency=64)
     tally, asked = curate(tmp_path / "run", recipe, store, True)
     assert (tally.accepted, tally.ended, asked) == (7, "goal", [])
     assert tally.asked == 14  # no study was open that the goal could not need
 
 
 def test_a_goal_beyond_the_data_ends_with_the_data(tmp_path: Path, store: StudyStore) -> None:
-    tally, _ = curate(tmp_path / "run", scripted(tmp_path, goal={"accepted": 29, "pilot": 4}), store, True)
+    tally, _ = curate(tmp_path / "run", recipe_of(tmp_path, goal={"accepted": 29, "pilot": 4}), store, True)
     assert (tally.accepted, tally.studies, tally.ended) == (15, 30, "data")
 
 
@@ -174,6 +162,6 @@ def test_without_a_terminal_the_command_stops_after_the_pilot_unless_told_or_bou
 def test_what_costs_nothing_goes_on_by_itself(
     tmp_path: Path, store: StudyStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = command(tmp_path, scripted(tmp_path, goal={"accepted": 12, "pilot": 10}))
+    found = command(tmp_path, recipe_of(tmp_path, goal={"accepted": 12, "pilot": 10}))
     assert (found["ended"], found["accepted"]) == ("goal", 12)
     assert capsys.readouterr().err == ""

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from curation_parts import make_store
+from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
 from tenstep.curation.asking.policy import decide, is_loopback, origin
@@ -18,17 +20,10 @@ from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.schemas.errors import PolicyError, RecipeError
 from tenstep.schemas.recipe import CurateRecipe, Policy, TeacherSpec
-from tenstep.schemas.study import DataClass, Study
-from tenstep.validators.rule import REFERENCE
+from tenstep.schemas.study import DataClass
 
 TODAY = date(2026, 11, 24)
 HERE, THERE = "http://127.0.0.1:9/v1", "https://models.hospital.example/v1"
-
-
-def make_study(name: str, data_class: DataClass) -> Study:
-    return Study(
-        id=f"t/{name}", patient_id=name, source="t", data_class=data_class, report=REFERENCE, report_form="verbatim"
-    )
 
 
 def teacher(base_url: str | None = None, **flags: bool) -> Teacher:
@@ -200,8 +195,7 @@ def test_a_word_without_a_name_a_day_or_a_basis_is_refused(missing: str) -> None
 @pytest.fixture
 def restricted(tmp_path: Path) -> StudyStore:
     """A store whose reports nobody can read: whoever tries has read too early."""
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        writer.add(make_study("a", "restricted"))
+    make_store(tmp_path / "studies", [make_study("a", data_class="restricted")])
     next((tmp_path / "studies").glob("*.parquet")).write_text("not parquet")
     return StudyStore.open(tmp_path / "studies")
 
@@ -242,9 +236,7 @@ def test_the_decision_is_in_the_manifest_before_a_report_is_read(tmp_path: Path,
 
 
 def test_a_run_that_nobody_vouches_for_is_marked_and_a_later_word_lifts_the_mark(tmp_path: Path) -> None:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        writer.add(make_study("a", "public"))
-    store = StudyStore.open(tmp_path / "studies")
+    store = make_store(tmp_path / "studies", [make_study("a")])
     spec = {"kind": "openai", "options": {"model": "m", "base_url": THERE}}
 
     def open_with(policy: dict[str, Any]) -> None:
@@ -279,9 +271,7 @@ def test_no_variable_sends_restricted_data_elsewhere(
     tmp_path: Path, spied: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{kind.upper()}_API_KEY", "sk-test")
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for name in "abc":
-            writer.add(make_study(name, "restricted"))
+    store = make_store(tmp_path / "studies", (make_study(name, data_class="restricted") for name in "abc"))
     with TeacherServer(latency=0) as server:
         server.redirect_to = f"{spied.url}/v1/chat/completions"
         server.fail("ok", "307")
@@ -289,7 +279,6 @@ def test_no_variable_sends_restricted_data_elsewhere(
         recipe = CurateRecipe.model_validate(
             {"kind": "curate", "name": "t", "teachers": [{"kind": kind, "options": {"model": "m", "base_url": url}}]}
         )
-        store = StudyStore.open(tmp_path / "studies")
         with RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=store) as run:
             engine = Engine(run, recipe, [load(spec) for spec in recipe.teachers])
             with pytest.raises(Exception, match="points elsewhere"):

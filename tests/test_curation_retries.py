@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+from curation_parts import make_store
+from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
 from tenstep.curation.asking.history import History
@@ -26,7 +28,6 @@ from tenstep.data.store import StudyStore
 from tenstep.schemas.errors import TeacherError
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
-from tenstep.schemas.study import Study
 from tenstep.validators.rule import REFERENCE
 
 KEY = "sk-canary-7f3a91"
@@ -43,14 +44,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TeacherServer]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for number in range(STUDIES):
-            name, report = f"{number:02}", f"{REFERENCE} {CANARY}, number {number:02}."
-            study = Study(
-                id=f"t/{name}", patient_id=name, source="t", data_class="public", report=report, report_form="verbatim"
-            )
-            writer.add(study)
-    return StudyStore.open(tmp_path / "studies")
+    names = (f"{number:02}" for number in range(STUDIES))
+    studies = (make_study(name, f"{REFERENCE} {CANARY}, number {name}.") for name in names)
+    return make_store(tmp_path / "studies", studies)
 
 
 def recipe_of(server: TeacherServer, **more: Any) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curation_parts import GOOD, NINE, asked, make_store, scripted
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.studies import make_study
 from tenstep.curation.agreement import agreements
 from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
@@ -18,39 +20,20 @@ from tenstep.data.judged import Judged
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
-from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.reading import read_candidate
-from tenstep.validators.rule import REFERENCE, ten
+from tenstep.validators.rule import REFERENCE
 
-GOOD = ten(report=None)
 OTHER = GOOD.replace("1. ", "1. First of all: ")
-NINE = "\n".join(GOOD.split("\n")[:9])
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for name in "abcdef":
-            study = Study(
-                id=f"t/{name}",
-                patient_id=name,
-                source="t",
-                data_class="public",
-                report=REFERENCE,
-                report_form="verbatim",
-            )
-            writer.add(study)
-    return StudyStore.open(tmp_path / "studies")
+    return make_store(tmp_path / "studies", (make_study(name, REFERENCE) for name in "abcdef"))
 
 
-def scripted(tmp_path: Path, teachers: dict[str, dict[str, list[str]]], **more: Any) -> CurateRecipe:
-    specs = []
-    for name, texts in teachers.items():
-        script = tmp_path / f"{name}.jsonl"
-        script.write_text("".join(json.dumps({"id": f"t/{k}", "texts": v}) + "\n" for k, v in texts.items()))
-        options = {"script": str(script), "log": str(tmp_path / f"{name}.log")}
-        specs.append({"kind": "scripted", "name": name, "options": options})
+def recipe_of(tmp_path: Path, teachers: dict[str, dict[str, list[str]]], **more: Any) -> CurateRecipe:
+    specs = [scripted(tmp_path, texts, name) for name, texts in teachers.items()]
     return CurateRecipe.model_validate({"kind": "curate", "name": "t", "teachers": specs, **more})
 
 
@@ -61,25 +44,24 @@ def curate(path: Path, recipe: CurateRecipe, store: StudyStore) -> Tally:
     return tally
 
 
-def asked(tmp_path: Path, name: str) -> Counter[str]:
-    log = tmp_path / f"{name}.log"
-    return Counter(json.loads(line)[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
+def times_asked(tmp_path: Path, name: str) -> Counter[str]:
+    return Counter(study_id for study_id, *_ in asked(tmp_path, name))
 
 
 def test_split_gives_each_study_to_one_teacher_and_the_same_one_again(tmp_path: Path, store: StudyStore) -> None:
     good = {name: [GOOD] for name in "abcdef"}
-    recipe = scripted(tmp_path, {"one": good, "two": good}, concurrency=3)
+    recipe = recipe_of(tmp_path, {"one": good, "two": good}, concurrency=3)
     tally = curate(tmp_path / "run", recipe, store)
     assert tally.accepted == 6
-    assert asked(tmp_path, "one") == {"t/a": 1, "t/c": 1, "t/e": 1}
-    assert asked(tmp_path, "two") == {"t/b": 1, "t/d": 1, "t/f": 1}
+    assert times_asked(tmp_path, "one") == {"t/a": 1, "t/c": 1, "t/e": 1}
+    assert times_asked(tmp_path, "two") == {"t/b": 1, "t/d": 1, "t/f": 1}
     assert curate(tmp_path / "run", recipe, store).asked == 0
 
 
 def test_best_asks_all_and_one_example_comes_of_each_study(tmp_path: Path, store: StudyStore) -> None:
     one = {name: [NINE, GOOD] for name in "abcdef"}  # accepted after a repair
     two = {"a": [OTHER], "b": [NINE, NINE, NINE], "c": [OTHER]}  # and refuses the others
-    recipe = scripted(tmp_path, {"one": one, "two": two}, several={"strategy": "best"})
+    recipe = recipe_of(tmp_path, {"one": one, "two": two}, several={"strategy": "best"})
     tally = curate(tmp_path / "run", recipe, store)
     assert (tally.accepted, tally.repaired, tally.rejected) == (6, 4, 0)
     with RunFolder.read(tmp_path / "run") as run:
@@ -94,7 +76,7 @@ def test_best_asks_all_and_one_example_comes_of_each_study(tmp_path: Path, store
 
 
 def test_samples_are_different_questions_with_repairs_of_their_own(tmp_path: Path, store: StudyStore) -> None:
-    recipe = scripted(tmp_path, {"one": {name: [GOOD] for name in "abcdef"}}, several={"samples": 3})
+    recipe = recipe_of(tmp_path, {"one": {name: [GOOD] for name in "abcdef"}}, several={"samples": 3})
     tally = curate(tmp_path / "run", recipe, store)
     assert (tally.asked, tally.accepted) == (18, 6)
     with RunFolder.read(tmp_path / "run") as run:

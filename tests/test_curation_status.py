@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curation_parts import GOOD, NINE, make_store, scripted
+from servers.studies import make_study
 from tenstep.__main__ import main
 from tenstep.curation.asking.history import History
 from tenstep.curation.engine import Engine
@@ -14,35 +16,17 @@ from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
-from tenstep.schemas.study import Study
-from tenstep.validators.rule import REFERENCE, ten
-
-GOOD = ten(report=None)
-NINE = "\n".join(GOOD.split("\n")[:9])
+from tenstep.validators.rule import REFERENCE
 
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """Two teachers, eight studies: of `one`, a is repaired and c rejected; of `two`, h refuses."""
-    with StudyStore.create(tmp_path / "studies", "t") as writer:
-        for name in "abcdefgh":
-            study = Study(
-                id=f"t/{name}",
-                patient_id=name,
-                source="t",
-                data_class="public",
-                report=REFERENCE,
-                report_form="verbatim",
-            )
-            writer.add(study)
-    specs = []
-    for teacher, texts in (
-        ("one", {"a": [NINE, GOOD], "c": [NINE] * 3, "e": [GOOD], "g": [GOOD]}),
-        ("two", {"b": [GOOD], "d": [GOOD], "f": [GOOD], "h": []}),
-    ):
-        script = tmp_path / f"{teacher}.jsonl"
-        script.write_text("".join(json.dumps({"id": f"t/{k}", "texts": v}) + "\n" for k, v in texts.items()))
-        specs.append({"kind": "scripted", "name": teacher, "options": {"script": str(script)}})
+    store = make_store(tmp_path / "studies", (make_study(name, REFERENCE) for name in "abcdefgh"))
+    specs = [
+        scripted(tmp_path, {"a": [NINE, GOOD], "c": [NINE] * 3, "e": [GOOD], "g": [GOOD]}, "one"),
+        scripted(tmp_path, {"b": [GOOD], "d": [GOOD], "f": [GOOD], "h": []}, "two"),
+    ]
     recipe = CurateRecipe.model_validate(
         {
             "kind": "curate",
@@ -52,15 +36,10 @@ def run_folder(tmp_path: Path) -> Path:
             "budget": {"calls": 99},
         }
     )
-    store = StudyStore.open(tmp_path / "studies")
     with RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=store) as run:
-        tally = asyncio.run(Engine(run, recipe, [load(spec) for spec in specs_of(recipe)]).work())
+        tally = asyncio.run(Engine(run, recipe, [load(spec) for spec in recipe.teachers]).work())
         run.finish(spend_usd=tally.spend_usd, studies=len(store))
     return tmp_path / "run"
-
-
-def specs_of(recipe: CurateRecipe) -> Any:
-    return recipe.teachers
 
 
 def status(folder: Path, tmp_path: Path) -> dict[str, Any]:
