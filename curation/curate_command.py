@@ -1,9 +1,7 @@
 """`tenstep curate`: a recipe becomes a run; the same command again resumes it."""
 
 import argparse
-import asyncio
 import gc
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from ..schemas.run import Manifest
     from .asking.forecast import Forecast
     from .asking.tally import Tally
-    from .batch_run import BatchRun
-    from .engine import Engine
 
 _EPILOG = """\
 examples:
@@ -56,6 +52,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..data.store import StudyStore
     from .asking.lane import lanes
     from .asking.policy import decide
+    from .asking.polite import run_politely
     from .batch_run import BatchRun
     from .engine import Engine
     from .teacher import load
@@ -72,7 +69,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
             worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
             engine = worker(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
-            asyncio.run(_interruptible(engine))
+            run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
     return _outcome(args, recipe, manifest, engine.tally, time.monotonic() - since)
 
@@ -155,33 +152,6 @@ def _consent(args: argparse.Namespace, recipe: "CurateRecipe", bar: _Bar) -> "Ca
         return bar.aside(question)
 
     return consent
-
-
-async def _interruptible(engine: "Engine | BatchRun") -> None:
-    """Ctrl-C and a polite kill stop admission, and what is under way comes in; the second one cuts it off."""
-    loop, work = asyncio.get_running_loop(), asyncio.current_task()
-    assert work is not None
-    signals = 0
-
-    def stop() -> None:
-        nonlocal signals
-        signals += 1
-        if signals == 1:
-            engine.stop()
-        else:
-            work.cancel()
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop)
-    try:
-        await engine.work()
-    except asyncio.CancelledError:
-        if signals < 2:
-            raise
-        raise KeyboardInterrupt from None
-    finally:
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(name)
 
 
 @contextmanager
