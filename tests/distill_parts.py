@@ -1,12 +1,19 @@
-"""What several tests of the student start from: films, accepted runs, recipes."""
+"""What several tests of the student start from: films, accepted runs, an untrained student, recipes."""
 
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tenstep.data.demo.folders import write_folders
 from tenstep.data.ingest import ingest
 from tenstep.data.run import RunFolder
 from tenstep.data.source import Options
 from tenstep.data.store import StudyStore
+from tenstep.distill.tiny import build
 from tenstep.schemas.policy import PolicyDecision
 from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
 from tenstep.schemas.study import DataClass, ReportForm, Study
@@ -48,6 +55,38 @@ def ingested(
     return ingest("folders", films, folder, Options(form=form, data_class=data_class, text_only=text_only))
 
 
+def filmed(folder: Path, studies: int, *, data_class: DataClass = "public") -> StudyStore:
+    """A store of phantoms' films, both in the folder."""
+    films = write_folders(folder / "films", studies, size=64, defects=False)
+    return ingested(folder / "studies", films, data_class=data_class)
+
+
+def untrained(base: Path, sentences: Sequence[str], **fields: Any) -> DistillRecipe:
+    """A recipe on a new tiny student, whose tokenizer learns from these sentences."""
+    build(base, sentences)
+    return DistillRecipe(kind="distill", base=str(base), **({"name": "probe"} | fields))
+
+
 def changed(recipe: DistillRecipe, **fields: Any) -> DistillRecipe:
     """A recipe with other values, checked."""
     return DistillRecipe.model_validate(recipe.model_dump() | fields)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tenstep.distill.train import distill
+from tenstep.schemas.recipe import DistillRecipe
+recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+def watch(what, step, steps):
+    if step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+distill(recipe, run, out, watch=watch)
+"""
+
+
+def kill_at_step_5(recipe: DistillRecipe, run: Path, out: Path) -> None:
+    """Train in another process, in which any warning is an error, until a signal that nothing can catch."""
+    words = [sys.executable, "-W", "error", "-c", _KILLED, recipe.model_dump_json(), str(run), str(out)]
+    killed = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()

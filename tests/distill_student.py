@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from distill_parts import accepted_run, ingested
-from tenstep.data.demo.folders import write_folders
-from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
+from distill_parts import accepted_run, filmed, untrained
+from tenstep.schemas.recipe import Lora, Optimizer
 from tenstep.schemas.study import DataClass
 
 STUDIES, TOKENS = 6, 240
@@ -35,18 +34,14 @@ def restricted(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @cache  # a session fixture that several files import is made once a file
 def _trained(base: Path, data_class: DataClass, steps: int) -> Trained:
-    from tenstep.distill.tiny import build
     from tenstep.distill.train import distill
 
     folder = base / f"student-{data_class}"
     folder.mkdir()
-    films = write_folders(folder / "films", STUDIES, size=64, defects=False)
-    store = ingested(folder / "studies", films, data_class=data_class)
-    build(folder / "base", [study.report for study in store])
-    recipe = DistillRecipe(
-        kind="distill",
-        name="probe",
-        base=str(folder / "base"),
+    store = filmed(folder, STUDIES, data_class=data_class)
+    recipe = untrained(
+        folder / "base",
+        [study.report for study in store],
         steps=steps,
         batch=4,
         save_every=steps,
@@ -57,4 +52,4 @@ def _trained(base: Path, data_class: DataClass, steps: int) -> Trained:
         optimizer=Optimizer(learning_rate=4e-3),
     )
     distill(recipe, accepted_run(store, folder / "run"), folder / "student")
-    return Trained(folder / "student", folder / "studies", films)
+    return Trained(folder / "student", folder / "studies", folder / "films")

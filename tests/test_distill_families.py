@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import transformers
-from distill_parts import accepted_run, ingested
-from tenstep.data.demo.folders import write_folders
+from distill_parts import accepted_run, filmed
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.distill.collator import IGNORED, CompletionCollator
@@ -37,9 +36,7 @@ FAMILIES = [
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    folder = tmp_path_factory.mktemp("families")
-    films = write_folders(folder / "films", 4, size=64, defects=False)
-    return ingested(folder / "studies", films)
+    return filmed(tmp_path_factory.mktemp("families"), 4)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, ingested
-from tenstep.data.demo.folders import write_folders
+from distill_parts import accepted_run, filmed, untrained
 from tenstep.distill.sample import plan, sample
-from tenstep.distill.tiny import build
 from tenstep.distill.train import distill
-from tenstep.schemas.recipe import DistillRecipe, Lora
+from tenstep.schemas.recipe import Lora
 
 
 def cuda() -> bool:
@@ -23,13 +21,10 @@ def cuda() -> bool:
 @pytest.mark.skipif(not cuda(), reason="needs CUDA")
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_student_is_trained_and_asked_on_cuda(tmp_path: Path, checkpointing: bool) -> None:
-    films = write_folders(tmp_path / "films", 8, size=64, defects=False)
-    store = ingested(tmp_path / "studies", films)
-    build(tmp_path / "tiny", [study.report for study in store])
-    recipe = DistillRecipe(
-        kind="distill",
-        name="cuda",
-        base=str(tmp_path / "tiny"),
+    store = filmed(tmp_path, 8)
+    recipe = untrained(
+        tmp_path / "tiny",
+        [study.report for study in store],
         backend="hf",
         steps=10,
         log_every=1,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, ingested
+from distill_parts import accepted_run, changed, filmed, ingested, untrained
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.recipes import read_recipe
@@ -29,9 +29,7 @@ TEN = read(path_of("ten-steps"))
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    folder = tmp_path_factory.mktemp("preflight")
-    films = write_folders(folder / "films", STUDIES, size=64, defects=False)
-    return ingested(folder / "studies", films)
+    return filmed(tmp_path_factory.mktemp("preflight"), STUDIES)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +39,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    base = tmp_path_factory.mktemp("base") / "tiny"
-    build(base, [study.report for study in store])
+    reports = [study.report for study in store]
     lora = Lora(r=4, parts=("vision", "language"))
-    return DistillRecipe(kind="distill", name="probe", base=str(base), steps=2, max_new_tokens=300, lora=lora)
+    return untrained(tmp_path_factory.mktemp("base") / "tiny", reports, steps=2, max_new_tokens=300, lora=lora)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +90,8 @@ def test_the_tiny_student_is_counted_with_its_own_tokenizer(recipe: DistillRecip
 
 
 def test_an_image_of_the_last_example_is_missed_before_step_one(recipe: DistillRecipe, tmp_path: Path) -> None:
-    films = write_folders(tmp_path / "films", 3, size=64, defects=False)
-    run = accepted_run(ingested(tmp_path / "studies", films), tmp_path / "run")
-    (films / "demo-00002" / "image.png").unlink()
+    run = accepted_run(filmed(tmp_path, 3), tmp_path / "run")
+    (tmp_path / "films" / "demo-00002" / "image.png").unlink()
     with pytest.raises(ImageError, match="study 'folders/demo-00002': the image cannot be opened"):
         preflight(recipe, run)
 
@@ -185,8 +181,7 @@ def test_a_run_that_may_not_be_trained_on_is_refused(recipe: DistillRecipe, stor
 
 
 def test_restricted_text_stays_out_of_what_travels(recipe: DistillRecipe, store: StudyStore, tmp_path: Path) -> None:
-    films = write_folders(tmp_path / "films", 2, size=64, defects=False)
-    run = accepted_run(ingested(tmp_path / "studies", films, data_class="restricted"), tmp_path / "run")
+    run = accepted_run(filmed(tmp_path, 2, data_class="restricted"), tmp_path / "run")
     found = preflight(recipe, run)
     assert found.restricted and found.shown
     assert found.public.shown == ()

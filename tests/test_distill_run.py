@@ -1,15 +1,11 @@
 """A tiny untrained student: exact resume, refusals before step one, answers that depend on no batch."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, ingested
+from distill_parts import accepted_run, changed, filmed, ingested, kill_at_step_5, untrained
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
@@ -19,7 +15,6 @@ from tenstep.distill.generate import Answer, Request, generate
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import Loaded
 from tenstep.distill.sample import plan, sample
-from tenstep.distill.tiny import build
 from tenstep.distill.train import distill
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
@@ -46,12 +41,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    base = tmp_path_factory.mktemp("base") / "tiny"
-    build(base, [study.report for study in store])
-    return DistillRecipe(
-        kind="distill",
-        name="probe",
-        base=str(base),
+    return untrained(
+        tmp_path_factory.mktemp("base") / "tiny",
+        [study.report for study in store],
         steps=6,
         batch=2,
         accumulate=2,
@@ -76,26 +68,11 @@ def student(trained: Path) -> Loaded:
         return adapter.load_student(folder, adapter.describe(folder)[0])
 
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tenstep.distill.train import distill
-from tenstep.schemas.recipe import DistillRecipe
-recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-def watch(what, step, steps):
-    if step == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-distill(recipe, run, out, watch=watch)
-"""
-
-
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     tmp_path: Path, recipe: DistillRecipe, run: Path, trained: Path
 ) -> None:
     out = tmp_path / "killed"
-    words = [sys.executable, "-W", "error", "-c", _KILLED, recipe.model_dump_json(), str(run), str(out)]
-    killed = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    kill_at_step_5(recipe, run, out)
     assert not (out / "adapter").exists()
     assert RunCard.read(out).finished is None
     assert checkpoints.last(out / "checkpoints") == out / "checkpoints" / "checkpoint-4"
@@ -197,9 +174,8 @@ def test_what_cannot_be_trained_stops_before_step_one(
 @pytest.fixture
 def fragile(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """A run, and the image of its last study."""
-    films = write_folders(tmp_path / "films", 3, size=64, defects=False)
-    run = accepted_run(ingested(tmp_path / "studies", films), tmp_path / "run")
-    yield run, films / "demo-00002" / "image.png"
+    run = accepted_run(filmed(tmp_path, 3), tmp_path / "run")
+    yield run, tmp_path / "films" / "demo-00002" / "image.png"
 
 
 def test_an_image_that_is_gone_changed_or_damaged_is_found_before_step_one(

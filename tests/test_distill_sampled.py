@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, ingested, steps
+from distill_parts import accepted_run, filmed, steps, untrained
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.__main__ import main
-from tenstep.data.demo.folders import write_folders
 from tenstep.data.judged import Judged
 from tenstep.data.run import RunFolder
 from tenstep.data.store import StudyStore
 from tenstep.distill.sample import count, plan, sample
 from tenstep.distill.sampled import Share, figures, share
-from tenstep.distill.tiny import build
 from tenstep.distill.train import distill
 from tenstep.schemas.errors import RecipeError
-from tenstep.schemas.recipe import DistillRecipe, Lora
+from tenstep.schemas.recipe import Lora
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Trace
 from tenstep.validators.gate import judge
@@ -28,19 +26,15 @@ STUDIES = 4
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    folder = tmp_path_factory.mktemp("sampled")
-    films = write_folders(folder / "films", STUDIES, size=64, defects=False)
-    return ingested(folder / "studies", films)
+    return filmed(tmp_path_factory.mktemp("sampled"), STUDIES)
 
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
     folder = tmp_path_factory.mktemp("student")
-    build(folder / "tiny", [study.report for study in store])
-    recipe = DistillRecipe(
-        kind="distill",
-        name="probe",
-        base=str(folder / "tiny"),
+    recipe = untrained(
+        folder / "tiny",
+        [study.report for study in store],
         steps=1,
         max_new_tokens=600,
         lora=Lora(r=4),

@@ -6,13 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, changed, ingested
-from tenstep.data.demo.folders import write_folders
+from distill_parts import accepted_run, changed, filmed, untrained
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.card import RunCard
-from tenstep.distill.tiny import build
 from tenstep.distill.train import distill
-from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
+from tenstep.schemas.recipe import Lora, Optimizer
 
 _RANK = """
 import hashlib, os, sys
@@ -37,13 +35,10 @@ Path(sys.argv[4] + os.environ["RANK"]).write_text(digest.hexdigest())
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path: Path) -> None:
-    films = write_folders(tmp_path / "films", 8, size=64, defects=False)
-    run = accepted_run(ingested(tmp_path / "studies", films), tmp_path / "run")
-    build(tmp_path / "tiny", ["The heart is normal.", "There is a small left pleural effusion."] * 3)
-    recipe = DistillRecipe(
-        kind="distill",
-        name="together",
-        base=str(tmp_path / "tiny"),
+    run = accepted_run(filmed(tmp_path, 8), tmp_path / "run")
+    recipe = untrained(
+        tmp_path / "tiny",
+        ["The heart is normal.", "There is a small left pleural effusion."] * 3,
         steps=4,
         batch=2,
         accumulate=1,

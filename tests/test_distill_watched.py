@@ -1,19 +1,13 @@
 """A validation set: the best adapter is kept, training stops when it no longer gets better, and resume stays exact."""
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, changed, ingested
-from tenstep.data.demo.folders import write_folders
+from distill_parts import accepted_run, changed, filmed, kill_at_step_5, untrained
 from tenstep.distill import checkpoints
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.card import RunCard
 from tenstep.distill.load import sha256_of
-from tenstep.distill.tiny import build
 from tenstep.distill.train import distill
 from tenstep.distill.trainer import exhausted
 from tenstep.schemas.errors import MissingExtraError, TrainingError
@@ -23,18 +17,14 @@ from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("watched")
-    films = write_folders(folder / "films", 8, size=64, defects=False)
-    return accepted_run(ingested(folder / "studies", films), folder / "run")
+    return accepted_run(filmed(folder, 8), folder / "run")
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> DistillRecipe:
-    base = tmp_path_factory.mktemp("base") / "tiny"
-    build(base, ["The heart is normal.", "There is a small left pleural effusion."] * 3)
-    return DistillRecipe(
-        kind="distill",
-        name="watched",
-        base=str(base),
+    return untrained(
+        tmp_path_factory.mktemp("base") / "tiny",
+        ["The heart is normal.", "There is a small left pleural effusion."] * 3,
         steps=6,
         batch=2,
         validation=0.3,
@@ -92,24 +82,9 @@ def test_a_run_that_had_stopped_early_does_not_train_on(stopped: Path, diverging
     )
 
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tenstep.distill.train import distill
-from tenstep.schemas.recipe import DistillRecipe
-recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-def watch(what, step, steps):
-    if step == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-distill(recipe, run, out, watch=watch)
-"""
-
-
 def test_a_killed_run_watches_on_as_if_nothing_had_been(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
     whole = distill(recipe, run, tmp_path / "whole")
-    words = [sys.executable, "-c", _KILLED, recipe.model_dump_json(), str(run), str(tmp_path / "killed")]
-    killed = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    kill_at_step_5(recipe, run, tmp_path / "killed")
     assert checkpoints.last(tmp_path / "killed" / "checkpoints") is not None
     card = distill(recipe, run, tmp_path / "killed", resume=True)
     assert (card.adapter_sha256, card.losses, card.evaluations) == (
