@@ -40,7 +40,7 @@ _TALKS = re.compile(
     r"|asked|prompted)\b|\bthe user\b"
     r"|\bsystem prompt\b|(?:^|[.!:,;]\s*)here (?:are|is) (?:the|my|your|an?|ten|10)\b|\blet me know\b"
     r"|\b(?:let me|let's|let us|i'll|i will|i need to|i have to|i should|i shall|i am going to|i'm going to|we need to"
-    r"|we have to)\s+(?:now |first |carefully |try to )?(?:think (?:step|about|through|this|it)|write|produce|generate"
+    r"|we have to)\s+(?:now |first |carefully |try to )?(?:think (?:step|aloud|this|it)|write|produce|generate"
     r"|provide|follow|break|answer|respond|format|draft|create|give you|explain (?:this|it|to|my)|analy[sz]e (?:the|this)"
     r"|comply|number|output)\b"
     r"|\bi (?:hope|understand (?:that )?(?:you|the|your))\b|\bi(?: am|'m) (?:happy|glad|here|an?|ready|asked|supposed"

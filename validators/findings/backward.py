@@ -6,6 +6,7 @@ from .lexicon import CUES, Entry
 from .states import ALT, BACKWARD, DENIED, HIST, HYP, NEG_PRE, UNC, Scope, is_head
 from .tagging import Tagged
 
+_MODALS = frozenset({"can", "would", "could"})
 _POINTING = frozenset({"this", "these", "those", "their"})
 
 
@@ -37,6 +38,8 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
             result.states[back] |= HYP if bits == DENIED and _pointed(tagged, back) else bits
             reached = back
+        elif entry.cues & CUES["colon"] and _earlier(entries, clauses, back, _finite):
+            break  # a statement of its own before it, not a topic
         elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (
             reached and entry.cues & BACKWARD
         ):
@@ -67,7 +70,8 @@ def _modifies_next(tagged: Tagged, result: Scope, index: int) -> bool:
     """A single word ("possible", "negative") reaches back only if it is not the adjective of what follows."""
     follow = index + 1
     return (
-        follow < len(tagged.entries)
+        tagged.words[tagged.first[index]] not in _MODALS
+        and follow < len(tagged.entries)
         and result.clauses[follow] == result.clauses[index]
         and _nominal(tagged.entries[follow])
         and tagged.first[follow] - tagged.last[index] <= 3

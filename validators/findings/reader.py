@@ -90,7 +90,8 @@ def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
     status: Status | None = "present" if word in _YES else "absent" if word in _NO else None
     if status is None:
         return ()
-    return tuple(claim._replace(status=status) for claim in read if claim.status == "present" and not claim.implied)
+    asked = tuple(claim._replace(status=status) for claim in read if claim.status == "present" and not claim.implied)
+    return asked[:1] if status == "absent" else asked  # "is there pneumonia on top of the emphysema? No"
 
 
 def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tuple[str, ...]] | None:

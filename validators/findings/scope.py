@@ -75,7 +75,7 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         elif cues & (CUES["conj"] | CUES["comma"]):
             if not cues & CUES["or"]:
                 state = _end_next(state)
-                if _starts_anew(tagged, index):
+                if _starts_anew(tagged, index, state):
                     state = 0
                     result.borders.append(tagged.first[index])
         elif cues & CUES["colon"]:
@@ -104,7 +104,7 @@ def _is_adverb(tagged: Tagged, index: int) -> bool:
         and tagged.words[tagged.first[index] - 1] not in (",", ";", "and")
         and after < len(tagged.entries)
         and tagged.first[after] == tagged.last[index] + 1
-        and bool(tagged.entries[after].cues & CUES["verb"])
+        and bool(tagged.entries[after].cues & (CUES["verb"] | BACKWARD))
     )
 
 
@@ -157,7 +157,7 @@ def _follows_cue(tagged: Tagged, index: int) -> bool:
     )
 
 
-def _starts_anew(tagged: Tagged, index: int) -> bool:
+def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
     """Whether what follows a comma or "and" is something new, rather than the next item of the list."""
     entries, after = tagged.entries, tagged.last[index] + 1
     mark = tagged.words[tagged.last[index]]
@@ -177,6 +177,8 @@ def _starts_anew(tagged: Tagged, index: int) -> bool:
         return False
     if anew and comma and mark == "and" and tagged.words[after] in _ARTICLES:
         return True
+    if not comma and not state & NEG and not any(entry.cues & CUES["verb"] for entry in entries[follow : follow + 6]):
+        return False  # "against air trapping and a poor breath"
     for at in range(follow, min(len(entries), follow + 12)):
         entry = entries[at]
         if entry.side and not entry.finding and tagged.first[at] <= after + 1:

@@ -14,9 +14,11 @@ _SHOWS = word_set("show")
 _REGARDS = word_set("regard")
 _MARKS = word_set("mark")
 _CAN, _ANY = frozenset({"can", "may", "will"}), frozenset({"any", "a", "an", "one"})
+_ORIGINS = frozenset({"source", "cause", "origin", "explanation", "reason", "kind", "type", "form", "result"})
 _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
 _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
 _VERBS, _JOINS = CUES["verb"] | CUES["presup"], CUES["conj"] | CUES["comma"] | CUES["or"]
+_CROSSED = _VERBS | CUES["cause"] | CUES["dismiss"] | FORWARD & ~NEG_PRE
 _FAR = 4  # unknown words that a denial plainly reaches across
 _NEAR = 7  # words between a verb of existence and what exists
 _MANY = 3
@@ -39,7 +41,7 @@ def is_soft(view: View, index: int) -> bool:
     start, stop = _statement(view, first)
     if _explicit(view, index, start, stop):
         return False
-    if not _SOFT.isdisjoint(words[start:stop]) or _negated_later(view, index):
+    if not _SOFT.isdisjoint(words[_segment(view, index, start) : stop]) or _negated_later(view, index):
         return True
     if _sought(view, start, first) or _object(view, index) or _one_of_many(view, index):
         return True
@@ -52,7 +54,9 @@ def is_soft_denial(view: View, index: int) -> bool:
     """Whether a denial of a mention may not be meant as one: it reaches it across another verb or subject, holds for
     one view only, or under a condition."""
     tagged, state = view.tagged, view.scope.states[index]
-    start, stop = _statement(view, tagged.first[index])
+    start, _ = _statement(view, tagged.first[index])
+    if _elsewhere(tagged.words):
+        return True
     if not _CONDITIONS.isdisjoint(tagged.words[start : tagged.first[index]]):
         return True
     if not state & (NEG | DENIED):
@@ -75,10 +79,12 @@ def is_soft_denial(view: View, index: int) -> bool:
             return False
         low, high = cue + 1, index
         begin, end = tagged.last[cue] + 1, tagged.first[index]
+        if not tagged.first[cue] and tagged.words[0] == "without" and "," in tagged.words[begin:end]:
+            return True  # "without a decubitus view, fluid cannot be told from ..."
+        if tagged.words[end - 1] == "of" and tagged.words[end - 2] in _ORIGINS:
+            return True  # "not a source of fluid"
     between = entries[low:high]
-    crossed = any(
-        entry.cues & (_VERBS | FORWARD & ~NEG_PRE | CUES["cause"]) and not is_head(entry) for entry in between
-    )
+    crossed = any(entry.cues & _CROSSED and not (is_head(entry) or entry.cues & NEG_PRE) for entry in between)
     if crossed and not _ANY & {*tagged.words[max(begin, end - 3) : end]}:
         return True  # but "neither base shows any atelectasis"
     if state & NEG and _object(view, index):
@@ -90,6 +96,27 @@ def _statement(view: View, first: int) -> tuple[int, int]:
     borders = view.scope.borders
     start = max((border for border in borders if border < first), default=0)
     return start, min((border for border in borders if border > first), default=len(view.tagged.words))
+
+
+def _elsewhere(words: list[str]) -> bool:
+    """ "No opacity is recognized there": where, the sentence before said."""
+    return any(
+        word == "there"
+        and words[at + 1 : at + 2] not in (["is"], ["are"], ["was"], ["were"])
+        and words[at - 1 : at] not in (["is"], ["are"])
+        for at, word in enumerate(words)
+        if at
+    )
+
+
+def _segment(view: View, index: int, start: int) -> int:
+    """Where the words begin that can soften a mention: at its comma, if what stands before that says something itself
+    ("no fracture line, wires in the midline")."""
+    words, first = view.tagged.words, view.tagged.first[index]
+    comma = max((at for at in range(start, first) if words[at] == ","), default=start)
+    if comma > start and any(start <= view.tagged.first[other.index] < comma for other in view.mentions):
+        return comma
+    return start
 
 
 def _unknown(view: View, begin: int, end: int) -> int:
@@ -181,7 +208,10 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     ]
     if first > 1 and words[first - 1] == "of" and words[first - 2] not in _PORTIONS:
         return False  # "the outcome of aspiration"
-    follows = words[last + 1 : last + 2]
+    follows = words[last + 1 : last + 3]
+    if len(follows) > 1 and follows[0] in _IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
+        return False  # "a pneumothorax is tested for"
+    follows = follows[:1]
     if _CAN & {*words[last + 1 : last + 3]} and "be" not in words[last + 1 : last + 4]:
         return False  # "scarring can blur a sulcus"
     if (
