@@ -29,6 +29,7 @@ CODES: Mapping[str, Severity] = {
 find = Finder(__name__, CODES)
 
 _BONES = frozenset({"rib", "clavicle", "shoulder", "sternum", "spine"})
+_OUTSIDE = frozenset({"neck", "breast", "abdomen"})
 _NODES = frozenset({"calcified_lymph_node", "adenopathy", "hilar_enlargement"})  # never where a lung finding is
 _ROUTES = frozenset({"internal_jugular", "subclavian", "axillary"})  # of entry; also ends
 
@@ -80,7 +81,8 @@ def _referring(candidate: Candidate) -> Iterator[Said]:
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
     if claim.region != "bones" and claim.place:  # a rib that lies over it is not where a nodule is
-        claim = claim._replace(place=tuple(place for place in claim.place if place not in _BONES))
+        outer = _BONES if claim.device else _BONES | _OUTSIDE
+        claim = claim._replace(place=tuple(place for place in claim.place if place.partition("_")[0] not in outer))
     others = reference.counterparts(claim)
     if not others:
         if claim.side and claim.side != "bilateral" and reference.standing(claim) in ("supported", "related"):

@@ -19,7 +19,7 @@ _ABSOLUTE = re.compile(
     r"|(?:absolutely|entirely|completely|wholly|quite|fully) (?:certain|sure|positive)\b"
     r"|(?:regard|consider|call|take|treat)\w* (?:the |this |that |it )(?:\w+ )?(?:as )?(?:certain|proven|settled)\b"
     r"|(?:is|are|as|now|be|been|stands) (?:thereby |thus |now |hereby )?(?:proven|certain(?! that the)|established|a certainty"
-    r"|beyond debate)\b|\b(?:the|a|therefore|thus|thereby|hence) proven\b|\bproven (?:to be|beyond|benign|malignant|cause|source|diagnosis)|\bproves? (?:that|it|this|the"
+    r"|beyond debate)\b|\b(?:the|a|therefore|thus|thereby|hence) proven\b|\bproven (?:to be|beyond|benign|malignant|cause|source|diagnosis)|\bproves? (?:it|this|the"
     r"|to be)\b|\bproof (?:of|that)\b"
     r"|(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b"
     r"|\bcan only be\b|\bnothing else (?:is possible|can|could|would|will|than)\b|\bno other "
@@ -42,7 +42,7 @@ _STEM = re.compile(
     r"un(?:equivocal|doubted|questionab|deniab|mistakab)|in(?:dubitab|disputab|controvertib|contestab)|irrefutab", re.I
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than)\b|n't\b)"
+    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than|could|would|might|may)\b|n't\b)"
     r"[^.;,:]*$",
     re.I,
 )

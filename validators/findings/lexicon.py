@@ -95,6 +95,24 @@ def _plurals(word: str) -> Iterator[str]:
         yield word + "s"
 
 
+_ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"
+)  # fmt: skip
+
+
+def _levels() -> Iterator[tuple[str, str, str, str]]:
+    """Rows of places.tsv for each vertebra and rib: "L2", "7th rib", "seventh posterior rib"."""
+    for letter, count in (("c", 7), ("t", 12), ("l", 5)):
+        for number in range(1, count + 1):
+            yield f"spine_{letter}{number}", f"{letter}{number}", "-", f"{letter} {number}; {letter} {number} vertebra"
+    for number, word in enumerate(_ORDINALS, 1):
+        suffix = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
+        which = (word, f"{number} {suffix}")
+        parts = ("rib", "posterior rib", "anterior rib", "lateral rib")
+        phrases = [f"{ordinal} {part}" for ordinal in which for part in parts]
+        yield f"rib_{number}", f"rib{number}", "-", "; ".join([*phrases, f"rib {number}"])
+
+
 class _Builder:
     """Phrases as they are read, then their forms, then one entry for each sequence of word forms."""
 
@@ -123,6 +141,8 @@ class _Builder:
                     entry.place = entry.place or part.place
                     entry.side = entry.side or part.side
                     entry.tip = entry.tip or part.tip
+                if words[0] in ("thoracic", "dorsal") and not entry.place:
+                    entry.place = "spine_thoracic"
 
     def trie(self) -> dict[str, Any]:
         """word -> deeper dictionary; under "" the entry of the phrase that ends there."""
@@ -164,12 +184,15 @@ def lexicon() -> Lexicon:
                 entry.qualities += (name,)
     zones: dict[str, frozenset[str]] = {}
     place_sides: dict[str, str] = {}
-    for name, zone, side, phrases in rows("places.tsv"):
+    for name, zone, side, phrases in (*rows("places.tsv"), *_levels()):
         zones[name] = frozenset(zone.split())
         if side != "-":
             place_sides[name] = side
         for phrase in names(phrases):
-            build.entry(phrase).place = name
+            entry = build.entry(phrase)
+            entry.place = name
+            if name.startswith(("rib", "spine")):
+                entry.organ = name.partition("_")[0]
     tip_groups: dict[str, str] = {}
     for name, group, phrases in rows("tips.tsv"):
         tip_groups[name] = group
