@@ -32,6 +32,8 @@ def meanings(view: View, mention: Mention, entry: Entry, position: int) -> Itera
         return  # "mass-like"
     if not _modifies_next(view, position, entry):
         for kind, finding in dict.fromkeys(_pairs(view, mention, entry)):
+            if kind == "present" and _attributive(view, mention, entry):
+                continue
             if kind == "present":
                 made = True
                 if status is not None:
@@ -43,6 +45,19 @@ def meanings(view: View, mention: Mention, entry: Entry, position: int) -> Itera
                 yield from ((name, True, "absent") for name in _normal(view, kind, finding, status, mention))
     if entry.finding and not made and status is not None:
         yield entry.finding, False, status
+
+
+def _attributive(view: View, mention: Mention, entry: Entry) -> bool:
+    """ "By the heart sits a prominent cushion of fat": an adjective after an article, with the organ before it, is
+    said of the noun to come."""
+    first = view.tagged.first[mention.index]
+    return (
+        entry.finding is None
+        and bool(mention.organs)
+        and max(mention.organs) < mention.index
+        and not _ARTICLES.isdisjoint(view.tagged.words[max(0, first - 2) : first])
+        and _modifies_other(view, view.tagged.last[mention.index] + 1)
+    )
 
 
 def _pairs(view: View, mention: Mention, entry: Entry) -> Iterator[tuple[str, str]]:

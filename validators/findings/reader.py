@@ -10,7 +10,7 @@ from .tagging import Tagged, tag
 from .text import NOT_ASSERTED, headed_sentences, lower, sentences
 
 _SUPPOSES = re.compile(r"\b(?:would|could|should|might|can)\b", re.I)
-_ANSWERS = re.compile(r"\b(?:yes|no|none|not|but|there)\b", re.I)
+_ANSWERS = re.compile(r"\b(?:yes|no|none|not|but|there|do (?:find|see)|(?:is|are) (?:present|visible|seen))\b", re.I)
 _TAKES_BACK = re.compile(
     r"\b(?:there (?:is|are|was|were) (?:none|no such|nothing)|none|no such|nothing (?:of|like)"
     r" (?:the|that|this|such)|(?:finds?|found|sees?|seen"
@@ -90,7 +90,9 @@ def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
     status: Status | None = "present" if word in _YES else "absent" if word in _NO else None
     if status is None:
         return ()
-    asked = tuple(claim._replace(status=status) for claim in read if claim.status == "present" and not claim.implied)
+    asked = tuple(
+        claim._replace(status=status, soft=False) for claim in read if claim.status == "present" and not claim.implied
+    )
     return asked[:1] if status == "absent" else asked  # "is there pneumonia on top of the emphysema? No"
 
 

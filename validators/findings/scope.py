@@ -26,6 +26,7 @@ from .states import (
 )
 from .tagging import Tagged
 
+_LISTS = frozenset({"or", "nor", "either", "any", "not", "no"})
 _LEAD = 3  # words between a comma and the subject after it
 _ARTICLES = frozenset({"a", "an"})
 _TOPIC = 6  # words before a colon, at most, or after it
@@ -33,6 +34,7 @@ _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _RESETS = word_set("reset")
 _INSTEAD = word_set("instead")
 _ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
+_THERE = word_set("there") - {"there"}
 _DEFINITE = word_set("definite")
 
 
@@ -88,6 +90,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             state = _end_next(state)
         if cues & (BREAK | CUES["colon"] | CUES["presup"]) or (cues & NEG_PRE and _after_comma(tagged, index)):
             result.borders.append(tagged.first[index])
+            if cues & CUES["presup"] and not cues & (BREAK | CUES["colon"]):
+                result.inner.append(tagged.first[index])
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
             state = _reach(cues, state) | (BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
@@ -173,6 +177,8 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
         and entries[follow].organ is not None
         and tagged.first[follow] <= after + (_LEAD if comma else 1)
     )
+    if mark == "," and state & NEG and _item_of_its_own(tagged, index):
+        return True
     if not (anew or subject):
         return False
     if anew and comma and mark == "and" and tagged.words[after] in _ARTICLES:
@@ -187,9 +193,26 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
             return False
         if subject and (entry.cues & CUES["verb"] or _predicates(entry)):
             return True
+        if subject and entry.qualities and at == follow + 1 and tagged.first[at] == tagged.last[follow] + 1:
+            return True  # "not widened, aortic knob calcified"
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
             break
     return anew
+
+
+def _item_of_its_own(tagged: Tagged, index: int) -> bool:
+    """ "No fracture, wires in the midline", "not clear, disease present": no list with "or", and it is placed or said
+    to be there."""
+    words, start = tagged.words, tagged.last[index] + 1
+    stop = next((at for at in range(start, len(words)) if words[at] in (",", ";", ".", ":")), len(words))
+    if any(word in _LISTS for word in words[start:]):
+        return False
+    item = [at for at, first in enumerate(tagged.first) if start <= first < stop]
+    if not any(is_head(tagged.entries[at]) for at in item):
+        return False
+    said = not _THERE.isdisjoint(words[start:stop])
+    devices = lexicon().devices
+    return said or any(tagged.entries[at].finding in devices for at in item)
 
 
 def _after_summary(tagged: Tagged, index: int) -> bool:
@@ -235,6 +258,8 @@ def _topic(tagged: Tagged, result: Scope) -> None:
     if len(tagged.words) - colon > _TOPIC or any(
         (is_head(entry) and not (entry.size or entry.side)) or entry.cues & (FORWARD | BACKWARD) for entry in after
     ):
+        if tagged.words[colon + 1 : colon + 2] and tagged.words[colon + 1] in _THERE:
+            return  # "Fluid: present, on the right"
         for index in before:
             result.states[index] |= HYP
 

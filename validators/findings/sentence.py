@@ -22,7 +22,6 @@ from .text import lower
 from .view import View
 
 _RESERVED = word_set("reserved")
-_WEIGH = word_set("weigh")
 _ARTIFACT = word_set("artifact")
 _LIMITS = word_set("limit")
 # What shallow inspiration, projection and rotation can feign.
@@ -45,7 +44,7 @@ def read_sentence(sentence: str) -> tuple[Claim, ...]:
     if not found and not any(entry.organ == "tip" for entry in tagged.entries):
         return ()
     view = View(tagged, scoped, found, lexicon(), measurements(low), not _RESERVED.isdisjoint(tagged.words))
-    view.weighs = not _WEIGH.isdisjoint(tagged.words) or is_generic(view)
+    view.generic = is_generic(view)
     return tuple(_Sentence(sentence, low, view).claims())
 
 

@@ -9,21 +9,28 @@ from .view import View
 
 _SOFT = word_set("soft")
 _WEIGH = word_set("weigh")
+_NEAR_SOFT = word_set("soft_near")
+_SUPPOSES = word_set("supposes")
 _CONDITIONS = word_set("condition")
 _SHOWS = word_set("show")
 _REGARDS = word_set("regard")
 _MARKS = word_set("mark")
 _CAN, _ANY = frozenset({"can", "may", "will"}), frozenset({"any", "a", "an", "one"})
 _ORIGINS = frozenset({"source", "cause", "origin", "explanation", "reason", "kind", "type", "form", "result"})
+_BARE = 2  # words of a name without adjectives
+_CONTRASTS = frozenset({"but", "although", "though"})
+_RELATIVES = frozenset({"which", "that"})
 _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
 _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
 _VERBS, _JOINS = CUES["verb"] | CUES["presup"], CUES["conj"] | CUES["comma"] | CUES["or"]
 _CROSSED = _VERBS | CUES["cause"] | CUES["dismiss"] | FORWARD & ~NEG_PRE
 _FAR = 4  # unknown words that a denial plainly reaches across
 _NEAR = 7  # words between a verb of existence and what exists
+_LISTED = 4  # words from one item of a list to the next
 _MANY = 3
 _THERE = word_set("there")
 _IS = frozenset({"is", "are"})
+_COPULAS = frozenset({"is", "are", "was", "were", "be", "been", "remains"})
 _OPENING = 4  # words before the subject of a sentence, at most
 _SEARCHES = word_set("search")
 # words before a finding, and after one, by which a statement says that it is there
@@ -41,11 +48,18 @@ def is_soft(view: View, index: int) -> bool:
     start, stop = _statement(view, first)
     if _explicit(view, index, start, stop):
         return False
-    if not _SOFT.isdisjoint(words[_segment(view, index, start) : stop]) or _negated_later(view, index):
+    if view.tagged.entries[index].finding in view.book.devices:
+        low, high = _bounds(view, index, start, stop)
+        return not _SUPPOSES.isdisjoint(words[low:high])
+    low = _segment(view, index, start)
+    if not _SOFT.isdisjoint(words[low:stop]) or _negated_later(view, index):
+        return True
+    end = min((at for at in range(first, stop) if words[at] == ","), default=stop)
+    if not _NEAR_SOFT.isdisjoint(words[low:end]):
         return True
     if _sought(view, start, first) or _object(view, index) or _one_of_many(view, index):
         return True
-    if view.weighs and not _affirmed(view, words[first:stop], words[start:first], index):
+    if (view.generic or weighs(view, index)) and not _affirmed(view, words[first:stop], words[start:first], index):
         return True
     return not _stated(view, index, start, stop)
 
@@ -73,6 +87,8 @@ def is_soft_denial(view: View, index: int) -> bool:
             return True
         if "," in tagged.words[begin:end] and _unknown(view, begin, end):
             return True  # "an effusion, cause not apparent"
+        if not _RELATIVES.isdisjoint(tagged.words[max(0, tagged.first[index] - 2) : tagged.first[index]]):
+            return True  # "for a pneumothorax, which emphysema can provoke, and found none"
     else:
         cue = next((at for at in range(index, -1, -1) if entries[at].cues & NEG_PRE), None)
         if cue is None or cue == index:
@@ -84,7 +100,12 @@ def is_soft_denial(view: View, index: int) -> bool:
         if tagged.words[end - 1] == "of" and tagged.words[end - 2] in _ORIGINS:
             return True  # "not a source of fluid"
     between = entries[low:high]
-    crossed = any(entry.cues & _CROSSED and not (is_head(entry) or entry.cues & NEG_PRE) for entry in between)
+    crossed = any(
+        entry.cues & _CROSSED
+        and not (is_head(entry) or entry.cues & NEG_PRE)
+        and tagged.words[tagged.first[low + offset]] not in _COPULAS
+        for offset, entry in enumerate(between)
+    )
     if crossed and not _ANY & {*tagged.words[max(begin, end - 3) : end]}:
         return True  # but "neither base shows any atelectasis"
     if state & NEG and _object(view, index):
@@ -134,8 +155,7 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
     """Whether existence is said in the mention's own clause ("there is a", "shows a", "is present"), whatever the rest
     of the sentence weighs."""
     words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
-    low = max((at + 1 for at in range(start, first) if words[at] in _MARKS), default=start)
-    high = min((at for at in range(last + 1, stop) if words[at] in _MARKS), default=stop)
+    low, high = _bounds(view, index, start, stop)
     clause = words[low:high]
     if not (_SOFT.isdisjoint(clause) and _WEIGH.isdisjoint(clause)):
         return False
@@ -145,8 +165,20 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
     near = before[-_NEAR:]
     if "there" in near and not _IS.isdisjoint(near[near.index("there") :]):
         return True
+    if view.tagged.entries[index].qualities and view.mentions and before[-1:] and before[-1] in _IS:
+        return any(mention.index == index and mention.organs for mention in view.mentions)  # "the knob is calcified"
+    be = max((at for at, word in enumerate(near) if word in _IS), default=None)
+    if be is not None and not _ARTICLES.isdisjoint(near[be : be + 2]):
+        return True  # "what I see is a scar"
     verb = max((at for at, word in enumerate(near) if word in _SHOWS), default=None)
     return verb is not None and not _ARTICLES.isdisjoint(near[verb:])
+
+
+def _bounds(view: View, index: int, start: int, stop: int) -> tuple[int, int]:
+    """The words between the marks and conjunctions next to a mention."""
+    words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
+    low = max((at + 1 for at in range(start, first) if words[at] in _MARKS), default=start)
+    return low, min((at for at in range(last + 1, stop) if words[at] in _MARKS), default=stop)
 
 
 def _object(view: View, index: int) -> bool:
@@ -156,6 +188,11 @@ def _object(view: View, index: int) -> bool:
     while back >= 0 and view.tagged.last[back] == first - 1 and _modifies(view.tagged.entries[back]):
         first, back = view.tagged.first[back], back - 1
     before = view.tagged.words[max(0, first - 2) : first]
+    joint = first - 1 - (before[-1:] in (["a"], ["an"], ["the"]))
+    if before and back > 0 and view.tagged.last[back] == joint and view.tagged.entries[back].cues & _JOINS:
+        nearest = next((at for at in range(back - 1, -1, -1) if view.tagged.entries[at].finding), None)
+        if nearest is not None and first - view.tagged.last[nearest] <= _LISTED:
+            return _object(view, nearest)
     if not before or (before[-1] not in _REGARDS and before != ["away", "from"]):
         return False
     return not (
@@ -215,7 +252,8 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     if _CAN & {*words[last + 1 : last + 3]} and "be" not in words[last + 1 : last + 4]:
         return False  # "scarring can blur a sulcus"
     if (
-        (first == start or words[first - 1] in _MARKS)
+        (first == start or words[first - 1] in _MARKS - _CONTRASTS)
+        and entry.words <= _BARE
         and "".join(follows).isalpha()
         and last + 1 not in view.tagged.first
         and _STANDS.isdisjoint(words[last + 1 : last + 4])
@@ -256,6 +294,26 @@ def _affirmed(view: View, after: list[str], before: list[str], index: int) -> bo
     if view.tagged.entries[index].finding in view.book.devices or "there" in before:
         return True
     return not _THERE.isdisjoint(after) and not _IS.isdisjoint(after)
+
+
+def weighs(view: View, index: int) -> bool:
+    """Whether the words around a mention weigh, ask or explain; the words of another statement before it do not."""
+    words, first, scope = view.tagged.words, view.tagged.first[index], view.scope
+    borders = [border for border in scope.borders if border not in scope.inner and not _opens_list(view, border)]
+    start = max((border for border in borders if border < first), default=0)
+    stop = min((border for border in borders if border > first), default=len(words))
+    if not _WEIGH.isdisjoint(words[start:stop]):
+        return True
+    opens = not _CONDITIONS.isdisjoint(words[: min(start, _OPENING)])
+    return opens and ":" not in words[:first] and ";" not in words[:first]
+
+
+def _opens_list(view: View, border: int) -> bool:
+    """Whether a border is a colon before a list without a verb ("raise some ideas: a mass, fat")."""
+    return view.tagged.words[border] == ":" and not any(
+        first > border and entry.cues & CUES["verb"]
+        for first, entry in zip(view.tagged.first, view.tagged.entries, strict=True)
+    )
 
 
 def is_generic(view: View) -> bool:

@@ -23,6 +23,7 @@ class Scope:
     dismissed: list[bool] = field(default_factory=list)
     same: list[int] = field(default_factory=list)  # phrases after which a mention is as the one before
     borders: list[int] = field(default_factory=list)  # words at which a statement ends and another begins
+    inner: list[int] = field(default_factory=list)  # those of them at which only its object does ("with", "behind")
 
 
 def is_head(entry: Entry) -> bool:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from .lexicon import Entry, lexicon
+from .lexicon import Entry, lexicon, word_set
 from .text import WORD
 
+_PORTIONS = word_set("portion")
 _PARTS = frozenset({"upper", "middle", "lower", "mid"})
 _NOUNS = frozenset({"lobe", "zone", "lung", "field"})
 _LINKS = frozenset({"and", "or", ",", "/", "left", "right"})
@@ -49,7 +50,7 @@ def tag(low: str, start: int, end: int) -> Tagged:
             first.append(position)
             last.append(stop - 1)
         position = stop
-    if "one" in words:
+    if "one" in words or "it" in words:
         _resolve_one(tagged)
     if not _PARTS.isdisjoint(words):
         _resolve_shared(tagged)
@@ -57,22 +58,33 @@ def tag(low: str, start: int, end: int) -> Tagged:
 
 
 def _resolve_one(tagged: Tagged) -> None:
-    """ "A pneumothorax is sought, and a small one is seen": "one" after a size is the finding before it."""
-    for index in range(1, len(tagged.entries)):
-        after = tagged.last[index] + 1
-        entry = tagged.entries[index]
-        if (
-            (entry.size or entry.side or entry.place)
-            and not entry.finding
-            and after < len(tagged.words)
-            and tagged.words[after] == "one"
-        ):
-            earlier = [entry.finding for entry in tagged.entries[:index] if entry.finding]
-            if earlier:
-                tagged.entries.insert(index + 1, Entry(finding=earlier[-1]))
-                tagged.first.insert(index + 1, after)
-                tagged.last.insert(index + 1, after)
-                return
+    """ "A pneumothorax is sought, and a small one is seen", "there is one", "a sliver of it is there": the finding
+    before."""
+    words = tagged.words
+    for at, word in enumerate(words):
+        if not _stands_for(tagged, at, word):
+            continue
+        where = next((k for k, first in enumerate(tagged.first) if first >= at), len(tagged.first))
+        earlier = [entry.finding for entry in tagged.entries[:where] if entry.finding]
+        if earlier and (where == len(tagged.first) or tagged.first[where] > at):
+            tagged.entries.insert(where, Entry(finding=earlier[-1]))
+            tagged.first.insert(where, at)
+            tagged.last.insert(where, at)
+            return
+
+
+def _stands_for(tagged: Tagged, at: int, word: str) -> bool:
+    words = tagged.words
+    if word == "it":
+        return at > 1 and words[at - 1] == "of" and words[at - 2] in _PORTIONS
+    if word != "one":
+        return False
+    if words[at + 1 : at + 2] in (["is"], ["are"], ["was"]) or words[max(0, at - 2) : at] == ["there", "is"]:
+        return True
+    return any(
+        last == at - 1 and (entry.size or entry.side or entry.place) and not entry.finding
+        for last, entry in zip(tagged.last, tagged.entries, strict=True)
+    )
 
 
 def _resolve_shared(tagged: Tagged) -> None:

@@ -11,7 +11,7 @@ from .tagging import Tagged
 
 @dataclass(slots=True)
 class View:
-    """`reserved`: it speaks of all but something. `weighs`: it weighs, asks or explains."""
+    """`reserved`: it speaks of all but something. `generic`: it speaks of a kind, not of this patient."""
 
     tagged: Tagged
     scope: Scope
@@ -19,4 +19,4 @@ class View:
     book: Lexicon
     measurements: tuple[Measurement, ...]
     reserved: bool = False
-    weighs: bool = False
+    generic: bool = False
