@@ -22,7 +22,16 @@ from xml.etree import ElementTree
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Step, Trace
-from tenstep.validators import certainty, contradiction, location, measurement, severity, unsupported
+from tenstep.validators import (
+    asymmetry,
+    certainty,
+    contradiction,
+    elsewhere,
+    location,
+    measurement,
+    severity,
+    unsupported,
+)
 from tenstep.validators.findings import claims, sentences
 from tenstep.validators.reading import read_candidate
 
@@ -42,7 +51,7 @@ COLUMNS = {
     "Pleural_Thickening": "pleural_thickening",
     "Hernia": "hernia",
 }
-GROUNDING = (measurement, contradiction, unsupported, location, severity, certainty)
+GROUNDING = (measurement, contradiction, unsupported, location, asymmetry, elsewhere, severity, certainty)
 Report = tuple[str, str]  # FINDINGS, IMPRESSION
 
 

@@ -12,11 +12,13 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Verdict
 from . import (
     assistant,
+    asymmetry,
     certainty,
     characters,
     completion,
     contradiction,
     coverage,
+    elsewhere,
     headers,
     identifiers,
     language,
@@ -61,6 +63,8 @@ RULES: tuple[Rule, ...] = (
     contradiction,
     unsupported,
     location,
+    asymmetry,
+    elsewhere,
     severity,
     certainty,
     coverage,

@@ -7,6 +7,7 @@ a part (left, of bilateral), and a part not for the whole. A side that the refer
 False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each a step against its own report.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -14,7 +15,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
-from .findings.reference import Reference, places_agree, relations
+from .findings.reference import GENERIC, Reference, places_agree, relations
 from .grounding import Said, name, reference_of, said
 from .rule import Case, Finder, ten
 from .steps import steps_of
@@ -29,6 +30,9 @@ CODES: Mapping[str, Severity] = {
 find = Finder(__name__, CODES)
 
 _BONES = frozenset({"rib", "clavicle", "shoulder", "sternum", "spine"})
+_RIB = re.compile(r"rib_\d")
+_MASKED = re.compile(r"\b(?:tip|ends?|terminat\w+|overl\w+|project\w*)\b[^.;]*(?:XXXX|_{3})", re.I)
+_ENDS = re.compile(r"\b(?:tip|ends?|ending|terminates?|terminating)\b", re.I)
 _OUTSIDE = frozenset({"neck", "breast", "abdomen"})
 _NODES = frozenset({"calcified_lymph_node", "adenopathy", "hilar_enlargement"})  # never where a lung finding is
 _ROUTES = frozenset({"internal_jugular", "subclavian", "axillary"})  # of entry; also ends
@@ -80,7 +84,9 @@ def _referring(candidate: Candidate) -> Iterator[Said]:
 
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
-    if claim.region != "bones" and claim.place:  # a rib that lies over it is not where a nodule is
+    if (
+        claim.region != "bones" and claim.place and not _on_ribs(reference, claim)
+    ):  # a rib that lies over it is not where a nodule is
         outer = _BONES if claim.device else _BONES | _OUTSIDE
         claim = claim._replace(place=tuple(place for place in claim.place if place.partition("_")[0] not in outer))
     others = reference.counterparts(claim)
@@ -105,7 +111,8 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
         return
     placed = [other for other in others if other.place and _within(claim, other, others)]
     table = relations()
-    near = reference.asserted(table.same[claim.finding] | table.related[claim.finding])
+    exact = claim.region == "lungs" and claim.finding not in GENERIC and any(o.finding == claim.finding for o in placed)
+    near = reference.asserted(table.same[claim.finding] | (frozenset() if exact else table.related[claim.finding]))
     if any(other.place and _within(claim, other, near) and places_agree(claim.place, other.place) for other in near):
         return  # something of the kind is there
     if claim.finding in _NODES and all(other.finding != claim.finding for other in placed):
@@ -119,6 +126,14 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
             span=claim.span,
             evidence=reference.sentence(placed[0]),
         )
+
+
+def _on_ribs(reference: Reference, claim: Claim) -> bool:
+    """Whether both projects over numbered ribs, "over the third rib" and "over the seventh"."""
+    others = reference.counterparts(claim)
+    return any(_RIB.match(place) for place in claim.place) and any(
+        _RIB.match(place) for other in others for place in other.place
+    )
 
 
 def _within(claim: Claim, other: Claim, others: tuple[Claim, ...]) -> bool:
@@ -137,13 +152,13 @@ def _ends(reference: Reference, here: Said, tips: tuple[Claim, ...]) -> Iterator
     routes = {tip for claim in tips for tip in claim.tip if tip in _ROUTES}
     known = {tip for claim in tips for tip in claim.tip}
     for tip in here.claim.tip:
-        if tip in known or (tip in _ROUTES and not routes):
+        if tip in known or (tip in _ROUTES and not routes and not _ENDS.search(here.sentence)):
             continue
         general = {groups[tip], tip} & known  # "SVC" for "lower SVC", and the other way round
         if general or (tip == groups[tip] and any(groups[other] == tip for other in known)):
             continue
-        if not known and reference.standing(here.claim) == "unsupported":
-            continue  # the device itself is reported
+        if not known and (reference.standing(here.claim) == "unsupported" or _MASKED.search(reference.text)):
+            continue  # the device itself is reported; or the end may be told in words that were taken out
         evidence = reference.sentence(tips[0]) if tips else None
         yield find(
             "wrong_tip",

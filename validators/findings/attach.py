@@ -40,11 +40,13 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             if entry.size and not (entry.qualities or entry.finding):
                 mention.size = entry.size
         if entry.side or entry.place or entry.size:
-            if entry.side and (_quantifies(tagged, index) or _compares_sides(tagged, index)):
+            if entry.side and (quantifies(tagged, index) or (not entry.place and _compares_sides(tagged, index))):
                 continue
             if index in by_index and not (entry.size and entry.qualities and entry.finding is None):
                 continue
-            target = _target(tagged, scope, heads, index)
+            target = _inside(found, index)
+            if target not in by_index:
+                target = _target(tagged, scope, heads, index)
             if target is None or target == index:
                 continue
             if target < index and scope.states[index] & HYP and not scope.states[target] & HYP:
@@ -71,6 +73,11 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             _give(entry_of=index, mention=mention, tagged=tagged)
 
 
+def _inside(found: list[Mention], index: int) -> int | None:
+    """ "Elevated right hemidiaphragm": between a quality and its organ."""
+    return next((m.index for m in found if m.organs and m.index < index < m.organs[0]), None)
+
+
 def _only_place(tagged: Tagged, scope: Scope, mention: Mention) -> None:
     """ "The left apex deserves a look, with a subtle opacity": one finding, one place, nothing else said of it."""
     found = [index for index, entry in enumerate(tagged.entries) if entry.side or entry.place]
@@ -79,7 +86,7 @@ def _only_place(tagged: Tagged, scope: Scope, mention: Mention) -> None:
         and found
         and found[-1] < mention.index
         and not any(is_head(entry) for entry in tagged.entries[found[0] + 1 : mention.index])
-        and not any(_quantifies(tagged, index) or _compares_sides(tagged, index) for index in found)
+        and not any(quantifies(tagged, index) or _compares_sides(tagged, index) for index in found)
         and not any(scope.states[index] & NEG for index in (*found, mention.index))
         and "with" in tagged.words[tagged.last[found[-1]] : tagged.first[mention.index]]
     ):
@@ -151,7 +158,20 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
         return before
     if after is not None:
         return after
+    if before is not None and entries[index].side and _of_another(tagged, index):
+        return None
     return before if before is not None else later
+
+
+def _of_another(tagged: Tagged, index: int) -> bool:
+    """ "An opacity, and a left interface": a side after "and a" belongs to a noun that the lexicon does not know."""
+    first, last = tagged.first[index], tagged.last[index]
+    follows = tagged.words[last + 1 : last + 2]
+    return (
+        bool({"and", ","} & {*tagged.words[max(0, first - 2) : first]})
+        and "".join(follows).isalpha()
+        and last + 1 not in tagged.first
+    )
 
 
 def _postponed(tagged: Tagged, index: int, before: int) -> bool:
@@ -176,7 +196,7 @@ def _joins_places(tagged: Tagged, index: int) -> bool:
     return bool(entry.side or entry.place or entry.organ)
 
 
-def _quantifies(tagged: Tagged, index: int) -> bool:
+def quantifies(tagged: Tagged, index: int) -> bool:
     """ "Both" in "effusion and pneumothorax are both absent" counts findings, not sides."""
     word = tagged.words[tagged.first[index]]
     if word not in ("both", "neither", "either", "each") or tagged.first[index] != tagged.last[index]:

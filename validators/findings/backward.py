@@ -21,6 +21,9 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
     entries, clauses = tagged.entries, result.clauses
     if tagged.first[index] == tagged.last[index] and _modifies_next(tagged, result, index):
         return
+    before = tagged.first[index] - 1
+    if before > 0 and tagged.words[before] == "that" and before - 1 not in tagged.last:
+        return  # "a curve that should be kept in mind": of a noun that is no finding
     if entries[index].qualities and _said_of_organ(entries, clauses, index):
         return
     bits = _bits(entries[index].cues)

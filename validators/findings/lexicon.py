@@ -95,6 +95,7 @@ def _plurals(word: str) -> Iterator[str]:
         yield word + "s"
 
 
+_ENDS_BELOW = ("stomach", "duodenum", "esophagus")  # in a name ("gastric tube") they tell nothing of the end
 _ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"
 )  # fmt: skip
@@ -140,7 +141,8 @@ class _Builder:
                 for part in filter(None, (self.entries.get((word,)) for word in words)):
                     entry.place = entry.place or part.place
                     entry.side = entry.side or part.side
-                    entry.tip = entry.tip or part.tip
+                    if part.tip not in _ENDS_BELOW:
+                        entry.tip = entry.tip or part.tip
                 if words[0] in ("thoracic", "dorsal") and not entry.place:
                     entry.place = "spine_thoracic"
 
@@ -153,6 +155,17 @@ class _Builder:
                 node = node.setdefault(word, {})
             node[""] = entry
         return top
+
+
+def specific(places: tuple[str, ...]) -> tuple[str, ...]:
+    """Without "spine" and "rib" as such, where a level is named too."""
+    if len(places) < 2:
+        return places
+    zones = lexicon().zones
+    levels = [place for place in places if place.startswith(("spine", "rib"))]
+    return tuple(
+        place for place in places if place not in levels or not any(zones[other] < zones[place] for other in levels)
+    )
 
 
 @cache

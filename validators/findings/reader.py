@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from .attach import quantifies
 from .claim import Claim, Region, Side, Status
 from .lexicon import CUES, lexicon, word_set
 from .sentence import read_sentence
@@ -109,7 +110,7 @@ def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tupl
         return None
     if any(entry.finding or entry.cues & _NOT_SAID or not _HEALTHY.isdisjoint(entry.qualities) for entry in entries):
         return None
-    sides = {entry.side for entry in entries if entry.side}
+    sides = {entry.side for at, entry in enumerate(entries) if entry.side and not quantifies(tagged, at)}
     places = tuple(dict.fromkeys(entry.place for entry in entries if entry.place))
     if not sides and not places:
         return None

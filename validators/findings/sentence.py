@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .attach import mentions
 from .claim import Claim, Measurement, Side, Status
 from .compares import compares_with_prior, may_compare
-from .lexicon import CUES, lexicon, word_set
+from .lexicon import CUES, lexicon, specific, word_set
 from .meaning import meanings
 from .measure import measurements
 from .organs import Mention
@@ -73,7 +73,7 @@ class _Sentence:
             dict.fromkeys(
                 entry.tip
                 for entry, state in zip(view.tagged.entries, view.scope.states, strict=True)
-                if entry.tip and not state & (NEG | HYP)
+                if entry.tip and not entry.finding and not state & (NEG | HYP)
             )
         )
 
@@ -133,7 +133,7 @@ class _Sentence:
         return open_pairs
 
     def _frame(self, mention: Mention) -> _Frame:
-        sides, places = mention.sides, tuple(dict.fromkeys(mention.places))
+        sides, places = mention.sides, specific(tuple(dict.fromkeys(mention.places)))
         if places and not sides:
             sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
         side: Side | None = None
@@ -162,7 +162,7 @@ class _Sentence:
             side=frame.side,
             place=frame.place,
             size=frame.size,
-            tip=self.tips if device or tip else (),
+            tip=self._tips(index) if device or tip else (),
             measurement=None if implied or status == "absent" else frame.measurement,
             compares=self.compares,
             certain=bool(state & SURE),
@@ -178,6 +178,10 @@ class _Sentence:
             text=self.text[start:end],
             sentence=(0, len(self.text)),
         )
+
+    def _tips(self, index: int) -> tuple[str, ...]:
+        own = self.tagged.entries[index].tip  # of its name: "a jugular catheter", "a gastric tube"
+        return self.tips if own is None or own in self.tips else (own, *self.tips)
 
     def _soft(self, index: int, finding: str, status: Status) -> bool:
         if status == "uncertain":
