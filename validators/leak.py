@@ -49,10 +49,13 @@ _LEAKS = (
     r"\b(?:the|interpreting|reporting|reading|attending|original|by (?:a|the)|per (?:a"
     r"|the)?)\s*radiologists?(?:'s?)?\b(?!\s+would)",
     # what only a text has: wording, lines, paragraphs; who quotes, copies or was handed something has one
-    r"\b(?:the|this|that|its|whose|given|supplied|provided|accompanying|attached)\s+(?:\w+\s+){0,2}?(?:text|wording"
-    r"|paragraphs?|sentences?|phrasing|transcript|typescript|write-?up|dictation|prose|prompt|caption|wordings)\b"
+    r"\b(?:the|this|that|its|whose|given|supplied|provided|accompanying|attached)\s+(?:\w+\s+){0,2}?(?:text"
+    r"|paragraphs?|transcript|typescript|write-?up|dictation|prose|prompt|caption|wordings)\b"
     r"|\b(?:text|wording|paragraph|sentence|write-?up|sheet|answer) (?:in front of|handed|supplied|given|provided"
     r"|that came|which came|that accompanies|accompanying|before)\b",
+    r"\b(?:i was|we were|i am|we are|us|me) shown\b|\bin writing\b|\b(?:interpreting|reporting|reading|referring|responsible)"
+    r" (?:physician|doctor|clinician|consultant|specialist|colleague)\b|\b(?:physician|doctor|radiologist|colleague|author)s?"
+    r" (?:wrote|writes|has written|noted|says|said|put)\b",
     r"\b(?:quot(?:e|es|ed|ing)|verbatim|word for word|typed|paraphras\w+|transcrib\w+)\b",
     r"\b(?:copied|lifted|borrowed|taken|cribbed|repeated|read off) (?:straight |directly )?(?:from|out of) the (?!side|frontal"
     r"|lateral|right|left|image|film|view|level|lung|heart|hilum|hilar|carina|aort|spine|apex|apices|base|midline)",
@@ -70,7 +73,7 @@ _LEAKS = (
     r"\bthe impression\b(?! (?:of|that|left|made|given by|is\b(?! read| clear)|:|one|here|remains|arises|gained|conveyed|from"
     r"|becomes|overall|so far|on|i|we|this|which))",
     # participles that point to a text, unless to an earlier step
-    r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:above|earlier"
+    r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:without|here|only|for completeness|above|earlier"
     r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
     r"\bas (?:described|noted|given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
     r"|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first"
@@ -100,7 +103,7 @@ _TRIGGERS = frozenset(
         "sentence sentences phrasing typescript prose prompt caption sheet handed supplied quote quotes quoting verbatim "
         "word words wordings typed paraphrase paraphrased paraphrasing paraphrases transcribing transcribes copied lifted "
         "borrowed taken cribbed repeated read numbered statements readings diagnoses printed signed accompanying attached "
-        "enclosed came technique",
+        "enclosed came technique shown writing interpreting reporting referring responsible wrote writes written author",
     )
 )
 

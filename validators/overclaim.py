@@ -15,11 +15,11 @@ _ABSOLUTE = re.compile(
     r"|irrefutable|incontestable)\b"
     r"|(?:unequivocal|undoubted|incontestab|unquestionab|indubitab|undeniab|unmistakab|indisputab|incontrovertib"
     r"|irrefutab)ly\b"
-    r"|definitely (?:the|a|an|caused|due|from|represents?|explain\w*)\b|conclusively|pathognomonic|diagnostic of|definitively|certainly|assuredly|for (?:certain|sure)\b"
+    r"|definitely (?!no\b|not|normal|clear|absent|exclude|tell|call|say|diagnos|state|establish)\w+|(?:am|are|feel) (?:quite |very |absolutely )?(?:sure|certain|positive)\b|only one (?:explanation|reading|cause|diagnosis|answer|interpretation)|(?:period|full stop)(?=[,.;])|no room (?:left|remains) for (?!doubt)\w+|no other (?:cause|explanation|reading|diagnosis|way)s? (?:is |are |to )?(?:possible|conceivable|imaginable|read|explain)|conclusively|pathognomonic|diagnostic of|definitively|certainly|assuredly|for (?:certain|sure)\b"
     r"|(?:absolutely|entirely|completely|wholly|quite|fully) (?:certain|sure|positive)\b"
     r"|(?:regard|consider|call|take|treat)\w* (?:the |this |that |it )(?:\w+ )?(?:as )?(?:certain|proven|settled)\b"
     r"|(?:is|are|as|now|be|been|stands) (?:thereby |thus |now |hereby )?(?:proven|certain(?! that the)|established|a certainty"
-    r"|beyond debate)\b|\b(?:the|a|therefore|thus|thereby|hence) proven\b|\bproven (?:to be|beyond|benign|malignant|cause|source|diagnosis)|\bproves? (?:it|this|the"
+    r"|beyond debate)\b|\b(?:the|a|therefore|thus|thereby|hence|it) proven\b|\bproven (?:to be|beyond|benign|malignant|cause|source|diagnosis)|(?<!could )(?<!would )(?<!might )(?<!may )\bproves? (?:it|this|the"
     r"|to be)\b|\bproof (?:of|that)\b"
     r"|(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b"
     r"|\bcan only be\b|\bnothing else (?:is possible|can|could|would|will|than)\b|\bno other "
@@ -33,7 +33,7 @@ _TRIGGERS = frozenset(
     re.findall(
         r"\w+",
         "doubt question dispute uncertainty hesitation argument ambiguity reservation certainty confidence assurance 100 "
-        "conclusively definitely pathognomonic diagnostic definitively certainly assuredly certain sure positive proven settled "
+        "conclusively definitely am are feel one period full stop room pathognomonic diagnostic definitively certainly assuredly certain sure positive proven settled "
         "established debate proves prove proof anything something other only nothing no settles decides decided closes "
         "clinches completely entirely absolutely altogether totally once",
     )
@@ -42,7 +42,7 @@ _STEM = re.compile(
     r"un(?:equivocal|doubted|questionab|deniab|mistakab)|in(?:dubitab|disputab|controvertib|contestab)|irrefutab", re.I
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than|could|would|might|may)\b|n't\b)"
+    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than)\b|n't\b)"
     r"[^.;,:]*$",
     re.I,
 )

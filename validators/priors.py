@@ -14,10 +14,13 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import comparison
 from .rule import Case, Finder, ten
-from .steps import steps_of
+from .steps import steps_of, vocabulary
 
-CODES: Mapping[str, Severity] = {"prior_comparison": "error"}
+CODES: Mapping[str, Severity] = {"prior_comparison": "error", "prior_imagined": "warning"}
 find = Finder(__name__, CODES)
+
+_IMAGINES = frozenset({"would", "could", "might"})  # "older films could settle this"
+_REACH = 40  # characters around the comparing words
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -27,10 +30,11 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     for position, text in steps_of(candidate):
         span = comparison(text)
         if span is not None:
+            imagined = not _IMAGINES.isdisjoint(vocabulary(text[max(0, span[0] - _REACH) : span[1] + _REACH]))
             yield find(
-                "prior_comparison",
-                f"{text[span[0] : span[1]]!r} compares with an examination that was not supplied; describe "
-                f"this one alone.",
+                "prior_imagined" if imagined else "prior_comparison",
+                f"{text[span[0] : span[1]]!r} {'imagines' if imagined else 'compares with'} an examination that was not "
+                f"supplied; describe this one alone.",
                 step=position,
                 span=span,
             )
@@ -44,6 +48,7 @@ PASSES = (
 )
 FAILS = (
     Case(ten({3: "The heart is unchanged in size."}), "prior_comparison"),
+    Case(ten({5: "An earlier study could tell how old the scar is."}), "prior_imagined"),
     Case(ten({5: "The lungs remain unchanged."}), "prior_comparison"),
     Case(ten({6: "The effusion is smaller than before."}), "prior_comparison"),
     Case(ten({5: "The opacity seen on the prior study has resolved."}), "prior_comparison"),

@@ -41,7 +41,7 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
                 break  # the end of a sentence before: "it is an infiltrate, and atelectasis is ruled out"
             result.states[back] |= HYP if bits == DENIED and _pointed(tagged, back) else bits
             reached = back
-        elif entry.cues & CUES["colon"] and _earlier(entries, clauses, back, _finite):
+        elif entry.cues & CUES["colon"] and (reached or _earlier(entries, clauses, back, _finite)):
             break  # a statement of its own before it, not a topic
         elif (reached and entry.cues & (CUES["verb"] | CUES["presup"] | CUES["cause"] | NEG_PRE | CUES["unc_pre"])) or (
             reached and entry.cues & BACKWARD

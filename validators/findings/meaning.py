@@ -10,7 +10,7 @@ from .states import ALT, DENIED, HIST, HYP, NEG, UNC
 from .view import View
 
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
-_NORMAL_OF = {"expanded": "lung_expanded", "intact": "bone_intact"}
+_NORMAL_OF = {"expanded": "lung_expanded", "normal_volume": "lung_normal_volume", "intact": "bone_intact"}
 _LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
 _THERE = word_set("there")
 # what an attributive "normal" may stand before, and still be said of the organ ("the heart has a normal size")

@@ -7,8 +7,9 @@ from .attach import quantifies
 from .claim import Claim, Region, Side, Status
 from .lexicon import CUES, lexicon, word_set
 from .sentence import read_sentence
-from .tagging import Tagged, tag
-from .text import NOT_ASSERTED, headed_sentences, lower, sentences
+from .scope import tagged_sentence
+from .tagging import Tagged
+from .text import NOT_ASSERTED, headed_sentences, sentences
 
 _SUPPOSES = re.compile(r"\b(?:would|could|should|might|can)\b", re.I)
 _ANSWERS = re.compile(r"\b(?:yes|no|none|not|but|there|do (?:find|see)|(?:is|are) (?:present|visible|seen))\b", re.I)
@@ -21,6 +22,7 @@ _TAKES_BACK = re.compile(
     r"|without success|in vain|to no avail|(?:is|are) (?:missing|lacking|absent|nowhere)|neither (?:is|of))\b",
     re.I,
 )
+_LISTED = 6  # characters from one item of a list to the next, at most (", and a")
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
 _STANDS_FOR = word_set("stands_for")
 _POINTS = frozenset({"this", "that", "these"})
@@ -29,6 +31,7 @@ _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact"})
 _ELSEWHERE = word_set("elsewhere")
 _NOT_SAID = CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
 _YES, _NO = ("yes",), ("no", "none", "not", "neither", "nothing")
+_NOT_YET = frozenset({"directly", "necessarily", "beyond", "entirely", "quite", "yet", "always", "only", "by"})
 
 
 def claims(text: str) -> tuple[Claim, ...]:
@@ -46,7 +49,7 @@ def claims(text: str) -> tuple[Claim, ...]:
         for left in range(start, end, SENTENCE_LIMIT):
             read = read_sentence(text[left : min(end, left + SENTENCE_LIMIT)])
             if read and text[end - 1] == "?":
-                following = text[spans[number + 1][0] :][:12] if number + 1 < len(spans) else ""
+                following = text[spans[number + 1][0] :][:24] if number + 1 < len(spans) else ""
                 read = _answered(read, following.lower().split())
             elif (
                 read and asks and _ANSWERS.search(text, left, end) is None
@@ -58,15 +61,19 @@ def claims(text: str) -> tuple[Claim, ...]:
 
 
 def _retracted(found: list[Claim], text: str) -> list[Claim]:
-    """Claims before "there is none", "I do not find one", "in vain" are not plain assertions: what they name was
-    looked for, in the same sentence or the one before."""
+    """The claim before "there is none", "I do not find one", "in vain", with those listed beside it, is no plain
+    assertion: it was looked for, in the same sentence or the one before."""
     spans = sentences(text)
     for match in _TAKES_BACK.finditer(text):
         here = next((number for number, (start, end) in enumerate(spans) if start <= match.start() < end), 0)
         floor = spans[max(0, here - 1)][0] if spans else 0
+        before = [
+            c.span[0] for c in found if c.status == "present" and floor <= c.span[0] and c.span[1] <= match.start()
+        ]
+        nearest = max(before, default=0)
         found = [
             claim._replace(soft=True)
-            if claim.status == "present" and floor <= claim.span[0] and claim.span[1] <= match.start()
+            if claim.status == "present" and claim.span[0] in before and nearest - claim.span[1] <= _LISTED
             else claim
             for claim in found
         ]
@@ -88,6 +95,8 @@ def _moved(claim: Claim, by: int) -> Claim:
 
 def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
     word = answer[0].strip(",.;:") if answer else ""
+    if word == "not" and answer[1:] and answer[1].strip(",.;:") in _NOT_YET:
+        return ()
     status: Status | None = "present" if word in _YES else "absent" if word in _NO else None
     if status is None:
         return ()
@@ -103,8 +112,7 @@ def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tupl
     None if it names or denies something, if it gives no location, or if no pronoun or noun stands for a finding; one
     that answers a question ("Where? At the base.") needs none.
     """
-    low = lower(sentence)
-    tagged = tag(low, 0, len(low))
+    tagged, _ = tagged_sentence(sentence)
     entries = tagged.entries
     if not _ELSEWHERE.isdisjoint(tagged.words) or (not answers and not _refers(tagged)):
         return None
@@ -142,9 +150,8 @@ def region_of(sentence: str) -> Region:
             return claim.region
     if read:
         return read[0].region
-    low = lower(sentence)
     book = lexicon()
-    tagged = tag(low, 0, len(low))
+    tagged, _ = tagged_sentence(sentence)
     for entry in tagged.entries:
         if entry.finding:
             return book.regions[entry.finding]

@@ -4,6 +4,8 @@ After NegEx and ConText: a cue reaches forward or backward over mentions until a
 backward cue; both linear in the phrases of the sentence. Knows cues, not findings.
 """
 
+from functools import lru_cache
+
 from .backward import reach_back
 from .lexicon import CUES, Entry, lexicon, word_set
 from .states import (
@@ -24,7 +26,8 @@ from .states import (
     Scope,
     is_head,
 )
-from .tagging import Tagged
+from .tagging import Tagged, tag
+from .text import lower
 
 _LISTS = frozenset({"or", "nor", "either", "any", "not", "no"})
 _LEAD = 3  # words between a comma and the subject after it
@@ -36,6 +39,14 @@ _INSTEAD = word_set("instead")
 _ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
 _THERE = word_set("there") - {"there"}
 _DEFINITE = word_set("definite")
+
+
+@lru_cache(maxsize=256)
+def tagged_sentence(sentence: str) -> tuple[Tagged, Scope]:
+    """The phrases of a sentence and their states; several questions are asked of each of a candidate's sentences."""
+    low = lower(sentence)
+    tagged = tag(low, 0, len(low))
+    return tagged, scope(tagged)
 
 
 def scope(tagged: Tagged) -> Scope:
@@ -80,6 +91,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
                 if _starts_anew(tagged, index, state):
                     state = 0
                     result.borders.append(tagged.first[index])
+                    if not _says_something(tagged, index):
+                        result.inner.append(tagged.first[index])
         elif cues & CUES["colon"]:
             state = state if _follows_cue(tagged, index) else 0
         elif cues & CUES["cause"] and not cues & FORWARD:
@@ -95,6 +108,16 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
             state = _reach(cues, state) | (BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
+
+
+def _says_something(tagged: Tagged, index: int) -> bool:
+    """Whether a verb follows before the next comma: else it is an item of a list ("asbestos, old infection")."""
+    for entry in tagged.entries[index + 1 :]:
+        if entry.cues & CUES["verb"] or entry.cues & BACKWARD:
+            return True
+        if entry.cues & (CUES["comma"] | BREAK):
+            return False
+    return False
 
 
 def _is_adverb(tagged: Tagged, index: int) -> bool:
@@ -179,6 +202,8 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
     )
     if mark == "," and state & NEG and _item_of_its_own(tagged, index):
         return True
+    if comma and mark == "and" and _says_of(tagged, index):
+        return True
     if not (anew or subject):
         return False
     if anew and comma and mark == "and" and tagged.words[after] in _ARTICLES:
@@ -198,6 +223,19 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
             break
     return anew
+
+
+def _says_of(tagged: Tagged, index: int) -> bool:
+    """ "..., and scar was the better reading": a finding that is the subject of a verb, and not of "is seen"."""
+    follow = index + 2
+    if follow >= len(tagged.entries) or not tagged.entries[index + 1].finding:
+        return False
+    last = tagged.last[follow]
+    return (
+        bool(tagged.entries[follow].cues & CUES["verb"])
+        and tagged.first[follow] == tagged.last[index + 1] + 1
+        and tagged.words[last + 1 : last + 2] in (["the"], ["a"], ["an"])
+    )
 
 
 def _item_of_its_own(tagged: Tagged, index: int) -> bool:

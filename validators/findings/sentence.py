@@ -14,10 +14,9 @@ from .lexicon import CUES, lexicon, specific, word_set
 from .meaning import meanings
 from .measure import measurements
 from .organs import Mention
-from .scope import scope
+from .scope import tagged_sentence
 from .stated import is_generic, is_soft, is_soft_denial
 from .states import ALT, DENIED, DOUBT, HYP, NEG, NEG_PRE, SURE, UNC
-from .tagging import tag
 from .text import lower
 from .view import View
 
@@ -35,17 +34,15 @@ _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_
 @lru_cache(maxsize=50_000)
 def read_sentence(sentence: str) -> tuple[Claim, ...]:
     """The claims of one sentence, with spans in it."""
-    low = lower(sentence)
-    tagged = tag(low, 0, len(low))
+    tagged, scoped = tagged_sentence(sentence)
     if not tagged.entries:
         return ()
-    scoped = scope(tagged)
     found = mentions(tagged, scoped)
     if not found and not any(entry.organ == "tip" for entry in tagged.entries):
         return ()
-    view = View(tagged, scoped, found, lexicon(), measurements(low), not _RESERVED.isdisjoint(tagged.words))
+    view = View(tagged, scoped, found, lexicon(), measurements(lower(sentence)), not _RESERVED.isdisjoint(tagged.words))
     view.generic = is_generic(view)
-    return tuple(_Sentence(sentence, low, view).claims())
+    return tuple(_Sentence(sentence, view).claims())
 
 
 class _Frame(NamedTuple):
@@ -62,7 +59,7 @@ class _Frame(NamedTuple):
 class _Sentence:
     """One sentence on its way to claims."""
 
-    def __init__(self, text: str, low: str, view: View) -> None:
+    def __init__(self, text: str, view: View) -> None:
         self.text, self.view = text, view
         self.softness: dict[tuple[int, Status], bool] = {}
         self.tagged, self.scope, self.mentions, self.book = view.tagged, view.scope, view.mentions, view.book
@@ -93,14 +90,14 @@ class _Sentence:
 
     def _named_claims(self) -> Iterator[Claim]:
         open_pairs = self._alternatives()
-        seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
+        seen: set[tuple[str, Status, str | None, tuple[str, ...], bool]] = set()
         for position, mention in enumerate(self.mentions):
             entry = self.tagged.entries[mention.index]
             frame = None
             for finding, implied, said in meanings(self.view, mention, entry, position):
                 status: Status = "uncertain" if said == "present" and open_pairs.get(mention.index) else said
                 frame = frame or self._frame(mention)
-                key = (finding, status, frame.side, frame.place)
+                key = (finding, status, frame.side, frame.place, self._soft(mention.index, finding, status))
                 if key not in seen:
                     seen.add(key)
                     yield self._claim(mention, frame, finding, status, implied, mention.index in open_pairs)

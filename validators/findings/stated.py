@@ -19,6 +19,7 @@ _CAN, _ANY = frozenset({"can", "may", "will"}), frozenset({"any", "a", "an", "on
 _ORIGINS = frozenset({"source", "cause", "origin", "explanation", "reason", "kind", "type", "form", "result"})
 _BARE = 2  # words of a name without adjectives
 _CONTRASTS = frozenset({"but", "although", "though"})
+_EXCEPTS = frozenset({"but", "except", "save", "apart", "aside"})  # "the bones are normal, but one joint is worn"
 _RELATIVES = frozenset({"which", "that"})
 _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
 _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
@@ -74,7 +75,7 @@ def is_soft_denial(view: View, index: int) -> bool:
     if not _CONDITIONS.isdisjoint(tagged.words[start : tagged.first[index]]):
         return True
     if not state & (NEG | DENIED):
-        return False
+        return not _EXCEPTS.isdisjoint(tagged.words[tagged.last[index] + 1 :])
     entries = tagged.entries
     if state & DENIED:
         cue = next((at for at in range(index + 1, len(entries)) if entries[at].cues & BACKWARD), None)
@@ -160,7 +161,8 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
     if not (_SOFT.isdisjoint(clause) and _WEIGH.isdisjoint(clause)):
         return False
     before, after = words[low:first], words[last + 1 : high]
-    if len(after) > 1 and after[0] in _IS and not _THERE.isdisjoint(after[1:4]):
+    be = next((at for at, word in enumerate(after[:_OPENING]) if word in _IS), None)
+    if be is not None and not _THERE.isdisjoint(after[be + 1 : be + 4]):
         return True
     near = before[-_NEAR:]
     if "there" in near and not _IS.isdisjoint(near[near.index("there") :]):
@@ -245,6 +247,8 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     ]
     if first > 1 and words[first - 1] == "of" and words[first - 2] not in _PORTIONS:
         return False  # "the outcome of aspiration"
+    if _invited(view, index):
+        return False
     follows = words[last + 1 : last + 3]
     if len(follows) > 1 and follows[0] in _IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
         return False  # "a pneumothorax is tested for"
@@ -265,6 +269,17 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     if not any(other.cues & CUES["verb"] for other in inside):
         return True
     return not _STATES.isdisjoint(before) or not _STANDS.isdisjoint(after)
+
+
+def _invited(view: View, index: int) -> bool:
+    """ "Emphysema invites pneumothorax": the object of a verb that the lexicon does not know, beside its subject."""
+    first = view.tagged.first[index]
+    return (
+        index > 0
+        and view.tagged.entries[index - 1].finding is not None
+        and view.tagged.last[index - 1] == first - 2
+        and view.tagged.words[first - 1].endswith("s")
+    )
 
 
 def _sought(view: View, start: int, first: int) -> bool:
@@ -302,8 +317,8 @@ def weighs(view: View, index: int) -> bool:
     borders = [border for border in scope.borders if border not in scope.inner and not _opens_list(view, border)]
     start = max((border for border in borders if border < first), default=0)
     stop = min((border for border in borders if border > first), default=len(words))
-    if not _WEIGH.isdisjoint(words[start:stop]):
-        return True
+    if not _WEIGH.isdisjoint(words[start:stop]) or words[max(0, start - 1)] in _WEIGH:
+        return True  # also "raises two candidates, a pneumothorax and ..."
     opens = not _CONDITIONS.isdisjoint(words[: min(start, _OPENING)])
     return opens and ":" not in words[:first] and ";" not in words[:first]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from .attach import quantifies
 from .lexicon import CUES, lexicon, specific, word_set
-from .scope import scope
+from .scope import tagged_sentence
 from .states import NEG, Scope
-from .tagging import Tagged, tag
-from .text import NOT_ASSERTED, headed_sentences, lower
+from .tagging import Tagged
+from .text import NOT_ASSERTED, headed_sentences
 
 _ANYTHING = word_set("anything")
 _UNSURE = (
@@ -43,21 +43,18 @@ def whereabouts(text: str) -> tuple[Whereabouts, ...]:
     found: list[Whereabouts] = []
     for start, end, heading in headed_sentences(text):
         if not heading.startswith(NOT_ASSERTED):
-            low = lower(text[start:end])
-            tagged = tag(low, 0, len(low))
-            found += _of(tagged, scope(tagged), (start, end), [*range(len(tagged.entries))])
+            tagged, scoped = tagged_sentence(text[start:end])
+            found += _of(tagged, scoped, (start, end), [*range(len(tagged.entries))])
     return tuple(found)
 
 
 def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     """Where a sentence plainly says that something abnormal is ("the changes lie at the left apex"); nothing for what
     is denied, weighed, or said of what is healthy."""
-    low = lower(sentence)
-    tagged = tag(low, 0, len(low))
+    tagged, scoped = tagged_sentence(sentence)
     words = tagged.words
     if not any(entry.place for entry in tagged.entries) or not _CONDITIONS.isdisjoint(words[:2]):
         return ()
-    scoped = scope(tagged)
     found: list[Whereabouts] = []
     fragment = not any(entry.cues & CUES["verb"] for entry in tagged.entries)
     marks = _MARKS - {","} if fragment else _MARKS
