@@ -82,5 +82,5 @@ FAILS = (
     Case(ten({7: "A small apical pneumothorax is present."}), "asserts_denied"),
     Case(ten({6: "Blunted sulci: a small effusion is seen."}), "asserts_denied"),
     Case(ten({6: "A small pleural effusion is possible."}), "hedges_denied"),
-    Case(ten({6: "On the lateral view the effusion is not seen."}, _EFFUSION), "denies_softly", _EFFUSION),
+    Case(ten({6: "The effusion is not seen on the lateral view."}, _EFFUSION), "denies_softly", _EFFUSION),
 )

@@ -70,7 +70,7 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
     group: list[int] = []
     for back in range(index - 1, -1, -1):  # "heart, mediastinum and vessels are normal", "rib fracture"
         entry = entries[back]
-        if clauses[back] != clauses[index]:
+        if clauses[back] != clauses[index] or (entry.cues & BREAK and clauses[back] != clauses[back - 1]):
             if group or not is_which(tagged, back):
                 break
             antecedent = next((near for near in range(back - 1, max(-1, back - 4), -1) if entries[near].organ), None)

@@ -32,6 +32,7 @@ GENERIC = frozenset(
         "interstitial_opacity",
     }
 )
+_LOBES = frozenset({"upper_lobe", "middle_lobe", "lower_lobe", "lingula", "rul", "rml", "rll", "lul", "lll"})
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
 _BESIDES = frozenset({"other", "additional", "further", "superimposed", "new"})
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
@@ -132,7 +133,9 @@ class Reference:
         ):
             if claim.side in ("left", "right") and other.side is None:
                 continue  # "the right lung has no opacity", and nobody said where the opacity is
-            if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
+            if _overlap(claim, other) and not (
+                _other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
+            ):
                 return other
         if claim.implied or claim.limits or claim.dismissed or denials:
             return None
@@ -148,6 +151,12 @@ def _speaks_for(denial: Claim, claim: Claim) -> bool:
 
 def _overlap(one: Claim, other: Claim) -> bool:
     return sides_agree(one.side, other.side) and places_agree(one.place, other.place)
+
+
+def _other_lobe(denied: Claim, other: Claim) -> bool:
+    """The middle lobe is spared, and the lower one is not: on a radiograph they overlap, in words they do not."""
+    mine, theirs = frozenset(denied.place), frozenset(other.place)
+    return bool(mine and theirs) and not mine & theirs and mine <= _LOBES and theirs <= _LOBES
 
 
 def _covers(denied: Claim, claim: Claim) -> bool:
