@@ -15,7 +15,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.reference import Reference
+from .findings.reference import Reference, relations
 from .findings.whereabouts import Whereabouts, put_somewhere, whereabouts
 from .grounding import REPORT_LIMIT, read_claims, reference_of
 from .rule import Case, Finder, ten
@@ -77,9 +77,16 @@ def _agree(place: Whereabouts, other: Whereabouts) -> bool:
 
 
 def _unplaced(reference: Reference) -> bool:
-    """Whether the reference has something in the lungs without a place: it may be anywhere."""
-    found = (claim for table in (reference.present, reference.uncertain) for group in table.values() for claim in group)
-    return any(claim.region in _IN_LUNGS and not claim.place for claim in found)
+    """Whether the reference has something in the lungs without a place, that is not a reading of what has one."""
+    found = [claim for table in (reference.present, reference.uncertain) for group in table.values() for claim in group]
+    lungs = [claim for claim in found if claim.region in _IN_LUNGS]
+    placed = {claim.finding for claim in lungs if claim.place}
+    table = relations()
+    return any(
+        not claim.place
+        and placed.isdisjoint({claim.finding, *table.same[claim.finding], *table.related[claim.finding]})
+        for claim in lungs
+    )
 
 
 _APEX = """\

@@ -162,7 +162,7 @@ def specific(places: tuple[str, ...]) -> tuple[str, ...]:
     if len(places) < 2:
         return places
     zones = lexicon().zones
-    levels = [place for place in places if place.startswith(("spine", "rib"))]
+    levels = [place for place in places if place.startswith(("spine", "rib", "abdomen", "mediastinal"))]
     return tuple(
         place for place in places if place not in levels or not any(zones[other] < zones[place] for other in levels)
     )

@@ -26,7 +26,7 @@ _MARKS = frozenset({",", ";", ":", "but", "so"})
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NOT_SAID = (
     CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
-) | (CUES["hist_pre"] | CUES["hist_post"] | CUES["res_pre"])
+) | CUES["res_pre"]
 
 
 class Whereabouts(NamedTuple):
