@@ -75,7 +75,7 @@ _LEAKS = (
     # participles that point to a text, unless to an earlier step
     r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:without|here|only|for completeness|above|earlier"
     r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
-    r"\bas (?:described|noted|given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
+    r"\bas (?:given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
     r"|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first"
     r"|last) step))",
     r"\b(?:described|noted|listed|recorded|written|given|found|contained) (?:in|by) the (?:findings?"

@@ -95,8 +95,8 @@ def _close(view: View, mention: Mention) -> bool:
     start = view.tagged.last[before[-1]] + 1
     if "than" in words[start:first]:
         return False  # "darker than usual"
-    if words[first - 1] in ("a", "an") and "," in words[start:first]:
-        return False
+    if "," in words[start:first] and (words[first - 1] in ("a", "an") or _modifies_other(view, last + 1)):
+        return False  # "degenerative changes, ordinary wear"
     if not _ARTICLES.isdisjoint(words[max(start, first - 3) : first]) and _modifies_other(view, last + 1):
         return False
     known = {

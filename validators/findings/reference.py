@@ -4,6 +4,7 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 "Not in the reference" is not called false here: it is `unsupported`, the image may show it.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -33,6 +34,12 @@ GENERIC = frozenset(
     }
 )
 _LOBES = frozenset({"upper_lobe", "middle_lobe", "lower_lobe", "lingula", "rul", "rml", "rll", "lul", "lll"})
+# a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
+_MASKED = re.compile(
+    r"(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?(?:tips?|terminat\w+|ends?|ending)\b"
+    r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b",
+    re.I,
+)
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
 _BESIDES = frozenset({"other", "additional", "further", "superimposed", "new"})
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
@@ -103,8 +110,11 @@ class Reference:
             return "related"  # a word for the granuloma that is there
         if denied:
             return "denied"
-        if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):
-            return "related"
+        if claim.device and (
+            _MASKED.search(self.text)
+            or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
+        ):
+            return "related"  # its name may be what was taken out
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:

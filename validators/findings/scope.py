@@ -234,8 +234,18 @@ def _says_of(tagged: Tagged, index: int) -> bool:
     return (
         bool(tagged.entries[follow].cues & CUES["verb"])
         and tagged.first[follow] == tagged.last[index + 1] + 1
-        and tagged.words[last + 1 : last + 2] in (["the"], ["a"], ["an"])
+        and (tagged.words[last + 1 : last + 2] in (["the"], ["a"], ["an"]) or _closed(tagged, index))
     )
+
+
+def _closed(tagged: Tagged, index: int) -> bool:
+    """Whether the denial before the comma has its verb already ("no effusion is seen, and ...")."""
+    for entry in reversed(tagged.entries[:index]):
+        if entry.cues & CUES["verb"]:
+            return True
+        if entry.cues & NEG_PRE:
+            return False
+    return False
 
 
 def _item_of_its_own(tagged: Tagged, index: int) -> bool:

@@ -15,7 +15,7 @@ from .meaning import meanings
 from .measure import measurements
 from .organs import Mention
 from .scope import tagged_sentence
-from .stated import is_generic, is_soft, is_soft_denial
+from .stated import is_generic, is_soft, is_soft_denial, only_spoken_of
 from .states import ALT, DENIED, DOUBT, HYP, NEG, NEG_PRE, SURE, UNC
 from .text import lower
 from .view import View
@@ -96,7 +96,11 @@ class _Sentence:
             frame = None
             for finding, implied, said in meanings(self.view, mention, entry, position):
                 status: Status = "uncertain" if said == "present" and open_pairs.get(mention.index) else said
-                frame = frame or self._frame(mention)
+                if frame is None:
+                    frame = self._frame(mention)
+                    if status == "present" and only_spoken_of(self.view, mention.index):
+                        self.softness[mention.index, status] = True  # what is looked for at a place is not there
+                        frame = frame._replace(side=None, place=())
                 key = (finding, status, frame.side, frame.place, self._soft(mention.index, finding, status))
                 if key not in seen:
                     seen.add(key)

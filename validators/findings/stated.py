@@ -58,11 +58,17 @@ def is_soft(view: View, index: int) -> bool:
     end = min((at for at in range(first, stop) if words[at] == ","), default=stop)
     if not _NEAR_SOFT.isdisjoint(words[low:end]):
         return True
-    if _sought(view, start, first) or _object(view, index) or _one_of_many(view, index):
+    if _one_of_many(view, index):
         return True
     if (view.generic or weighs(view, index)) and not _affirmed(view, words[first:stop], words[start:first], index):
         return True
     return not _stated(view, index, start, stop)
+
+
+def only_spoken_of(view: View, index: int) -> bool:
+    """Whether a mention is what is looked for, or the object of a preposition of regard: nothing is said of it."""
+    start, _ = _statement(view, view.tagged.first[index])
+    return _sought(view, start, view.tagged.first[index]) or _object(view, index)
 
 
 def is_soft_denial(view: View, index: int) -> bool:
@@ -98,6 +104,8 @@ def is_soft_denial(view: View, index: int) -> bool:
         begin, end = tagged.last[cue] + 1, tagged.first[index]
         if not tagged.first[cue] and tagged.words[0] == "without" and "," in tagged.words[begin:end]:
             return True  # "without a decubitus view, fluid cannot be told from ..."
+        if tagged.words[end - 1] == "from" and end > begin:
+            return True  # "no shift from volume loss"
         if tagged.words[end - 1] == "of" and tagged.words[end - 2] in _ORIGINS:
             return True  # "not a source of fluid"
     between = entries[low:high]
@@ -249,26 +257,44 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
         return False  # "the outcome of aspiration"
     if _invited(view, index):
         return False
-    follows = words[last + 1 : last + 3]
-    if len(follows) > 1 and follows[0] in _IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
-        return False  # "a pneumothorax is tested for"
-    follows = follows[:1]
-    if _CAN & {*words[last + 1 : last + 3]} and "be" not in words[last + 1 : last + 4]:
-        return False  # "scarring can blur a sulcus"
-    if (
-        (first == start or words[first - 1] in _MARKS - _CONTRASTS)
-        and entry.words <= _BARE
-        and "".join(follows).isalpha()
-        and last + 1 not in view.tagged.first
-        and _STANDS.isdisjoint(words[last + 1 : last + 4])
-    ):
-        return False  # "fluid collects in the recesses": of fluid as such
+    if _generally(view, index, start):
+        return False
     if any(other.side or other.place or other.size for other in inside) or view.measurements:
         return True
     before, after = words[start:first], words[last + 1 : stop]
     if not any(other.cues & CUES["verb"] for other in inside):
         return True
     return not _STATES.isdisjoint(before) or not _STANDS.isdisjoint(after)
+
+
+def _generally(view: View, index: int, start: int) -> bool:
+    """ "Fluid collects in the recesses", "a pneumothorax separates the pleurae", "nodules appear as densities", "a cavity
+    is looked for": a bare subject of some verb is the thing as such, or what is searched for."""
+    entry, words = view.tagged.entries[index], view.tagged.words
+    first, last = view.tagged.first[index], view.tagged.last[index]
+    at = index + 1
+    entries = view.tagged.entries
+    while (
+        at + 1 < len(entries) and entries[at].cues & _JOINS and (entries[at + 1].finding or entries[at + 1].qualities)
+    ):
+        if view.tagged.first[at + 1] - last > _LISTED:
+            break
+        last, at = view.tagged.last[at + 1], at + 2  # the end of its list
+    follows = words[last + 1 : last + 4]
+    if len(follows) > 1 and follows[0] in _IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
+        return True
+    if follows[:1] in (["appear"], ["appears"]) and follows[1:2] == ["as"]:
+        return True
+    if _CAN & {*follows[:2]} and "be" not in follows:
+        return True
+    opens = first - (words[max(start, first - 1) : first] in (["a"], ["an"]))
+    return (
+        (opens == start or words[opens - 1] in _MARKS - _CONTRASTS)
+        and entry.words <= _BARE
+        and "".join(follows[:1]).isalpha()
+        and last + 1 not in view.tagged.first
+        and _STANDS.isdisjoint(follows)
+    )
 
 
 def _invited(view: View, index: int) -> bool:
