@@ -153,6 +153,8 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
             before = next((back for back in reversed(heads) if clauses[back] == clause - 1), None)
     if entries[index].size and not (entries[index].side or entries[index].place):
         return after if after is not None else before
+    if after is not None and _begins_another(tagged, index, after):
+        return after
     opens = tagged.first[index] > 0 and tagged.words[tagged.first[index] - 1] == "," and later is not None
     if before is not None and not opens and _postponed(tagged, index, before):
         return before
@@ -161,6 +163,21 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
     if before is not None and entries[index].side and _of_another(tagged, index):
         return None
     return before if before is not None else later
+
+
+def _begins_another(tagged: Tagged, index: int, after: int) -> bool:
+    """ "... over the left chest and minimal right basilar atelectasis": the adjectives of the next finding."""
+    low = index
+    while (
+        low
+        and tagged.last[low - 1] == tagged.first[low] - 1
+        and (tagged.entries[low - 1].side or tagged.entries[low - 1].place or tagged.entries[low - 1].size)
+    ):
+        low -= 1
+    before = tagged.words[tagged.first[low] - 1] if tagged.first[low] else ""
+    return before in ("and", ",", "plus") and all(
+        tagged.first[at + 1] == tagged.last[at] + 1 for at in range(low, after)
+    )
 
 
 def _of_another(tagged: Tagged, index: int) -> bool:
@@ -207,7 +224,7 @@ def quantifies(tagged: Tagged, index: int) -> bool:
     entry = tagged.entries[follow]
     if entry.cues & BACKWARD or (entry.finding is not None and word != "both"):
         return True
-    return not (entry.organ or entry.place or entry.finding or entry.size)
+    return entry.organ in ("tip", "chest") or not (entry.organ or entry.place or entry.finding or entry.size)
 
 
 def _compares_sides(tagged: Tagged, index: int) -> bool:

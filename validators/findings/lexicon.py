@@ -4,6 +4,7 @@ A phrase carries everything that is known about it (`Entry`); the longest phrase
 understood by reducing a word to the lexicon's own form of it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -95,6 +96,7 @@ def _plurals(word: str) -> Iterator[str]:
         yield word + "s"
 
 
+_CONTRACTED = re.compile(r"\b(is|are|was|were|does|do|did|has|have|could|would|should) not\b")
 _ENDS_BELOW = ("stomach", "duodenum", "esophagus")  # in a name ("gastric tube") they tell nothing of the end
 _ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"
@@ -216,7 +218,8 @@ def lexicon() -> Lexicon:
             setattr(build.entry(phrase), kind, None if value == "-" else value)
     for kind, phrases in rows("cues.tsv"):
         for phrase in names(phrases):
-            build.entry(phrase).cues |= CUES[kind]
+            for form in (phrase, _CONTRACTED.sub(r"\1n't", phrase).replace("cannot", "can't")):
+                build.entry(form).cues |= CUES[kind]
     build.entry(";").cues |= CUES["stop"]
     build.entry(":").cues |= CUES["colon"]
     build.place_findings()

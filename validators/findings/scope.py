@@ -202,7 +202,7 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
     )
     if mark == "," and state & NEG and _item_of_its_own(tagged, index):
         return True
-    if comma and mark == "and" and _says_of(tagged, index):
+    if mark == "and" and (comma or _closed(tagged, index)) and _says_of(tagged, index):
         return True
     if not (anew or subject):
         return False

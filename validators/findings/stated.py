@@ -11,6 +11,8 @@ _SOFT = word_set("soft")
 _WEIGH = word_set("weigh")
 _NEAR_SOFT = word_set("soft_near")
 _SUPPOSES = word_set("supposes")
+_COMPOUNDS = word_set("compound")
+_SORTS = word_set("sort")
 _CONDITIONS = word_set("condition")
 _SHOWS = word_set("show")
 _REGARDS = word_set("regard")
@@ -40,7 +42,7 @@ _STANDS = word_set("stands")
 _PORTIONS = word_set("portion")
 _KINDS = word_set("kind")
 _TURNS = word_set("turn")
-_NOTS = frozenset({"not", "never", "nowhere"})
+_NOTS = frozenset({"not", "never", "nowhere", "isn't", "aren't", "doesn't", "don't", "wasn't", "can't"})
 
 
 def is_soft(view: View, index: int) -> bool:
@@ -102,6 +104,8 @@ def is_soft_denial(view: View, index: int) -> bool:
             return False
         low, high = cue + 1, index
         begin, end = tagged.last[cue] + 1, tagged.first[index]
+        if tagged.words[tagged.first[cue]] == "rather" and not entries[index].finding:
+            return True  # "rather than a lobar process": of what is there it denies only the kind
         if not tagged.first[cue] and tagged.words[0] == "without" and "," in tagged.words[begin:end]:
             return True  # "without a decubitus view, fluid cannot be told from ..."
         if tagged.words[end - 1] == "from" and end > begin:
@@ -255,7 +259,7 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     ]
     if first > 1 and words[first - 1] == "of" and words[first - 2] not in _PORTIONS:
         return False  # "the outcome of aspiration"
-    if _invited(view, index):
+    if _invited(view, index) or _of_a_kind(view, index, start):
         return False
     if _generally(view, index, start):
         return False
@@ -295,6 +299,25 @@ def _generally(view: View, index: int, start: int) -> bool:
         and last + 1 not in view.tagged.first
         and _STANDS.isdisjoint(follows)
     )
+
+
+def _of_a_kind(view: View, index: int, start: int) -> bool:
+    """ "Aspiration is a known complication of hernias", "cancer treatment", "in heart failure the vessels swell"."""
+    words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
+    follows = words[last + 1 : last + 7]
+    if follows[:1] and follows[0] in _COMPOUNDS:
+        return True
+    if (
+        len(follows) > 1
+        and follows[0] in _IS
+        and follows[1] in ("a", "an", "one")
+        and not _SORTS.isdisjoint(follows[2:])
+    ):
+        return True
+    back = index - 1
+    while back >= 0 and view.tagged.last[back] == first - 1 and _modifies(view.tagged.entries[back]):
+        first, back = view.tagged.first[back], back - 1
+    return words[start:first] in (["in"], [",", "in"])
 
 
 def _invited(view: View, index: int) -> bool:

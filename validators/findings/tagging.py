@@ -8,7 +8,7 @@ from .text import WORD
 _PORTIONS = word_set("portion")
 _PARTS = frozenset({"upper", "middle", "lower", "mid"})
 _NOUNS = frozenset({"lobe", "zone", "lung", "field"})
-_LINKS = frozenset({"and", "or", ",", "/", "left", "right"})
+_LINKS = frozenset({"and", "or", ",", "/", "+", "left", "right"})
 
 
 @dataclass(slots=True)
