@@ -18,7 +18,7 @@ from tenstep.schemas.verdict import Verdict
 from tenstep.validators import check, grounding
 from tenstep.validators import steps as step_words
 from tenstep.validators.check import as_pair
-from tenstep.validators.findings import compares, sentence
+from tenstep.validators.findings import compares, scope, sentence, whereabouts
 from tenstep.validators.findings.reference import read_reference
 from tenstep.validators.gate import judge
 
@@ -60,6 +60,9 @@ def forget() -> None:
     """Empties every cache, so that each text is read anew."""
     sentence.read_sentence.cache_clear()
     compares.comparison.cache_clear()
+    scope.tagged_sentence.cache_clear()
+    whereabouts.whereabouts.cache_clear()
+    whereabouts.put_somewhere.cache_clear()
     read_reference.cache_clear()
     grounding.read_claims.cache_clear()
     step_words.words_of.cache_clear()

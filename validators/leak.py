@@ -53,27 +53,35 @@ _LEAKS = (
     r"|paragraphs?|transcript|typescript|write-?up|dictation|prose|prompt|caption|wordings)\b"
     r"|\b(?:text|wording|paragraph|sentence|write-?up|sheet|answer) (?:in front of|handed|supplied|given|provided"
     r"|that came|which came|that accompanies|accompanying|before)\b",
-    r"\b(?:i was|we were|i am|we are|us|me) shown\b|\bin writing\b|\b(?:interpreting|reporting|reading|referring|responsible)"
-    r" (?:physician|doctor|clinician|consultant|specialist|colleague)\b|\b(?:physician|doctor|radiologist|colleague|author)s?"
+    r"\b(?:i was|we were|i am|we are|us|me) shown\b|\bin writing\b|\b(?:interpreting|reporting|reading|referring"
+    r"|responsible)"
+    r" (?:physician|doctor|clinician|consultant|specialist|colleague)\b|\b(?:physician|doctor|radiologist"
+    r"|colleague|author)s?"
     r" (?:wrote|writes|has written|noted|says|said|put)\b",
     r"\b(?:quot(?:e|es|ed|ing)|verbatim|word for word|typed|paraphras\w+|transcrib\w+)\b",
-    r"\b(?:copied|lifted|borrowed|taken|cribbed|repeated|read off) (?:straight |directly )?(?:from|out of) the (?!side|frontal"
+    r"\b(?:copied|lifted|borrowed|taken|cribbed|repeated|read off) (?:straight |directly )?(?:from|out of) the "
+    r"(?!side|frontal"
     r"|lateral|right|left|image|film|view|level|lung|heart|hilum|hilar|carina|aort|spine|apex|apices|base|midline)",
-    r"\b(?:the|those|these|its|their|exact|very|same) words\b|\bwords of the\b|\bin (?:its|so many|as many|these|those) words\b",
+    r"\b(?:the|those|these|its|their|exact|very|same) words\b|\bwords of the\b|\bin (?:its|so many|as many|these"
+    r"|those) words\b",
     r"\b(?:typed|written|numbered|stated|printed|signed|official|supplied|given|documented|dictated|reported|recorded)"
     r" (?:conclusions?|impressions?|findings?|statements?|readings?|diagnos[ie]s)\b",
-    r"\b(?:accompanying|supplied|provided|handed|attached|enclosed) (?:interpretation|conclusion|diagnosis|reading|material"
+    r"\b(?:accompanying|supplied|provided|handed|attached|enclosed) (?:interpretation|conclusion|diagnosis|reading"
+    r"|material"
     r"|information|note|notes|answer|result|findings?|impression)\b",
     r"\b(?:line|lines|item|items|part|entry|point|end|wording|words|section|statement|heading|header) of the"
     r" (?:impression|findings|conclusion|report|technique)\b",
-    r"\b(?:impression|findings?|conclusion) (?:line|paragraph|section|heading|header|part|field|block|entry|statement|item"
+    r"\b(?:impression|findings?|conclusion) (?:line|paragraph|section|heading|header|part|field|block|entry"
+    r"|statement|item"
     r"|text)s?\b",
     r"\bwe were (?:handed|supplied|shown in writing)\b|\bcame with the (?:images?|films?|case|study|radiographs?)\b"
     r"|\bsupplied with the (?:images?|films?|case|study|radiographs?)\b",
-    r"\bthe impression\b(?! (?:of|that|left|made|given by|is\b(?! read| clear)|:|one|here|remains|arises|gained|conveyed|from"
+    r"\bthe impression\b(?! (?:of|that|left|made|given by|is\b(?! read| clear)|:|one|here|remains|arises|gained"
+    r"|conveyed|from"
     r"|becomes|overall|so far|on|i|we|this|which))",
     # participles that point to a text, unless to an earlier step
-    r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:without|here|only|for completeness|above|earlier"
+    r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:without|here|only|for completeness"
+    r"|above|earlier"
     r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
     r"\bas (?:given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
     r"|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first"
@@ -99,11 +107,16 @@ _TRIGGERS = frozenset(
         "standard answer label labels labeled labelled expected target output radiologist radiologists mentioned "
         "stated referenced transcribed cited quoted described noted given listed recorded written indicated "
         "outlined specified detailed worded provided found contained reading record note statement wording ground "
-        "official known informed told diagnosis conclusion conclusions interpretation according per paragraph paragraphs "
-        "sentence sentences phrasing typescript prose prompt caption sheet handed supplied quote quotes quoting verbatim "
-        "word words wordings typed paraphrase paraphrased paraphrasing paraphrases transcribing transcribes copied lifted "
-        "borrowed taken cribbed repeated read numbered statements readings diagnoses printed signed accompanying attached "
-        "enclosed came technique shown writing interpreting reporting referring responsible wrote writes written author",
+        "official known informed told diagnosis conclusion conclusions interpretation according per paragraph "
+        "paragraphs "
+        "sentence sentences phrasing typescript prose prompt caption sheet handed supplied quote quotes quoting "
+        "verbatim "
+        "word words wordings typed paraphrase paraphrased paraphrasing paraphrases transcribing transcribes copied "
+        "lifted "
+        "borrowed taken cribbed repeated read numbered statements readings diagnoses printed signed accompanying "
+        "attached "
+        "enclosed came technique shown writing interpreting reporting referring responsible wrote writes written "
+        "author",
     )
 )
 

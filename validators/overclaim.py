@@ -4,38 +4,51 @@ import re
 
 from .steps import vocabulary
 
-_FREE = r"(?:beyond|without|past|outside|leav(?:es?|ing) (?:us |me )?(?:no|little|not a)|there (?:is|can be) no|no|with no|free of)"
-_DOUBT = r"(?:doubt|question|dispute|uncertainty|hesitation|argument|ambiguity|reservation)"
-_ABSOLUTE = re.compile(
-    rf"\b(?:{_FREE} (?:room for |reason for |shadow of |any |all |a |the |reasonable |possible |serious |least |"
-    rf"slightest |shred of |trace of |real |further )*{_DOUBT}\b(?! (?:of|as to whether|whether|arises))"
-    r"|(?:with|in) (?:\w+ )?(?:complete|absolute|full|total|utter|perfect|entire) (?:certainty|confidence|assurance)"
-    r"|100 ?(?:%|percent|per cent) (?:\w+ )?(?:certain\w*|sure|confiden\w+)"
-    r"|(?:unequivocal|undoubted|unquestionable|indubitable|undeniable|unmistakable|indisputable|incontrovertible"
-    r"|irrefutable|incontestable)\b"
-    r"|(?:unequivocal|undoubted|incontestab|unquestionab|indubitab|undeniab|unmistakab|indisputab|incontrovertib"
-    r"|irrefutab)ly\b"
-    r"|definitely (?!no\b|not|normal|clear|absent|exclude|tell|call|say|diagnos|state|establish)\w+|(?:am|are|feel) (?:quite |very |absolutely )?(?:sure|certain|positive)\b|only one (?:explanation|reading|cause|diagnosis|answer|interpretation)|(?:period|full stop)(?=[,.;])|no room (?:left|remains) for (?!doubt)\w+|no other (?:cause|explanation|reading|diagnosis|way)s? (?:is |are |to )?(?:possible|conceivable|imaginable|read|explain)|conclusively|pathognomonic|diagnostic of|definitively|certainly|assuredly|for (?:certain|sure)\b"
-    r"|(?:absolutely|entirely|completely|wholly|quite|fully) (?:certain|sure|positive)\b"
-    r"|(?:regard|consider|call|take|treat)\w* (?:the |this |that |it )(?:\w+ )?(?:as )?(?:certain|proven|settled)\b"
-    r"|(?:is|are|as|now|be|been|stands) (?:thereby |thus |now |hereby )?(?:proven|certain(?! that the)|established|a certainty"
-    r"|beyond debate)\b|\b(?:the|a|therefore|thus|thereby|hence|it) proven\b|\bproven (?:to be|beyond|benign|malignant|cause|source|diagnosis)|(?<!could )(?<!would )(?<!might )(?<!may )\bproves? (?:it|this|the"
-    r"|to be)\b|\bproof (?:of|that)\b"
-    r"|(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b"
-    r"|\bcan only be\b|\bnothing else (?:is possible|can|could|would|will|than)\b|\bno other "
-    r"(?:cause|explanation|diagnosis|reading|interpretation|possibility) "
-    r"(?:needs to|need|can|could|is|remains|exists|fits|deserves)\b"
-    r"|\b(?:settles?|settled|decides?|closes?|clinches?) (?:the|this|that) (?:matter|question|issue|case|diagnosis|point)\b"
-    r"|\b(?:ruled out|excluded|eliminated) (?:completely|entirely|absolutely|altogether|totally|once and for all))",
-    re.I,
+_FREE = (
+    r"(?:beyond|without|past|outside|no|with no|free of|there (?:is|can be) no"
+    r"|leav(?:es?|ing) (?:us |me )?(?:no|little|not a))"
 )
+_ANY = (
+    r"(?:room for |reason for |shadow of |shred of |trace of |any |all |a |the |reasonable |possible |serious |least "
+    r"|slightest |further |real )*"
+)
+_DOUBT = r"(?:doubt|question|dispute|uncertainty|hesitation|argument|ambiguity|reservation)"
+_PHRASES = (
+    rf"{_FREE} {_ANY}{_DOUBT}\b(?! (?:of|as to whether|whether|arises))",
+    r"(?:with|in) (?:\w+ )?(?:complete|absolute|full|total|utter|perfect|entire) (?:certainty|confidence|assurance)",
+    r"(?:100 ?|one hundred |a hundred )(?:%|percent|per cent) (?:\w+ )?(?:certain\w*|sure|confiden\w+)",
+    r"(?:unequivocal|undoubted|unquestionable|indubitable|undeniable|unmistakable|indisputable|incontrovertible"
+    r"|irrefutable|incontestable)\b",
+    r"(?:unequivocal|undoubted|incontestab|unquestionab|indubitab|undeniab|unmistakab|indisputab|incontrovertib"
+    r"|irrefutab)ly\b",
+    r"definitely (?!no\b|not|normal|clear|absent|exclude|tell|call|say|diagnos|state|establish)\w+",
+    r"(?:conclusively|pathognomonic|diagnostic of|definitively|certainly|assuredly|for (?:certain|sure))\b",
+    r"(?:am|are|feel) (?:quite |very |absolutely )?(?:sure|certain|positive)\b",
+    r"(?:absolutely|entirely|completely|wholly|quite|fully) (?:certain|sure|positive)\b",
+    r"(?:regard|consider|call|take|treat)\w* (?:the |this |that |it )(?:\w+ )?(?:as )?(?:certain|proven|settled)\b",
+    r"(?:is|are|as|now|be|been|stands) (?:thereby |thus |now |hereby )?"
+    r"(?:proven|certain(?! that the)|established|a certainty|beyond debate)\b",
+    r"(?:the|a|therefore|thus|thereby|hence|it) proven\b",
+    r"proven (?:to be|beyond|benign|malignant|cause|source|diagnosis)\b",
+    r"(?<!could )(?<!would )(?<!might )(?<!may )proves? (?:it|this|the|to be)\b|proof (?:of|that)\b",
+    r"(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b",
+    r"can only be\b|nothing else (?:is possible|can|could|would|will|than)\b",
+    r"only one (?:explanation|reading|cause|diagnosis|answer|interpretation)\b|(?:period|full stop)(?=[,.;])",
+    r"no room (?:left|remains|for (?:another|other|any other))\b",
+    r"no other (?:cause|explanation|diagnosis|reading|interpretation|possibility|way)s? "
+    r"(?:needs to|need|can|could|is|are|remains|exists|fits|deserves|to|possible|conceivable|imaginable)\b",
+    r"(?:settles?|settled|decides?|closes?|clinches?) (?:the|this|that) (?:matter|question|issue|case|diagnosis)\b",
+    r"(?:ruled out|excluded|eliminated) (?:completely|entirely|absolutely|altogether|totally|once and for all)\b",
+)
+_ABSOLUTE = re.compile(rf"\b(?:{'|'.join(_PHRASES)})", re.I)
+# every phrase has one of these words, or one of the stems after them
 _TRIGGERS = frozenset(
     re.findall(
         r"\w+",
-        "doubt question dispute uncertainty hesitation argument ambiguity reservation certainty confidence assurance 100 "
-        "conclusively definitely am are feel one period full stop room pathognomonic diagnostic definitively certainly assuredly certain sure positive proven settled "
-        "established debate proves prove proof anything something other only nothing no settles decides decided closes "
-        "clinches completely entirely absolutely altogether totally once",
+        "doubt question dispute uncertainty hesitation argument ambiguity reservation certainty confidence assurance "
+        "100 hundred conclusively definitely period stop room pathognomonic diagnostic definitively certainly assuredly "
+        "certain sure positive proven settled established debate proves prove proof anything something other only "
+        "nothing settles decides decided closes clinches completely entirely absolutely altogether totally once",
     )
 )
 _STEM = re.compile(

@@ -33,8 +33,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             imagined = not _IMAGINES.isdisjoint(vocabulary(text[max(0, span[0] - _REACH) : span[1] + _REACH]))
             yield find(
                 "prior_imagined" if imagined else "prior_comparison",
-                f"{text[span[0] : span[1]]!r} {'imagines' if imagined else 'compares with'} an examination that was not "
-                f"supplied; describe this one alone.",
+                f"{text[span[0] : span[1]]!r} {'imagines' if imagined else 'compares with'} an examination that was "
+                f"not supplied; describe this one alone.",
                 step=position,
                 span=span,
             )

@@ -6,8 +6,8 @@ from dataclasses import replace
 from .attach import quantifies
 from .claim import Claim, Region, Side, Status
 from .lexicon import CUES, lexicon, word_set
-from .sentence import read_sentence
 from .scope import tagged_sentence
+from .sentence import read_sentence
 from .tagging import Tagged
 from .text import NOT_ASSERTED, headed_sentences, sentences
 

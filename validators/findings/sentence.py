@@ -27,6 +27,7 @@ _LIMITS = word_set("limit")
 _TECHNICAL = frozenset({"cardiomegaly", "enlarged_cardiomediastinum", "vascular_congestion", "interstitial_opacity"})
 # what a mere adjective makes of an organ ("a white focus"): a description, not a diagnosis
 _DESCRIBED = frozenset({"lung_opacity", "bone_lesion", "lucency"})
+_REGION = Claim._fields.index("region")
 _VERSUS = ("versus", "vs")
 _OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
 
@@ -93,7 +94,7 @@ class _Sentence:
         seen: set[tuple[str, Status, str | None, tuple[str, ...], bool]] = set()
         for position, mention in enumerate(self.mentions):
             entry = self.tagged.entries[mention.index]
-            frame = None
+            frame = alike = None
             for finding, implied, said in meanings(self.view, mention, entry, position):
                 status: Status = "uncertain" if said == "present" and open_pairs.get(mention.index) else said
                 if frame is None:
@@ -102,9 +103,14 @@ class _Sentence:
                         self.softness[mention.index, status] = True  # what is looked for at a place is not there
                         frame = frame._replace(side=None, place=())
                 key = (finding, status, frame.side, frame.place, self._soft(mention.index, finding, status))
-                if key not in seen:
-                    seen.add(key)
-                    yield self._claim(mention, frame, finding, status, implied, mention.index in open_pairs)
+                if key in seen:
+                    continue
+                seen.add(key)
+                if implied and alike is not None and alike.implied:  # a clear lung implies a dozen, alike but in name
+                    yield Claim._make((finding, *alike[1:_REGION], self.book.regions[finding], *alike[_REGION + 1 :]))
+                else:
+                    alike = self._claim(mention, frame, finding, status, implied, mention.index in open_pairs)
+                    yield alike
 
     def _alternatives(self) -> dict[int, bool]:
         """Mentions that "or" or "versus" leaves open ("atelectasis or infiltrate"), and whether it was "versus".

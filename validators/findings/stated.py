@@ -3,6 +3,8 @@
 What they do not is soft: the sentence may weigh, seek, explain or deny it in words that the cues do not know.
 """
 
+from itertools import pairwise
+
 from .lexicon import CUES, Entry, word_set
 from .states import BACKWARD, DENIED, FORWARD, NEG, NEG_PRE, is_head
 from .view import View
@@ -225,7 +227,7 @@ def _one_of_many(view: View, index: int) -> bool:
     if index not in items or len(items) < _MANY:
         return False
     groups, group = [], [items[0]]
-    for before, item in zip(items, items[1:], strict=False):
+    for before, item in pairwise(items):
         between = tagged.entries[before + 1 : item]
         joined = between and all(entry.cues & _JOINS or _modifies(entry) for entry in between)
         if joined and tagged.first[item] - tagged.last[before] <= _NEAR:
@@ -272,8 +274,8 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
 
 
 def _generally(view: View, index: int, start: int) -> bool:
-    """ "Fluid collects in the recesses", "a pneumothorax separates the pleurae", "nodules appear as densities", "a cavity
-    is looked for": a bare subject of some verb is the thing as such, or what is searched for."""
+    """ "Fluid collects in the recesses", "a pneumothorax separates the pleurae", "nodules appear as densities", "a
+    cavity is tested for": a bare subject of some verb is the thing as such, or what is searched for."""
     entry, words = view.tagged.entries[index], view.tagged.words
     first, last = view.tagged.first[index], view.tagged.last[index]
     at = index + 1

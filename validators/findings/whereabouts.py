@@ -48,6 +48,7 @@ def whereabouts(text: str) -> tuple[Whereabouts, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=8192)
 def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     """Where a sentence plainly says that something abnormal is ("the changes lie at the left apex"); nothing for what
     is denied, weighed, or said of what is healthy."""
