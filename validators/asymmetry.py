@@ -35,12 +35,15 @@ _COMPARED = tuple(
     )
     for degree, sign in ((_MORE, 1), (_LESS, -1))
 )
+_THAN = re.compile(r"\bthan\b", re.I)
 _OTHER = {"left": "right", "right": "left"}
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Comparisons of the sides whose worse side is the reference's better one."""
     report = study.report[:REPORT_LIMIT]
+    if _THAN.search(report) is None:
+        return
     known = {worse: report[start:end] for start, end in sentences(report) for worse in _worse(report[start:end])}
     if len(known) != 1:  # none, or one for each side: then which is meant cannot be told
         return

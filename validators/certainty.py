@@ -34,7 +34,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     marked: set[int] = set()
     for here in said(candidate):
         for finding in _judge(reference, here):
-            marked.add(here.step)
+            if finding.severity == "error":
+                marked.add(here.step)
             yield finding
     for position, text in steps_of(candidate):
         span = absolute(text)

@@ -26,6 +26,13 @@ find = Finder(__name__, CODES)
 
 _LUNGS = frozenset({"upper", "mid", "lower", "hilar", "apex"})
 _SPINE = re.compile(r"[ctl]\d+|sacrum")
+# what has no place of its own, or always the same
+_EVERYWHERE = frozenset(
+    {
+        "hyperinflation", "emphysema", "copd", "low_lung_volumes", "flattened_diaphragm", "vascular_crowding", "edema",
+        "vascular_congestion", "heart_failure", "pleural_effusion", "elevated_hemidiaphragm",
+    }
+)  # fmt: skip
 _IN_LUNGS = frozenset({"lungs", "pleura", "pneumothorax"})
 
 

@@ -46,8 +46,8 @@ _TRIGGERS = frozenset(
     re.findall(
         r"\w+",
         "doubt question dispute uncertainty hesitation argument ambiguity reservation certainty confidence assurance "
-        "100 hundred conclusively definitely period stop room pathognomonic diagnostic definitively certainly assuredly "
-        "certain sure positive proven settled established debate proves prove proof anything something other only "
+        "100 hundred conclusively definitely period stop room pathognomonic diagnostic definitively certainly "
+        "assuredly certain sure proven settled established debate proves prove proof anything something other only "
         "nothing settles decides decided closes clinches completely entirely absolutely altogether totally once",
     )
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .lexicon import CUES, Entry
+from .lexicon import CUES, Entry, lexicon
 from .states import ALT, BACKWARD, DENIED, HIST, HYP, NEG_PRE, UNC, Scope, is_head
 from .tagging import Tagged
 
@@ -35,6 +35,8 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
                 continue  # a relative clause in between
             break
         if is_head(entry):
+            if tagged.words[tagged.first[index]] == "none" and _beside(tagged, clauses, back):
+                continue
             if _governed(tagged, back) and _earlier(entries, clauses, back, _names_finding):
                 continue
             if reached and _earlier(entries, clauses, back, _finite):
@@ -47,6 +49,15 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
             reached and entry.cues & BACKWARD
         ):
             break
+
+
+def _beside(tagged: Tagged, clauses: list[int], index: int) -> bool:
+    """ "A pneumothorax is a risk of catheters, and none is found": of two, a device is not what was looked for."""
+    devices, entries = lexicon().devices, tagged.entries
+    return entries[index].finding in devices and any(
+        entries[back].finding and entries[back].finding not in devices and clauses[back] == clauses[index]
+        for back in range(index)
+    )
 
 
 def _said_of_organ(entries: list[Entry], clauses: list[int], index: int) -> bool:

@@ -30,6 +30,7 @@ from .tagging import Tagged, tag
 from .text import lower
 
 _LISTS = frozenset({"or", "nor", "either", "any", "not", "no"})
+_PAIR = 4  # words from "both" to its "and"
 _LEAD = 3  # words between a comma and the subject after it
 _ARTICLES = frozenset({"a", "an"})
 _TOPIC = 6  # words before a colon, at most, or after it
@@ -208,8 +209,10 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
         return False
     if anew and comma and mark == "and" and tagged.words[after] in _ARTICLES:
         return True
+    if not comma and "both" in tagged.words[max(0, tagged.first[index] - _PAIR) : tagged.first[index]]:
+        return False  # "against both air trapping and a poor breath"
     if not comma and not state & NEG and not any(entry.cues & CUES["verb"] for entry in entries[follow : follow + 6]):
-        return False  # "against air trapping and a poor breath"
+        return False
     for at in range(follow, min(len(entries), follow + 12)):
         entry = entries[at]
         if entry.side and not entry.finding and tagged.first[at] <= after + 1:

@@ -250,7 +250,11 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     ("pneumonia is off the table", "infection explains it")."""
     entry, words = view.tagged.entries[index], view.tagged.words
     first, last = view.tagged.first[index], view.tagged.last[index]
-    if entry.finding is None or entry.finding in view.book.devices or entry.size or entry.side:
+    if entry.finding is None or entry.finding in view.book.devices:
+        return True
+    if _invited(view, index) or _of_a_kind(view, index, start):
+        return False
+    if entry.size or entry.side:
         return True
     if first > 1 and "of" in words[first - 2 : first] and not _KINDS.isdisjoint(words[max(0, first - 4) : first]):
         return False
@@ -261,8 +265,6 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     ]
     if first > 1 and words[first - 1] == "of" and words[first - 2] not in _PORTIONS:
         return False  # "the outcome of aspiration"
-    if _invited(view, index) or _of_a_kind(view, index, start):
-        return False
     if _generally(view, index, start):
         return False
     if any(other.side or other.place or other.size for other in inside) or view.measurements:
