@@ -15,7 +15,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.reference import Reference, relations
+from .findings.reference import GENERIC, Reference, relations
 from .findings.whereabouts import Whereabouts, put_somewhere, whereabouts
 from .grounding import REPORT_LIMIT, read_claims, reference_of
 from .rule import Case, Finder, ten
@@ -62,8 +62,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 
 def _judged(reference: Reference, sentence: str) -> bool:
+    """Whether `location.py` has judged the place: it has counterparts with places for a plain claim, or a device."""
     return any(
-        claim.status != "absent" and (claim.place or claim.side) and reference.counterparts(claim)
+        claim.device
+        or (
+            claim.status != "absent"
+            and claim.place
+            and claim.finding not in GENERIC
+            and not (claim.soft and not reference.asserted((claim.finding,)))
+            and any(other.place for other in reference.counterparts(claim))
+        )
         for claim in read_claims(sentence)
     )
 

@@ -30,6 +30,7 @@ CODES: Mapping[str, Severity] = {
 find = Finder(__name__, CODES)
 
 _BONES = frozenset({"rib", "clavicle", "shoulder", "sternum", "spine"})
+_ENDING = frozenset({"tube", "catheter", "lead", "device", "pacemaker", "icd"})
 _RIB = re.compile(r"rib_\d")
 _MASKED = re.compile(r"\b(?:tip|ends?|terminat\w+|overl\w+|project\w*)\b[^.;]*(?:XXXX|_{3})", re.I)
 _ENDS = re.compile(r"\b(?:tip|ends?|ending|terminates?|terminating)\b", re.I)
@@ -58,7 +59,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             continue
         if (claim.side or claim.place) and not (claim.soft and not reference.asserted((claim.finding,))):
             yield from _located(reference, here)
-        if claim.tip:
+        if claim.tip and _has_end(claim.finding):
             yield from _ends(reference, here, tips)
     for here in _referring(candidate):
         if reference.standing(here.claim) == "supported":
@@ -110,9 +111,12 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
         )
         return
     placed = [other for other in others if other.place and _within(claim, other, others)]
+    if any(_numbered(other) for other in placed):  # "rib fractures" beside "fractures of ribs 5 and 6" is no other rib
+        placed = [other for other in placed if _numbered(other) or not set(other.place) <= {"rib", "spine"}]
     table = relations()
     exact = claim.region == "lungs" and claim.finding not in GENERIC and any(o.finding == claim.finding for o in placed)
-    near = reference.asserted(table.same[claim.finding] | (frozenset() if exact else table.related[claim.finding]))
+    exact = exact or any(_numbered(other) for other in placed)
+    near = () if exact else reference.asserted(table.same[claim.finding] | table.related[claim.finding])
     if any(other.place and _within(claim, other, near) and places_agree(claim.place, other.place) for other in near):
         return  # something of the kind is there
     if claim.finding in _NODES and all(other.finding != claim.finding for other in placed):
@@ -141,6 +145,18 @@ def _within(claim: Claim, other: Claim, others: tuple[Claim, ...]) -> bool:
     if claim.side is None or other.side is None or other.side in ("bilateral", claim.side):
         return True
     return claim.side == "bilateral" and {one.side for one in others} >= {"left", "right"}
+
+
+def _numbered(claim: Claim) -> bool:
+    return any(place[-1].isdigit() for place in claim.place)
+
+
+def _has_end(device: str) -> bool:
+    """Whether it is a tube, a catheter or a lead; clips and wires end nowhere."""
+    kinds = lexicon().devices
+    while kinds.get(device, "-") not in ("-", "device"):
+        device = kinds[device]
+    return device in _ENDING
 
 
 def _tips(reference: Reference) -> tuple[Claim, ...]:

@@ -98,7 +98,7 @@ def _plurals(word: str) -> Iterator[str]:
 
 _CONTRACTED = re.compile(r"\b(is|are|was|were|does|do|did|has|have|could|would|should) not\b")
 _ENDS_BELOW = ("stomach", "duodenum", "esophagus")  # in a name ("gastric tube") they tell nothing of the end
-_ORDINALS = (
+ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"
 )  # fmt: skip
 
@@ -108,10 +108,10 @@ def _levels() -> Iterator[tuple[str, str, str, str]]:
     for letter, count in (("c", 7), ("t", 12), ("l", 5)):
         for number in range(1, count + 1):
             yield f"spine_{letter}{number}", f"{letter}{number}", "-", f"{letter} {number}; {letter} {number} vertebra"
-    for number, word in enumerate(_ORDINALS, 1):
+    for number, word in enumerate(ORDINALS, 1):
         suffix = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
         which = (word, f"{number} {suffix}")
-        parts = ("rib", "posterior rib", "anterior rib", "lateral rib")
+        parts = ("rib", "posterior rib", "anterior rib", "lateral rib", "left rib", "right rib")
         phrases = [f"{ordinal} {part}" for ordinal in which for part in parts]
         yield f"rib_{number}", f"rib{number}", "-", "; ".join([*phrases, f"rib {number}"])
 
@@ -170,6 +170,17 @@ def specific(places: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def phrase(words: list[str]) -> Entry | None:
+    """The entry of a phrase, or none."""
+    node: Any = lexicon().trie
+    for word in words:
+        node = node.get(word)
+        if node is None:
+            return None
+    found: Entry | None = node.get("")
+    return found
+
+
 @cache
 def lexicon() -> Lexicon:
     """The lexicon, read and joined once a process."""
@@ -208,6 +219,7 @@ def lexicon() -> Lexicon:
             entry.place = name
             if name.startswith(("rib", "spine")):
                 entry.organ = name.partition("_")[0]
+                entry.side = next((side for side in ("left", "right") if f" {side} " in phrase), entry.side)
     tip_groups: dict[str, str] = {}
     for name, group, phrases in rows("tips.tsv"):
         tip_groups[name] = group

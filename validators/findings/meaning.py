@@ -64,7 +64,7 @@ def _pairs(view: View, mention: Mention, entry: Entry) -> Iterator[tuple[str, st
     heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
     organs = [name for index in mention.organs if (name := view.tagged.entries[index].organ)]
     if not organs and "abnormal" in entry.qualities and _acute(view, mention):
-        organs = ["chest"]
+        organs = [_where(view, mention) or "chest"]
     for organ in organs:
         for head in heads:
             if pair := view.book.pairs.get((organ, head)):
@@ -74,6 +74,15 @@ def _pairs(view: View, mention: Mention, entry: Entry) -> Iterator[tuple[str, st
                     continue
                 yield kind, finding if finding != "-" else organ
                 break
+
+
+def _where(view: View, mention: Mention) -> str | None:
+    """The organ that the clause comes to later ("no acute injury is noticeable in the bones")."""
+    clauses = view.scope.clauses
+    for at in range(mention.index + 1, len(clauses)):
+        if clauses[at] == clauses[mention.index] and view.tagged.entries[at].organ:
+            return view.tagged.entries[at].organ
+    return None
 
 
 def _normal(view: View, kind: str, organ: str, status: Status, mention: Mention) -> tuple[str, ...]:

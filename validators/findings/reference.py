@@ -36,7 +36,8 @@ GENERIC = frozenset(
 _LOBES = frozenset({"upper_lobe", "middle_lobe", "lower_lobe", "lingula", "rul", "rml", "rll", "lul", "lll"})
 # a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
 _MASKED = re.compile(
-    r"(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?(?:tips?|terminat\w+|ends?|ending)\b"
+    r"(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
+    r"(?:tips?|terminat\w+|ends?|ending)\b"
     r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b",
     re.I,
 )

@@ -176,7 +176,7 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
         return False
     before, after = words[low:first], words[last + 1 : high]
     be = next((at for at, word in enumerate(after[:_OPENING]) if word in _IS), None)
-    if be is not None and not _THERE.isdisjoint(after[be + 1 : be + 4]):
+    if be is not None and not (_THERE | _STANDS).isdisjoint(after[be + 1 : be + 4]):
         return True
     near = before[-_NEAR:]
     if "there" in near and not _IS.isdisjoint(near[near.index("there") :]):

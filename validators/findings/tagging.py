@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from .lexicon import Entry, lexicon, word_set
+from .lexicon import ORDINALS, Entry, lexicon, phrase, word_set
 from .text import WORD
 
 _PORTIONS = word_set("portion")
-_PARTS = frozenset({"upper", "middle", "lower", "mid"})
-_NOUNS = frozenset({"lobe", "zone", "lung", "field"})
+_SUFFIXES = frozenset({"st", "nd", "rd", "th"})
+_RANGES = frozenset({"through", "to", "thru"})
+_LEVELS = frozenset({"c", "t", "l"})
+_PARTS = frozenset({"upper", "middle", "lower", "mid", *ORDINALS, *_SUFFIXES})
+_NOUNS = frozenset({"lobe", "zone", "lung", "field", "rib"})
 _LINKS = frozenset({"and", "or", ",", "/", "+", "left", "right"})
 
 
@@ -54,6 +57,8 @@ def tag(low: str, start: int, end: int) -> Tagged:
         _resolve_one(tagged)
     if not _PARTS.isdisjoint(words):
         _resolve_shared(tagged)
+    if not _RANGES.isdisjoint(words):
+        _resolve_ranges(tagged)
     return tagged
 
 
@@ -88,23 +93,37 @@ def _stands_for(tagged: Tagged, at: int, word: str) -> bool:
 
 
 def _resolve_shared(tagged: Tagged) -> None:
-    """ "The left upper and left lower lobes": a part of a lobe's name before a conjunction shares the noun after it."""
+    """ "The left upper and left lower lobes", "fifth and sixth ribs": a part of a name before a conjunction shares the
+    noun after it."""
     words, index = tagged.words, 0
     while index < len(tagged.entries):
-        place, first = tagged.entries[index].place, tagged.first[index]
         noun = words[tagged.last[index]]
-        if place and noun in _NOUNS:
-            for at in range(first - 1, max(-1, first - 5), -1):
-                if words[at] in _PARTS and not any(
-                    a <= at <= b for a, b in zip(tagged.first, tagged.last, strict=True)
-                ):
-                    entry = lexicon().trie.get(words[at], {}).get(noun, {}).get("")
+        if tagged.entries[index].place and noun in _NOUNS:
+            for at in range(tagged.first[index] - 1, max(-1, tagged.first[index] - 6), -1):
+                free = not any(a <= at <= b for a, b in zip(tagged.first, tagged.last, strict=True))
+                if words[at] in _PARTS and free:
+                    path = words[at - 1 : at + 1] if words[at] in _SUFFIXES else words[at : at + 1]
+                    entry = phrase([*path, noun])
                     if entry is not None:
                         where = next(k for k, begin in enumerate(tagged.first) if begin > at)
                         tagged.entries.insert(where, entry)
                         tagged.first.insert(where, at)
                         tagged.last.insert(where, at)
                         index += 1
-                elif words[at] not in _LINKS:
+                elif words[at] not in _LINKS and not words[at].isdigit():
                     break
         index += 1
+
+
+def _resolve_ranges(tagged: Tagged) -> None:
+    """ "Ribs 3 through 7", "T5 to T8": what lies between is meant too, so no level is told apart."""
+    words = tagged.words
+    for index, entry in enumerate(tagged.entries):
+        if not entry.place or not entry.place[-1].isdigit():
+            continue
+        after = words[tagged.last[index] + 1 : tagged.last[index] + 3]
+        before = words[max(0, tagged.first[index] - 1) : tagged.first[index]]
+        ends = bool(after) and after[0] in _RANGES and (after[-1].isdigit() or after[-1] in _LEVELS)
+        whole = phrase([entry.place.partition("_")[0]])
+        if whole is not None and (ends or (before and before[0] in _RANGES)):
+            tagged.entries[index] = whole
