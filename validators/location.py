@@ -59,7 +59,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             continue
         if (claim.side or claim.place) and not (claim.soft and not reference.asserted((claim.finding,))):
             yield from _located(reference, here)
-        if claim.tip and _has_end(claim.finding):
+        if claim.tip and not claim.soft and _has_end(claim.finding):
             yield from _ends(reference, here, tips)
     for here in _referring(candidate):
         if reference.standing(here.claim) == "supported":
@@ -115,8 +115,9 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
         placed = [other for other in placed if _numbered(other) or not set(other.place) <= {"rib", "spine"}]
     table = relations()
     exact = claim.region == "lungs" and claim.finding not in GENERIC and any(o.finding == claim.finding for o in placed)
-    exact = exact or any(_numbered(other) for other in placed)
-    near = () if exact else reference.asserted(table.same[claim.finding] | table.related[claim.finding])
+    near = reference.asserted(table.same[claim.finding] | (frozenset() if exact else table.related[claim.finding]))
+    if any(_numbered(other) for other in placed):
+        near = ()
     if any(other.place and _within(claim, other, near) and places_agree(claim.place, other.place) for other in near):
         return  # something of the kind is there
     if claim.finding in _NODES and all(other.finding != claim.finding for other in placed):

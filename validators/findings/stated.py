@@ -30,6 +30,7 @@ _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"}
 _VERBS, _JOINS = CUES["verb"] | CUES["presup"], CUES["conj"] | CUES["comma"] | CUES["or"]
 _CROSSED = _VERBS | CUES["cause"] | CUES["dismiss"] | FORWARD & ~NEG_PRE
 _FAR = 4  # unknown words that a denial plainly reaches across
+_APPOSED = 6  # words of an apposition
 _NEAR = 7  # words between a verb of existence and what exists
 _LISTED = 4  # words from one item of a list to the next
 _MANY = 3
@@ -170,6 +171,8 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
     """Whether existence is said in the mention's own clause ("there is a", "shows a", "is present"), whatever the rest
     of the sentence weighs."""
     words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
+    if words[0] in _CONDITIONS and ";" not in words[:first] and ":" not in words[:first]:
+        return False
     low, high = _bounds(view, index, start, stop)
     clause = words[low:high]
     if not (_SOFT.isdisjoint(clause) and _WEIGH.isdisjoint(clause)):
@@ -311,12 +314,9 @@ def _of_a_kind(view: View, index: int, start: int) -> bool:
     follows = words[last + 1 : last + 7]
     if follows[:1] and follows[0] in _COMPOUNDS:
         return True
-    if (
-        len(follows) > 1
-        and follows[0] in _IS
-        and follows[1] in ("a", "an", "one")
-        and not _SORTS.isdisjoint(follows[2:])
-    ):
+    be = next((at for at, word in enumerate(follows) if word in _IS), None)
+    says_what = be is not None and follows[be + 1 : be + 2] in (["a"], ["an"])
+    if be is not None and says_what and not _SORTS.isdisjoint(words[last + be + 2 : last + be + 8]):
         return True
     back = index - 1
     while back >= 0 and view.tagged.last[back] == first - 1 and _modifies(view.tagged.entries[back]):
@@ -372,6 +372,8 @@ def weighs(view: View, index: int) -> bool:
     stop = min((border for border in borders if border > first), default=len(words))
     if not _WEIGH.isdisjoint(words[start:stop]) or words[max(0, start - 1)] in _WEIGH:
         return True  # also "raises two candidates, a pneumothorax and ..."
+    if words[stop : stop + 2] in ([",", "a"], [",", "an"]) and not _WEIGH.isdisjoint(words[stop : stop + _APPOSED]):
+        return True  # "edema, a fair question here"
     opens = not _CONDITIONS.isdisjoint(words[: min(start, _OPENING)])
     return opens and ":" not in words[:first] and ";" not in words[:first]
 
