@@ -139,7 +139,7 @@ class _Builder:
     def place_findings(self) -> None:
         """A finding named with its place or side in one phrase ("biapical thickening") is there."""
         for words, entry in self.entries.items():
-            if entry.finding and len(words) > 1:
+            if (entry.finding or entry.organ == "node") and len(words) > 1:
                 for part in filter(None, (self.entries.get((word,)) for word in words)):
                     entry.place = entry.place or part.place
                     entry.side = entry.side or part.side
