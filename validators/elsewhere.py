@@ -44,7 +44,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     reference = reference_of(study)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
-            if _judged(reference, text[start:end]):
+            if text[end - 1] == "?" or _judged(reference, text[start:end]):
                 continue
             for place in put_somewhere(text[start:end]):
                 others = [other for other in known if _kind(other) == _kind(place)]
@@ -97,9 +97,11 @@ def _unplaced(reference: Reference) -> bool:
     lungs = [claim for claim in found if claim.region in _IN_LUNGS]
     placed = {claim.finding for claim in lungs if claim.place}
     table = relations()
+    kin = {*placed, *(other for name in placed for other in (*table.same[name], *table.related[name]))}
     return any(
         not claim.place
-        and placed.isdisjoint({claim.finding, *table.same[claim.finding], *table.related[claim.finding]})
+        and claim.finding not in kin
+        and placed.isdisjoint({*table.same[claim.finding], *table.related[claim.finding]})
         for claim in lungs
     )
 

@@ -16,7 +16,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import GENERIC, Reference, places_agree, relations
-from .grounding import Said, name, reference_of, said
+from .grounding import Said, name, read_claims, reference_of, said
 from .rule import Case, Finder, ten
 from .steps import steps_of
 
@@ -71,6 +71,7 @@ def _referring(candidate: Candidate) -> Iterator[Said]:
     last: Claim | None = None
     for position, text in steps_of(candidate):
         asked = False
+        step = [claim for claim in read_claims(text) if claim.status != "absent" and not claim.device]
         for start, end in sentences(text):
             named = claims(text[start:end])
             where = None if named or last is None else location_of(text[start:end], answers=asked)
@@ -80,7 +81,7 @@ def _referring(candidate: Candidate) -> Iterator[Said]:
                     position, text, last._replace(side=side, place=place, span=(start, end), text=text[start:end])
                 )
             asked = text[end - 1] == "?"
-            last = next((c for c in reversed(named) if c.status != "absent" and not c.device), last)
+            last = next((claim for claim in reversed(step) if start <= claim.span[0] < end), last)
 
 
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:

@@ -55,6 +55,9 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
                 continue  # "the effusion does not reach the left side"
             _give(entry_of=index, mention=by_index[target], tagged=tagged)
             late.append((index, target))
+            head = next((head for head in heads if head > index), None)
+            if head is not None and target < index and _one_phrase(tagged, target, head):
+                _give(entry_of=index, mention=by_index[head], tagged=tagged)
     for mention in by_index.values():
         if scope.clauses[mention.index] and not (mention.sides or mention.places):
             _inherit(tagged, scope, mention)
@@ -71,6 +74,14 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
             if mention.sides or mention.places:
                 break
             _give(entry_of=index, mention=mention, tagged=tagged)
+
+
+def _one_phrase(tagged: Tagged, quality: int, head: int) -> bool:
+    """ "Calcified right hilar nodules": what stands between an adjective and its noun belongs to both."""
+    return not tagged.entries[quality].finding and all(
+        (entry.side or entry.place or entry.size or entry.organ) and tagged.first[at] == tagged.last[at - 1] + 1
+        for at, entry in enumerate(tagged.entries[quality + 1 : head], quality + 1)
+    )
 
 
 def _inside(found: list[Mention], index: int) -> int | None:

@@ -311,8 +311,12 @@ def _topic(tagged: Tagged, result: Scope) -> None:
     ):
         if tagged.words[colon + 1 : colon + 2] and tagged.words[colon + 1] in _THERE:
             return  # "Fluid: present, on the right"
+        placed = any(entry.tip or entry.place or entry.side for entry in after)
+        denied = any(entry.cues & (NEG_PRE | CUES["neg_post"]) for entry in after)
+        devices = lexicon().devices  # "catheter tip: over the right atrium" speaks of a catheter that is there
         for index in before:
-            result.states[index] |= HYP
+            if not (placed and not denied and tagged.entries[index].finding in devices):
+                result.states[index] |= HYP
 
 
 def _sure(tagged: Tagged, result: Scope) -> None:

@@ -17,12 +17,13 @@ _UNSURE = (
     word_set("soft")
     | word_set("weigh")
     | word_set("condition")
-    | word_set("elsewhere")
-    | word_set("reserved")
     | word_set("inspect")
-)
+    | word_set("reserved")
+    | word_set("elsewhere")
+) - {"more", "only", "sole", "alone", "above", "below", "however", "other"}
 _CONDITIONS = word_set("condition")
 _MARKS = frozenset({",", ";", ":", "but", "so"})
+_LUNG = frozenset({"upper", "mid", "lower", "apex", "hilar"})
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NOT_SAID = (
     CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
@@ -30,7 +31,7 @@ _NOT_SAID = (
 
 
 class Whereabouts(NamedTuple):
-    """The sides and zones of one clause, and the span of its sentence."""
+    """A side, or both, with its zones, and the span of the sentence."""
 
     sides: frozenset[str]
     zones: frozenset[str]
@@ -39,11 +40,14 @@ class Whereabouts(NamedTuple):
 
 @lru_cache(maxsize=512)
 def whereabouts(text: str) -> tuple[Whereabouts, ...]:
-    """The places of a report's clauses, unless what is there is denied."""
+    """The places of a report, unless what is there is denied or healthy."""
     found: list[Whereabouts] = []
     for start, end, heading in headed_sentences(text):
         if not heading.startswith(NOT_ASSERTED):
             tagged, scoped = tagged_sentence(text[start:end])
+            healthy = any(not _HEALTHY.isdisjoint(entry.qualities) for entry in tagged.entries)
+            if healthy and not any(entry.finding for entry in tagged.entries):
+                continue
             found += _of(tagged, scoped, (start, end), [*range(len(tagged.entries))])
     return tuple(found)
 
@@ -54,11 +58,11 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     is denied, weighed, or said of what is healthy."""
     tagged, scoped = tagged_sentence(sentence)
     words = tagged.words
-    if not any(entry.place for entry in tagged.entries) or not _CONDITIONS.isdisjoint(words[:2]):
+    if not any(entry.place or entry.side for entry in tagged.entries) or not _CONDITIONS.isdisjoint(words[:2]):
         return ()
     found: list[Whereabouts] = []
     fragment = not any(entry.cues & CUES["verb"] for entry in tagged.entries)
-    marks = _MARKS - {","} if fragment else _MARKS
+    marks = _MARKS - {",", ":"} if fragment else _MARKS
     ends = [at for at, word in enumerate(words) if word in marks] + [len(words)]
     for start, stop in zip([0, *ends], ends, strict=False):
         inside = [at for at, first in enumerate(tagged.first) if start <= first < stop]
@@ -74,20 +78,35 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
 
 
 def _of(tagged: Tagged, scoped: Scope, span: tuple[int, int], inside: list[int]) -> list[Whereabouts]:
+    """A side begins a new pair once the one before has its place ("right upper and left lower lobes")."""
     book = lexicon()
-    clauses: dict[int, tuple[set[str], list[str]]] = {}
+    found: list[tuple[set[str], list[str], bool]] = []
+    clause = -1
     for index in inside:
         entry = tagged.entries[index]
-        if scoped.states[index] & NEG or not (entry.place or entry.side):
+        whole = entry.organ == "lung" and not entry.place
+        if scoped.states[index] & NEG or not (entry.place or entry.side or whole):
             continue
-        sides, places = clauses.setdefault(scoped.clauses[index], (set(), []))
-        if entry.side and not quantifies(tagged, index):
-            sides.add(entry.side)
+        side = entry.side if entry.side and not quantifies(tagged, index) else None
+        if scoped.clauses[index] != clause or (side and (found[-1][1] or found[-1][2])):
+            clause = scoped.clauses[index]
+            found.append((set(), [], False))
+        sides, places, _ = found[-1]
+        if side:
+            sides.add(side)
         if entry.place:
             places.append(entry.place)
             if not entry.side and (side := book.place_sides.get(entry.place)):
                 sides.add(side)
+        elif whole and sides:
+            found[-1] = (sides, places, True)
     return [
-        Whereabouts(frozenset(sides), frozenset(zone for p in specific(tuple(places)) for zone in book.zones[p]), span)
-        for sides, places in clauses.values()
+        Whereabouts(
+            frozenset(sides),
+            _LUNG
+            if lung and not places
+            else frozenset(zone for place in specific(tuple(places)) for zone in book.zones[place]),
+            span,
+        )
+        for sides, places, lung in found
     ]
