@@ -33,6 +33,14 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
         if clauses[back] != clauses[index]:
             if clauses[back] > clauses[index]:
                 continue  # a relative clause in between
+            if not reached and entry.cues & CUES["comma"]:
+                continue
+            if (
+                not reached
+                and is_head(entry)
+                and tagged.words[tagged.last[back] + 2 : tagged.last[back] + 3] == ["which"]
+            ):
+                result.states[back] |= bits  # "subpulmonic fluid, which is dismissed"
             break
         if is_head(entry):
             if tagged.words[tagged.first[index]] == "none" and _beside(tagged, clauses, back):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .lexicon import CUES, lexicon, word_set
-from .states import BREAK, FORWARD, Scope, is_head
+from .states import BREAK, FORWARD, NEG_PRE, Scope, is_head
 from .tagging import Tagged
 
 _NEAR = 6  # words between a quality and the organ after it
@@ -40,6 +40,10 @@ def find_organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> 
     loose = (
         False  # a preposition stands between: "calcification of the aorta", but "normal for the purpose of the study"
     )
+    paired = _paired(tagged, scope, index, fits)
+    if paired is not None:
+        mention.organs = [paired]
+        return
     for ahead in range(index + 1, len(entries)):  # "enlarged heart", "calcification of the aorta"
         entry = entries[ahead]
         if clauses[ahead] != clauses[index]:
@@ -65,6 +69,24 @@ def find_organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> 
     mention.organs = _organs_before(tagged, scope, index, before, fits) or group
 
 
+def _paired(tagged: Tagged, scope: Scope, index: int, fits: Callable[[int], bool]) -> int | None:
+    """The organ of the first of two adjectives ("a calcified and mildly tortuous aorta")."""
+    entries = tagged.entries
+    if not (index + 1 < len(entries) and entries[index + 1].cues & _CONJ):
+        return None
+    adjective = False
+    for ahead in range(index + 2, min(len(entries), index + 6)):
+        entry = entries[ahead]
+        if tagged.first[ahead] - tagged.last[ahead - 1] > 1 or scope.clauses[ahead] != scope.clauses[index]:
+            return None
+        if entry.organ and not is_head(entry):
+            return ahead if adjective and fits(ahead) else None
+        adjective = adjective or bool(entry.qualities)
+        if not (entry.qualities or entry.size or entry.side):
+            return None
+    return None
+
+
 def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: Callable[[int], bool]) -> list[int]:
     entries, clauses = tagged.entries, scope.clauses
     group: list[int] = []
@@ -80,6 +102,8 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
                 group.append(back)
             elif group:
                 break
+        elif not group and entry.cues & NEG_PRE and back and entries[back - 1].cues & (_CONJ | _COMMA):
+            break  # "..., and no abnormality": of something else
         elif entry.cues & _PRESUP or (group and (entry.cues & (_VERB | FORWARD) or back == before)):
             break
         if back == before and entry.organ is None and not _same_subject(tagged, back, index):

@@ -42,6 +42,7 @@ _MASKED = re.compile(
     re.I,
 )
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
+_OLD = re.compile(r"\b(?:old|chronic|healed|healing|remote|prior|previous|past|longstanding|degenerative)\b")
 _BESIDES = frozenset({"other", "additional", "further", "superimposed", "new"})
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
@@ -196,6 +197,8 @@ def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     if denial.dismissed and other.status != "present":
         return True
     words = lower(sentence)
+    if "acute" in denial.limits and _OLD.search(words):
+        return True  # "no acute injury" beside an old fracture
     if denial.implied:
         return not _BESIDES.isdisjoint(denial.limits)
     return any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)

@@ -229,16 +229,18 @@ def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
 
 
 def _says_of(tagged: Tagged, index: int) -> bool:
-    """ "..., and scar was the better reading": a finding that is the subject of a verb, and not of "is seen"."""
-    follow = index + 2
-    if follow >= len(tagged.entries) or not tagged.entries[index + 1].finding:
+    """ "..., and scar was the better reading": a finding that is the subject of a verb; not of "is seen", unless the
+    denial before it is closed."""
+    entries, closed = tagged.entries, _closed(tagged, index)
+    if index + 1 >= len(entries) or not entries[index + 1].finding:
         return False
-    last = tagged.last[follow]
-    return (
-        bool(tagged.entries[follow].cues & CUES["verb"])
-        and tagged.first[follow] == tagged.last[index + 1] + 1
-        and (tagged.words[last + 1 : last + 2] in (["the"], ["a"], ["an"]) or _closed(tagged, index))
-    )
+    for at in range(index + 2, min(len(entries), index + (_PAIR if closed else 1) + 2)):
+        entry, last = entries[at], tagged.last[at]
+        if entry.cues & CUES["verb"]:
+            return closed or tagged.words[last + 1 : last + 2] in (["the"], ["a"], ["an"])
+        if entry.cues & (CUES["comma"] | BREAK | NEG_PRE):
+            return False
+    return False
 
 
 def _closed(tagged: Tagged, index: int) -> bool:
@@ -291,6 +293,8 @@ def _definite(tagged: Tagged, index: int) -> bool:
 def _as_before(entries: list[Entry], result: Scope, index: int) -> None:
     before = next((back for back in range(index - 1, -1, -1) if entries[back].finding), None)
     after = next((ahead for ahead in range(index + 1, len(entries)) if entries[ahead].finding), None)
+    if before is None and after is not None:
+        result.states[after] |= HYP  # as in the sentence before, which is not read here
     if before is not None and after is not None:
         result.states[after] = result.states[before]
 

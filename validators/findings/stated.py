@@ -21,6 +21,8 @@ _REGARDS = word_set("regard")
 _MARKS = word_set("mark")
 _CAN, _ANY = frozenset({"can", "may", "will"}), frozenset({"any", "a", "an", "one"})
 _ORIGINS = frozenset({"source", "cause", "origin", "explanation", "reason", "kind", "type", "form", "result"})
+_AUXILIARIES = frozenset({"do", "does", "did"})
+_DETERMINED = frozenset({"a", "an", "the", "this", "that", "some", "no", "any", "its", "their", "of"})
 _BARE = 2  # words of a name without adjectives
 _CONTRASTS = frozenset({"but", "although", "though"})
 _EXCEPTS = frozenset({"but", "except", "save", "apart", "aside"})  # "the bones are normal, but one joint is worn"
@@ -52,6 +54,8 @@ def is_soft(view: View, index: int) -> bool:
     """Whether the statement that a mention stands in has words of weighing or denial that did not reach it."""
     words, first = view.tagged.words, view.tagged.first[index]
     start, stop = _statement(view, first)
+    if _of_a_kind(view, index, start):
+        return True
     if _explicit(view, index, start, stop):
         return False
     if view.tagged.entries[index].finding in view.book.devices:
@@ -107,8 +111,10 @@ def is_soft_denial(view: View, index: int) -> bool:
             return False
         low, high = cue + 1, index
         begin, end = tagged.last[cue] + 1, tagged.first[index]
-        if tagged.words[tagged.first[cue]] == "rather" and not entries[index].finding:
+        if tagged.words[tagged.first[cue]] in ("rather", "none") and not entries[index].finding:
             return True  # "rather than a lobar process": of what is there it denies only the kind
+        if _causes_nothing(view, cue, begin):
+            return True
         if not tagged.first[cue] and tagged.words[0] == "without" and "," in tagged.words[begin:end]:
             return True  # "without a decubitus view, fluid cannot be told from ..."
         if tagged.words[end - 1] == "from" and end > begin:
@@ -127,6 +133,15 @@ def is_soft_denial(view: View, index: int) -> bool:
     if state & NEG and _object(view, index):
         return True
     return _unknown(view, begin, end) > _FAR
+
+
+def _causes_nothing(view: View, cue: int, begin: int) -> bool:
+    """ "They do not by themselves produce consolidation": what is denied is a verb, unless it is one of showing."""
+    words, at = view.tagged.words, view.tagged.first[cue]
+    negated = words[at].endswith("n't") or (at > 0 and words[at - 1] in _AUXILIARIES)
+    if not negated:
+        return False
+    return _SHOWS.isdisjoint(words[begin : begin + _OPENING]) and _IS.isdisjoint(words[max(0, at - 1) : at])
 
 
 def _statement(view: View, first: int) -> tuple[int, int]:
@@ -255,7 +270,7 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     first, last = view.tagged.first[index], view.tagged.last[index]
     if entry.finding is None or entry.finding in view.book.devices:
         return True
-    if _invited(view, index) or _of_a_kind(view, index, start):
+    if _invited(view, index) or _taken(view, index, start):
         return False
     if entry.size or entry.side:
         return True
@@ -306,6 +321,19 @@ def _generally(view: View, index: int, start: int) -> bool:
         and last + 1 not in view.tagged.first
         and _STANDS.isdisjoint(follows)
     )
+
+
+def _taken(view: View, index: int, start: int) -> bool:
+    """ "Gravity takes free fluid to the sulci": the bare object of a verb that the lexicon does not know."""
+    words, first = view.tagged.words, view.tagged.first[index]
+    known = {at for a, b in zip(view.tagged.first, view.tagged.last, strict=True) for at in range(a, b + 1)}
+    for at in range(first - 1, max(start - 1, first - 3), -1):
+        word = words[at]
+        if at in known or word in _DETERMINED or not word.isalpha():
+            return False
+        if len(word) > _LISTED - 1 and word.endswith("s") and word not in _SHOWS | _STATES and at > start:
+            return True
+    return False
 
 
 def _of_a_kind(view: View, index: int, start: int) -> bool:

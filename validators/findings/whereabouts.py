@@ -64,6 +64,8 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     fragment = not any(entry.cues & CUES["verb"] for entry in tagged.entries)
     marks = _MARKS - {",", ":"} if fragment else _MARKS
     ends = [at for at, word in enumerate(words) if word in marks] + [len(words)]
+    if len(ends) > 1 and words[ends[0]] == "," and _only_places(tagged, ends[0]):
+        del ends[0]  # "on the right, a rib is deformed"
     for start, stop in zip([0, *ends], ends, strict=False):
         inside = [at for at, first in enumerate(tagged.first) if start <= first < stop]
         entries = [tagged.entries[at] for at in inside]
@@ -75,6 +77,13 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
             continue
         found += _of(tagged, scoped, (0, len(sentence)), inside)
     return tuple(found)
+
+
+def _only_places(tagged: Tagged, stop: int) -> bool:
+    opening = [entry for first, entry in zip(tagged.first, tagged.entries, strict=True) if first < stop]
+    return any(entry.side or entry.place for entry in opening) and not any(
+        entry.finding or entry.qualities or entry.cues & CUES["verb"] for entry in opening
+    )
 
 
 def _of(tagged: Tagged, scoped: Scope, span: tuple[int, int], inside: list[int]) -> list[Whereabouts]:
