@@ -6,6 +6,7 @@ backward cue; both linear in the phrases of the sentence. Knows cues, not findin
 
 from functools import lru_cache
 
+from .anew import says_something, starts_anew
 from .backward import reach_back
 from .lexicon import CUES, Entry, lexicon, word_set
 from .states import (
@@ -29,13 +30,8 @@ from .states import (
 from .tagging import Tagged, tag
 from .text import lower
 
-_LISTS = frozenset({"or", "nor", "either", "any", "not", "no"})
-_PAIR = 4  # words from "both" to its "and"
-_LEAD = 3  # words between a comma and the subject after it
-_ARTICLES = frozenset({"a", "an"})
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
-_RESETS = word_set("reset")
 _INSTEAD = word_set("instead")
 _ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
 _THERE = word_set("there") - {"there"}
@@ -89,10 +85,10 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         elif cues & (CUES["conj"] | CUES["comma"]):
             if not cues & CUES["or"]:
                 state = _end_next(state)
-                if _starts_anew(tagged, index, state):
+                if starts_anew(tagged, index, state):
                     state = 0
                     result.borders.append(tagged.first[index])
-                    if not _says_something(tagged, index):
+                    if not says_something(tagged, index):
                         result.inner.append(tagged.first[index])
         elif cues & CUES["colon"]:
             state = state if _follows_cue(tagged, index) else 0
@@ -109,16 +105,6 @@ def _forward(tagged: Tagged, result: Scope) -> None:
         result.clauses.append(clause)
         if cues & FORWARD and not (head and not cues & NEG_PRE):
             state = _reach(cues, state) | (BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
-
-
-def _says_something(tagged: Tagged, index: int) -> bool:
-    """Whether a verb follows before the next comma: else it is an item of a list ("asbestos, old infection")."""
-    for entry in tagged.entries[index + 1 :]:
-        if entry.cues & CUES["verb"] or entry.cues & BACKWARD:
-            return True
-        if entry.cues & (CUES["comma"] | BREAK):
-            return False
-    return False
 
 
 def _is_adverb(tagged: Tagged, index: int) -> bool:
@@ -183,101 +169,6 @@ def _follows_cue(tagged: Tagged, index: int) -> bool:
         and bool(tagged.entries[index - 1].cues & FORWARD)
         and tagged.last[index - 1] + 1 == tagged.first[index]
     )
-
-
-def _starts_anew(tagged: Tagged, index: int, state: int) -> bool:
-    """Whether what follows a comma or "and" is something new, rather than the next item of the list."""
-    entries, after = tagged.entries, tagged.last[index] + 1
-    mark = tagged.words[tagged.last[index]]
-    if after >= len(tagged.words) or mark not in (",", "and"):
-        return False
-    anew = tagged.words[after] in _RESETS
-    comma = bool(entries[index].cues & CUES["comma"])
-    if comma and _after_summary(tagged, index):
-        return True
-    follow = index + 1
-    subject = (
-        follow < len(entries)
-        and entries[follow].organ is not None
-        and tagged.first[follow] <= after + (_LEAD if comma else 1)
-    )
-    if mark == "," and state & NEG and _item_of_its_own(tagged, index):
-        return True
-    if mark == "and" and (comma or _closed(tagged, index)) and _says_of(tagged, index):
-        return True
-    if not (anew or subject):
-        return False
-    if anew and comma and mark == "and" and tagged.words[after] in _ARTICLES:
-        return True
-    if not comma and "both" in tagged.words[max(0, tagged.first[index] - _PAIR) : tagged.first[index]]:
-        return False  # "against both air trapping and a poor breath"
-    if not comma and not state & NEG and not any(entry.cues & CUES["verb"] for entry in entries[follow : follow + 6]):
-        return False
-    for at in range(follow, min(len(entries), follow + 12)):
-        entry = entries[at]
-        if entry.side and not entry.finding and tagged.first[at] <= after + 1:
-            return True  # "without failure, elevated left dome, ...": what has a side of its own is new
-        if entry.cues & CUES["or"] and anew and not subject:
-            return False
-        if subject and (entry.cues & CUES["verb"] or _predicates(entry)):
-            return True
-        if subject and entry.qualities and at == follow + 1 and tagged.first[at] == tagged.last[follow] + 1:
-            return True  # "not widened, aortic knob calcified"
-        if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
-            break
-    return anew
-
-
-def _says_of(tagged: Tagged, index: int) -> bool:
-    """ "..., and scar was the better reading": a finding that is the subject of a verb; not of "is seen", unless the
-    denial before it is closed."""
-    entries, closed = tagged.entries, _closed(tagged, index)
-    if index + 1 >= len(entries) or not entries[index + 1].finding:
-        return False
-    for at in range(index + 2, min(len(entries), index + (_PAIR if closed else 1) + 2)):
-        entry, last = entries[at], tagged.last[at]
-        if entry.cues & CUES["verb"]:
-            return closed or tagged.words[last + 1 : last + 2] in (["the"], ["a"], ["an"])
-        if entry.cues & (CUES["comma"] | BREAK | NEG_PRE):
-            return False
-    return False
-
-
-def _closed(tagged: Tagged, index: int) -> bool:
-    """Whether the denial before the comma has its verb already ("no effusion is seen, and ...")."""
-    for entry in reversed(tagged.entries[:index]):
-        if entry.cues & CUES["verb"]:
-            return True
-        if entry.cues & NEG_PRE:
-            return False
-    return False
-
-
-def _item_of_its_own(tagged: Tagged, index: int) -> bool:
-    """ "No fracture, wires in the midline", "not clear, disease present": no list with "or", and it is placed or said
-    to be there."""
-    words, start = tagged.words, tagged.last[index] + 1
-    stop = next((at for at in range(start, len(words)) if words[at] in (",", ";", ".", ":")), len(words))
-    if any(word in _LISTS for word in words[start:]):
-        return False
-    item = [at for at, first in enumerate(tagged.first) if start <= first < stop]
-    if not any(is_head(tagged.entries[at]) for at in item):
-        return False
-    said = not _THERE.isdisjoint(words[start:stop])
-    devices = lexicon().devices
-    return said or any(tagged.entries[at].finding in devices for at in item)
-
-
-def _after_summary(tagged: Tagged, index: int) -> bool:
-    """ "No acute abnormality, nodule in the left lung": a list after a denied summary goes on only to an "or"."""
-    before = next((entry for entry in reversed(tagged.entries[max(0, index - 3) : index]) if is_head(entry)), None)
-    if before is None or before.finding or "abnormal" not in before.qualities:
-        return False
-    return not any(entry.cues & CUES["or"] for entry in tagged.entries[index + 1 : index + 12])
-
-
-def _predicates(entry: Entry) -> bool:
-    return bool(entry.qualities) and entry.finding is None and "abnormal" not in entry.qualities
 
 
 def _definite(tagged: Tagged, index: int) -> bool:

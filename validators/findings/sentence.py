@@ -10,12 +10,14 @@ from typing import NamedTuple
 from .attach import mentions
 from .claim import Claim, Measurement, Side, Status
 from .compares import compares_with_prior, may_compare
+from .denied import is_soft_denial
 from .lexicon import CUES, lexicon, specific, word_set
 from .meaning import meanings
 from .measure import measurements
 from .organs import Mention
 from .scope import tagged_sentence
-from .stated import is_generic, is_soft, is_soft_denial, only_spoken_of
+from .spoken import is_generic, only_spoken_of
+from .stated import is_soft
 from .states import ALT, DENIED, DOUBT, HYP, NEG, NEG_PRE, SURE, UNC
 from .text import lower
 from .view import View
