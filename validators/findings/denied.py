@@ -87,7 +87,7 @@ def _causes_nothing(view: View, cue: int, begin: int) -> bool:
 
 def _elsewhere(words: list[str]) -> bool:
     """ "No opacity is recognized there": where, the sentence before said."""
-    return any(
+    return "there" in words and any(
         word == "there"
         and words[at + 1 : at + 2] not in (["is"], ["are"], ["was"], ["were"])
         and words[at - 1 : at] not in (["is"], ["are"])

@@ -22,6 +22,8 @@ _TAKES_BACK = re.compile(
     r"|without success|in vain|to no avail|(?:is|are) (?:missing|lacking|absent|nowhere)|neither (?:is|of))\b",
     re.I,
 )
+# every phrase of it has one of these
+_MAY_TAKE_BACK = re.compile(r"n[o'][nt]|no such|neither|vain|avail|missing|lacking|absent|success", re.I)
 _LISTED = 6  # characters from one item of a list to the next, at most (", and a")
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
 _STANDS_FOR = word_set("stands_for")
@@ -57,7 +59,9 @@ def claims(text: str) -> tuple[Claim, ...]:
                 read = tuple(claim._replace(soft=True) if claim.status == "present" else claim for claim in read)
             found.extend(_moved(claim, left) for claim in read)
         asks = text[end - 1] == "?" and _SUPPOSES.search(text, start, end) is not None
-    return tuple(_retracted(found, text) if _TAKES_BACK.search(text) else found)
+    if any(claim.status == "present" for claim in found) and _MAY_TAKE_BACK.search(text) and _TAKES_BACK.search(text):
+        return tuple(_retracted(found, text))
+    return tuple(found)
 
 
 def _retracted(found: list[Claim], text: str) -> list[Claim]:
