@@ -145,7 +145,7 @@ def test_normality_implies_absence_in_its_region_and_only_there() -> None:
         ("Left basilar opacity.", "lung_opacity", "left", ("base",)),
         ("Consolidation in the right upper lobe.", "consolidation", "right", ("upper_lobe",)),
         ("At the left base there is airspace disease.", "airspace_opacity", "left", ("base",)),
-        ("Right lower lung: a calcified granuloma.", "granuloma", "right", ("lower_lobe",)),
+        ("Right lower lung: a calcified granuloma.", "granuloma", "right", ("lower_lung",)),
         ("Both apices contain scars.", "scarring", "bilateral", ("apex",)),
         ("RLL pneumonia.", "pneumonia", "right", ("rll",)),
         ("The right dome bulges, which is an eventration.", "eventration", "right", ()),

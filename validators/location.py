@@ -15,7 +15,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
-from .findings.reference import GENERIC, Reference, places_agree, relations
+from .findings.reference import GENERIC, Reference, other_lobe, places_agree, relations
 from .grounding import Said, name, read_claims, reference_of, said
 from .rule import Case, Finder, ten
 from .steps import steps_of
@@ -119,11 +119,11 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
     near = reference.asserted(table.same[claim.finding] | (frozenset() if exact else table.related[claim.finding]))
     if any(_numbered(other) for other in placed):
         near = ()
-    if any(other.place and _within(claim, other, near) and places_agree(claim.place, other.place) for other in near):
+    if any(other.place and _within(claim, other, near) and _same_place(claim, other) for other in near):
         return  # something of the kind is there
     if claim.finding in _NODES and all(other.finding != claim.finding for other in placed):
         return
-    if claim.place and placed and not any(places_agree(claim.place, other.place) for other in placed):
+    if claim.place and placed and not any(_same_place(claim, other) for other in placed):
         place = " ".join(name(part) for part in claim.place)
         yield find(
             "wrong_place",
@@ -140,6 +140,10 @@ def _on_ribs(reference: Reference, claim: Claim) -> bool:
     return any(_RIB.match(place) for place in claim.place) and any(
         _RIB.match(place) for other in others for place in other.place
     )
+
+
+def _same_place(claim: Claim, other: Claim) -> bool:
+    return places_agree(claim.place, other.place) and not other_lobe(claim, other)
 
 
 def _within(claim: Claim, other: Claim, others: tuple[Claim, ...]) -> bool:

@@ -6,6 +6,7 @@ from .lexicon import CUES, Entry, lexicon
 from .states import ALT, BACKWARD, DENIED, HIST, HYP, NEG_PRE, UNC, Scope, is_head
 from .tagging import Tagged
 
+_OF_DISEASE = frozenset({"excluded", "ruled", "unlikely", "considered", "dismissed"})  # said of no device
 _MODALS = frozenset({"can", "would", "could"})
 _POINTING = frozenset({"this", "these", "those", "their"})
 
@@ -45,6 +46,8 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
         if is_head(entry):
             if tagged.words[tagged.first[index]] == "none" and _beside(tagged, clauses, back):
                 continue
+            if entry.finding in lexicon().devices and not _OF_DISEASE.isdisjoint(_words(tagged, index)):
+                continue
             if _governed(tagged, back) and _earlier(entries, clauses, back, _names_finding):
                 continue
             if reached and _earlier(entries, clauses, back, _finite):
@@ -57,6 +60,10 @@ def reach_back(tagged: Tagged, result: Scope, index: int) -> None:
             reached and entry.cues & BACKWARD
         ):
             break
+
+
+def _words(tagged: Tagged, index: int) -> list[str]:
+    return tagged.words[tagged.first[index] : tagged.last[index] + 1]
 
 
 def _beside(tagged: Tagged, clauses: list[int], index: int) -> bool:

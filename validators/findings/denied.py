@@ -69,7 +69,8 @@ def is_soft_denial(view: View, index: int) -> bool:
         and tagged.words[tagged.first[low + offset]] not in _COPULAS
         for offset, entry in enumerate(between)
     )
-    if crossed and not _ANY & {*tagged.words[max(begin, end - 3) : end]}:
+    shown = not _SHOWS.isdisjoint(tagged.words[begin:end]) and bool(_ANY & {*tagged.words[max(begin, end - 3) : end]})
+    if crossed and not shown:
         return True  # but "neither base shows any atelectasis"
     if state & NEG and is_object(view, index):
         return True

@@ -7,6 +7,7 @@ from .lexicon import CUES, lexicon, word_set
 from .states import BREAK, FORWARD, NEG_PRE, Scope, is_head
 from .tagging import Tagged
 
+_ARTICLES = frozenset({"a", "an"})
 _NEAR = 6  # words between a quality and the organ after it
 _PLACING = word_set("placing")
 _OF = word_set("of")
@@ -49,6 +50,8 @@ def find_organs(tagged: Tagged, scope: Scope, mention: Mention, before: int) -> 
         if clauses[ahead] != clauses[index]:
             break
         if entry.organ is not None:
+            if group and not _ARTICLES.isdisjoint(tagged.words[end + 1 : tagged.first[ahead]]):
+                break  # "clear lungs and a worn spine"
             if not fits(ahead) or tagged.first[ahead] - end > _NEAR:
                 break
             if not group:

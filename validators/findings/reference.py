@@ -33,7 +33,11 @@ GENERIC = frozenset(
         "interstitial_opacity",
     }
 )
-_LOBES = frozenset({"upper_lobe", "middle_lobe", "lower_lobe", "lingula", "rul", "rml", "rll", "lul", "lll"})
+_LOBES = {
+    "upper_lobe": "upper", "rul": "upper", "lul": "upper", "lingula": "lingula", "middle_lobe": "middle",
+    "rml": "middle",
+    "lower_lobe": "lower", "rll": "lower", "lll": "lower",
+}  # fmt: skip
 # a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
 _MASKED = re.compile(
     r"(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
@@ -146,7 +150,7 @@ class Reference:
             if claim.side in ("left", "right") and other.side is None:
                 continue  # "the right lung has no opacity", and nobody said where the opacity is
             if _overlap(claim, other) and not (
-                _other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
+                other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
             ):
                 return other
         if claim.implied or claim.limits or claim.dismissed or denials:
@@ -165,10 +169,10 @@ def _overlap(one: Claim, other: Claim) -> bool:
     return sides_agree(one.side, other.side) and places_agree(one.place, other.place)
 
 
-def _other_lobe(denied: Claim, other: Claim) -> bool:
-    """The middle lobe is spared, and the lower one is not: on a radiograph they overlap, in words they do not."""
-    mine, theirs = frozenset(denied.place), frozenset(other.place)
-    return bool(mine and theirs) and not mine & theirs and mine <= _LOBES and theirs <= _LOBES
+def other_lobe(one: Claim, other: Claim) -> bool:
+    """Whether each names lobes, and none in common: on a radiograph lobes overlap, in words they do not."""
+    mine, theirs = ({_LOBES.get(place, "") for place in claim.place} for claim in (one, other))
+    return bool(mine and theirs) and "" not in mine | theirs and not mine & theirs
 
 
 def _covers(denied: Claim, claim: Claim) -> bool:

@@ -15,6 +15,8 @@ _REGARDS = word_set("regard")
 _MARKS = word_set("mark")
 _CAN = frozenset({"can", "may", "will"})
 _DETERMINED = frozenset({"a", "an", "the", "this", "that", "some", "no", "any", "its", "their", "of"})
+_REACHES = word_set("reach")
+_APART = word_set("apart")
 _BARE = 2  # words of a name without adjectives
 _CONTRASTS = frozenset({"but", "although", "though"})
 _JOINS = CUES["conj"] | CUES["comma"] | CUES["or"]
@@ -76,7 +78,15 @@ def generally(view: View, index: int, start: int) -> bool:
         and entry.words <= _BARE
         and "".join(follows[:1]).isalpha()
         and last + 1 not in view.tagged.first
-        and _STANDS.isdisjoint(follows)
+        and (_STANDS.isdisjoint(follows) or (not _REACHES.isdisjoint(follows) and not _somewhere(view, index, start)))
+    )
+
+
+def _somewhere(view: View, index: int, start: int) -> bool:
+    _, stop = statement(view, view.tagged.first[index])
+    return any(
+        (entry.place or entry.side) and start <= first < stop
+        for first, entry in zip(view.tagged.first, view.tagged.entries, strict=True)
     )
 
 
@@ -141,8 +151,11 @@ def is_object(view: View, index: int) -> bool:
         nearest = next((at for at in range(back - 1, -1, -1) if view.tagged.entries[at].finding), None)
         if nearest is not None and first - view.tagged.last[nearest] <= _LISTED:
             return is_object(view, nearest)
-    if not before or (before[-1] not in _REGARDS and before != ["away", "from"]):
+    apart = before[-1:] == ["from"] and not _APART.isdisjoint(view.tagged.words[max(0, first - _NEAR) : first])
+    if not before or (before[-1] not in _REGARDS and not apart):
         return False
+    if apart:
+        return True
     return not (
         back >= 0 and view.tagged.last[back] == first - 1 and view.tagged.first[back] < first - 1
     )  # "due to", "suspicious for": a phrase of its own

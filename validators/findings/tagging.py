@@ -6,6 +6,7 @@ from .lexicon import ORDINALS, Entry, lexicon, phrase, word_set
 from .text import WORD
 
 _PORTIONS = word_set("portion")
+_LED = ("to", "us", "me", "the", "into", "on", "directly", "naturally", "back", "along", "through", "up")
 _SUFFIXES = frozenset({"st", "nd", "rd", "th"})
 _RANGES = frozenset({"through", "to", "thru"})
 _LEVELS = frozenset({"c", "t", "l"})
@@ -48,7 +49,7 @@ def tag(low: str, start: int, end: int) -> Tagged:
             entry = node.get("")
             if entry is not None:
                 best, stop = entry, ahead
-        if best is not None:
+        if best is not None and not (words[position] == "lead" and stop == position + 1 and _leads_on(found, position)):
             entries.append(best)
             first.append(position)
             last.append(stop - 1)
@@ -60,6 +61,11 @@ def tag(low: str, start: int, end: int) -> Tagged:
     if not _RANGES.isdisjoint(words):
         _resolve_ranges(tagged)
     return tagged
+
+
+def _leads_on(found: list[str], position: int) -> bool:
+    """Whether "lead" is no wire: a bare singular, or a verb ("leads to")."""
+    return found[position] == "lead" or found[position + 1 : position + 2] in ([word] for word in _LED)
 
 
 def _resolve_one(tagged: Tagged) -> None:

@@ -20,7 +20,7 @@ _UNSURE = (
     | word_set("inspect")
     | word_set("reserved")
     | word_set("elsewhere")
-) - {"more", "only", "sole", "alone", "above", "below", "however", "other"}
+) - {"more", "only", "sole", "alone", "above", "below", "however", "other", "else"}
 _CONDITIONS = word_set("condition")
 _MARKS = frozenset({",", ";", ":", "but", "so"})
 _LUNG = frozenset({"upper", "mid", "lower", "apex", "hilar"})
@@ -64,7 +64,7 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     fragment = not any(entry.cues & CUES["verb"] for entry in tagged.entries)
     marks = _MARKS - {",", ":"} if fragment else _MARKS
     ends = [at for at, word in enumerate(words) if word in marks] + [len(words)]
-    if len(ends) > 1 and words[ends[0]] == "," and _only_places(tagged, ends[0]):
+    while len(ends) > 1 and words[ends[0]] == "," and _only_places(tagged, ends[0]):
         del ends[0]  # "on the right, a rib is deformed"
     for start, stop in zip([0, *ends], ends, strict=False):
         inside = [at for at, first in enumerate(tagged.first) if start <= first < stop]
