@@ -56,6 +56,8 @@ def is_soft_denial(view: View, index: int) -> bool:
             return True  # "rather than a lobar process": of what is there it denies only the kind
         if _causes_nothing(view, cue, begin):
             return True
+        if not entries[index].finding and tagged.words[begin - 1 : begin + 1] in (["not", "a"], ["not", "an"]):
+            return True  # "a remnant and not an active process": of that thing alone
         if not tagged.first[cue] and tagged.words[0] == "without" and "," in tagged.words[begin:end]:
             return True  # "without a decubitus view, fluid cannot be told from ..."
         if tagged.words[end - 1] == "from" and end > begin:

@@ -77,7 +77,7 @@ def generally(view: View, index: int, start: int) -> bool:
         (opens == start or words[opens - 1] in _MARKS - _CONTRASTS)
         and entry.words <= _BARE
         and "".join(follows[:1]).isalpha()
-        and last + 1 not in view.tagged.first
+        and (last + 1 not in view.tagged.first or follows[0] in _REACHES)
         and (_STANDS.isdisjoint(follows) or (not _REACHES.isdisjoint(follows) and not _somewhere(view, index, start)))
     )
 
@@ -145,13 +145,14 @@ def is_object(view: View, index: int) -> bool:
     back = index - 1
     while back >= 0 and view.tagged.last[back] == first - 1 and modifies(view.tagged.entries[back]):
         first, back = view.tagged.first[back], back - 1
-    before = view.tagged.words[max(0, first - 2) : first]
+    bare = first - (view.tagged.words[max(0, first - 1) : first] in (["a"], ["an"]))
+    before = view.tagged.words[max(0, bare - 2) : bare]
     joint = first - 1 - (before[-1:] in (["a"], ["an"], ["the"]))
     if before and back > 0 and view.tagged.last[back] == joint and view.tagged.entries[back].cues & _JOINS:
         nearest = next((at for at in range(back - 1, -1, -1) if view.tagged.entries[at].finding), None)
         if nearest is not None and first - view.tagged.last[nearest] <= _LISTED:
             return is_object(view, nearest)
-    apart = before[-1:] == ["from"] and not _APART.isdisjoint(view.tagged.words[max(0, first - _NEAR) : first])
+    apart = before[-1:] == ["from"] and not _APART.isdisjoint(view.tagged.words[max(0, bare - _NEAR) : bare])
     if not before or (before[-1] not in _REGARDS and not apart):
         return False
     if apart:
