@@ -151,8 +151,20 @@ def status_of(view: View, index: int) -> Status | None:
     if state & NEG:
         return None if _presupposed(view, index) or _supposed(view, index) else "absent"
     if state & (HYP | HIST):
-        return None
+        return "present" if state == HYP and _signs_present(view, index) else None
     return "uncertain" if state & UNC else "present"
+
+
+def _signs_present(view: View, index: int) -> bool:
+    """ "The typical signs of edema are present": signs as such assert nothing, until they are seen."""
+    words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
+    follows = words[last + 1 : last + 4]
+    return (
+        words[max(0, first - 2) : first] in (["sign", "of"], ["signs", "of"])
+        and bool(follows)
+        and follows[0] in _COPULAS
+        and not _THERE.isdisjoint(follows[1:])
+    )
 
 
 def _supposed(view: View, index: int) -> bool:

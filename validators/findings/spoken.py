@@ -78,7 +78,10 @@ def generally(view: View, index: int, start: int) -> bool:
         and entry.words <= _BARE
         and "".join(follows[:1]).isalpha()
         and (last + 1 not in view.tagged.first or follows[0] in _REACHES)
-        and (_STANDS.isdisjoint(follows) or (not _REACHES.isdisjoint(follows) and not _somewhere(view, index, start)))
+        and (
+            (_STANDS | _REACHES).isdisjoint(follows)
+            or (not _REACHES.isdisjoint(follows) and not _somewhere(view, index, start))
+        )
     )
 
 
@@ -152,14 +155,11 @@ def is_object(view: View, index: int) -> bool:
         nearest = next((at for at in range(back - 1, -1, -1) if view.tagged.entries[at].finding), None)
         if nearest is not None and first - view.tagged.last[nearest] <= _LISTED:
             return is_object(view, nearest)
-    apart = before[-1:] == ["from"] and not _APART.isdisjoint(view.tagged.words[max(0, bare - _NEAR) : bare])
-    if not before or (before[-1] not in _REGARDS and not apart):
-        return False
-    if apart:
-        return True
-    return not (
-        back >= 0 and view.tagged.last[back] == first - 1 and view.tagged.first[back] < first - 1
-    )  # "due to", "suspicious for": a phrase of its own
+    if not before or any(a < bare - 1 == b for a, b in zip(view.tagged.first, view.tagged.last, strict=True)):
+        return False  # "due to", "suspicious for", "apart from": a phrase of its own
+    if before[-1] == "from":
+        return not _APART.isdisjoint(view.tagged.words[max(0, bare - _NEAR) : bare])
+    return before[-1] in _REGARDS
 
 
 def _sought(view: View, start: int, first: int) -> bool:

@@ -11,7 +11,7 @@ _SOFT = word_set("soft")
 _WEIGH = word_set("weigh")
 _NEAR_SOFT = word_set("soft_near")
 _SUPPOSES = word_set("supposes")
-_CONDITIONS = word_set("condition")
+_OPENERS = word_set("opener")
 _SHOWS = word_set("show")
 _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
 _APPOSED = 6  # words of an apposition
@@ -65,7 +65,7 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
     """Whether existence is said in the mention's own clause ("there is a", "shows a", "is present"), whatever the rest
     of the sentence _weighs."""
     words, first, last = view.tagged.words, view.tagged.first[index], view.tagged.last[index]
-    if words[0] in _CONDITIONS and ";" not in words[:first] and ":" not in words[:first]:
+    if words[0] in _OPENERS and ";" not in words[:first] and ":" not in words[:first]:
         return False
     low, high = bounds(view, index, start, stop)
     clause = words[low:high]
@@ -141,11 +141,12 @@ def _weighs(view: View, index: int) -> bool:
     borders = [border for border in scope.borders if border not in scope.inner and not _opens_list(view, border)]
     start = max((border for border in borders if border < first), default=0)
     stop = min((border for border in borders if border > first), default=len(words))
-    if not _WEIGH.isdisjoint(words[start:stop]) or words[max(0, start - 1)] in _WEIGH:
+    apposed = words[start : start + 2] != [",", "and"] and words[max(0, start - 1)] in _WEIGH
+    if apposed or not _WEIGH.isdisjoint(words[start:stop]):
         return True  # also "raises two candidates, a pneumothorax and ..."
     if words[stop : stop + 2] in ([",", "a"], [",", "an"]) and not _WEIGH.isdisjoint(words[stop : stop + _APPOSED]):
         return True  # "edema, a fair question here"
-    opens = not _CONDITIONS.isdisjoint(words[: min(start, _OPENING)])
+    opens = not _OPENERS.isdisjoint(words[: min(start, _OPENING)])
     return opens and ":" not in words[:first] and ";" not in words[:first]
 
 
