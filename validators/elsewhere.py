@@ -95,7 +95,7 @@ def _unplaced(reference: Reference) -> bool:
     """Whether the reference has something in the lungs without a place, that is not a reading of what has one."""
     found = [claim for table in (reference.present, reference.uncertain) for group in table.values() for claim in group]
     lungs = [claim for claim in found if claim.region in _IN_LUNGS]
-    placed = {claim.finding for claim in lungs if claim.place}
+    placed = {claim.finding for claim in found if claim.place}
     table = relations()
     kin = {*placed, *(other for name in placed for other in (*table.same[name], *table.related[name]))}
     return any(

@@ -71,7 +71,7 @@ def _locate(tagged: Tagged, scope: Scope, found: list[Mention]) -> None:
         while position and _listed(tagged, scope, heads[position - 1], heads[position]):
             position -= 1
             mention = by_index[heads[position]]
-            if mention.sides or mention.places:
+            if mention.places or (mention.sides and not entries[index].place):
                 break
             _give(entry_of=index, mention=mention, tagged=tagged)
 
