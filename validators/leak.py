@@ -80,7 +80,8 @@ _LEAKS = (
     r"|conveyed|from"
     r"|becomes|overall|so far|on|i|we|this|which))",
     # participles that point to a text, unless to an earlier step
-    r"\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b(?! (?:without|here|only|for completeness"
+    r"(?<!be )(?<!been )\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b"
+    r"(?! (?:without|here|only|for completeness"
     r"|above|earlier"
     r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
     r"\bas (?:given|listed|recorded|written|indicated|outlined|specified|detailed|worded"

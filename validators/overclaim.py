@@ -30,7 +30,8 @@ _PHRASES = (
     r"(?:proven|certain(?! that the)|established|a certainty|beyond debate)\b",
     r"(?:the|a|therefore|thus|thereby|hence|it) proven\b",
     r"proven (?:to be|beyond|benign|malignant|cause|source|diagnosis)\b",
-    r"(?<!could )(?<!would )(?<!might )(?<!may )proves? (?:it|this|the|to be)\b|proof (?:of|that)\b",
+    r"(?<!could )(?<!would )(?<!might )(?<!may )proves? "
+    r"(?:it|this|the|to be(?! (?:normal|within|clear|absent|free|negative|unremarkable)))\b|proof (?:of|that)\b",
     r"(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b",
     r"can only be\b|nothing else (?:is possible|can|could|would|will|than)\b",
     r"only one (?:explanation|reading|cause|diagnosis|answer|interpretation)\b|(?:period|full stop)(?=[,.;])",
@@ -55,8 +56,9 @@ _STEM = re.compile(
     r"un(?:equivocal|doubted|questionab|deniab|mistakab)|in(?:dubitab|disputab|controvertib|contestab)|irrefutab", re.I
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than)\b|n't\b)"
-    r"[^.;,:]*$",
+    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than"
+    r"|too \w+ to)\b|n't\b)"
+    r"[^.;,:]*$|\b(?:rais|pos|open)\w*\s*$",
     re.I,
 )
 _BEFORE = 40  # characters in which a denial of the words stands

@@ -19,7 +19,9 @@ from .steps import steps_of, vocabulary
 CODES: Mapping[str, Severity] = {"prior_comparison": "error", "prior_imagined": "warning"}
 find = Finder(__name__, CODES)
 
-_IMAGINES = frozenset({"would", "could", "might"})  # "older films could settle this"
+_IMAGINES = frozenset(
+    {"would", "could", "might", "unless", "if", "consulted", "available"}
+)  # "older films could settle this"
 _REACH = 40  # characters around the comparing words
 
 

@@ -173,6 +173,8 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
         return after
     if before is not None and entries[index].side and _of_another(tagged, index):
         return None
+    if before is not None and entries[index].organ and any(e.cues & _COMMA for e in entries[before + 1 : index]):
+        return later if later is not None and not blocked else None  # "with the volume loss, the hilum is retracted"
     return before if before is not None else later
 
 

@@ -71,7 +71,7 @@ def _beside(tagged: Tagged, clauses: list[int], index: int) -> bool:
     devices, entries = lexicon().devices, tagged.entries
     return entries[index].finding in devices and any(
         entries[back].finding and entries[back].finding not in devices and clauses[back] == clauses[index]
-        for back in range(index)
+        for back in range(len(entries))
     )
 
 

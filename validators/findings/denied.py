@@ -54,7 +54,7 @@ def is_soft_denial(view: View, index: int) -> bool:
         begin, end = tagged.last[cue] + 1, tagged.first[index]
         if tagged.words[tagged.first[cue]] in ("rather", "none") and not entries[index].finding:
             return True  # "rather than a lobar process": of what is there it denies only the kind
-        if _causes_nothing(view, cue, begin):
+        if _causes_nothing(view, cue, begin) or "otherwise" in tagged.words[max(0, tagged.first[cue] - 2) : begin]:
             return True
         if not entries[index].finding and tagged.words[begin - 1 : begin + 1] in (["not", "a"], ["not", "an"]):
             return True  # "a remnant and not an active process": of that thing alone

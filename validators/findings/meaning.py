@@ -11,10 +11,12 @@ from .view import View
 
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _NORMAL_OF = {"expanded": "lung_expanded", "normal_volume": "lung_normal_volume", "intact": "bone_intact"}
+_NEXT = 5
 _LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
 _THERE = word_set("there")
 # what an attributive "normal" may stand before, and still be said of the organ ("the heart has a normal size")
 _ASPECTS = word_set("aspect")
+_DEFINITE = word_set("definite")
 _ARTICLES = frozenset({"a", "an"})
 _DETERMINERS = frozenset({"neither", "no"})
 _COPULAS = frozenset({"is", "are", "has", "have", "appears", "appear", "seems", "looks"})
@@ -92,7 +94,8 @@ def _normal(view: View, kind: str, organ: str, status: Status, mention: Mention)
         return view.book.normal.get(organ, ((), ()))[1 if _acute(view, mention) else 0]
     if status != "present":
         return ()
-    return view.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
+    only_acute = organ == "chest" and _acute(view, mention)
+    return view.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[1 if only_acute else 0]
 
 
 def _close(view: View, mention: Mention) -> bool:
@@ -130,7 +133,10 @@ def _acute(view: View, mention: Mention) -> bool:
     first, last = view.tagged.first[mention.index], view.tagged.last[mention.index]
     if mention.organs:
         first = min(first, view.tagged.first[mention.organs[0]])
-    return not _ACUTE.isdisjoint(view.tagged.words[max(0, first - 4) : last + 1])
+    after = last + (
+        _NEXT if "for" in view.tagged.words[last + 1 : last + 3] else 1
+    )  # "a negative study for acute disease"
+    return not _ACUTE.isdisjoint(view.tagged.words[max(0, first - 4) : after])
 
 
 def _modifies_next(view: View, position: int, entry: Entry) -> bool:
@@ -147,9 +153,11 @@ def status_of(view: View, index: int) -> Status | None:
     if state & DENIED:
         return "absent"
     if state & ALT and not state & NEG:
-        return "absent" if view.scope.dismissed[index] else None
+        return "absent" if view.scope.dismissed[index] and not _definite(view, index) else None
     if state & NEG:
         return None if _presupposed(view, index) or _supposed(view, index) else "absent"
+    if state == HIST and (view.tagged.entries[index].finding in view.book.devices):
+        return "present"  # "status post spinal fusion"
     if state & (HYP | HIST):
         return "present" if state == HYP and _signs_present(view, index) else None
     return "uncertain" if state & UNC else "present"
@@ -165,6 +173,11 @@ def _signs_present(view: View, index: int) -> bool:
         and follows[0] in _COPULAS
         and not _THERE.isdisjoint(follows[1:])
     )
+
+
+def _definite(view: View, index: int) -> bool:
+    first = view.tagged.first[index]
+    return not _DEFINITE.isdisjoint(view.tagged.words[max(0, first - 1) : first])
 
 
 def _supposed(view: View, index: int) -> bool:

@@ -107,7 +107,9 @@ def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
     asked = tuple(
         claim._replace(status=status, soft=False) for claim in read if claim.status == "present" and not claim.implied
     )
-    return asked[:1] if status == "absent" else asked  # "is there pneumonia on top of the emphysema? No"
+    return (
+        tuple(claim for claim in asked if not claim.device or len(asked) == 1)[:1] if status == "absent" else asked
+    )  # "is there pneumonia on top of the emphysema? No"
 
 
 def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tuple[str, ...]] | None:

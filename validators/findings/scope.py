@@ -30,6 +30,7 @@ from .states import (
 from .tagging import Tagged, tag
 from .text import lower
 
+_PAIR = 4  # phrases between what is denied and a new subject
 _TOPIC = 6  # words before a colon, at most, or after it
 _ADVERB = CUES["break"]  # "is therefore not supported" starts no clause
 _INSTEAD = word_set("instead")
@@ -96,6 +97,9 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             state = HYP if state & NEG else _end_next(state)
         elif state and cues & CUES["presup"] and not _follows_cue(tagged, index):
             state = 0
+        elif entry.organ and not head and state & NEG and _new_subject(tagged, index):
+            state = 0
+            result.borders.append(tagged.first[index])
         elif cues & CUES["verb"] and not head:
             state = _end_next(state)
         if cues & (BREAK | CUES["colon"] | CUES["presup"]) or (cues & NEG_PRE and _after_comma(tagged, index)):
@@ -107,18 +111,26 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             state = _reach(cues, state) | (BRIEF if tagged.words[tagged.first[index]] in _INSTEAD else 0)
 
 
+def _new_subject(tagged: Tagged, index: int) -> bool:
+    """ "No pneumothorax the lungs are clear": a subject with its verb, after what was denied; a mark is missing."""
+    follow = index + 1
+    return (
+        tagged.words[max(0, tagged.first[index] - 1) : tagged.first[index]] == ["the"]
+        and follow < len(tagged.entries)
+        and tagged.first[follow] == tagged.last[index] + 1
+        and bool(tagged.entries[follow].cues & CUES["verb"])
+        and any(is_head(entry) for entry in tagged.entries[max(0, index - _PAIR) : index])
+    )
+
+
 def _is_adverb(tagged: Tagged, index: int) -> bool:
     """ "Is therefore not supported", "both apices nevertheless show": beside its verb the word starts no clause."""
     if tagged.entries[index].cues & _ADVERB and index and tagged.entries[index - 1].cues & CUES["verb"]:
         return True
-    after = index + 1
     return (
         tagged.words[tagged.first[index]] in _ADVERBS
-        and index > 0
-        and tagged.words[tagged.first[index] - 1] not in (",", ";", "and")
-        and after < len(tagged.entries)
-        and tagged.first[after] == tagged.last[index] + 1
-        and bool(tagged.entries[after].cues & (CUES["verb"] | BACKWARD))
+        and tagged.first[index] > 0
+        and tagged.words[tagged.first[index] - 1] not in (",", ";", ":", "and", "(")
     )
 
 
@@ -215,18 +227,27 @@ def _topic(tagged: Tagged, result: Scope) -> None:
 
 
 def _sure(tagged: Tagged, result: Scope) -> None:
-    """Marks the mentions of a clause that is sure ("not definitely" is not), and those of a sentence that doubts."""
+    """Marks the mentions of a clause that is sure ("not definitely" is not), and those beside words of doubt, up to a
+    comma."""
     sure: set[int] = set()
-    doubt = 0
+    commas = 0
+    parts: list[int] = []
+    doubted: set[int] = set()
     for entry, state, clause in zip(tagged.entries, result.states, result.clauses, strict=True):
+        commas += bool(entry.cues & CUES["comma"])
+        parts.append(commas)
         if entry.cues & CUES["certain"] and not state & NEG:
             sure.add(clause)
         if entry.cues & CUES["doubt"]:
-            doubt = DOUBT
-    if sure or doubt:
+            doubted.add(commas)
+    if doubted and not any(
+        part in doubted and is_head(entry) for part, entry in zip(parts, tagged.entries, strict=True)
+    ):
+        doubted = set(parts)  # "an effusion is possible, but far from certain"
+    if sure or doubted:
         result.states = [
-            state | doubt | (SURE if clause in sure else 0)
-            for state, clause in zip(result.states, result.clauses, strict=True)
+            state | (DOUBT if part in doubted else 0) | (SURE if clause in sure else 0)
+            for state, clause, part in zip(result.states, result.clauses, parts, strict=True)
         ]
 
 

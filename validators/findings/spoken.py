@@ -17,7 +17,8 @@ _CAN = frozenset({"can", "may", "will"})
 _DETERMINED = frozenset({"a", "an", "the", "this", "that", "some", "no", "any", "its", "their", "of"})
 _REACHES = word_set("reach")
 _APART = word_set("apart")
-_BARE = 2  # words of a name without adjectives
+_PRODUCES = word_set("produce")
+_BARE = 3  # words of a name without adjectives
 _CONTRASTS = frozenset({"but", "although", "though"})
 _JOINS = CUES["conj"] | CUES["comma"] | CUES["or"]
 _NEAR = 7  # words between a verb of existence and what exists
@@ -65,6 +66,7 @@ def generally(view: View, index: int, start: int) -> bool:
         if view.tagged.first[at + 1] - last > _LISTED:
             break
         last, at = view.tagged.last[at + 1], at + 2  # the end of its list
+    last += words[last + 1 : last + 2] == ["both"]
     follows = words[last + 1 : last + 4]
     if len(follows) > 1 and follows[0] in _IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
         return True
@@ -96,6 +98,10 @@ def _somewhere(view: View, index: int, start: int) -> bool:
 def taken(view: View, index: int, start: int) -> bool:
     """ "Gravity takes free fluid to the sulci": the bare object of a verb that the lexicon does not know."""
     words, first = view.tagged.words, view.tagged.first[index]
+    if index > 1 and view.tagged.entries[index - 1].cues & _JOINS and view.tagged.entries[index - 2].finding:
+        return first - view.tagged.last[index - 2] <= _LISTED and taken(view, index - 2, start)
+    if not _PRODUCES.isdisjoint(words[max(start, first - 2) : first]):
+        return True
     known = {at for a, b in zip(view.tagged.first, view.tagged.last, strict=True) for at in range(a, b + 1)}
     for at in range(first - 1, max(start - 1, first - 3), -1):
         word = words[at]
