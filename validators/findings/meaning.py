@@ -10,7 +10,13 @@ from .states import ALT, DENIED, HIST, HYP, NEG, UNC
 from .view import View
 
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
-_NORMAL_OF = {"expanded": "lung_expanded", "normal_volume": "lung_normal_volume", "intact": "bone_intact"}
+_NORMAL_OF = {
+    "expanded": "lung_expanded",
+    "normal_volume": "lung_normal_volume",
+    "full_volume": "lung_full_volume",
+    "mineralized": "bone_mineral",
+    "intact": "bone_intact",
+}
 _NEXT = 5
 _LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
 _THERE = word_set("there")

@@ -31,7 +31,7 @@ _MEASURE = re.compile(
     rf"(?<![\w.,])(?P<first>{_NUMBER})(?:\s?(?:x|×|by|-|–|to|and|or)\s?(?P<second>{_NUMBER}))?"
     rf"(?:\s?(?:x|×|by)\s?(?P<third>{_NUMBER}))?[\s-]?(?P<unit>{_UNIT})(?![a-z])"
     rf"|\b(?P<word>{_WORDS})(?:\s|-)(?P<wunit>{_UNIT})(?![a-z])"
-    rf"|\bratio (?:of |is |was |measures |about |approximately |at |equals |around )*(?P<ratio>0?\.\d{{1,3}}"
+    rf"|\bratio (?:[a-z]+ ){{0,4}}?(?P<ratio>0?\.\d{{1,3}}"
     rf"|\d{{1,2}}(?:\.\d+)?(?=\s?(?::|to)\s?\d))"
 )
 
