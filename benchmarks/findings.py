@@ -35,6 +35,8 @@ from tenstep.validators import (
 from tenstep.validators.findings import claims, sentences
 from tenstep.validators.reading import read_candidate
 
+from benchmarks.beside import TARGETS, medspacy
+
 COLUMNS = {
     "Atelectasis": "atelectasis",
     "Cardiomegaly": "cardiomegaly",
@@ -51,6 +53,7 @@ COLUMNS = {
     "Pleural_Thickening": "pleural_thickening",
     "Hernia": "hernia",
 }
+KINDS = {(True, True): "tp", (True, False): "fp", (False, True): "fn"}  # predicted, gold
 GROUNDING = (measurement, contradiction, unsupported, location, asymmetry, elsewhere, severity, certainty)
 Report = tuple[str, str]  # FINDINGS, IMPRESSION
 
@@ -90,8 +93,8 @@ def f1(counts: Counter[str]) -> float:
     return 2 * counts["tp"] / max(1, 2 * counts["tp"] + counts["fp"] + counts["fn"])
 
 
-def labels(reports: dict[str, Report], gold: list[dict[str, str]]) -> None:
-    """Print the label scores."""
+def labels(reports: dict[str, Report], gold: list[dict[str, str]], python: str | None) -> None:
+    """Print the label scores, and with an interpreter that has medspaCy those of a short lexicon in it."""
     start, texts = time.process_time(), [four_header(reports[row["filename"]]) for row in gold]
     read = [[claim for claim in claims(text) if not claim.implied] for text in texts]
     seconds = time.process_time() - start
@@ -102,9 +105,7 @@ def labels(reports: dict[str, Report], gold: list[dict[str, str]]) -> None:
             own: Counter[str] = Counter()
             for row, found in zip(gold, read, strict=True):
                 predicted = any(claim.finding == finding and claim.status in wanted for claim in found)
-                kind = {(True, True): "tp", (True, False): "fp", (False, True): "fn"}.get(
-                    (predicted, row[column] == "1")
-                )
+                kind = KINDS.get((predicted, row[column] == "1"))
                 if kind:
                     own[kind] += 1
                     micro[half(row["filename"])][kind] += 1
@@ -114,6 +115,15 @@ def labels(reports: dict[str, Report], gold: list[dict[str, str]]) -> None:
             print(f"  {column:20} {f1(own):.3f} ({own['tp'] + own['fn']})")
         print("  micro: " + ", ".join(f"{part} {f1(counts):.3f}" for part, counts in micro.items()))
     print(f"\n{len(texts) / seconds:.0f} reports/s")
+    if python:
+        theirs, score = medspacy(python, texts), Counter[str]()
+        for row, found in zip(gold, theirs.asserted, strict=True):
+            for column, finding in COLUMNS.items():
+                score[KINDS.get((finding in found, row[column] == "1"), "")] += 1
+        print(
+            f"medspaCy with {sum(map(len, TARGETS.values()))} phrases: micro {f1(score):.3f} (present), "
+            f"{theirs.rate:.0f} reports/s; ours is {len(texts) / seconds / theirs.rate:.0f} times as quick"
+        )
 
 
 def errors(report: str, steps: Iterable[str], blank: Candidate) -> int:
@@ -155,6 +165,7 @@ def main() -> None:
         "--reports", type=Path, required=True, help="the torchxrayvision wheel, or its NLMCXR_reports.tgz"
     )
     parser.add_argument("--gold", type=Path, required=True, help="CSV: filename and the 14 label columns")
+    parser.add_argument("--medspacy", metavar="PYTHON", help="an interpreter that has medspaCy, for the comparison")
     args = parser.parse_args()
     for path in (args.reports, args.gold):
         if not path.is_file():
@@ -165,7 +176,7 @@ def main() -> None:
     reports = read_reports(args.reports)
     with args.gold.open(encoding="utf-8", newline="") as stream:
         gold = [row for row in csv.DictReader(stream) if row["filename"] in reports]
-    labels(reports, gold)
+    labels(reports, gold, args.medspacy)
     grounding(reports, gold)
 
 
