@@ -12,7 +12,7 @@ _ANY = (
     r"(?:room for |reason for |shadow of |shred of |trace of |any |all |a |the |reasonable |possible |serious |least "
     r"|slightest |further |real )*"
 )
-_DOUBT = r"(?:doubt|question|dispute|uncertainty|hesitation|argument|ambiguity|reservation)"
+_DOUBT = r"(?:doubt|question|dispute|uncertainty|hesitation|ambiguity|reservation)"
 _PHRASES = (
     rf"{_FREE} {_ANY}{_DOUBT}\b(?! (?:of|as to whether|whether|arises))",
     r"(?:with|in) (?:\w+ )?(?:complete|absolute|full|total|utter|perfect|entire) (?:certainty|confidence|assurance)",
@@ -33,12 +33,13 @@ _PHRASES = (
     r"(?<!could )(?<!would )(?<!might )(?<!may )proves? "
     r"(?:it|this|the|to be(?! (?:normal|within|clear|absent|free|negative|unremarkable)))\b|proof (?:of|that)\b",
     r"(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b",
-    r"can only be\b|nothing else (?:is possible|can|could|would|will|than)\b",
+    r"can only be (?:an?|the|due|explained|caused|called)\b|nothing else (?:is possible|can|could|would|will|than)\b",
     r"only one (?:explanation|reading|cause|diagnosis|answer|interpretation)\b|(?:period|full stop)(?=[,.;])",
     r"no room (?:left|remains|for (?:another|other|any other))\b",
     r"no other (?:cause|explanation|diagnosis|reading|interpretation|possibility|way)s? "
     r"(?:needs to|need|can|could|is|are|remains|exists|fits|deserves|to|possible|conceivable|imaginable)\b",
-    r"(?:settles?|settled|decides?|closes?|clinches?) (?:the|this|that) (?:matter|question|issue|case|diagnosis)\b",
+    r"(?:settles?|settled|decides?|closes?|clinches?) (?:the|this|that) "
+    r"(?:matter|question|issue|case|diagnosis)\b(?! of)",
     r"(?:ruled out|excluded|eliminated) (?:completely|entirely|absolutely|altogether|totally|once and for all)\b",
 )
 _ABSOLUTE = re.compile(rf"\b(?:{'|'.join(_PHRASES)})", re.I)
@@ -46,7 +47,7 @@ _ABSOLUTE = re.compile(rf"\b(?:{'|'.join(_PHRASES)})", re.I)
 _TRIGGERS = frozenset(
     re.findall(
         r"\w+",
-        "doubt question dispute uncertainty hesitation argument ambiguity reservation certainty confidence assurance "
+        "doubt question dispute uncertainty hesitation ambiguity reservation certainty confidence assurance "
         "100 hundred conclusively definitely period stop room pathognomonic diagnostic definitively certainly "
         "assuredly certain sure proven settled established debate proves prove proof anything something other only "
         "nothing settles decides decided closes clinches completely entirely absolutely altogether totally once",

@@ -7,6 +7,7 @@ patient's past ("prior sternotomy", "old fracture") is no comparison; the words 
 On 20,702 sentences of real reports (Open-i), used as steps: 1,621 findings; reports do compare, steps may not.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -22,6 +23,7 @@ find = Finder(__name__, CODES)
 _IMAGINES = frozenset(
     {"would", "could", "might", "unless", "if", "consulted", "available"}
 )  # "older films could settle this"
+_ASKS = re.compile(r"[^.?!]*\?")  # "is it old or new?"
 _REACH = 40  # characters around the comparing words
 
 
@@ -31,7 +33,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         return
     for position, text in steps_of(candidate):
         span = comparison(text)
-        if span is not None:
+        if span is not None and not _ASKS.match(text, span[1]):
             imagined = not _IMAGINES.isdisjoint(vocabulary(text[max(0, span[0] - _REACH) : span[1] + _REACH]))
             yield find(
                 "prior_imagined" if imagined else "prior_comparison",

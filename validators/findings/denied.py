@@ -12,6 +12,7 @@ _ORIGINS = frozenset({"source", "cause", "origin", "explanation", "reason", "kin
 _AUXILIARIES = frozenset({"do", "does", "did"})
 _EXCEPTS = frozenset({"but", "except", "save", "apart", "aside"})  # "the bones are normal, but one joint is worn"
 _RELATIVES = frozenset({"which", "that"})
+_OF_FITS = frozenset({"fit", "fits", "explain", "suffice", "discarded", "convince"})
 _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
 _VERBS = CUES["verb"] | CUES["presup"]
 _CROSSED = _VERBS | CUES["cause"] | CUES["dismiss"] | FORWARD & ~NEG_PRE
@@ -40,6 +41,9 @@ def is_soft_denial(view: View, index: int) -> bool:
         low, high = index + 1, cue
         begin, end = tagged.last[index] + 1, tagged.first[cue]
         after = tagged.words[tagged.last[cue] + 1 : tagged.last[cue] + 5]
+        said = tagged.words[tagged.first[cue] : tagged.last[cue] + 1]
+        if after[:1] == ["as"] or not _OF_FITS.isdisjoint([*said, *after[:1]]):
+            return True  # "rejected as the sole cause", "scars do not fit"
         if _VIEWS & {*after} and "either" not in after and "both" not in after:
             return True
         if "," in tagged.words[begin:end] and uncovered(view, begin, end):
@@ -52,7 +56,9 @@ def is_soft_denial(view: View, index: int) -> bool:
             return False
         low, high = cue + 1, index
         begin, end = tagged.last[cue] + 1, tagged.first[index]
-        if tagged.words[tagged.first[cue]] in ("rather", "none") and not entries[index].finding:
+        if tagged.words[tagged.first[cue]] == "rather":
+            return True
+        if tagged.words[tagged.first[cue]] == "none" and not entries[index].finding:
             return True  # "rather than a lobar process": of what is there it denies only the kind
         if _causes_nothing(view, cue, begin) or "otherwise" in tagged.words[max(0, tagged.first[cue] - 2) : begin]:
             return True

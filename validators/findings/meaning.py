@@ -17,6 +17,7 @@ _NORMAL_OF = {
     "mineralized": "bone_mineral",
     "intact": "bone_intact",
 }
+_PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
 _NEXT = 5
 _LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
 _THERE = word_set("there")
@@ -46,7 +47,11 @@ def meanings(view: View, mention: Mention, entry: Entry, position: int) -> Itera
                 made = True
                 if status is not None:
                     yield finding, False, status
-            elif status is not None and not view.reserved and (kind == "abnormal" or _close(view, mention)):
+            elif (
+                status is not None
+                and not (view.reserved or _a_normal_one(view, mention))
+                and (kind == "abnormal" or _close(view, mention))
+            ):
                 made = made or entry.finding is None
                 if kind == "absent" and status == "absent" and finding in _UNLIKE:
                     yield _UNLIKE[finding], False, "present"
@@ -68,11 +73,20 @@ def _attributive(view: View, mention: Mention, entry: Entry) -> bool:
     )
 
 
+def _a_normal_one(view: View, mention: Mention) -> bool:
+    """ "A normal diaphragm is domed": of diaphragms, not of this one."""
+    first = view.tagged.first[mention.index]
+    return (
+        first == 1 and view.tagged.words[0] in _ARTICLES and bool(mention.organs) and mention.organs[0] > mention.index
+    )
+
+
 def _pairs(view: View, mention: Mention, entry: Entry) -> Iterator[tuple[str, str]]:
     heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
     organs = [name for index in mention.organs if (name := view.tagged.entries[index].organ)]
     if not organs and "abnormal" in entry.qualities and _acute(view, mention):
-        organs = [_where(view, mention) or "chest"]
+        organ = _where(view, mention)
+        organs = [organ] if organ else [] if view.tagged.words[0] in _PRONOUNS else ["chest"]
     for organ in organs:
         for head in heads:
             if pair := view.book.pairs.get((organ, head)):

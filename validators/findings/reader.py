@@ -23,6 +23,7 @@ _TAKES_BACK = re.compile(
     re.I,
 )
 # every phrase of it has one of these
+_SURE = re.compile(r"\b(?:certain|proven|definite|sure|established|everything|all of)\b", re.I)
 _MAY_TAKE_BACK = re.compile(r"n[o'][nt]|no such|neither|vain|avail|missing|lacking|absent|success", re.I)
 _LISTED = 6  # characters from one item of a list to the next, at most (", and a")
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -52,7 +53,7 @@ def claims(text: str) -> tuple[Claim, ...]:
             read = read_sentence(text[left : min(end, left + SENTENCE_LIMIT)])
             if read and text[end - 1] == "?":
                 following = text[spans[number + 1][0] :][:24] if number + 1 < len(spans) else ""
-                read = _answered(read, following.lower().split())
+                read = _answered(read, following.lower().split(), text[start:end])
             elif (
                 read and asks and _ANSWERS.search(text, left, end) is None
             ):  # "What would count as positive? A cavity, an effusion"
@@ -97,8 +98,10 @@ def _moved(claim: Claim, by: int) -> Claim:
     )
 
 
-def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
+def _answered(read: tuple[Claim, ...], answer: list[str], asked_in: str) -> tuple[Claim, ...]:
     word = answer[0].strip(",.;:") if answer else ""
+    if _SURE.search(asked_in):
+        return ()  # "is failure certain?": whichever the answer, it may be there
     if word == "not" and answer[1:] and answer[1].strip(",.;:") in _NOT_YET:
         return ()
     status: Status | None = "present" if word in _YES else "absent" if word in _NO else None
@@ -108,8 +111,14 @@ def _answered(read: tuple[Claim, ...], answer: list[str]) -> tuple[Claim, ...]:
         claim._replace(status=status, soft=False) for claim in read if claim.status == "present" and not claim.implied
     )
     return (
-        tuple(claim for claim in asked if not claim.device or len(asked) == 1)[:1] if status == "absent" else asked
+        tuple(c for c in asked if not (c.device and len(asked) > 1) and not _taken_for_granted(c, asked_in))[:1]
+        if status == "absent"
+        else asked
     )  # "is there pneumonia on top of the emphysema? No"
+
+
+def _taken_for_granted(claim: Claim, sentence: str) -> bool:
+    return sentence[max(0, claim.span[0] - 4) : claim.span[0]].lower().endswith(("the ", "this ", "its "))
 
 
 def location_of(sentence: str, answers: bool = False) -> tuple[Side | None, tuple[str, ...]] | None:

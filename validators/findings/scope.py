@@ -102,7 +102,8 @@ def _forward(tagged: Tagged, result: Scope) -> None:
             result.borders.append(tagged.first[index])
         elif cues & CUES["verb"] and not head:
             state = _end_next(state)
-        if cues & (BREAK | CUES["colon"] | CUES["presup"]) or (cues & NEG_PRE and _after_comma(tagged, index)):
+        breaks = cues & BREAK and not _is_adverb(tagged, index)
+        if breaks or cues & (CUES["colon"] | CUES["presup"]) or (cues & NEG_PRE and _after_comma(tagged, index)):
             result.borders.append(tagged.first[index])
             if cues & CUES["presup"] and not cues & (BREAK | CUES["colon"]):
                 result.inner.append(tagged.first[index])

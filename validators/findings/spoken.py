@@ -43,7 +43,7 @@ def of_a_kind(view: View, index: int, start: int) -> bool:
     follows = words[last + 1 : last + 7]
     if follows[:1] and follows[0] in _COMPOUNDS:
         return True
-    be = next((at for at, word in enumerate(follows) if word in _IS), None)
+    be = next((at for at, word in enumerate(follows) if word in _IS or word in ("has", "have")), None)
     says_what = be is not None and follows[be + 1 : be + 2] in (["a"], ["an"])
     if be is not None and says_what and not _SORTS.isdisjoint(words[last + be + 2 : last + be + 8]):
         return True
@@ -74,6 +74,9 @@ def generally(view: View, index: int, start: int) -> bool:
         return True
     if _CAN & {*follows[:2]} and "be" not in follows:
         return True
+    back = index - 1
+    while back >= 0 and view.tagged.last[back] == first - 1 and modifies(entries[back]) and not entries[back].side:
+        first, back = view.tagged.first[back], back - 1
     opens = first - (words[max(start, first - 1) : first] in (["a"], ["an"]))
     return (
         (opens == start or words[opens - 1] in _MARKS - _CONTRASTS)
