@@ -49,7 +49,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             for place in put_somewhere(text[start:end]):
                 others = [other for other in known if _kind(other) == _kind(place)]
                 if place.zones and others and not any(_agree(place, other) for other in others):
-                    if _kind(place) == "lungs" and _unplaced(reference):
+                    if _kind(place) == "lungs" and (_unplaced(reference) or _of_no_lung(text[start:end])):
                         continue
                     first = others[0].span
                     yield find(
@@ -74,6 +74,12 @@ def _judged(reference: Reference, sentence: str) -> bool:
         )
         for claim in read_claims(sentence)
     )
+
+
+def _of_no_lung(sentence: str) -> bool:
+    """ "Behind the heart the aorta is tortuous": where the aorta is needs no place in the lungs."""
+    regions = {claim.region for claim in read_claims(sentence) if claim.status == "present"}
+    return bool(regions) and regions.isdisjoint(_IN_LUNGS)
 
 
 def _kind(place: Whereabouts) -> str:

@@ -49,7 +49,7 @@ def meanings(view: View, mention: Mention, entry: Entry, position: int) -> Itera
                     yield finding, False, status
             elif (
                 status is not None
-                and not (view.reserved or _a_normal_one(view, mention))
+                and not (view.reserved or _a_normal_one(view))
                 and (kind == "abnormal" or _close(view, mention))
             ):
                 made = made or entry.finding is None
@@ -73,11 +73,13 @@ def _attributive(view: View, mention: Mention, entry: Entry) -> bool:
     )
 
 
-def _a_normal_one(view: View, mention: Mention) -> bool:
+def _a_normal_one(view: View) -> bool:
     """ "A normal diaphragm is domed": of diaphragms, not of this one."""
-    first = view.tagged.first[mention.index]
+    first = view.mentions[0].index
     return (
-        first == 1 and view.tagged.words[0] in _ARTICLES and bool(mention.organs) and mention.organs[0] > mention.index
+        view.tagged.words[0] in _ARTICLES
+        and "normal" in view.tagged.entries[first].qualities
+        and view.tagged.first[first] == 1
     )
 
 

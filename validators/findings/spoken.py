@@ -168,7 +168,7 @@ def is_object(view: View, index: int) -> bool:
         return False  # "due to", "suspicious for", "apart from": a phrase of its own
     if before[-1] == "from":
         return not _APART.isdisjoint(view.tagged.words[max(0, bare - _NEAR) : bare])
-    return before[-1] in _REGARDS
+    return before[-1] in _REGARDS or before == ["than", "by"]
 
 
 def _sought(view: View, start: int, first: int) -> bool:

@@ -17,6 +17,7 @@ _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"}
 _APPOSED = 6  # words of an apposition
 _NEAR = 7  # words between a verb of existence and what exists
 _THERE = word_set("there")
+_PLEURAL = ("pleura", "cp_angle")
 _IS = frozenset({"is", "are"})
 _OPENING = 4  # words before the subject of a sentence, at most
 _STATES = word_set("states")
@@ -109,6 +110,8 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
         return False  # "the outcome of aspiration"
     if generally(view, index, start):
         return False
+    if words[first : last + 1] == ["fluid"] and not any(e.side or e.place or e.organ in _PLEURAL for e in inside):
+        return False  # fluid as such fills alveoli too
     if any(other.side or other.place or other.size for other in inside) or view.measurements:
         return True
     before, after = words[start:first], words[last + 1 : stop]
