@@ -50,7 +50,7 @@ _LEAKS = (
     r"|the)?)\s*radiologists?(?:'s?)?\b(?!\s+would)",
     # what only a text has: wording, lines, paragraphs; who quotes, copies or was handed something has one
     r"\b(?:the|this|that|its|whose|given|supplied|provided|accompanying|attached)\s+(?:\w+\s+){0,2}?(?:text"
-    r"|paragraphs?|transcript|typescript|write-?up|dictation|prose|prompt|caption|wordings)\b"
+    r"|paragraphs?|transcript|typescript|write-?up|dictation|prose|caption|wordings)\b"
     r"|\b(?:text|wording|paragraph|sentence|write-?up|sheet|answer) (?:in front of|handed|supplied|given|provided"
     r"|that came|which came|that accompanies|accompanying|before)\b",
     r"\b(?:i was|we were|i am|we are|us|me) shown\b|\bin writing\b|\b(?:interpreting|reporting|reading|referring"

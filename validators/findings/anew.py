@@ -8,6 +8,7 @@ _LISTS = frozenset({"or", "nor", "either", "any", "not", "no"})
 _PAIR = 4  # words from "both" to its "and"
 _LEAD = 3  # words between a comma and the subject after it
 _ARTICLES = frozenset({"a", "an"})
+_LIMITS = word_set("limit")
 _RESETS = word_set("reset")
 _THERE = word_set("there") - {"there"}
 
@@ -18,6 +19,8 @@ def starts_anew(tagged: Tagged, index: int, state: int) -> bool:
     mark = tagged.words[tagged.last[index]]
     if after >= len(tagged.words) or mark not in (",", "and"):
         return False
+    if mark == "," and state & NEG and tagged.words[tagged.first[index] - 1] in _LIMITS:
+        return False  # "no acute, displaced fracture"
     anew = tagged.words[after] in _RESETS
     comma = bool(entries[index].cues & CUES["comma"])
     if comma and _after_summary(tagged, index):

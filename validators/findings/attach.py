@@ -9,6 +9,7 @@ from .organs import Mention, find_organs, is_which
 from .states import BACKWARD, BREAK, DENIED, FORWARD, HYP, NEG, Scope, is_head
 from .tagging import Tagged
 
+_COMPARED = frozenset({"comparison", "compare", "compared", "comparing"})
 _VERB, _COMMA, _CONJ, _PREP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"]
 _PRESUP = CUES["presup"] | CUES["cause"]
 
@@ -213,12 +214,20 @@ def _postponed(tagged: Tagged, index: int, before: int) -> bool:
     for back in range(index - 1, before, -1):
         entry = tagged.entries[back]
         if entry.cues & _PREP:
-            return True
+            return not _of_unknown(tagged, back, before)
         if entry.cues & (_COMMA | _VERB | _PRESUP | FORWARD) or (
             entry.cues & _CONJ and not _joins_places(tagged, back)
         ):
             return False
     return False
+
+
+def _of_unknown(tagged: Tagged, index: int, before: int) -> bool:
+    """ "Scar contracts, and its pull is seen as retraction of the hila": "of" belongs to the noun before it."""
+    first = tagged.first[index]
+    known = any(a < first <= b + 1 for a, b in zip(tagged.first, tagged.last, strict=True))
+    commas = any(entry.cues & _COMMA for entry in tagged.entries[before + 1 : index])
+    return tagged.words[first] == "of" and commas and not known
 
 
 def _joins_places(tagged: Tagged, index: int) -> bool:
@@ -243,4 +252,7 @@ def quantifies(tagged: Tagged, index: int) -> bool:
 def _compares_sides(tagged: Tagged, index: int) -> bool:
     """ "Wider than the one on the left": the other side is only what is compared with."""
     first = tagged.first[index]
+    before = tagged.words[max(0, first - 2) : first]
+    if before == ["that", "the"] or (before == ["with", "the"] and not _COMPARED.isdisjoint(tagged.words)):
+        return True
     return "than" in tagged.words[max(0, first - 5) : first]

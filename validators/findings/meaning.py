@@ -18,6 +18,7 @@ _NORMAL_OF = {
     "intact": "bone_intact",
 }
 _PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
+_LINKS = frozenset({"looks", "look", "remains", "remain", "and", "or", ",", "be", "both", "all"})
 _NEXT = 5
 _LOOSE = 4  # unknown words between an organ and what is said of it, at which it may be said of something else
 _THERE = word_set("there")
@@ -131,6 +132,12 @@ def _close(view: View, mention: Mention) -> bool:
         return False  # "darker than usual"
     if "," in words[start:first] and (words[first - 1] in ("a", "an") or _modifies_other(view, last + 1)):
         return False  # "degenerative changes, ordinary wear"
+    if (
+        words[first - 1] not in _COPULAS | _LINKS
+        and first - 1 not in view.tagged.last
+        and _modifies_other(view, last + 1)
+    ):
+        return False
     if not _ARTICLES.isdisjoint(words[max(start, first - 3) : first]) and _modifies_other(view, last + 1):
         return False
     known = {

@@ -18,6 +18,7 @@ _DETERMINED = frozenset({"a", "an", "the", "this", "that", "some", "no", "any", 
 _REACHES = word_set("reach")
 _APART = word_set("apart")
 _PRODUCES = word_set("produce")
+_BEST = frozenset({"best", "usually", "often", "easily", "commonly", "typically", "rarely", "sometimes", "another"})
 _BARE = 3  # words of a name without adjectives
 _CONTRASTS = frozenset({"but", "although", "though"})
 _JOINS = CUES["conj"] | CUES["comma"] | CUES["or"]
@@ -43,7 +44,13 @@ def of_a_kind(view: View, index: int, start: int) -> bool:
     follows = words[last + 1 : last + 7]
     if follows[:1] and follows[0] in _COMPOUNDS:
         return True
+    if follows[:2] == ["is", "another"] or (
+        follows[:1] in (["a"], ["an"], ["the"]) and follows[1:2] and follows[1] in _SORTS
+    ):
+        return True  # "makes a tumor a consideration"
     be = next((at for at, word in enumerate(follows) if word in _IS or word in ("has", "have")), None)
+    if be is not None and {*follows[be + 1 : be + 2]} & _BEST:
+        return True  # "nodules are best found by comparing", "adenopathy is another"
     says_what = be is not None and follows[be + 1 : be + 2] in (["a"], ["an"])
     if be is not None and says_what and not _SORTS.isdisjoint(words[last + be + 2 : last + be + 8]):
         return True
@@ -145,7 +152,7 @@ def one_of_many(view: View, index: int) -> bool:
     mine = next(group for group in groups if index in group)
     low, high = tagged.first[mine[0]], tagged.last[mine[-1]]
     return len(mine) >= _MANY and not any(
-        entry.side or entry.place or entry.size
+        not entry.finding and (entry.side or entry.place or entry.size)
         for first, entry in zip(tagged.first, tagged.entries, strict=True)
         if low - 2 <= first <= high
     )
