@@ -44,9 +44,7 @@ def of_a_kind(view: View, index: int, start: int) -> bool:
     follows = words[last + 1 : last + 7]
     if follows[:1] and follows[0] in _COMPOUNDS:
         return True
-    if follows[:2] == ["is", "another"] or (
-        follows[:1] in (["a"], ["an"], ["the"]) and follows[1:2] and follows[1] in _SORTS
-    ):
+    if follows[:1] in (["a"], ["an"], ["the"]) and follows[1:2] and follows[1] in _SORTS:
         return True  # "makes a tumor a consideration"
     be = next((at for at, word in enumerate(follows) if word in _IS or word in ("has", "have")), None)
     if be is not None and {*follows[be + 1 : be + 2]} & _BEST:
@@ -174,7 +172,7 @@ def is_object(view: View, index: int) -> bool:
     if not before or any(a < bare - 1 == b for a, b in zip(view.tagged.first, view.tagged.last, strict=True)):
         return False  # "due to", "suspicious for", "apart from": a phrase of its own
     if before[-1] == "from":
-        return not _APART.isdisjoint(view.tagged.words[max(0, bare - _NEAR) : bare])
+        return not _APART.isdisjoint(view.tagged.words[max(0, bare - 2 * _NEAR) : bare])
     return before[-1] in _REGARDS or before == ["than", "by"]
 
 
