@@ -171,7 +171,7 @@ def is_object(view: View, index: int) -> bool:
             return is_object(view, nearest)
     if not before or any(a < bare - 1 == b for a, b in zip(view.tagged.first, view.tagged.last, strict=True)):
         return False  # "due to", "suspicious for", "apart from": a phrase of its own
-    if before[-1] == "from":
+    if "from" in before:  # an adjective may stand between: "from true consolidation"
         return not _APART.isdisjoint(view.tagged.words[max(0, bare - 2 * _NEAR) : bare])
     return before[-1] in _REGARDS or before == ["than", "by"]
 
