@@ -27,7 +27,7 @@ def is_soft_denial(view: View, index: int) -> bool:
     one view only, or under a condition."""
     tagged, state = view.tagged, view.scope.states[index]
     start, _ = statement(view, tagged.first[index])
-    if _elsewhere(tagged.words):
+    if _elsewhere(tagged.words) or "elsewhere" in tagged.words[start : tagged.first[index]]:
         return True
     if not _CONDITIONS.isdisjoint(tagged.words[start : tagged.first[index]]):
         return True

@@ -25,6 +25,7 @@ _STANDS = word_set("stands")
 _PORTIONS = word_set("portion")
 _KINDS = word_set("kind")
 _TURNS = word_set("turn")
+_LOOKS = frozenset({"look", "looks", "appear", "appears"})
 _NOTS = frozenset({"not", "never", "nowhere", "isn't", "aren't", "doesn't", "don't", "wasn't", "can't"})
 
 
@@ -115,6 +116,8 @@ def _stated(view: View, index: int, start: int, stop: int) -> bool:
     if any(other.side or other.place or other.size for other in inside) or view.measurements:
         return True
     before, after = words[start:first], words[last + 1 : stop]
+    if not _LOOKS.isdisjoint(before[-2:]):
+        return True  # "the bones look diffusely osteopenic"
     if not any(other.cues & CUES["verb"] for other in inside):
         return True
     return not _STATES.isdisjoint(before) or not _STANDS.isdisjoint(after)
