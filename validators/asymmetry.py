@@ -16,7 +16,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .grounding import REPORT_LIMIT
 from .rule import Case, Finder, ten
-from .steps import steps_of, vocabulary
+from .steps import steps_of
 
 CODES: Mapping[str, Severity] = {"wrong_asymmetry": "error"}
 find = Finder(__name__, CODES)
@@ -24,32 +24,37 @@ find = Finder(__name__, CODES)
 _MORE = r"(?:greater|larger|bigger|worse|more|denser|wider|thicker|heavier|stronger|fuller)"
 _LESS = r"(?:less|smaller|milder|fainter|lighter|thinner)"
 _BETWEEN = r"(?:[\w-]+\s+){0,5}?"
+_STRESSED = r"(?:pronounced|marked|severe|extensive|prominent|evident|conspicuous|so)"
+_ONE = r"(?:\s+(?:one|side|effusion|base|lung))?"
 _COMPARED = tuple(
     (
         re.compile(
             rf"\b(left|right)\s+{_BETWEEN}{degree}\b\s+{_BETWEEN}than\b"  # the left larger than the right
-            rf"|\b{degree}\s+{_BETWEEN}(left|right)\s+{_BETWEEN}than\b",  # worse on the left than on the right
+            rf"|\b{degree}\s+{_BETWEEN}(left|right)\s+{_BETWEEN}than\b"  # worse on the left than on the right
+            rf"|\b{degree}\s+(?:{_STRESSED}\s+)?(?:on|at)\s+the\s+(left|right)\b"  # more pronounced on the left
+            rf"|\b(left|right){_ONE}\s+(?:is|being|was)\s+(?:the\s+)?{degree}\b",  # the left one is the larger
             re.I,
         ),
         sign,
     )
     for degree, sign in ((_MORE, 1), (_LESS, -1))
 )
-_THAN = re.compile(r"\bthan\b", re.I)
+_EXCEEDS = re.compile(r"\b(left|right)\s+(?:side\s+)?exceed(?:s|ing)\s+the\s+(?:left|right)\b", re.I)
+_DEGREES = re.compile(rf"\b(?:{_MORE}|{_LESS}|exceeds|exceeding)\b", re.I)
 _OTHER = {"left": "right", "right": "left"}
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Comparisons of the sides whose worse side is the reference's better one."""
     report = study.report[:REPORT_LIMIT]
-    if _THAN.search(report) is None:
+    if _DEGREES.search(report) is None:
         return
     known = {worse: report[start:end] for start, end in sentences(report) for worse in _worse(report[start:end])}
     if len(known) != 1:  # none, or one for each side: then which is meant cannot be told
         return
     (side, evidence), *_ = known.items()
     for position, text in steps_of(candidate):
-        if "than" in vocabulary(text) and _OTHER[side] in _worse(text):
+        if _DEGREES.search(text) and _OTHER[side] in _worse(text):
             yield find(
                 "wrong_asymmetry",
                 f"{text!r}: the {side} side is the worse one; correct the comparison.",
@@ -61,8 +66,9 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 def _worse(text: str) -> Iterator[str]:
     for pattern, sign in _COMPARED:
         for match in pattern.finditer(text):
-            side = (match.group(1) or match.group(2)).lower()
+            side = next(filter(None, match.groups())).lower()
             yield side if sign > 0 else _OTHER[side]
+    yield from (match.group(1).lower() for match in _EXCEEDS.finditer(text))
 
 
 _UNEQUAL = """\
@@ -83,4 +89,7 @@ FAILS = (
         _UNEQUAL,
     ),
     Case(ten({6: "The effusions are worse on the left than on the right."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
+    Case(ten({6: "Fluid on both sides, more pronounced on the left."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
+    Case(ten({6: "The two effusions are unequal: the left one is the larger."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
+    Case(ten({6: "Both effusions are small, the left exceeding the right."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
 )

@@ -3,7 +3,8 @@
 It protects against places that are moved in words the other rules do not know ("the change lies at the apex"). A place
 is wrong if the reference has places of its kind (zones of the lungs, levels of the spine, ribs, parts of the
 mediastinum, what lies outside), and none of them agrees in zone and side. Something that the reference puts nowhere may
-be anywhere: then nothing is said. What `location.py` has a counterpart for is left to it.
+be anywhere: then nothing is said. What `location.py` has a counterpart for is left to it. A paired part that the
+reference names on one side only (a vein, a joint, a hilum) is on that side.
 
 False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each a step against its own report.
 """
@@ -15,11 +16,12 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
+from .findings.lexicon import word_set
 from .findings.reference import GENERIC, Reference, relations
 from .findings.whereabouts import Whereabouts, put_somewhere, whereabouts
 from .grounding import REPORT_LIMIT, read_claims, reference_of
 from .rule import Case, Finder, ten
-from .steps import steps_of
+from .steps import steps_of, vocabulary
 
 CODES: Mapping[str, Severity] = {"wrong_whereabouts": "error"}
 find = Finder(__name__, CODES)
@@ -34,10 +36,22 @@ _EVERYWHERE = frozenset(
     }
 )  # fmt: skip
 _IN_LUNGS = frozenset({"lungs", "pleura", "pneumothorax"})
+_PAIRED = re.compile(
+    r"\b(?:(?P<jugular>ij|jugular)|(?P<subclavian>subclavian)|(?P<knee>knees?)|(?P<ankle>ankles?|malleol\w+)"
+    r"|(?P<hip>hips?)|(?P<elbow>elbows?)|(?P<wrist>wrists?)|(?P<shoulder>shoulders?|glenohumeral|humer(?:us|al))"
+    r"|(?P<hilum>hilum|hila|hilar)|(?P<perihilar>perihilar|parahilar))\b",
+    re.I,
+)
+_SIDES = re.compile(r"\b(left|right|both|two|bilateral\w*)\b", re.I)
+_IN_VIEW = frozenset({"shoulder", "hilum", "perihilar"})
+_ANYTHING = word_set("anything")
+_NOT = frozenset({"no", "not", "never", "without", "neither", "nor", "other", "opposite", "than"})
+_UNSAID = word_set("soft") | {"normal", "unremarkable", "clear", "free", "spared", "than", "opposite", "other", "same"}
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Places of the steps that agree with none of the reference's."""
+    yield from _other_side(study, candidate)
     known = [place for place in whereabouts(study.report[:REPORT_LIMIT]) if place.zones]
     if not known:
         return
@@ -61,6 +75,45 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     )
 
 
+def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
+    """Paired parts, abnormal or with a device, on the side that the reference does not name."""
+    report = study.report[:REPORT_LIMIT]
+    known: dict[str, dict[str, str]] = {}
+    for start, end in sentences(report):
+        sides = {side.lower() for side in _SIDES.findall(report[start:end])} or {""}
+        for match in _PAIRED.finditer(report, start, end):
+            known.setdefault(match.lastgroup or "", {}).update(dict.fromkeys(sides, report[start:end]))
+    if not known:
+        return
+    reference = reference_of(study)
+    for position, text in steps_of(candidate):
+        for start, end in sentences(text):
+            sentence = text[start:end]
+            sides = {side.lower() for side in _SIDES.findall(sentence)}
+            words = vocabulary(sentence)
+            if len(sides) != 1 or not sides <= {"left", "right"} or not _NOT.isdisjoint(words):
+                continue
+            for match in _PAIRED.finditer(sentence):
+                evidence = known.get(match.lastgroup or "", {})
+                found = [claim for claim in read_claims(sentence) if claim.status == "present"]
+                if len(evidence) != 1 or not evidence.keys() <= {"left", "right"} - sides:
+                    continue
+                unsaid = not found and _ANYTHING.isdisjoint(words)
+                if match.lastgroup in _IN_VIEW and (unsaid or not _UNSAID.isdisjoint(words)):
+                    continue  # a film shows both, and a normal one may be described
+                if any(other.side in sides for claim in found for other in reference.counterparts(claim)):
+                    continue  # what is seen there is known on this side, by another name of its place
+                (known_side, source), *_ = evidence.items()
+                yield find(
+                    "wrong_whereabouts",
+                    f"{sentence!r}: the {match.lastgroup} of this study is the {known_side} one; correct the side.",
+                    step=position,
+                    span=(start, end),
+                    evidence=source,
+                )
+                break
+
+
 def _judged(reference: Reference, sentence: str) -> bool:
     """Whether `location.py` has judged the place: it has counterparts with places for a plain claim, or a device."""
     return any(
@@ -69,7 +122,7 @@ def _judged(reference: Reference, sentence: str) -> bool:
             claim.status != "absent"
             and claim.place
             and claim.finding not in GENERIC
-            and not (claim.soft and not reference.asserted((claim.finding,)))
+            and not claim.soft
             and any(other.place for other in reference.counterparts(claim))
         )
         for claim in read_claims(sentence)
@@ -102,10 +155,12 @@ def _unplaced(reference: Reference) -> bool:
     found = [claim for table in (reference.present, reference.uncertain) for group in table.values() for claim in group]
     lungs = [claim for claim in found if claim.region in _IN_LUNGS]
     placed = {claim.finding for claim in found if claim.place}
+    said = {claim.sentence for claim in found if claim.place}
     table = relations()
     kin = {*placed, *(other for name in placed for other in (*table.same[name], *table.related[name]))}
     return any(
         not claim.place
+        and claim.sentence not in said
         and claim.finding not in kin
         and placed.isdisjoint({*table.same[claim.finding], *table.related[claim.finding]})
         for claim in lungs
@@ -117,14 +172,23 @@ Technique: Chest radiograph.
 View: PA
 Findings: Scarring at the left apex. Deformity of the L2 vertebral body.
 Impression: No acute disease."""
+_PAIR = """\
+Technique: Chest radiograph.
+View: PA
+Findings: Calcified right hilar lymph nodes. Left jugular catheter with its tip in the SVC.
+Impression: No acute disease."""
 
 PASSES = (
     Case(ten()),
     Case(ten({5: "The changes lie at the left apex.", 9: "A deformity is seen at L2."}, _APEX), None, _APEX),
+    Case(ten({6: "The left hilum lies a little higher, as is usual."}, _PAIR), None, _PAIR),
+    Case(ten({6: "The right jugular vein holds no line."}, _PAIR), None, _PAIR),
     Case(ten({5: "The right base is clear, and nothing else is seen there."}, _APEX), None, _APEX),
 )
 FAILS = (
     Case(ten({5: "The changes lie at the left base."}, _APEX), "wrong_whereabouts", _APEX),
     Case(ten({5: "Something dense occupies the right apex."}, _APEX), "wrong_whereabouts", _APEX),
+    Case(ten({6: "The left hilum harbors calcified lymph nodes."}, _PAIR), "wrong_whereabouts", _PAIR),
+    Case(ten({6: "It enters by way of the right jugular vein."}, _PAIR), "wrong_whereabouts", _PAIR),
     Case(ten({9: "A deformed vertebra stands at T6."}, _APEX), "wrong_whereabouts", _APEX),
 )
