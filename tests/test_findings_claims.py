@@ -147,6 +147,7 @@ def test_normality_implies_absence_in_its_region_and_only_there() -> None:
         ("At the left base there is airspace disease.", "airspace_opacity", "left", ("base",)),
         ("Right lower lung: a calcified granuloma.", "granuloma", "right", ("lower_lung",)),
         ("Both apices contain scars.", "scarring", "bilateral", ("apex",)),
+        ("Calcified granuloma, right lung base.", "granuloma", "right", ("base",)),
         ("RLL pneumonia.", "pneumonia", "right", ("rll",)),
         ("The right dome bulges, which is an eventration.", "eventration", "right", ()),
         ("Small effusions, left greater than right.", "pleural_effusion", "bilateral", ()),

@@ -153,7 +153,7 @@ def _agree(place: Whereabouts, other: Whereabouts) -> bool:
 def _unplaced(reference: Reference) -> bool:
     """Whether the reference has something in the lungs without a place, that is not a reading of what has one."""
     found = [claim for table in (reference.present, reference.uncertain) for group in table.values() for claim in group]
-    lungs = [claim for claim in found if claim.region in _IN_LUNGS]
+    lungs = [claim for claim in found if claim.region in _IN_LUNGS and claim.finding not in _EVERYWHERE]
     placed = {claim.finding for claim in found if claim.place}
     said = {claim.sentence for claim in found if claim.place}
     table = relations()

@@ -174,9 +174,22 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
         return after
     if before is not None and entries[index].side and _of_another(tagged, index):
         return None
+    if before is not None and entries[index].place and _apposed(tagged, before):
+        return before
     if before is not None and entries[index].organ and any(e.cues & _COMMA for e in entries[before + 1 : index]):
         return later if later is not None and not blocked else None  # "with the volume loss, the hilum is retracted"
     return before if before is not None else later
+
+
+def _apposed(tagged: Tagged, before: int) -> bool:
+    """ "Calcified granuloma, right lung base.": after the comma nothing but where it is."""
+    comma, rest = tagged.entries[before + 1], tagged.entries[before + 2 :]
+    return (
+        bool(comma.cues & _COMMA)
+        and all(entry.side or entry.place for entry in rest)
+        and all(a == b + 1 for a, b in zip(tagged.first[before + 1 :], tagged.last[before:], strict=False))
+        and tagged.words[tagged.last[-1] + 1 :] in ([], ["."])
+    )
 
 
 def _begins_another(tagged: Tagged, index: int, after: int) -> bool:
