@@ -134,6 +134,7 @@ def test_normality_implies_absence_in_its_region_and_only_there() -> None:
     assert {"consolidation", "nodule"} <= lungs
     assert not lungs & {"cardiomegaly", "pleural_effusion", "fracture"}
     assert implied("Heart size is normal.") == {"cardiomegaly"}
+    assert implied("Heart and aorta: heart size is normal.") == {"cardiomegaly"}
     assert "pleural_effusion" in implied("The costophrenic angles are sharp.")
     assert not implied("The lungs are otherwise clear.")
     assert not implied("The lungs are not clear.")

@@ -101,6 +101,8 @@ def _organs_before(tagged: Tagged, scope: Scope, index: int, before: int, fits: 
             antecedent = next((near for near in range(back - 1, max(-1, back - 4), -1) if entries[near].organ), None)
             return [antecedent] if antecedent is not None and fits(antecedent) else []
         if entry.organ is not None and not is_head(entry):
+            if group and ":" in tagged.words[tagged.last[back] : tagged.first[group[-1]]]:
+                break  # "heart and aorta: heart size normal": a heading, and then the subject
             if fits(back):
                 group.append(back)
             elif group:
