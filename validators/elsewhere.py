@@ -39,11 +39,11 @@ _IN_LUNGS = frozenset({"lungs", "pleura", "pneumothorax"})
 _PAIRED = re.compile(
     r"\b(?:(?P<jugular>ij|jugular)|(?P<subclavian>subclavian)|(?P<knee>knees?)|(?P<ankle>ankles?|malleol\w+)"
     r"|(?P<hip>hips?)|(?P<elbow>elbows?)|(?P<wrist>wrists?)|(?P<shoulder>shoulders?|glenohumeral|humer(?:us|al))"
-    r"|(?P<hilum>hilum|hila|hilar)|(?P<perihilar>perihilar|parahilar))\b",
+    r"|(?P<hilum>hilum|hila|hilar)|(?P<perihilar>perihilar|parahilar)|(?P<rib>ribs?))\b",
     re.I,
 )
 _SIDES = re.compile(r"\b(left|right|both|two|bilateral\w*)\b", re.I)
-_IN_VIEW = frozenset({"shoulder", "hilum", "perihilar"})
+_IN_VIEW = frozenset({"shoulder", "hilum", "perihilar", "rib"})
 _ANYTHING = word_set("anything")
 _NOT = frozenset({"no", "not", "never", "without", "neither", "nor", "other", "opposite", "than"})
 _UNSAID = word_set("soft") | {"normal", "unremarkable", "clear", "free", "spared", "than", "opposite", "other", "same"}
@@ -90,10 +90,12 @@ def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
         for start, end in sentences(text):
             sentence = text[start:end]
             sides = {side.lower() for side in _SIDES.findall(sentence)}
-            words = vocabulary(sentence)
-            if len(sides) != 1 or not sides <= {"left", "right"} or not _NOT.isdisjoint(words):
+            if len(sides) != 1 or not sides <= {"left", "right"}:
                 continue
             for match in _PAIRED.finditer(sentence):
+                words = vocabulary(_part(sentence, match.start(), match.end()))
+                if not _NOT.isdisjoint(words):
+                    continue
                 evidence = known.get(match.lastgroup or "", {})
                 found = [claim for claim in read_claims(sentence) if claim.status == "present"]
                 if len(evidence) != 1 or not evidence.keys() <= {"left", "right"} - sides:
@@ -112,6 +114,12 @@ def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     evidence=source,
                 )
                 break
+
+
+def _part(sentence: str, start: int, end: int) -> str:
+    """The sentence about [start, end): from a colon before it, to the next mark after it."""
+    begin = max(sentence.rfind(mark, 0, start) for mark in ";:") + 1
+    return sentence[begin:end] + re.split(r"[,;:]", sentence[end:], maxsplit=1)[0]
 
 
 def _judged(reference: Reference, sentence: str) -> bool:
@@ -183,11 +191,15 @@ PASSES = (
     Case(ten({5: "The changes lie at the left apex.", 9: "A deformity is seen at L2."}, _APEX), None, _APEX),
     Case(ten({6: "The left hilum lies a little higher, as is usual."}, _PAIR), None, _PAIR),
     Case(ten({6: "The right jugular vein holds no line."}, _PAIR), None, _PAIR),
+    Case(
+        ten({5: "The question is tuberculosis, so I look for cavities, basal scarring and nodes."}, _APEX), None, _APEX
+    ),
     Case(ten({5: "The right base is clear, and nothing else is seen there."}, _APEX), None, _APEX),
 )
 FAILS = (
     Case(ten({5: "The changes lie at the left base."}, _APEX), "wrong_whereabouts", _APEX),
     Case(ten({5: "Something dense occupies the right apex."}, _APEX), "wrong_whereabouts", _APEX),
+    Case(ten({5: "A dense, well-defined focus is in the right base."}, _APEX), "wrong_whereabouts", _APEX),
     Case(ten({6: "The left hilum harbors calcified lymph nodes."}, _PAIR), "wrong_whereabouts", _PAIR),
     Case(ten({6: "It enters by way of the right jugular vein."}, _PAIR), "wrong_whereabouts", _PAIR),
     Case(ten({9: "A deformed vertebra stands at T6."}, _APEX), "wrong_whereabouts", _APEX),

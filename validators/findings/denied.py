@@ -11,6 +11,7 @@ _ANY = frozenset({"any", "a", "an", "one"})
 _ORIGINS = frozenset({"source", "cause", "origin", "explanation", "reason", "kind", "type", "form", "result"})
 _AUXILIARIES = frozenset({"do", "does", "did"})
 _EXCEPTS = frozenset({"but", "except", "save", "apart", "aside"})  # "the bones are normal, but one joint is worn"
+_APART = frozenset({"apart", "aside", "besides", "beyond"})
 _RELATIVES = frozenset({"which", "that"})
 _OF_FITS = frozenset({"fit", "fits", "explain", "suffice", "discarded", "convince"})
 _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
@@ -29,6 +30,8 @@ def is_soft_denial(view: View, index: int) -> bool:
     start, _ = statement(view, tagged.first[index])
     if _elsewhere(tagged.words) or "elsewhere" in tagged.words[start : tagged.first[index]]:
         return True
+    if not _APART.isdisjoint(tagged.words[max(0, tagged.first[index] - 4) : tagged.first[index]]):
+        return True  # "apart from these granulomas, is anything left? None"
     if not _CONDITIONS.isdisjoint(tagged.words[start : tagged.first[index]]):
         return True
     if not state & (NEG | DENIED):

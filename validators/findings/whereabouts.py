@@ -3,6 +3,7 @@ which sentences assert that something is somewhere; nothing of findings.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from .attach import quantifies
@@ -21,6 +22,7 @@ _UNSURE = (
     | word_set("reserved")
     | word_set("elsewhere")
 ) - {"more", "only", "sole", "alone", "above", "below", "however", "other", "else"}
+_SEARCHES = word_set("search")
 _CONDITIONS = word_set("condition")
 _MARKS = frozenset({",", ";", ":", "but", "so"})
 _LUNG = frozenset({"upper", "mid", "lower", "apex", "hilar"})
@@ -45,7 +47,7 @@ def whereabouts(text: str) -> tuple[Whereabouts, ...]:
     for start, end, heading in headed_sentences(text):
         if not heading.startswith(NOT_ASSERTED):
             tagged, scoped = tagged_sentence(text[start:end])
-            healthy = any(not _HEALTHY.isdisjoint(entry.qualities) for entry in tagged.entries)
+            healthy = any(_is_healthy(tagged, at) for at in range(len(tagged.entries)))
             if healthy and not any(entry.finding for entry in tagged.entries):
                 continue
             found += _of(tagged, scoped, (start, end), [*range(len(tagged.entries))])
@@ -60,6 +62,8 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     words = tagged.words
     if not any(entry.place or entry.side for entry in tagged.entries) or not _CONDITIONS.isdisjoint(words[:2]):
         return ()
+    if any(word in _SEARCHES and after == "for" for word, after in pairwise(words)):
+        return ()  # "so I look for cavities, apical scarring and nodal disease"
     found: list[Whereabouts] = []
     fragment = not any(entry.cues & CUES["verb"] for entry in tagged.entries)
     marks = _MARKS - {",", ":"} if fragment else _MARKS
@@ -70,13 +74,19 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
         inside = [at for at, first in enumerate(tagged.first) if start <= first < stop]
         entries = [tagged.entries[at] for at in inside]
         if not _UNSURE.isdisjoint(words[start:stop]) or any(
-            entry.cues & _NOT_SAID or not _HEALTHY.isdisjoint(entry.qualities) for entry in entries
+            tagged.entries[at].cues & _NOT_SAID or _is_healthy(tagged, at) for at in inside
         ):
             continue
         if _ANYTHING.isdisjoint(words[start:stop]) and not any(entry.finding for entry in entries):
             continue
         found += _of(tagged, scoped, (0, len(sentence)), inside)
     return tuple(found)
+
+
+def _is_healthy(tagged: Tagged, at: int) -> bool:
+    """Whether a phrase calls something healthy; but "a well-defined focus" is none the better for it."""
+    follows = tagged.words[tagged.last[at] + 1 : tagged.last[at] + 3]
+    return not _HEALTHY.isdisjoint(tagged.entries[at].qualities) and _ANYTHING.isdisjoint(follows)
 
 
 def _only_places(tagged: Tagged, stop: int) -> bool:
