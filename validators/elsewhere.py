@@ -11,6 +11,7 @@ False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each 
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -18,7 +19,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.reference import GENERIC, Reference, relations
-from .findings.whereabouts import Whereabouts, put_somewhere, whereabouts
+from .findings.whereabouts import LUNG_ZONES, Whereabouts, put_somewhere, whereabouts
 from .grounding import REPORT_LIMIT, read_claims, reference_of
 from .rule import Case, Finder, ten
 from .steps import steps_of, vocabulary
@@ -26,7 +27,6 @@ from .steps import steps_of, vocabulary
 CODES: Mapping[str, Severity] = {"wrong_whereabouts": "error"}
 find = Finder(__name__, CODES)
 
-_LUNGS = frozenset({"upper", "mid", "lower", "hilar", "apex"})
 _SPINE = re.compile(r"[ctl]\d+|sacrum")
 # what has no place of its own, or always the same
 _EVERYWHERE = frozenset(
@@ -77,12 +77,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Paired parts, abnormal or with a device, on the side that the reference does not name."""
-    report = study.report[:REPORT_LIMIT]
-    known: dict[str, dict[str, str]] = {}
-    for start, end in sentences(report):
-        sides = {side.lower() for side in _SIDES.findall(report[start:end])} or {""}
-        for match in _PAIRED.finditer(report, start, end):
-            known.setdefault(match.lastgroup or "", {}).update(dict.fromkeys(sides, report[start:end]))
+    known = _paired(study.report[:REPORT_LIMIT])
     if not known:
         return
     reference = reference_of(study)
@@ -93,13 +88,13 @@ def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
             if len(sides) != 1 or not sides <= {"left", "right"}:
                 continue
             for match in _PAIRED.finditer(sentence):
+                evidence = known.get(match.lastgroup or "", {})
+                if len(evidence) != 1 or not evidence.keys() <= {"left", "right"} - sides:
+                    continue
                 words = vocabulary(_part(sentence, match.start(), match.end()))
                 if not _NOT.isdisjoint(words):
                     continue
-                evidence = known.get(match.lastgroup or "", {})
                 found = [claim for claim in read_claims(sentence) if claim.status == "present"]
-                if len(evidence) != 1 or not evidence.keys() <= {"left", "right"} - sides:
-                    continue
                 unsaid = not found and _ANYTHING.isdisjoint(words)
                 if match.lastgroup in _IN_VIEW and (unsaid or not _UNSAID.isdisjoint(words)):
                     continue  # a film shows both, and a normal one may be described
@@ -114,6 +109,17 @@ def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     evidence=source,
                 )
                 break
+
+
+@lru_cache(maxsize=512)
+def _paired(report: str) -> dict[str, dict[str, str]]:
+    """The sides, each with a sentence, that a report gives to each paired part; "" where it gives none."""
+    known: dict[str, dict[str, str]] = {}
+    for start, end in sentences(report):
+        sides = {side.lower() for side in _SIDES.findall(report[start:end])} or {""}
+        for match in _PAIRED.finditer(report, start, end):
+            known.setdefault(match.lastgroup or "", {}).update(dict.fromkeys(sides, report[start:end]))
+    return known
 
 
 def _part(sentence: str, start: int, end: int) -> str:
@@ -145,7 +151,7 @@ def _of_no_lung(sentence: str) -> bool:
 
 def _kind(place: Whereabouts) -> str:
     zone = next(iter(place.zones), "")
-    if place.zones & _LUNGS:
+    if place.zones & LUNG_ZONES:
         return "lungs"
     if _SPINE.fullmatch(zone):
         return "spine"

@@ -3,7 +3,7 @@
 from .lexicon import CUES, word_set
 from .spoken import is_object
 from .states import BACKWARD, DENIED, FORWARD, NEG, NEG_PRE, is_head
-from .view import View, statement, uncovered
+from .view import IS, OPENING, View, statement, uncovered
 
 _CONDITIONS = word_set("condition")
 _SHOWS = word_set("show")
@@ -18,9 +18,7 @@ _VIEWS = frozenset({"lateral", "frontal", "pa", "ap"})
 _VERBS = CUES["verb"] | CUES["presup"]
 _CROSSED = _VERBS | CUES["cause"] | CUES["dismiss"] | FORWARD & ~NEG_PRE
 _FAR = 4  # unknown words that a denial plainly reaches across
-_IS = frozenset({"is", "are"})
 _COPULAS = frozenset({"is", "are", "was", "were", "be", "been", "remains"})
-_OPENING = 4  # words before the subject of a sentence, at most
 
 
 def is_soft_denial(view: View, index: int) -> bool:
@@ -94,7 +92,7 @@ def _causes_nothing(view: View, cue: int, begin: int) -> bool:
     negated = words[at].endswith("n't") or (at > 0 and words[at - 1] in _AUXILIARIES)
     if not negated:
         return False
-    return _SHOWS.isdisjoint(words[begin : begin + _OPENING]) and _IS.isdisjoint(words[max(0, at - 1) : at])
+    return _SHOWS.isdisjoint(words[begin : begin + OPENING]) and IS.isdisjoint(words[max(0, at - 1) : at])
 
 
 def _elsewhere(words: list[str]) -> bool:

@@ -6,7 +6,7 @@ None of these says that it is there, or that it is not. Knows words and their or
 from itertools import pairwise
 
 from .lexicon import CUES, word_set
-from .view import View, modifies, statement
+from .view import IS, NEAR, OPENING, View, modifies, statement
 
 _COMPOUNDS = word_set("compound")
 _SORTS = word_set("sort")
@@ -22,11 +22,8 @@ _BEST = frozenset({"best", "usually", "often", "easily", "commonly", "typically"
 _BARE = 3  # words of a name without adjectives
 _CONTRASTS = frozenset({"but", "although", "though"})
 _JOINS = CUES["conj"] | CUES["comma"] | CUES["or"]
-_NEAR = 7  # words between a verb of existence and what exists
 _LISTED = 4  # words from one item of a list to the next
 _MANY = 3
-_IS = frozenset({"is", "are"})
-_OPENING = 4  # words before the subject of a sentence, at most
 _SEARCHES = word_set("search")
 _STATES = word_set("states")
 _STANDS = word_set("stands")
@@ -46,7 +43,7 @@ def of_a_kind(view: View, index: int, start: int) -> bool:
         return True
     if follows[:1] in (["a"], ["an"], ["the"]) and follows[1:2] and follows[1] in _SORTS:
         return True  # "makes a tumor a consideration"
-    be = next((at for at, word in enumerate(follows) if word in _IS or word in ("has", "have")), None)
+    be = next((at for at, word in enumerate(follows) if word in IS or word in ("has", "have")), None)
     if be is not None and {*follows[be + 1 : be + 2]} & _BEST:
         return True  # "nodules are best found by comparing", "adenopathy is another"
     says_what = be is not None and follows[be + 1 : be + 2] in (["a"], ["an"])
@@ -73,7 +70,7 @@ def generally(view: View, index: int, start: int) -> bool:
         last, at = view.tagged.last[at + 1], at + 2  # the end of its list
     last += words[last + 1 : last + 2] == ["both"]
     follows = words[last + 1 : last + 4]
-    if len(follows) > 1 and follows[0] in _IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
+    if len(follows) > 1 and follows[0] in IS and follows[1].endswith("ed") and follows[1] not in _STANDS:
         return True
     if follows[:1] in (["appear"], ["appears"]) and follows[1:2] == ["as"]:
         return True
@@ -141,7 +138,7 @@ def one_of_many(view: View, index: int) -> bool:
     for before, item in pairwise(items):
         between = tagged.entries[before + 1 : item]
         joined = between and all(entry.cues & _JOINS or modifies(entry) for entry in between)
-        if joined and tagged.first[item] - tagged.last[before] <= _NEAR:
+        if joined and tagged.first[item] - tagged.last[before] <= NEAR:
             group.append(item)
         else:
             groups.append(group)
@@ -172,7 +169,7 @@ def is_object(view: View, index: int) -> bool:
     if not before or any(a < bare - 1 == b for a, b in zip(view.tagged.first, view.tagged.last, strict=True)):
         return False  # "due to", "suspicious for", "apart from": a phrase of its own
     if "from" in before:  # an adjective may stand between: "from true consolidation"
-        return not _APART.isdisjoint(view.tagged.words[max(0, bare - 2 * _NEAR) : bare])
+        return not _APART.isdisjoint(view.tagged.words[max(0, bare - 2 * NEAR) : bare])
     return before[-1] in _REGARDS or before == ["than", "by"]
 
 
@@ -196,4 +193,4 @@ def is_generic(view: View) -> bool:
         return True
     words, first = view.tagged.words, view.mentions[0]
     after = view.tagged.last[first.index] + 1
-    return view.tagged.first[first.index] < _OPENING and words[after : after + 1] in (["that"], ["when"])
+    return view.tagged.first[first.index] < OPENING and words[after : after + 1] in (["that"], ["when"])

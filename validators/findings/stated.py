@@ -5,7 +5,7 @@ What they do not is soft: the sentence may weigh, seek, explain or deny it in wo
 
 from .lexicon import CUES, word_set
 from .spoken import generally, invited, of_a_kind, one_of_many, taken
-from .view import View, bounds, statement
+from .view import IS, NEAR, OPENING, View, bounds, statement
 
 _SOFT = word_set("soft")
 _WEIGH = word_set("weigh")
@@ -15,11 +15,8 @@ _OPENERS = word_set("opener")
 _SHOWS = word_set("show")
 _ARTICLES = frozenset({"a", "an", "some", "several", "multiple", "two", "three"})
 _APPOSED = 6  # words of an apposition
-_NEAR = 7  # words between a verb of existence and what exists
 _THERE = word_set("there")
 _PLEURAL = ("pleura", "cp_angle")
-_IS = frozenset({"is", "are"})
-_OPENING = 4  # words before the subject of a sentence, at most
 _STATES = word_set("states")
 _STANDS = word_set("stands")
 _PORTIONS = word_set("portion")
@@ -74,15 +71,15 @@ def _explicit(view: View, index: int, start: int, stop: int) -> bool:
     if not (_SOFT.isdisjoint(clause) and _WEIGH.isdisjoint(clause)):
         return False
     before, after = words[low:first], words[last + 1 : high]
-    be = next((at for at, word in enumerate(after[:_OPENING]) if word in _IS), None)
+    be = next((at for at, word in enumerate(after[:OPENING]) if word in IS), None)
     if be is not None and not (_THERE | _STANDS).isdisjoint(after[be + 1 : be + 4]):
         return True
-    near = before[-_NEAR:]
-    if "there" in near and not _IS.isdisjoint(near[near.index("there") :]):
+    near = before[-NEAR:]
+    if "there" in near and not IS.isdisjoint(near[near.index("there") :]):
         return True
-    if view.tagged.entries[index].qualities and view.mentions and before[-1:] and before[-1] in _IS:
+    if view.tagged.entries[index].qualities and view.mentions and before[-1:] and before[-1] in IS:
         return any(mention.index == index and mention.organs for mention in view.mentions)  # "the knob is calcified"
-    be = max((at for at, word in enumerate(near) if word in _IS), default=None)
+    be = max((at for at, word in enumerate(near) if word in IS), default=None)
     if be is not None and not _ARTICLES.isdisjoint(near[be : be + 2]):
         return True  # "what I see is a scar"
     verb = max((at for at, word in enumerate(near) if word in _SHOWS), default=None)
@@ -138,7 +135,7 @@ def _affirmed(view: View, after: list[str], before: list[str], index: int) -> bo
     """Whether the statement says that it is there ("a fracture is present"); a device needs no such words."""
     if view.tagged.entries[index].finding in view.book.devices or "there" in before:
         return True
-    return not _THERE.isdisjoint(after) and not _IS.isdisjoint(after)
+    return not _THERE.isdisjoint(after) and not IS.isdisjoint(after)
 
 
 def _weighs(view: View, index: int) -> bool:
@@ -152,7 +149,7 @@ def _weighs(view: View, index: int) -> bool:
         return True  # also "raises two candidates, a pneumothorax and ..."
     if words[stop : stop + 2] in ([",", "a"], [",", "an"]) and not _WEIGH.isdisjoint(words[stop : stop + _APPOSED]):
         return True  # "edema, a fair question here"
-    opens = not _OPENERS.isdisjoint(words[: min(start, _OPENING)])
+    opens = not _OPENERS.isdisjoint(words[: min(start, OPENING)])
     return opens and ":" not in words[:first] and ";" not in words[:first]
 
 

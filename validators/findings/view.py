@@ -8,6 +8,9 @@ from .organs import Mention
 from .states import Scope
 from .tagging import Tagged
 
+IS = frozenset({"is", "are"})
+NEAR = 7  # words between a verb of existence and what exists
+OPENING = 4  # words before the subject of a sentence, at most
 _MARKS = word_set("mark")
 
 

@@ -25,7 +25,7 @@ _UNSURE = (
 _SEARCHES = word_set("search")
 _CONDITIONS = word_set("condition")
 _MARKS = frozenset({",", ";", ":", "but", "so"})
-_LUNG = frozenset({"upper", "mid", "lower", "apex", "hilar"})
+LUNG_ZONES = frozenset({"upper", "mid", "lower", "apex", "hilar"})
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NOT_SAID = (
     CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
@@ -72,12 +72,11 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
         del ends[0]  # "on the right, a rib is deformed"
     for start, stop in zip([0, *ends], ends, strict=False):
         inside = [at for at, first in enumerate(tagged.first) if start <= first < stop]
-        entries = [tagged.entries[at] for at in inside]
         if not _UNSURE.isdisjoint(words[start:stop]) or any(
             tagged.entries[at].cues & _NOT_SAID or _is_healthy(tagged, at) for at in inside
         ):
             continue
-        if _ANYTHING.isdisjoint(words[start:stop]) and not any(entry.finding for entry in entries):
+        if _ANYTHING.isdisjoint(words[start:stop]) and not any(tagged.entries[at].finding for at in inside):
             continue
         found += _of(tagged, scoped, (0, len(sentence)), inside)
     return tuple(found)
@@ -122,7 +121,7 @@ def _of(tagged: Tagged, scoped: Scope, span: tuple[int, int], inside: list[int])
     return [
         Whereabouts(
             frozenset(sides),
-            _LUNG
+            LUNG_ZONES
             if lung and not places
             else frozenset(zone for place in specific(tuple(places)) for zone in book.zones[place]),
             span,
