@@ -8,12 +8,11 @@ passes through `marked`, and the page's policy forbids every request and every s
 import html
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from string import Template
 from typing import TYPE_CHECKING
 
 from ... import __version__
 from ..pages.marked import shown
-from ..pages.onefile import options, part, source_hash
+from ..pages.onefile import opening, options, part
 from .figures import compared, figures, headline, probed
 
 if TYPE_CHECKING:
@@ -35,12 +34,11 @@ def page(audits: "Sequence[Audit]") -> Iterator[str]:
     names = [audit.name for audit in audits]
     style, script = part("review.css", "audit.css"), part("review.js", "audit.js")
     title = "Audit of " + " and ".join(names)
-    yield Template(part("head.html", "audit.html")).substitute(
-        title=shown(title, 200),
-        plain_title=html.escape(title[:200]),
+    yield opening(
+        "audit.html",
+        title=title,
         style=style,
-        style_hash=source_hash(style),
-        script_hash=source_hash(script),
+        script=script,
         lead=_lead(audits),
         notes=_notes(audits),
         headline=headline(audits[0].totals) if len(audits) == 1 else compared(audits),

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
+from string import Template
 
 from .marked import shown
 
@@ -24,9 +25,25 @@ def part(*names: str) -> str:
     return "".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
-def source_hash(text: str) -> str:
+def _source_hash(text: str) -> str:
     """For a content security policy: the browser runs or applies this text and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def opening(body: str, *, title: str, style: str, script: str, **parts: str) -> str:
+    """A page up to its cards: the head and the file `body`, filled; the browser takes this style and script alone.
+
+    Args:
+        parts: HTML for the other places of `body`.
+    """
+    return Template(part("head.html", body)).substitute(
+        parts,
+        title=shown(title, 200),
+        plain_title=html.escape(title[:200]),
+        style=style,
+        style_hash=_source_hash(style),
+        script_hash=_source_hash(script),
+    )
 
 
 def options(counts: Counter[str]) -> str:

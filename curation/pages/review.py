@@ -5,12 +5,10 @@ their place, and which attempt repaired which. It judges nothing. The text of re
 otherwise: it passes through `marked`, and the page's policy forbids every request and every script but its own.
 """
 
-import html
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
 
 from ...data.run import RunFolder
@@ -19,7 +17,7 @@ from ...schemas.run import State
 from ...schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of
 from .marked import shown
-from .onefile import options, part, source_hash, write_whole
+from .onefile import opening, options, part, write_whole
 
 Item = tuple[Study, Sequence[Judged]]
 LIMIT = 2_000  # studies on one page; a browser keeps up with these
@@ -119,12 +117,11 @@ def page(
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})
         style, script = part("review.css"), part("review.js")
-        yield Template(part("head.html", "review.html")).substitute(
-            title=shown(title, 200),
-            plain_title=html.escape(title[:200]),
+        yield opening(
+            "review.html",
+            title=title,
             style=style,
-            style_hash=source_hash(style),
-            script_hash=source_hash(script),
+            script=script,
             notes="".join(f"<p>{shown(note, 400)}</p>" for note in notes),
             total=f"{statuses.total():,}",
             accepted=f"{statuses['accepted'] + statuses['repaired']:,}",
