@@ -111,7 +111,7 @@ def _demo(args: argparse.Namespace, commands: "argparse._SubParsersAction[argpar
 def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
     """Counted from the folders, not from what the commands said."""
     from .data.run import RunFolder
-    from .data.store import StudyStore
+    from .data.store.studies import StudyStore
     from .distill.sample import well_formed
 
     store = StudyStore.open(out / "studies")

@@ -175,7 +175,7 @@ def reports(folder: Path, rows: int) -> None:
 
 def reading(root: Path) -> None:
     """How quick a finished store is."""
-    from tenstep.data.store import StudyStore
+    from tenstep.data.store.studies import StudyStore
 
     store = StudyStore.open(root)
     started = time.perf_counter()

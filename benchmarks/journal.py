@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tenstep.data.journal import Journal
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
 

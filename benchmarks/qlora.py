@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from tenstep.data.recipes import read_recipe
-from tenstep.distill import trainer as trainers
-from tenstep.distill.backend import Choice
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import Loaded, device
-from tenstep.distill.lora import config as lora_config
-from tenstep.distill.ranks import Ranks
 from tenstep.distill.shape import processor_of, shipped_config
 from tenstep.distill.student import student_of
-from tenstep.distill.tiny import build
+from tenstep.distill.train import trainer as trainers
+from tenstep.distill.train.backend import Choice
+from tenstep.distill.train.lora import config as lora_config
+from tenstep.distill.train.ranks import Ranks
+from tenstep.distill.train.tiny import build
 from tenstep.schemas.recipe import DistillRecipe
 
 from .random_nf4 import batch_of, random_nf4
@@ -225,7 +225,7 @@ def _unsloth(base: Path | None, where: str) -> None:
     elif base is None:
         print("\nunsloth: not measured (it loads checkpoints only; give --base DIR)")
     else:
-        from tenstep.distill.backend import adapted, load_base
+        from tenstep.distill.train.backend import adapted, load_base
 
         recipe = read_recipe(ROOT / "examples" / "recipes" / "stage2.yaml", DistillRecipe)
         choice = Choice("unsloth", "a benchmark")
@@ -247,13 +247,13 @@ def _reset(where: str) -> None:
 
 
 def _peak() -> float:
-    from tenstep.distill.card import peak_memory_mb
+    from tenstep.distill.train.run_card import peak_memory_mb
 
     return peak_memory_mb()
 
 
 def _name() -> str:
-    from tenstep.distill.card import hardware
+    from tenstep.distill.train.run_card import hardware
 
     return hardware()
 

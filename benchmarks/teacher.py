@@ -74,7 +74,7 @@ def make_studies(folder: Path, records: int, image: int = 0) -> None:
 
     import numpy as np
     from PIL import Image
-    from tenstep.data.store import StudyStore
+    from tenstep.data.store.studies import StudyStore
     from tenstep.schemas.study import ImageRef, Study
 
     refs: tuple[ImageRef, ...] = ()
@@ -124,11 +124,11 @@ def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bo
 
 def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
     """The same requests, lazily, as plain bodies."""
+    from tenstep.curation.clients.bodies import answer_schema, chat_body, response_format
+    from tenstep.curation.clients.images import encode
     from tenstep.curation.prompt import Prompts
-    from tenstep.curation.providers.bodies import answer_schema, chat_body, response_format
-    from tenstep.curation.providers.images import encode
     from tenstep.curation.teacher import Question
-    from tenstep.data.store import StudyStore
+    from tenstep.data.store.studies import StudyStore
 
     prompts, store = Prompts("informed"), StudyStore.open(studies)
     for study in store:

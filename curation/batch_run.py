@@ -15,14 +15,14 @@ from typing import Any
 from ..data.run import RunFolder
 from ..schemas.recipe import CurateRecipe
 from ..schemas.run import Event, State
-from .asking.budget import Ledger, most
-from .asking.history import History
-from .asking.lane import Lane, lanes
-from .asking.policy import decide
-from .asking.tally import Tally
+from .clients.batch import Batches, Outcome
+from .clients.batched import Batched
 from .engine import Engine
-from .providers.batch import Batches, Outcome
-from .providers.batched import Batched
+from .requests.budget import Ledger, most
+from .requests.history import History
+from .requests.lane import Lane, lanes
+from .requests.policy import decide
+from .requests.tally import Tally
 from .teacher import Question, Teacher, Unanswered
 
 _ROUND = 5000  # questions of one teacher that are put by in one pass

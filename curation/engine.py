@@ -26,15 +26,15 @@ from ..schemas.errors import RecipeError, TenstepError
 from ..schemas.recipe import CurateRecipe
 from ..schemas.study import Study
 from ..schemas.verdict import Finding
-from .asking.asker import Asker, settle_flights
-from .asking.budget import Ledger, Spent
-from .asking.forecast import Forecast, forecast
-from .asking.gate import Stopped
-from .asking.history import History
-from .asking.lane import Lane, lanes
-from .asking.policy import decide
-from .asking.tally import Reason, Tally
 from .prompt import Prompts
+from .requests.asker import Asker, settle_flights
+from .requests.budget import Ledger, Spent
+from .requests.forecast import Forecast, forecast
+from .requests.gate import Stopped
+from .requests.history import History
+from .requests.lane import Lane, lanes
+from .requests.policy import decide
+from .requests.tally import Reason, Tally
 from .teacher import Question, Teacher
 
 _AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker

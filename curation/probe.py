@@ -23,20 +23,20 @@ import numpy as np
 from PIL import Image
 
 from ..data.run import RunFolder
-from ..data.store import StudyStore
+from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError, RunError
 from ..schemas.recipe import Budget, CurateRecipe, Goal, Repair, Several
 from ..schemas.study import ImageRef, Study
 from ..schemas.trace import Trace
 from ..validators.findings import claims
-from .asking.polite import run_politely
-from .asking.tally import Tally
 from .auditing.measures import words
 from .batch_run import BatchRun
 from .engine import Engine
 from .pages.review import located
 from .prompt import Prompts
+from .requests.polite import run_politely
+from .requests.tally import Tally
 from .teacher import Teacher, load
 
 Arm = Literal["again", "other_report", "other_image", "blank_image"]

@@ -13,9 +13,9 @@ from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
-from .agreement import Agreement, agreements
-from .asking.forecast import Forecast, forecast, wilson
-from .asking.history import History
+from .judging.agreement import Agreement, agreements
+from .requests.forecast import Forecast, forecast, wilson
+from .requests.history import History
 
 
 class Share(Noun):

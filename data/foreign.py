@@ -20,7 +20,7 @@ from .intake.columnar import is_saved_dataset, parquet_rows, saved_rows
 from .intake.images import locate, read_limited
 from .intake.reports import Refusal
 from .lines import json_lines
-from .store import StudyStore
+from .store.studies import StudyStore
 
 _SPLIT = re.compile(r"(train|validation|valid|val|dev|test)(?![a-z])", re.I)
 _REPORT = "report.txt"

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from ..schemas.errors import RunError
 from .source import Options, Shard, Source, load
-from .store import StudyStore
-from .storing.batch import Batch, Done
-from .storing.writer import IMAGES, StoreWriter
+from .store.batch import Batch, Done
+from .store.studies import StudyStore
+from .store.writer import IMAGES, StoreWriter
 
 Told = Callable[[int, int, int, float | None], None]
 

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from ..schemas.study import Study
-from .store import StudyStore
+from .store.studies import StudyStore
 
 _AHEAD = 512  # studies held
 

@@ -32,10 +32,10 @@ from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, State
 from ..schemas.verdict import Verdict
 from . import tables
+from .files import readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event
-from .replacing import readable_by, replace_text
-from .store import StudyStore
+from .store.studies import StudyStore
 
 Kind = Literal["curate", "sample"]
 

@@ -23,11 +23,11 @@ from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Verdict
 from .choice import Rank, rank
+from .files import readable_by, replacing
 from .journal import Journal
 from .judged import judged
 from .nearby import Nearby
-from .replacing import readable_by, replacing
-from .store import StudyStore
+from .store.studies import StudyStore
 
 Layout = Literal["plain", "tagged"]  # those that Example can be written in
 

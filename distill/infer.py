@@ -18,8 +18,8 @@ from .generate import Request, generate
 from .infer_image import Film
 from .infer_load import Ready
 from .load import Loaded
-from .model_card import DISCLAIMER as DISCLAIMER
 from .prompt import Prompt
+from .publish.model_card import DISCLAIMER as DISCLAIMER
 
 Mode = Literal["report", "steps", "hidden"]
 

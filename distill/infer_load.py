@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ..schemas.errors import InputError, TrainingError
-from . import adapter, merge_card
+from . import adapter
 from . import prompt as prompts
 from .load import Loaded, device, load, pinned_student
-from .merge_card import MergedCard
 from .prompt import Prompt
+from .publish import merge_card
+from .publish.merge_card import MergedCard
 
 Precision = Literal["auto", "nf4", "bf16", "fp32"]
 

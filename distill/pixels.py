@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..data.store import StudyStore
+from ..data.store.studies import StudyStore
 from ..schemas.errors import ImageError
 from ..schemas.study import ImageRef, Study
 

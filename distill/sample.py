@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from ..data.run import RunFolder
-from ..data.store import StudyStore
+from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import ImageError, InputError, LayoutError
 from ..schemas.layout import parse

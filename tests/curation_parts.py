@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.study import Study
 from tenstep.validators.rule import ten
 

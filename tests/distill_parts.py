@@ -12,8 +12,8 @@ from tenstep.data.demo.folders import write_folders
 from tenstep.data.ingest import ingest
 from tenstep.data.run import RunFolder
 from tenstep.data.source import Options
-from tenstep.data.store import StudyStore
-from tenstep.distill.tiny import build
+from tenstep.data.store.studies import StudyStore
+from tenstep.distill.train.tiny import build
 from tenstep.schemas.policy import PolicyDecision
 from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
 from tenstep.schemas.study import DataClass, ReportForm, Study

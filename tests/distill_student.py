@@ -34,7 +34,7 @@ def restricted(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @cache  # a session fixture that several files import is made once a file
 def _trained(base: Path, data_class: DataClass, steps: int) -> Trained:
-    from tenstep.distill.train import distill
+    from tenstep.distill.train.train import distill
 
     folder = base / f"student-{data_class}"
     folder.mkdir()

@@ -17,7 +17,7 @@ from tenstep.curation.auditing.compare import difference
 from tenstep.curation.auditing.measures import measure
 from tenstep.curation.auditing.sketch import ALIKE, Sketches, likeness, sketch
 from tenstep.curation.auditing.templates import Templates
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.layout import parse, write
 from tenstep.schemas.study import Study
 from tenstep.validators.rule import REFERENCE, STEPS, ten

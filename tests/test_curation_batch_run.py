@@ -14,7 +14,7 @@ from servers.teacher import TeacherServer
 from tenstep.curation.batch_run import BatchRun
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import PolicyError, TeacherError
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Manifest

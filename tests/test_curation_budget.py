@@ -11,14 +11,14 @@ from curation_parts import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.studies import make_study
-from tenstep.curation.asking.budget import Amount, Ledger, Spent, most
-from tenstep.curation.asking.prices import Price, Prices
-from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
 from tenstep.curation.prompt import Prompts
+from tenstep.curation.requests.budget import Amount, Ledger, Spent, most
+from tenstep.curation.requests.prices import Price, Prices
+from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import Question, load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Usage
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.recipe import Budget, CurateRecipe

@@ -11,7 +11,7 @@ from servers.studies import make_study
 from tenstep.curation.engine import Engine, Tally
 from tenstep.curation.teacher import Question, Reply, load, request_key
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import NewerRunError, RecipeError, RunError, RunLockedError
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State

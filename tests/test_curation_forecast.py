@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.asking.forecast import Forecast, forecast, wilson
-from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
+from tenstep.curation.requests.forecast import Forecast, forecast, wilson
+from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.validators.rule import REFERENCE
 

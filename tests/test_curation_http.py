@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from servers.teacher import TeacherServer
 from servers.wire import Answer, Loopback
-from tenstep.curation.providers.endpoint import Endpoint, pack
-from tenstep.curation.providers.envelope import seal, unseal
-from tenstep.curation.providers.http import client
+from tenstep.curation.clients.endpoint import Endpoint, pack
+from tenstep.curation.clients.envelope import seal, unseal
+from tenstep.curation.clients.http import client
 from tenstep.curation.teacher import Unanswered
 from tenstep.schemas.errors import InputError, RecipeError, TeacherError, TenstepError
 from tenstep.schemas.run import State

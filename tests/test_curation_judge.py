@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.judge import rejecting
 from tenstep.curation.judging.families import family_of
+from tenstep.curation.judging.judge import rejecting
 from tenstep.curation.judging.recipe import JudgeRecipe
 from tenstep.curation.judging.rubric import UnreadableJudgement, ask, read_judgement, rubric
 from tenstep.data.run import RunFolder
@@ -305,7 +305,7 @@ def test_batches_are_refused(
 
 
 def test_the_recipe_in_the_help_is_one() -> None:
-    from tenstep.curation.judge_command import _EPILOG
+    from tenstep.cli.judge import _EPILOG
 
     text = textwrap.dedent(_EPILOG.split("judge.yaml:\n")[1].split("\n\n")[0])
     assert JudgeRecipe.model_validate(yaml.safe_load(text)).judges[0].kind == "openai"

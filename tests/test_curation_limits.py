@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.curation.asking.allowance import used_up
-from tenstep.curation.asking.gate import Gate, Stopped
-from tenstep.curation.asking.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket
+from tenstep.curation.requests.allowance import used_up
+from tenstep.curation.requests.gate import Gate, Stopped
+from tenstep.curation.requests.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket
 
 Answer = tuple[Outcome, float | None]
 

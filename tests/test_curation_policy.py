@@ -13,11 +13,11 @@ from curation_parts import make_store
 from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.asking.policy import decide, is_loopback, origin
 from tenstep.curation.engine import Engine
+from tenstep.curation.requests.policy import decide, is_loopback, origin
 from tenstep.curation.teacher import Teacher, load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import PolicyError, RecipeError
 from tenstep.schemas.recipe import CurateRecipe, Policy, TeacherSpec
 from tenstep.schemas.study import DataClass

@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from tenstep.curation.asking.polite import run_politely
+from tenstep.curation.requests.polite import run_politely
 
 
 async def interrupted(times: int, stopped: asyncio.Event) -> str:

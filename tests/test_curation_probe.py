@@ -13,7 +13,7 @@ from servers.teacher import TeacherServer
 from tenstep.__main__ import main
 from tenstep.curation.probe import _claims_apart, _mean, _words_apart
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import PolicyError
 from tenstep.schemas.layout import parse
 from tenstep.validators.rule import STEPS, ten

@@ -19,12 +19,12 @@ from curation_parts import make_store
 from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.asking.history import History
-from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
+from tenstep.curation.requests.history import History
+from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import TeacherError
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State

@@ -18,7 +18,7 @@ from tenstep.curation.pages.review import Item, page, write_review
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import ImageError
 from tenstep.schemas.layout import parse

@@ -11,14 +11,14 @@ from curation_parts import GOOD, NINE, asked, make_store, scripted
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.studies import make_study
-from tenstep.curation.agreement import agreements
-from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
+from tenstep.curation.judging.agreement import agreements
+from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.choice import rank
 from tenstep.data.judged import Judged
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.reading import read_candidate

@@ -9,11 +9,11 @@ import pytest
 from curation_parts import GOOD, NINE, make_store, scripted
 from servers.studies import make_study
 from tenstep.__main__ import main
-from tenstep.curation.asking.history import History
 from tenstep.curation.engine import Engine
+from tenstep.curation.requests.history import History
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.validators.rule import REFERENCE

@@ -11,11 +11,11 @@ import pytest
 from servers.faults import FAULTS
 from servers.studies import make_image, make_study, options_for
 from servers.teacher import TeacherServer
-from tenstep.curation.asking.tally import Tally
 from tenstep.curation.engine import Engine
+from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import TeacherError
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Manifest, State

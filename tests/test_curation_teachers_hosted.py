@@ -16,7 +16,7 @@ from servers import replies
 from servers.faults import FAULTS
 from servers.studies import ask_about, make_image, make_study, options_for, teacher_for
 from servers.teacher import TeacherServer
-from tenstep.curation.providers.envelope import unseal
+from tenstep.curation.clients.envelope import unseal
 from tenstep.curation.teacher import Question, Reply, Unanswered, load, request_key
 from tenstep.schemas.candidate import Usage
 from tenstep.schemas.errors import PolicyError, RecipeError, TeacherError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 from servers.studies import make_image
-from tenstep.curation.providers.images import encode
+from tenstep.curation.clients.images import encode
 from tenstep.schemas.errors import ImageError
 from tenstep.schemas.study import ImageRef
 

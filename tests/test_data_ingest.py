@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tenstep.data.commands import progress, register
+from tenstep.cli.ingest import progress, register
 from tenstep.data.demo.folders import BROKEN_IMAGE, EMPTY_REPORT, write_folders
 from tenstep.data.ingest import ingest
 from tenstep.data.source import Options, kinds, load
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.outcome import Outcome
 from tenstep.schemas.study import DataClass

@@ -15,8 +15,8 @@ from layouts.mimic import TWO_VIEWS, Made, build
 from tenstep.__main__ import main
 from tenstep.data.ingest import ingest
 from tenstep.data.source import Options
-from tenstep.data.store import StudyStore
-from tenstep.data.storing.index import Index
+from tenstep.data.store.index import Index
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError
 
 TEXT = Options(text_only=True)

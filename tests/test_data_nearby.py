@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tenstep.data.nearby import Nearby
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.recipe import SampleRecipe
 from tenstep.schemas.study import Study

@@ -17,7 +17,7 @@ from tenstep.__main__ import main
 from tenstep.data.splitting.alike import NEAR_BITS, difference_hash, distance, likeness, minhash
 from tenstep.data.splitting.contamination import One, contamination
 from tenstep.data.splitting.splits import SplitRecipe, read_splits, recipe_of, resolve, write_splits
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RecipeError
 from tenstep.schemas.study import ImageRef, Study
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenstep.data.source import SourceTrace, SourceWarning
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RunLockedError
 from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
 

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tenstep.distill.chat import conversation, prompt_text
-from tenstep.distill.collator import IGNORED, CompletionCollator, Row
 from tenstep.distill.load import load
-from tenstep.distill.preflight import measure
-from tenstep.distill.tiny import build
+from tenstep.distill.train.collator import IGNORED, CompletionCollator, Row
+from tenstep.distill.train.preflight import measure
+from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import TrainingError
 
 TEXTS = ["1. The heart is normal.\n2. No effusion.", "Technique: PA\n\nFindings: clear", "Écoute: ½ — XXXX"]

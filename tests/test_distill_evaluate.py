@@ -11,9 +11,9 @@ from distill_parts import accepted_run, ingested, steps
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
-from tenstep.distill.evaluate import Evaluation
-from tenstep.distill.evaluate_input import REPORT, WHOLE, read
+from tenstep.data.store.studies import StudyStore
+from tenstep.distill.evaluate.evaluation import Evaluation
+from tenstep.distill.evaluate.inputs import REPORT, WHOLE, read
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
 from tenstep.schemas.recipe import SampleRecipe

@@ -8,15 +8,15 @@ import pytest
 import transformers
 from distill_parts import accepted_run, filmed
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
-from tenstep.distill.collator import IGNORED, CompletionCollator
-from tenstep.distill.lora import expected, targets
+from tenstep.data.store.studies import StudyStore
 from tenstep.distill.pixels import open_image
-from tenstep.distill.preflight import preflight
 from tenstep.distill.sample import plan, sample
 from tenstep.distill.shape import on_meta, processor_of
 from tenstep.distill.student import student_of
-from tenstep.distill.train import distill
+from tenstep.distill.train.collator import IGNORED, CompletionCollator
+from tenstep.distill.train.lora import expected, targets
+from tenstep.distill.train.preflight import preflight
+from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
 from tiny_students import BUILDERS

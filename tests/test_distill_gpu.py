@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from distill_parts import accepted_run, filmed, untrained
 from tenstep.distill.sample import plan, sample
-from tenstep.distill.train import distill
+from tenstep.distill.train.train import distill
 from tenstep.schemas.recipe import Lora
 
 

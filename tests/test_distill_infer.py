@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tenstep.__main__ import main
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.distill import infer_image
 from tenstep.distill.infer import Pieces, apart, asked_for, infer
 from tenstep.distill.infer_load import Ready, open_student
 from tenstep.distill.libraries import quiet
-from tenstep.distill.merge import merge
 from tenstep.distill.prompt import path_of, read
+from tenstep.distill.publish.merge import merge
 from tenstep.distill.sample import plan, sample
 from tenstep.schemas.errors import ImageError, InputError, TrainingError
 from tenstep.schemas.layout import write

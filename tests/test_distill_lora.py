@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import load
-from tenstep.distill.lora import agree, config, expected, targets, trainable
 from tenstep.distill.student import layer_of, student_of
-from tenstep.distill.tiny import build
+from tenstep.distill.train.lora import agree, config, expected, targets, trainable
+from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import RecipeError, TrainingError
 from tenstep.schemas.recipe import DistillRecipe, Lora
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from distill_student import STUDIES, Trained, restricted, trained
 from tenstep.__main__ import main
-from tenstep.distill import model_card
-from tenstep.distill.card import RunCard
 from tenstep.distill.generate import Answer
 from tenstep.distill.infer_load import open_merged, open_student
 from tenstep.distill.libraries import quiet
-from tenstep.distill.merge import compare, merge
-from tenstep.distill.merge_card import MergedCard, weights_sha256
-from tenstep.distill.merge_gguf import check, convert
+from tenstep.distill.publish import model_card
+from tenstep.distill.publish.merge import compare, merge
+from tenstep.distill.publish.merge_card import MergedCard, weights_sha256
+from tenstep.distill.publish.merge_gguf import check, convert
+from tenstep.distill.train.run_card import RunCard
 from tenstep.schemas.errors import InputError, RunError, TrainingError
 
 __all__ = ["restricted", "trained"]  # fixtures

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.distill.metrics import bleu, coco, finding_f1, labels, plain, words
-from tenstep.distill.metrics.bertscore import bertscore
-from tenstep.distill.metrics.chexbert import chexbert_f1
-from tenstep.distill.metrics.external import External, external, parse
-from tenstep.distill.metrics.measure import Pair, mean, mean_of
+from tenstep.distill.evaluate import bleu, coco, finding_f1, labels, plain, words
+from tenstep.distill.evaluate.bertscore import bertscore
+from tenstep.distill.evaluate.chexbert import chexbert_f1
+from tenstep.distill.evaluate.external import External, external, parse
+from tenstep.distill.evaluate.measure import Pair, mean, mean_of
 from tenstep.schemas.errors import InputError, MissingExtraError
 from tenstep.validators.findings.lexicon import lexicon
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenstep.distill.metrics.measure import Measure, mean, mean_of
-from tenstep.distill.metrics.uncertainty import compare, interval
+from tenstep.distill.evaluate.measure import Measure, mean, mean_of
+from tenstep.distill.evaluate.uncertainty import compare, interval
 
 
 def measure(scores: list[float]) -> Measure:

@@ -11,13 +11,13 @@ from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.recipes import read_recipe
 from tenstep.data.splitting.splits import SplitRecipe, resolve, write_splits
-from tenstep.data.store import StudyStore
-from tenstep.distill.backend import choose
-from tenstep.distill.lessons import gather
+from tenstep.data.store.studies import StudyStore
 from tenstep.distill.load import load
-from tenstep.distill.preflight import preflight
 from tenstep.distill.prompt import path_of, read
-from tenstep.distill.tiny import build
+from tenstep.distill.train.backend import choose
+from tenstep.distill.train.examples import gather
+from tenstep.distill.train.preflight import preflight
+from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import ImageError, InputError, PolicyError, TenstepError, TrainingError
 from tenstep.schemas.policy import PolicyDecision
 from tenstep.schemas.recipe import DistillRecipe, Lora

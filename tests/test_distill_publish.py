@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from distill_student import Trained, restricted, trained
 from tenstep.__main__ import main
-from tenstep.data.store import StudyStore
-from tenstep.distill.merge import merge
-from tenstep.distill.publish import Package, publish
-from tenstep.distill.publish_checks import learned, secrets
+from tenstep.data.store.studies import StudyStore
+from tenstep.distill.publish.checks import learned, secrets
+from tenstep.distill.publish.merge import merge
+from tenstep.distill.publish.publishing import Package, publish
 from tenstep.schemas.errors import InputError, RunError
 
 __all__ = ["restricted", "trained"]  # fixtures

@@ -8,14 +8,15 @@ import pytest
 from distill_parts import accepted_run, changed, filmed, ingested, kill_at_step_5, untrained
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
-from tenstep.distill import adapter, checkpoints
-from tenstep.distill.card import RunCard
+from tenstep.data.store.studies import StudyStore
+from tenstep.distill import adapter
 from tenstep.distill.generate import Answer, Request, generate
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import Loaded
 from tenstep.distill.sample import plan, sample
-from tenstep.distill.train import distill
+from tenstep.distill.train import checkpoints
+from tenstep.distill.train.run_card import RunCard
+from tenstep.distill.train.train import distill
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
 from tenstep.schemas.recipe import DistillRecipe, Lora, SampleRecipe

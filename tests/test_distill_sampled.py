@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tenstep.__main__ import main
 from tenstep.data.judged import Judged
 from tenstep.data.run import RunFolder
-from tenstep.data.store import StudyStore
+from tenstep.data.store.studies import StudyStore
 from tenstep.distill.sample import count, plan, sample
 from tenstep.distill.sampled import Share, figures, share
-from tenstep.distill.train import distill
+from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.recipe import Lora
 from tenstep.schemas.study import Study

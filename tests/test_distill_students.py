@@ -7,7 +7,7 @@ import pytest
 from tenstep.distill.load import fingerprint, load
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.student import kind_of, layer_of, student_of
-from tenstep.distill.tiny import IMAGE, build
+from tenstep.distill.train.tiny import IMAGE, build
 from tenstep.schemas.errors import InputError, RecipeError, TrainingError
 
 SENTENCES = ["The heart is normal.", "There is a small left pleural effusion.", "1. 2. 3. Findings: Impression:"] * 3

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from distill_parts import accepted_run, changed, filmed, untrained
 from tenstep.distill.adapter import WEIGHTS
-from tenstep.distill.card import RunCard
-from tenstep.distill.train import distill
+from tenstep.distill.train.run_card import RunCard
+from tenstep.distill.train.train import distill
 from tenstep.schemas.recipe import Lora, Optimizer
 
 _RANK = """

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from distill_parts import accepted_run, changed, filmed, kill_at_step_5, untrained
-from tenstep.distill import checkpoints
 from tenstep.distill.adapter import WEIGHTS
-from tenstep.distill.card import RunCard
 from tenstep.distill.load import sha256_of
-from tenstep.distill.train import distill
-from tenstep.distill.trainer import exhausted
+from tenstep.distill.train import checkpoints
+from tenstep.distill.train.run_card import RunCard
+from tenstep.distill.train.train import distill
+from tenstep.distill.train.trainer import exhausted
 from tenstep.schemas.errors import MissingExtraError, TrainingError
 from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
 

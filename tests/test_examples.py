@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tenstep.__main__ import parser
+from tenstep.cli.app import parser
 from tenstep.data.recipes import read_recipe
 from tenstep.schemas.base import Noun
 from tenstep.schemas.recipe import CurateRecipe, DistillRecipe

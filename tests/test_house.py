@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = {"schemas": 1, "data": 2, "validators": 2, "curation": 3, "distill": 3, "demo": 4, "__main__": 5}
+FLOORS = {"schemas": 1, "data": 2, "validators": 2, "curation": 3, "distill": 3, "demo": 4, "cli": 5, "__main__": 6}
 ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
@@ -155,9 +155,9 @@ def test_each_heavy_library_is_imported_in_its_room_only() -> None:
     assert [i.place for i in all_imports() if not at_home(i)] == []
 
 
-def test_rich_is_used_by_commands_and_main_only() -> None:
-    users = {i.module for i in all_imports() if i.target.split(".")[0] == "rich"}
-    assert {u for u in users if not u.endswith((".commands", ".__main__"))} == set()
+def test_argparse_and_rich_are_known_to_the_command_line_only() -> None:
+    users = {i.module for i in all_imports() if i.target.split(".")[0] in ("rich", "argparse")}
+    assert {u for u in users if room_of(u) not in ("cli", "demo")} == set()
 
 
 def test_the_root_holds_a_docstring_and_a_version_only() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tenstep.__main__ import parser
+from tenstep.cli.app import parser
 from tenstep.validators.rule import REFERENCE, ten
 
 ROOT = Path(__file__).parent.parent

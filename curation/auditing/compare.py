@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..asking.forecast import Interval, wilson
+from ..requests.forecast import Interval, wilson
 from .overlaps import Overlaps
 from .totals import Totals
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...validators.gate import RULES
-from ..asking.forecast import Interval
 from ..pages.marked import shown
+from ..requests.forecast import Interval
 from .charts import Bar, band, bars, columns, heat, rounded_up
 from .compare import difference, shared, shares
 from .measures import STANDINGS, Standing

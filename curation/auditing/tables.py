@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...schemas.outcome import Table
-from ..asking.forecast import Interval
+from ..requests.forecast import Interval
 from .compare import shared, shares
 from .totals import Totals
 

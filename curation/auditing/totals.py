@@ -12,7 +12,7 @@ from typing import Any
 from ...schemas.trace import STEPS
 from ...schemas.verdict import Severity
 from ...validators.gate import RULES
-from ..asking.forecast import Interval, wilson
+from ..requests.forecast import Interval, wilson
 from .items import Item
 from .measures import STANDINGS, Measure, Standing, measure, words
 from .overlaps import Overlaps

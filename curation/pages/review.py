@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...data.run import RunFolder
-from ...data.store import StudyStore
+from ...data.store.studies import StudyStore
 from ...schemas.run import State
 from ...schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..providers.answers import read_messages
-from ..providers.bodies import films, messages_body
-from ..providers.envelope import unseal
-from ..providers.hosted import HostedTeacher
-from ..providers.options import Hosted, KeyEnv
+from ..clients.answers import read_messages
+from ..clients.bodies import films, messages_body
+from ..clients.envelope import unseal
+from ..clients.hosted import HostedTeacher
+from ..clients.options import Hosted, KeyEnv
 from ..teacher import Question, Reply
 
 

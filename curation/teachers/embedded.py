@@ -20,9 +20,9 @@ from pydantic import Field
 
 from ...schemas.base import Noun
 from ...schemas.errors import MissingExtraError
-from ..providers.answers import read_chat
-from ..providers.bodies import answer_schema, chat_body, response_format
-from ..providers.envelope import seal, unseal
+from ..clients.answers import read_chat
+from ..clients.bodies import answer_schema, chat_body, response_format
+from ..clients.envelope import seal, unseal
 from ..teacher import Question, Reply
 
 # Words, a full stop, and no hyphens: without this it fills a string with "1.1.1.1" or dashes until its limit.

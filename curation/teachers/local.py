@@ -19,14 +19,14 @@ from pydantic import Field, model_validator
 
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
-from ..providers.answers import read_chat
-from ..providers.bodies import Schema, answer_schema, chat_body, films, response_format
-from ..providers.endpoint import Endpoint, pack
-from ..providers.envelope import unseal
-from ..providers.images import TRANSFORM
-from ..providers.options import KeyEnv, Remote
-from ..providers.pool import Pool, Server
-from ..providers.trial import trial
+from ..clients.answers import read_chat
+from ..clients.bodies import Schema, answer_schema, chat_body, films, response_format
+from ..clients.endpoint import Endpoint, pack
+from ..clients.envelope import unseal
+from ..clients.images import TRANSFORM
+from ..clients.options import KeyEnv, Remote
+from ..clients.pool import Pool, Server
+from ..clients.trial import trial
 from ..teacher import Question, Reply, Unanswered
 
 

@@ -1,0 +1,19 @@
+"""Types of arguments that several commands take."""
+
+from ..schemas.errors import InputError
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise InputError(f"'{text}' is not a whole number above 0")
+    return int(text)
+
+
+def not_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 100:
+        raise InputError(f"'{text}' is not a number from 0 to 100")
+    return value

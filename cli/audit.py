@@ -1,0 +1,103 @@
+"""`tenstep audit`: any dataset judged, as tables, as JSON and as a page."""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..schemas.errors import InputError
+from ..schemas.outcome import Outcome
+from .progress import progress
+
+if TYPE_CHECKING:
+    from ..curation.audit import Audit
+
+_AUDIT = """\
+examples:
+  tenstep audit traces.jsonl                                   a table
+  tenstep audit traces.jsonl --json audit.json                 and every finding of every row
+  tenstep audit traces.jsonl --html audit.html                 and a page with plots and worked examples
+  tenstep audit runs/offline                                   a run: writes audit.json and audit.html into it
+  tenstep audit theirs.parquet ours.jsonl --html both.html     two datasets side by side
+
+input: JSON Lines, a JSON array, Parquet, a folder of <id>/report.txt, a dataset that was saved to disk, a study store
+or a run folder. A row has text (steps, then the report), or messages, or prompt and completion; and id; and optionally
+reference_report, views, labels, patient_id, has_prior, split. Without reference_report, the rules that compare the
+report with it are skipped, which is said. A row that cannot be read is named, the rest is audited, exit code 2.
+"""
+_APART = 1_000_000_000  # between the numbers of two datasets' cards
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    audit = commands.add_parser("audit", help="judge any chain-of-thought dataset", epilog=_AUDIT)
+    audit.add_argument("paths", type=Path, metavar="PATH", nargs="+", help="one dataset, or several to compare")
+    audit.add_argument("--html", type=Path, metavar="FILE", help="write a page; RUN/audit.html for a run folder")
+    audit.set_defaults(run=_audit)
+
+
+def _audit(args: argparse.Namespace) -> Outcome:
+    from ..curation.auditing.compare import compare
+    from ..curation.auditing.items import is_run
+    from ..curation.auditing.tables import comparison_table, summary_tables
+
+    paths: list[Path] = args.paths
+    runs = [path for path in paths if is_run(path)] if len(paths) == 1 else []
+    with ExitStack() as stack:
+        found: list[Audit] = []
+        for path in paths:
+            found.append(stack.enter_context(_audited(path, len(found), args, wanted=bool(args.html or runs))))
+        notes = [note if len(found) == 1 else f"{a.path}: {note}" for a in found for note in a.notes]
+        notes += _written(found, args.html, runs)
+        code, private = 2 if any(a.problems for a in found) else 0, any(a.restricted for a in found)
+        if len(found) == 1:
+            payload = found[0].as_dict() if args.json else found[0].summary()
+            return Outcome(
+                payload=payload, tables=summary_tables(found[0]), notes=tuple(notes), exit_code=code, private=private
+            )
+        payload = {
+            "datasets": {str(a.path): a.as_dict() if args.json else a.summary() for a in found},
+            "comparison": compare([(str(a.path), a.totals) for a in found]),
+        }
+        return Outcome(
+            payload=payload, tables=(comparison_table(found),), notes=tuple(notes), exit_code=code, private=private
+        )
+
+
+def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> "Audit":
+    from ..curation.audit import audit
+    from ..curation.auditing.examples import Examples
+
+    several = len(args.paths) > 1
+    examples = Examples(path.resolve().name if several else "", first=1 + at * _APART) if wanted else None
+    with progress(None, f"audit {path.name}") as bar:
+        return audit(
+            path,
+            examples,
+            lambda a: bar.advance(accepted=a.totals.accepted, rejected=a.totals.rows - a.totals.accepted),
+        )
+
+
+def _written(found: "list[Audit]", page: Path | None, runs: list[Path]) -> list[str]:
+    """Write what is asked for; returns what to tell of it."""
+    from ..curation.auditing.page import page as drawn
+    from ..curation.pages.onefile import write_whole
+
+    private = any(a.restricted for a in found)
+    notes = []
+    if page is not None:
+        try:
+            write_whole(page, drawn(found), private=private)
+        except OSError as error:
+            raise InputError(f"cannot be written ({error.strerror})", file=page) from None
+        notes.append(f"{page}: plots and worked examples; open it in a browser")
+    for run in runs:
+        try:
+            write_whole(run / "audit.json", found[0].json(), private=private)
+            if page is None:
+                write_whole(run / "audit.html", drawn(found), private=private)
+        except OSError as error:
+            notes.append(f"{run}: audit.json and audit.html could not be written there ({error.strerror})")
+        else:
+            notes.append(f"{run}: audit.json" + ("" if page else ", audit.html: open it in a browser"))
+    return notes

@@ -1,0 +1,222 @@
+"""`tenstep curate`: a recipe becomes a run; the same command again resumes it."""
+
+import argparse
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..data.memory import peak_megabytes
+from ..schemas.errors import RecipeError
+from ..schemas.outcome import Outcome, Table
+from .progress import Progress, progress
+
+if TYPE_CHECKING:
+    from ..curation.requests.forecast import Forecast
+    from ..curation.requests.tally import Tally
+    from ..schemas.recipe import CurateRecipe
+    from ..schemas.run import Manifest
+
+_EPILOG = """\
+examples:
+  tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline
+  tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline --limit 20
+
+the same command again resumes: what has an answer is not asked again
+
+With a goal, a pilot goes first (goal.pilot studies); then it is said what the goal will need. It goes on by itself
+if that costs nothing, if the recipe sets a budget, or with --yes; else it asks, or, without a terminal, stops there.
+Ctrl-C lets what is under way come in; a second one does not wait for it.
+"""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    curate = commands.add_parser("curate", help="write, judge and repair traces for studies", epilog=_EPILOG)
+    curate.add_argument("recipe", type=Path, metavar="RECIPE")
+    curate.add_argument("--studies", type=Path, help="a study store, in place of the recipe's")
+    curate.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is resumed")
+    curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
+    curate.add_argument(
+        "--resend-unknown", choices=("ask", "yes", "no"), help="requests that were sent but never answered"
+    )
+    curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
+    curate.set_defaults(run=_curate)
+
+
+def _curate(args: argparse.Namespace) -> Outcome:
+    from ..curation.batch_run import BatchRun
+    from ..curation.engine import Engine
+    from ..curation.requests.lane import lanes
+    from ..curation.requests.policy import decide
+    from ..curation.requests.polite import run_politely
+    from ..curation.teacher import load
+    from ..data.run import RunFolder
+    from ..data.store.studies import StudyStore
+
+    recipe = _recipe(args)
+    teachers = [load(spec) for spec in recipe.teachers]
+    store = StudyStore.open(Path(str(recipe.studies)))
+    recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
+    # what is wrong is said before there is a run folder; the engine asks again, whoever made it
+    decide(recipe.policy, teachers, store.data_class)
+    lanes(recipe, teachers)
+    since = time.monotonic()
+    with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
+        with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
+            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
+            engine = worker(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
+            run_politely(engine.work(), engine.stop)
+        manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
+    return _outcome(args, recipe, manifest, engine.tally, time.monotonic() - since)
+
+
+def _recipe(args: argparse.Namespace) -> "CurateRecipe":
+    from ..data.recipes import read_recipe
+    from ..schemas.recipe import CurateRecipe
+    from ..validators import structure
+    from ..validators.gate import CODES
+
+    recipe = read_recipe(args.recipe, CurateRecipe)
+    given = {
+        "studies": str(args.studies) if args.studies else recipe.studies,
+        "limit": args.limit or recipe.limit,
+        "resend_unknown": args.resend_unknown or recipe.resend_unknown,
+    }
+    recipe = CurateRecipe.model_validate(recipe.model_dump() | given)
+    if recipe.studies is None:
+        raise RecipeError(
+            "says no studies; name a study store here or with --studies", file=args.recipe, field="studies"
+        )
+    if strange := sorted(set(recipe.severities) - set(CODES)):
+        raise RecipeError(f"no rule finds '{strange[0]}'", file=args.recipe, field="severities")
+    if fixed := sorted({"unreadable", *structure.CODES} & set(recipe.severities)):
+        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
+        raise RecipeError(message, file=args.recipe, field="severities")
+    return recipe
+
+
+class _Bar:
+    """A progress bar that can step aside for a question."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._stack = ExitStack()
+        self._bar: Progress | None = None
+        self._done = 0
+
+    def __enter__(self) -> "_Bar":
+        self._bar = self._stack.enter_context(progress(self._total, "curate"))
+        self._bar.advance(self._done)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def advance(self, tally: "Tally") -> None:
+        """One more study is done."""
+        self._done += 1
+        assert self._bar is not None
+        self._bar.advance(accepted=tally.accepted, rejected=tally.rejected, spend_usd=tally.spend_usd)
+
+    def aside(self, question: Callable[[], bool]) -> bool:
+        """Ask without the bar."""
+        self._stack.close()
+        try:
+            return question()
+        finally:
+            self.__enter__()
+
+
+def _consent(args: argparse.Namespace, recipe: "CurateRecipe", bar: _Bar) -> "Callable[[Forecast], bool]":
+    def consent(forecast: "Forecast") -> bool:
+        if forecast.costs_nothing:
+            return True
+        bounded = any(value is not None for value in recipe.budget.model_dump().values())
+        interactive = sys.stdin.isatty() and sys.stderr.isatty()
+
+        def question() -> bool:
+            sys.stderr.write(f"pilot: {forecast.text}\n")
+            if args.yes or bounded or not interactive:
+                return bool(args.yes or bounded)
+            sys.stderr.write("go on? [y/N] ")
+            sys.stderr.flush()
+            try:
+                return sys.stdin.readline().strip().lower() in ("y", "yes")
+            except KeyboardInterrupt:
+                return False
+
+        return bar.aside(question)
+
+    return consent
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Collect garbage rarely: what a request leaves holds no cycles worth an eighth of the processor."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def _outcome(
+    args: argparse.Namespace, recipe: "CurateRecipe", manifest: "Manifest", tally: "Tally", seconds: float
+) -> Outcome:
+    from ..curation.status import money
+
+    megabytes = peak_megabytes()
+    counts = manifest.counts
+    rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
+    rows += [("  of them repaired", str(counts["repaired"])), ("rejected", str(counts["rejected"]))]
+    rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]
+    rows += [(state, str(counts[state])) for state in ("unknown", "failed", "refused") if counts.get(state)]
+    rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
+    rows += [("spend", "unknown" if tally.spend_usd is None else f"${tally.spend_usd:.2f}")]
+    if tally.uncertain_usd != 0:
+        rows += [("may have cost beyond", f"at most {money(tally.uncertain_usd)}")]
+    rows += [("seconds", f"{seconds:.1f}"), ("peak memory", f"{megabytes:.0f} MB")]
+    payload: dict[str, Any] = {
+        "run": str(args.out),
+        **counts,
+        "codes": dict(tally.codes.most_common()),
+        "asked": tally.asked,
+        "recalled": tally.recalled,
+        "ended": tally.ended,
+        "spend_usd": tally.spend_usd,
+        "uncertain_usd": tally.uncertain_usd,
+        "forecast": None if tally.forecast is None else tally.forecast.model_dump(),
+        "training": manifest.policy is None or manifest.policy.training,
+        "seconds": round(seconds, 3),
+        "peak_mb": round(megabytes, 1),
+    }
+    table = Table(title=f"curate {recipe.name}", columns=("", ""), rows=tuple(rows))
+    exit_code = 130 if tally.ended == "stopped" else 0
+    return Outcome(payload=payload, tables=(table,), notes=tuple(_notes(args, manifest, tally)), exit_code=exit_code)
+
+
+def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> Iterator[str]:
+    match tally.ended:
+        case "data" if not tally.asked:
+            yield "nothing to do: every question of this recipe has its answer in the journal"
+        case "budget":
+            yield f"the budget is used up ({tally.budget}); to go on, raise it and run the same command again"
+        case "pilot" if tally.forecast is not None:
+            yield f"stopped after the pilot: {tally.forecast.text}; to go on: --yes, or a budget in the recipe"
+        case "stopped":
+            yield "stopped; the same command goes on from here"
+    yield f"{args.out}: accepted.jsonl, rejected.jsonl, journal.db; look at them with: tenstep review {args.out}"
+    if unknown := manifest.counts.get("unknown"):
+        yield (
+            f"{unknown} requests were sent and never answered; they may have been paid for. "
+            "To send them again: --resend-unknown yes"
+        )
+    if manifest.policy is not None and not manifest.policy.training:
+        yield f"nothing of this run may be exported for training: {manifest.policy.reason}"

@@ -1,0 +1,111 @@
+"""`tenstep ingest`: a source becomes a study store."""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from ..schemas.outcome import Outcome
+from .progress import progress
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `tenstep ingest`."""
+    from ..data.source import kinds
+
+    parser = commands.add_parser(
+        "ingest",
+        help="read a source into a study store",
+        description="Read a source into a study store: images checked, references fixed, bad rows kept with reasons. "
+        "An ingest that was cut off goes on when the same command is given again.",
+        epilog="examples:\n"
+        "  tenstep ingest open-i NLMCXR_reports.tgz --text-only --out studies\n"
+        "  tenstep ingest open-i NLMCXR_reports.tgz --images NLMCXR_png --out studies\n"
+        "  tenstep ingest mimic-cxr mimic-cxr-2.1.0 --images mimic-cxr-jpg-2.1.0 --out studies\n"
+        "  tenstep ingest chexpert-plus df_chexpert_plus_240401.csv --images PNG --out studies\n"
+        "  tenstep ingest csv pairs.csv --columns columns.yaml --one-image canvas --out studies\n"
+        "  tenstep ingest folders my-studies --form four-header --out studies",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", metavar="KIND", help=f"what PATH is: {', '.join(kinds())}")
+    parser.add_argument("path", metavar="PATH", type=Path, help="the file or folder to read")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the new store")
+    parser.add_argument("--images", metavar="DIR", type=Path, help="folder of the images, if they lie apart")
+    parser.add_argument("--text-only", action="store_true", help="reports without pixels; no image is opened")
+    parser.add_argument(
+        "--form",
+        choices=("four-header", "verbatim"),
+        help="the reference as Technique, View, Findings, Impression, or as the source has it "
+        "(default: four-header for open-i, mimic-cxr and chexpert-plus, verbatim for the others)",
+    )
+    for name in ("findings", "impression"):
+        parser.add_argument(
+            f"--missing-{name}",
+            choices=("require", "allow", "reject"),
+            default="reject",
+            help=f"studies without {name} in the four-header form: rejected and counted; kept, saying that it was not "
+            "reported; or rejected, and the command fails at its end because the source should have had them",
+        )
+    parser.add_argument(
+        "--one-image",
+        choices=("frontal-first", "canvas"),
+        help="one image a study: its first frontal view, or all views side by side (default: all, as they are)",
+    )
+    parser.add_argument(
+        "--fewer-views",
+        choices=("warn", "reject"),
+        default="warn",
+        help="studies whose report is about more views than they have images of (default: warn)",
+    )
+    parser.add_argument("--columns", metavar="YAML", type=Path, help="for csv and hf: which column is what")
+    parser.add_argument(
+        "--data-class",
+        choices=("public", "restricted"),
+        default="restricted",
+        help="where the data may go, for sources that cannot know it (default: restricted); mimic-cxr and "
+        "chexpert-plus are always restricted, open-i is public",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=int, default=0, help="processes (default: one a core, but at most two)"
+    )
+    parser.set_defaults(run=_ingest)
+
+
+def _ingest(args: argparse.Namespace) -> Outcome:
+    from ..data.columns import Columns
+    from ..data.ingest import ingest
+    from ..data.recipes import read_recipe
+    from ..data.source import Options
+    from .ingest_table import notes_of, table_of
+
+    options = Options(
+        images=args.images,
+        text_only=args.text_only,
+        form=args.form,
+        data_class=args.data_class,
+        columns=read_recipe(args.columns, Columns) if args.columns else Columns(),
+        missing_findings=args.missing_findings,
+        missing_impression=args.missing_impression,
+        one_image=args.one_image,
+        fewer_views=args.fewer_views,
+    )
+    started = time.perf_counter()
+    with progress(None, "ingest") as bar:
+        before = 0
+
+        def told(rows: int, studies: int, rejected: int, share: float | None) -> None:
+            nonlocal before
+            total = round(rows / share) if share else None
+            bar.advance(rows - before, accepted=studies, rejected=rejected, total=total)
+            before = rows
+
+        workers = args.workers if args.workers > 0 else min(2, len(os.sched_getaffinity(0)))
+        store = ingest(args.kind, args.path, args.out, options, told, workers=workers)
+    seconds = time.perf_counter() - started
+    notes, failed = notes_of(store, options, seconds)
+    return Outcome(
+        payload={"store": str(store.root), **store.head.model_dump(mode="json"), "seconds": round(seconds, 3)},
+        tables=(table_of(store.head, args.kind),),
+        notes=notes,
+        exit_code=2 if failed else 0,
+    )

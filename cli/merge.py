@@ -1,0 +1,63 @@
+"""`tenstep merge`."""
+
+import argparse
+from pathlib import Path
+
+from ..schemas.errors import InputError
+from ..schemas.outcome import Outcome, Table
+from .progress import progress
+
+_EXAMPLES = """\
+examples:
+  tenstep merge student --out merged                                   fp16
+  tenstep merge student --out merged4 --precision nf4 --agree 0.5      4-bit
+  tenstep merge student --out merged --studies unseen --rows 50 --license llama3.2
+  tenstep merge student --out merged --gguf llama.cpp/convert_hf_to_gguf.py
+
+greedy answers of adapter and merged weights are compared before anything is called merged
+"""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `tenstep merge`."""
+    parser = commands.add_parser("merge", help="make standalone weights of base and adapter", epilog=_EXAMPLES)
+    parser.add_argument("model", type=Path, metavar="STUDENT", help="what tenstep distill wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--precision", choices=("fp16", "bf16", "nf4"), default="fp16", help="of the weights (fp16)")
+    parser.add_argument("--studies", type=Path, metavar="STORE", help="to compare on; those it learned if not given")
+    parser.add_argument("--rows", type=int, default=20, metavar="K", help="studies to compare on (20)")
+    parser.add_argument("--agree", type=float, default=0.9, metavar="SHARE", help="answers that must be the same (0.9)")
+    parser.add_argument("--license", metavar="ID", help="of the result, for its model card, e.g. llama3.2")
+    parser.add_argument("--gguf", type=Path, metavar="SCRIPT", help="llama.cpp's converter: write GGUF as well")
+    parser.set_defaults(run=_merge)
+
+
+def _merge(args: argparse.Namespace) -> Outcome:
+    from ..distill.publish.merge import merge
+
+    if args.rows < 1 or not 0 <= args.agree <= 1:
+        raise InputError("give at least one row, and a share from 0 to 1", field="rows" if args.rows < 1 else "agree")
+    with progress(5, "merge") as bar:
+        card = merge(
+            args.model,
+            args.out,
+            precision=args.precision,
+            studies=args.studies,
+            rows=args.rows,
+            agree=args.agree,
+            licence=args.license,
+            gguf=args.gguf,
+            watch=lambda _what: bar.advance(),
+        )
+    rows = (
+        ("student", card.model),
+        ("same greedy answers", f"{card.equal} of {card.rows}"),
+        ("tokens before the first difference", f"{card.agreement:.1%}"),
+        ("training data", f"{', '.join(card.sources) or 'not at hand'}{', restricted' if card.restricted else ''}"),
+    )
+    notes = (
+        f"{args.out}: merged; ask it with: tenstep infer IMAGE --model {args.out}",
+        f"{args.out / 'README.md'}: the model card, from the run card",
+    )
+    payload = {"out": str(args.out), **card.model_dump(mode="json")}
+    return Outcome(payload=payload, tables=(Table(title="merge", columns=("", ""), rows=rows),), notes=notes)

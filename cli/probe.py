@@ -1,0 +1,75 @@
+"""`tenstep probe`: do a teacher's steps move with the image, or with the report?"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..schemas.outcome import Outcome, Table
+from .progress import progress
+
+_EPILOG = """\
+examples:
+  tenstep probe runs/mine --studies 20
+  tenstep probe runs/mine --studies 20 --usd 2 --teacher gpt
+
+The run's own teacher answers again: with nothing changed, with another patient's report, with another patient's
+image, and with a grey image. That costs up to four requests a study. Answers are kept in RUN/probe; the same command
+again asks nothing that was answered.
+"""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser("probe", help="do a teacher's steps move with the image?", epilog=_EPILOG)
+    parser.add_argument("path", type=Path, metavar="RUN")
+    parser.add_argument("--studies", type=int, default=20, metavar="N", help="how many studies, drawn by chance (20)")
+    parser.add_argument("--teacher", metavar="NAME", help="which of the recipe's teachers; the first")
+    parser.add_argument("--usd", type=float, help="stop before it costs more; needs a known price")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (0)")
+    parser.set_defaults(run=_probe)
+
+
+def _probe(args: argparse.Namespace) -> Outcome:
+    from ..curation.pages.onefile import write_whole
+    from ..curation.probe import probe
+    from ..data.run import RunFolder
+    from ..schemas.errors import InputError
+    from ..schemas.recipe import Budget
+
+    if args.studies < 1 or (args.usd is not None and args.usd < 0):
+        raise InputError("--studies must be 1 or more, and --usd not negative")
+    budget = None if args.usd is None else Budget(usd=args.usd)
+    with progress(None, "probe") as bar:
+        found = probe(
+            args.path,
+            studies=args.studies,
+            teacher=args.teacher,
+            budget=budget,
+            seed=args.seed,
+            on_study=lambda t: bar.advance(accepted=t.accepted, rejected=t.rejected, spend_usd=t.spend_usd),
+        )
+    told = found.as_dict()
+    out = args.path / "probe" / "probe.json"
+    with RunFolder.read(args.path) as run:
+        private = run.studies.data_class == "restricted"
+    write_whole(out, [json.dumps(told, indent=1) + "\n"], private=private)
+    rows = []
+    for arm, one in told["arms"].items():
+        beyond = _said(one.get("claims_beyond_chance"))
+        rows.append((arm.replace("_", " "), str(one["studies"]), _said(one["words"]), _said(one["claims"]), beyond))
+    columns = ("what is changed", "studies", "words moved", "claims moved", "claims, beyond chance")
+    notes = [
+        *told["reading"],
+        f"asked {told['asked']}, recalled {told['recalled']}, no answer {told['no_answer']}; {out}",
+    ]
+    if told["ended"] != "data":
+        notes.insert(0, f"ended before every question was asked ({told['ended']}); the same command again goes on")
+    return Outcome(payload=told, tables=(Table(title="probe", columns=columns, rows=tuple(rows)),), notes=tuple(notes))
+
+
+def _said(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    interval = "" if found["low"] is None else f" ({found['low']:.0%} to {found['high']:.0%})"
+    return f"{found['mean']:.0%}{interval}"

@@ -1,0 +1,66 @@
+"""The progress bar of every command: on a terminal only."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypedDict, Unpack
+
+
+class Told(TypedDict, total=False):
+    """What a user is told beside how far the work is: totals so far, where they are known."""
+
+    accepted: int | None
+    rejected: int | None
+    spend_usd: float | None
+    total: int | None  # how many there will be, if that is known only now
+
+
+class Progress:
+    """What a command tells its user while it works. This one tells nothing: nobody is watching."""
+
+    def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
+        """`n` more are done."""
+
+
+@contextmanager
+def progress(total: int | None, label: str) -> Iterator[Progress]:
+    """A bar with rate, accepted and rejected, spend and time left, on stderr if that is a terminal; else nothing.
+
+    Args:
+        total: how many there will be, if known.
+        label: what is being done, e.g. "ingest".
+    """
+    if not sys.stderr.isatty():
+        yield Progress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total, told="")
+
+        class Shown(Progress):
+            def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
+                if told.get("total") is not None:
+                    bar.update(task, total=told["total"])
+                bar.advance(task, n)
+                speed, spend_usd = bar.tasks[task].speed, told.get("spend_usd")
+                accepted, rejected = told.get("accepted"), told.get("rejected")
+                parts = (
+                    (speed, f"{speed or 0:.1f}/s"),
+                    (accepted, f"[green]{accepted} accepted[/green]"),
+                    (rejected, f"[red]{rejected} rejected[/red]"),
+                    (spend_usd, f"${spend_usd or 0:.2f}"),
+                )
+                bar.update(task, told="  ".join(text for value, text in parts if value is not None))
+
+        yield Shown()

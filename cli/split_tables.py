@@ -1,0 +1,104 @@
+"""What `tenstep split` does and shows: the small file, the tables, the lists."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ..data.splitting.contamination import ERRORS, KINDS, LISTED, Found, One, contamination
+from ..data.splitting.splits import SPLITS, SplitRecipe, resolve, write_splits
+from ..data.store.studies import StudyStore
+from ..schemas.errors import InputError
+from ..schemas.outcome import Outcome, Table
+
+_SHOWN = 20
+
+
+def split_stores(
+    roots: Sequence[Path],
+    recipe: SplitRecipe,
+    out: Path | None,
+    *,
+    similarity: float,
+    images: bool,
+    pairs: Path | None = None,
+    ids: Path | None = None,
+    told: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Split stores, look for contamination, write what was asked for.
+
+    Args:
+        roots: the stores, of all stages and sources that share a test.
+        recipe: the small file, resolved or not.
+        out: where to write it; none if it was read.
+        similarity: see splitting/contamination.py.
+        images: see splitting/contamination.py.
+        pairs: file for all pairs that are listed, one JSON object a line.
+        ids: folder for lists of ids, one file a split.
+        told: see splitting/contamination.py.
+    """
+    stores = [StudyStore.open(root) for root in roots]
+    if out is not None and out.exists():
+        raise InputError("exists; give another --out, or use it again with --recipe", file=out)
+    resolved = resolve(recipe, stores)
+
+    def every() -> Iterator[One]:
+        for store in stores:
+            for study in store:
+                yield One(study, store.path_of, resolved.of(study) != "train")
+
+    found = contamination(every, similarity=similarity, images=images, told=told)
+    private = any(store.data_class == "restricted" for store in stores)
+    if out is not None:
+        write_splits(resolved, out)
+    if pairs is not None:
+        _write(pairs, (json.dumps(pair._asdict(), ensure_ascii=False) for pair in found.pairs), private=private)
+    if ids is not None:
+        ids.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
+        for name in SPLITS:
+            named = (study.id for store in stores for study in store if resolved.of(study) == name)
+            _write(ids / f"{name}.ids", dict.fromkeys(named), private=private)
+    return _outcome(resolved, found, out)
+
+
+def _outcome(recipe: SplitRecipe, found: Found, out: Path | None) -> Outcome:
+    sources = Table(
+        title="studies (patients)",
+        columns=("source", "published", *SPLITS),
+        rows=tuple(
+            (
+                name,
+                ", ".join(s.published) or "-",
+                *(f"{s.studies[split]:,} ({s.patients[split]:,})" for split in SPLITS),
+            )
+            for name, s in recipe.sources.items()
+        ),
+    )
+    shared = Table(
+        title="shared by train and held-out studies",
+        columns=("what", "pairs", ""),
+        rows=tuple((kind, f"{found.counts[kind]:,}", "error" if kind in ERRORS else "warning") for kind in KINDS),
+    )
+    first = [pair for kind in KINDS for pair in found.pairs if pair.kind == kind][:_SHOWN]
+    listed = Table(title="pairs", columns=("what", "train", "held out", "detail"), rows=tuple(tuple(p) for p in first))
+    notes = [] if out is None else [f"{out}: reproduces this with --recipe {out}"]
+    if len(found.pairs) > _SHOWN:
+        notes.append(f"the first {_SHOWN} pairs are shown; --json and --pairs give the first {LISTED} of each kind")
+    if found.contaminated:
+        notes.append("contaminated: the held-out studies above are no test of what learns from these; take them out")
+    return Outcome(
+        payload={
+            "recipe": recipe.model_dump(mode="json", by_alias=True),
+            "contaminated": found.contaminated,
+            "counts": found.counts,
+            "pairs": [pair._asdict() for pair in found.pairs],
+        },
+        tables=(sources, shared, *((listed,) if first else ())),
+        notes=tuple(notes),
+        exit_code=2 if found.contaminated else 0,
+    )
+
+
+def _write(path: Path, lines: Iterable[str], *, private: bool) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600 if private else 0o666), "w") as file:
+        file.writelines(f"{line}\n" for line in lines)

@@ -1,0 +1,308 @@
+"""The judge: a model of another family scores traces by a rubric and adds findings. It accepts nothing.
+
+    traces of a run, shuffled, unsigned ──► n questions each ──► RUN/judge/NAME (a journal of its own)
+        ──► judgements.jsonl, medians a trace ──► findings, appended to the run's verdicts
+
+It is asked through what a teacher is asked through: the policy guard, the gate, the budget, the retries, the journal;
+what has been answered is never asked again. An answer that cannot be read is counted as an error and is no score. The
+findings are warnings; they reject only where the judge's agreement with people has been measured and is high enough
+(`tenstep agreement`), and somebody says so. In the judge's own journal the rules' verdict on a judgement says only that
+a judgement is no trace.
+"""
+
+import asyncio
+import json
+import random
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...data.run import RunFolder
+from ...schemas.candidate import Candidate
+from ...schemas.errors import RecipeError, RunError, TenstepError
+from ...schemas.study import Study
+from ...schemas.verdict import Finding, Severity, Verdict
+from ..pages.onefile import write_whole
+from ..recheck import JUDGE, Rechecked, amend
+from ..requests.asker import Asker, settle_flights
+from ..requests.budget import Ledger, Spent
+from ..requests.gate import Stopped
+from ..requests.history import History
+from ..requests.lane import Lane, lanes
+from ..requests.policy import decide
+from ..requests.polite import run_politely
+from ..requests.tally import Reason, Tally
+from ..teacher import Question, Teacher
+from .families import family_of
+from .raters import Estimate, Rated, agreement
+from .recipe import JudgeRecipe
+from .rubric import Mark, UnreadableJudgement, ask, read_judgement, rubric
+
+TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions
+
+
+@dataclass
+class Judged:
+    """One trace and what was said of it."""
+
+    study: Study
+    candidate: Candidate
+    marks: dict[tuple[str, int], tuple[Mark, ...]] = field(default_factory=dict)  # by judge and repeat
+    unreadable: list[str] = field(default_factory=list)
+
+    def scores(self, dimension: str) -> list[int]:
+        """All scores on one question, by judge and repeat."""
+        return [mark.score for key in sorted(self.marks) for mark in self.marks[key] if mark.dimension == dimension]
+
+    def medians(self) -> dict[str, float]:
+        """The median score on each question; empty if nothing could be read."""
+        return {name: statistics.median(self.scores(name)) for name in rubric().dimensions} if self.marks else {}
+
+    def findings(self, worst: int, severities: Mapping[str, Severity] = {}) -> tuple[Finding, ...]:
+        """A finding for each question whose median is `worst` or lower, with the lowest judgement's words."""
+        found = []
+        for name, median in self.medians().items():
+            if median > worst:
+                continue
+            marks = (mark for key in sorted(self.marks) for mark in self.marks[key] if mark.dimension == name)
+            lowest = min(marks, key=lambda mark: (mark.score, mark.step is None))
+            found.append(
+                Finding(
+                    rule=JUDGE,
+                    code=f"{JUDGE}_{name}",
+                    severity=severities.get(name, "warning"),
+                    step=lowest.step,
+                    span=lowest.span,
+                    message=f"{lowest.reason} ({name.replace('_', ' ')} {median:g} of 5)",
+                    evidence=lowest.quote if lowest.step is None and lowest.quote else None,
+                )
+            )
+        return tuple(found)
+
+
+@dataclass
+class Judging:
+    """What came of judging a run."""
+
+    traces: list[Judged]
+    tally: Tally
+    judges: tuple[str, ...]
+
+    @property
+    def unreadable(self) -> int:
+        """Answers that were no judgement."""
+        return sum(len(one.unreadable) for one in self.traces)
+
+    def stability(self) -> dict[str, Estimate]:
+        """Krippendorff's alpha between repeats and judges, for each question: does the judge agree with itself?"""
+        names = sorted({key for one in self.traces for key in one.marks})
+        return {
+            dimension: agreement(
+                [
+                    Rated(
+                        one.study.patient_id,
+                        tuple(
+                            next((m.score for m in one.marks.get(name, ()) if m.dimension == dimension), None)
+                            for name in names
+                        ),
+                    )
+                    for one in self.traces
+                ]
+            ).alpha
+            for dimension in rubric().dimensions
+        }
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """judgements.jsonl: what `tenstep agreement` reads, and everything that was said."""
+        for one in self.traces:
+            if one.marks or one.unreadable:
+                yield {
+                    "id": one.study.id,
+                    "patient_id": one.study.patient_id,
+                    "key": one.candidate.key,
+                    **one.medians(),
+                    "judgements": [
+                        {"judge": judge, "repeat": repeat, "marks": [mark.model_dump() for mark in marks]}
+                        for (judge, repeat), marks in sorted(one.marks.items())
+                    ],
+                    "unreadable": one.unreadable,
+                }
+
+
+def judge_run(
+    path: Path,
+    recipe: JudgeRecipe,
+    judges: Sequence[Teacher],
+    *,
+    severities: Mapping[str, Severity] = {},
+    on_trace: Callable[[Tally], None] = lambda tally: None,
+) -> tuple[Judging, Rechecked]:
+    """Judge a run's traces, and add what was found to its verdicts.
+
+    Args:
+        path: the run folder.
+        recipe: how.
+        judges: loaded from it, in its order.
+        severities: questions on which a low score rejects; the others warn.
+        on_trace: hears of every answer.
+
+    Raises:
+        RecipeError: a judge is of the family of a trace's author, or works in batches; or see lane.py.
+        PolicyError: the data may not go to a judge; before anything is read or sent.
+        RunError: there is nothing to judge, or another process works on the run.
+    """
+    if batched := [judge.name for judge in judges if getattr(judge, "batch", False)]:
+        raise RecipeError(f"judge '{batched[0]}' works in batches, which judging does not; say batch: false")
+    with RunFolder.read(path) as run:
+        decision = decide(recipe.policy, judges, run.studies.data_class)
+        traces = list(_traces(run, recipe))
+        store = run.studies
+    if not traces:
+        raise RunError("holds no trace to judge; 'which: all' takes rejected ones as well", file=path)
+    _check_families(traces, judges, recipe)
+    folder = path / "judge" / recipe.name
+    with RunFolder.open(folder, kind="curate", recipe=recipe, studies=store) as book:
+        book.decide(decision)
+        session = _Session(book, recipe, judges, on_trace)
+        result = run_politely(session.judge(traces), session.stop)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows())
+    write_whole(folder / "judgements.jsonl", lines, private=store.data_class == "restricted")
+    found = {one.candidate.key: one.findings(recipe.worst, severities) for one in traces if one.marks}
+
+    def with_judge(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
+        if candidate.key not in found:
+            return verdict
+        others = tuple(finding for finding in verdict.findings if finding.rule != JUDGE)
+        return Verdict(findings=(*others, *found[candidate.key]))
+
+    return result, amend(path, with_judge)
+
+
+def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[Judged]:
+    """The trace that decided each study, as far as it is wanted; so many as the limit says, by chance."""
+    deciding: dict[str, str] = {}
+    accepted: set[str] = set()
+    for candidate, verdict in run.judged():
+        rules_accept = all(f.severity != "error" for f in verdict.findings if f.rule != JUDGE)
+        if candidate.trace is not None and candidate.study_id not in accepted:
+            deciding[candidate.study_id] = candidate.key
+            if rules_accept:
+                accepted.add(candidate.study_id)
+    keys = sorted(key for study, key in deciding.items() if recipe.which == "all" or study in accepted)
+    random.Random(recipe.seed).shuffle(keys)  # noqa: S311 an order, no secret
+    wanted = set(keys[: recipe.limit])
+    for candidate, _ in run.judged():
+        if candidate.key in wanted:
+            yield Judged(run.studies.get(candidate.study_id), candidate)
+
+
+def _check_families(traces: Sequence[Judged], judges: Sequence[Teacher], recipe: JudgeRecipe) -> None:
+    if recipe.same_family:
+        return
+    authors = {family_of(one.candidate.teacher, one.candidate.model) for one in traces}
+    for judge in judges:
+        family = family_of(str(judge.identity().get("provider", "")), judge.model)
+        if family in authors:
+            raise RecipeError(
+                f"judge '{judge.name}' is of the family '{family}', which wrote traces of this run; models favour "
+                "their own. Take a judge of another family, or say same_family: true",
+                field="judges",
+            )
+
+
+class _Session:
+    """One call: the questions that are open, asked in a shuffled order."""
+
+    def __init__(
+        self, book: RunFolder, recipe: JudgeRecipe, judges: Sequence[Teacher], on_trace: Callable[[Tally], None]
+    ) -> None:
+        asking = recipe.as_curate()
+        self._book, self._recipe, self._on_trace = book, recipe, on_trace
+        self._lanes = lanes(asking, judges)
+        self.tally = Tally()
+        states = settle_flights(book)
+        history = History.of(book.journal.events(raw=False))
+        self._ledger = Ledger(recipe.budget, calls=history.calls, settled=history.settled, uncertain=history.uncertain)
+        self._asker = Asker(book, asking, self._ledger, self.tally, states)
+        self._fatal: TenstepError | None = None
+
+    async def judge(self, traces: Sequence[Judged]) -> Judging:
+        """Ask everything.
+
+        Raises:
+            TenstepError: a judge cannot be asked at all; what was under way has been waited for.
+        """
+        todo = [(one, lane, repeat) for one in traces for lane in self._lanes for repeat in range(self._recipe.repeats)]
+        random.Random(self._recipe.seed).shuffle(todo)  # noqa: S311 an order, no secret
+        open_ = iter(todo)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._recipe.concurrency, len(todo))):
+                    group.create_task(self._worker(open_))
+        finally:
+            try:
+                await self._asker.flush()
+            finally:
+                for lane in self._lanes:
+                    await lane.teacher.close()
+        self.tally.spend_usd = self._ledger.settled.usd
+        self.tally.uncertain_usd = self._ledger.uncertain.usd
+        self.tally.budget = self._ledger.describe()
+        if self._fatal is not None:
+            raise self._fatal
+        return Judging(list(traces), self.tally, tuple(lane.teacher.name for lane in self._lanes))
+
+    async def _worker(self, todo: Iterator[tuple[Judged, Lane, int]]) -> None:
+        for one, lane, repeat in todo:
+            try:
+                await self._one(one, lane, repeat)
+            except Spent:
+                self.stop("budget")
+            except Stopped:
+                return
+            except TenstepError as error:
+                self._fatal = self._fatal or error
+                self.stop()
+            else:
+                self._on_trace(self.tally)
+
+    def stop(self, reason: Reason = "stopped") -> None:
+        """Send nothing more; what is under way is waited for."""
+        if self.tally.ended == "data":
+            self.tally.ended = reason
+        self._asker.stop()
+        for lane in self._lanes:
+            lane.gate.close()
+
+    async def _one(self, one: Judged, lane: Lane, repeat: int) -> None:
+        trace = one.candidate.trace
+        assert trace is not None  # a candidate without a trace is not chosen
+        prompt = ask(one.study, trace, repeat)
+        question = Question(one.study, prompt, sample=repeat, path_of=self._book.studies.path_of)
+        answer = await self._asker.ask(lane, question)
+        if answer is None:
+            return
+        try:
+            marks = read_judgement(answer.candidate.text, one.study, trace)
+        except UnreadableJudgement as error:
+            one.unreadable.append(f"{lane.teacher.name}, repeat {repeat + 1}: {error}")
+            self.tally.rejected += 1
+        else:
+            one.marks[lane.teacher.name, repeat] = marks
+            self.tally.accepted += 1
+
+
+def rejecting(agreed: Mapping[str, Any]) -> dict[str, Severity]:
+    """The questions on which a judge may reject: those where the interval of alpha with people lies above 0.667.
+
+    Args:
+        agreed: what `tenstep agreement --json` wrote of the judge's file and people's.
+    """
+    found: dict[str, Severity] = {}
+    for name, said in agreed.get("questions", {}).items():
+        low = (said.get("alpha") or {}).get("low")
+        if name in rubric().dimensions and isinstance(low, int | float) and low >= TRUSTED:
+            found[name] = "error"
+    return found

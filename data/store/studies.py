@@ -1,0 +1,195 @@
+"""The study store: a folder of studies, whatever they came from. Who reads it never sees its format.
+
+    store.json           what it holds, written last: a folder without it is not a store
+    studies-*.parquet    the studies in the source's order, one row each, for any tool (storing/parquet.py)
+    index.db             SQLite: which study is where, and whose it is
+    rejected.jsonl       source rows that did not become studies, with reasons
+    warnings.jsonl       oddities of studies that were kept
+    traces.jsonl         reasoning that came with the source, as audit input
+    images/              images that had to be converted, named by the SHA-256 of what they came from
+
+It is written by a StoreWriter (storing/writer.py): whole, or not at all.
+"""
+
+import json
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from pydantic import ValidationError
+
+from ...schemas.base import SCHEMA_VERSION, Record
+from ...schemas.errors import InputError
+from ...schemas.study import DataClass, ImageRef, RejectedRow, Study
+from ..source import SourceTrace, SourceWarning
+from . import parquet
+from .head import StoreHead
+from .index import Index
+from .writer import HEAD, INDEX, PARTIAL, StoreWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+R = TypeVar("R", bound=Record)
+_GROUPS = 8  # row groups that are kept for `get`, some hundred kilobytes each
+
+
+class StudyStore:
+    """Studies on disk, read lazily: memory does not grow with their number."""
+
+    def __init__(self, root: Path, head: StoreHead) -> None:
+        self.root = root
+        self.head = head
+        self._index = Index(root / INDEX, writable=False)
+        self._files = self._index.files()
+        self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a finished store.
+
+        Raises:
+            InputError: nothing lies at `path`, or something that is not a store, or one of a later version.
+        """
+        root = Path(path)
+        head = root / HEAD
+        if not root.exists():
+            raise InputError("there is no such folder; make a study store with: tenstep ingest", file=root)
+        if not root.is_dir():
+            raise InputError("this is a file, not a study store; make one with: tenstep ingest", file=root)
+        if not any(root.iterdir()):
+            raise InputError("the folder is empty; fill it with: tenstep ingest", file=root)
+        if not head.is_file():
+            unfinished = any(root.glob(f"*{PARTIAL}"))
+            why = "its ingest did not finish; run it again" if unfinished else "make a store with: tenstep ingest"
+            raise InputError(f"not a study store (no {HEAD}): {why}", file=root)
+        try:
+            fields = json.loads(head.read_bytes())
+            version = fields.get("schema_version")
+        except (ValueError, AttributeError):
+            raise InputError("damaged: it is not a JSON object; ingest again", file=head) from None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise InputError(f"written by a newer tenstep (version {version}, this reads {SCHEMA_VERSION})", file=head)
+        if not (root / INDEX).is_file():
+            raise InputError(f"written by an older tenstep, or damaged (no {INDEX}); ingest again", file=root)
+        try:
+            return cls(root, StoreHead.model_validate(fields))
+        except ValidationError as error:
+            raise _unreadable(error, head, None) from None
+
+    @classmethod
+    def create(cls, path: str | Path, source: str) -> StoreWriter:
+        """A writer for a new store; use it in a `with` block.
+
+        Raises:
+            InputError: a store, or anything that is not ours, already lies at `path`.
+            RunLockedError: another process writes there.
+        """
+        return StoreWriter(Path(path), source)
+
+    @property
+    def data_class(self) -> DataClass:
+        """restricted if a single study is."""
+        return self.head.data_class
+
+    def __len__(self) -> int:
+        return self.head.studies
+
+    def __iter__(self) -> Iterator[Study]:
+        for file in self._files:
+            yield from self._studies(file.name)
+
+    def rejected(self) -> Iterator[RejectedRow]:
+        """The source rows that did not become studies."""
+        return _read(self.root / "rejected.jsonl", RejectedRow)
+
+    def warnings(self) -> Iterator[SourceWarning]:
+        """What was odd about studies that were kept."""
+        return _read(self.root / "warnings.jsonl", SourceWarning)
+
+    def traces(self) -> Iterator[SourceTrace]:
+        """The reasoning that came with the source."""
+        return _read(self.root / "traces.jsonl", SourceTrace)
+
+    def get(self, study_id: str) -> Study:
+        """One study.
+
+        Raises:
+            InputError: the store does not hold it.
+        """
+        (study,) = parquet.decode(self._row(study_id))
+        return study
+
+    def derived(self, study_id: str) -> tuple[str, ...]:
+        """What of one study is not the source's own (Marks in source.py), e.g. `technique`, `view=text`.
+
+        Raises:
+            InputError: the store does not hold it.
+        """
+        return tuple(self._row(study_id).column("derived")[0].as_py())
+
+    def _row(self, study_id: str) -> "pa.Table":
+        place = self._index.place(study_id)
+        if place is None:
+            raise InputError(f"no study '{study_id}' in this store", file=self.root)
+        file = self._files[bisect_right(self._files, place, key=lambda one: one.first) - 1]
+        group, row = divmod(place - file.first, parquet.GROUP)
+        with self._lock:
+            return self._group(file.name, group).slice(row, 1)
+
+    def patients(self) -> Iterator[tuple[str, str]]:
+        """Every study's id with its patient, in order, without reading the studies."""
+        return self._index.patients()
+
+    def _group(self, name: str, group: int) -> "pa.Table":
+        table = self._groups.get((name, group))
+        if table is None:
+            table = parquet.read_group(self.root / name, group)
+            self._groups[name, group] = table
+            if len(self._groups) > _GROUPS:
+                self._groups.popitem(last=False)
+        else:
+            self._groups.move_to_end((name, group))
+        return table
+
+    def _studies(self, name: str) -> Iterator[Study]:
+        row = 0
+        for batch in parquet.batches(self.root / name):
+            try:
+                for study in parquet.decode(batch):
+                    row += 1
+                    yield study
+            except ValidationError as error:
+                raise _unreadable(error, self.root / name, row + 1) from None
+
+    def path_of(self, ref: ImageRef) -> Path:
+        """Where an image lies; a relative path is under the store.
+
+        Raises:
+            InputError: a relative path leads out of the store.
+        """
+        path = Path(ref.path)
+        if path.is_absolute():
+            return path
+        if not (self.root / path).resolve().is_relative_to(self.root.resolve()):
+            raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
+        return self.root / path
+
+
+def _read(path: Path, kind: type[R]) -> Iterator[R]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield kind.model_validate_json(line)
+            except ValidationError as error:
+                raise _unreadable(error, path, number) from None
+
+
+def _unreadable(error: ValidationError, path: Path, row: int | None) -> InputError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or None
+    return InputError(f"damaged: {first['msg']}; ingest again", file=path, row=row, field=field)

@@ -1,1 +1,0 @@
-"""How a study store is written and found again; data/store.py is its face."""

@@ -1,0 +1,1 @@
+"""Report metrics, each with its implementation and version, and the evaluation that puts them in one table."""

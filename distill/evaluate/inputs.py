@@ -1,0 +1,141 @@
+"""What is evaluated: a sampling run, or a file of hypotheses and references, as pairs with their patients.
+
+Of a sampling run two parts are compared with the reference report: the report that the student wrote, and everything
+that it wrote. An answer without a readable report stays, as an empty one: it is counted, and it costs.
+
+A file has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without it, each line
+is a patient.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...data.judged import Judged
+from ...data.run import RunFolder
+from ...schemas.errors import InputError
+from ...schemas.recipe import SampleRecipe
+from .measure import Pair
+
+REPORT, WHOLE = "report", "whole output"
+
+
+class Source(NamedTuple):
+    """What one student wrote, beside the references."""
+
+    name: str
+    parts: Mapping[str, Sequence[Pair]]
+    model: str | None = None
+    model_sha256: str | None = None
+    temperature: float | None = None
+    without_report: int = 0  # answers in which no report could be found
+    not_asked: int = 0  # studies that could not be shown to the student
+
+
+def read(path: Path, temperature: float | None = None) -> Source:
+    """Read a sampling run, or a JSONL file.
+
+    Args:
+        path: the folder or file.
+        temperature: which answers of a run with several temperatures.
+
+    Raises:
+        InputError: it is neither, holds nothing, or a line cannot be used.
+        RunError: the run cannot be read.
+    """
+    source = _run(path, temperature) if path.is_dir() else _file(path)
+    if not source.parts[REPORT]:
+        raise InputError("there is nothing to evaluate here", file=path)
+    return source
+
+
+def check_same(one: Source, other: Source) -> None:
+    """Two students can be compared on the same studies only.
+
+    Raises:
+        InputError: they answered other studies, or had other references; names the first.
+    """
+    references = {pair.id: pair.reference for pair in other.parts[REPORT]}
+    ours = {pair.id for pair in one.parts[REPORT]}
+    alone = next((pair.id for pair in one.parts[REPORT] if pair.id not in references), None)
+    alone = alone or next((pair.id for pair in other.parts[REPORT] if pair.id not in ours), None)
+    if alone is not None:
+        raise InputError(f"'{one.name}' and '{other.name}' do not answer the same: '{alone}' is in one only")
+    changed = next((pair.id for pair in one.parts[REPORT] if pair.reference != references[pair.id]), None)
+    if changed is not None:
+        raise InputError(f"'{one.name}' and '{other.name}' have different references for '{changed}'")
+
+
+def _run(path: Path, temperature: float | None) -> Source:
+    with RunFolder.read(path) as run:
+        if run.manifest.kind != "sample":
+            raise InputError("holds no student's answers; make them with: tenstep sample", file=path)
+        recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
+        if temperature is None:
+            if len(recipe.temperatures) > 1:
+                told = ", ".join(map(str, recipe.temperatures))
+                raise InputError(f"sampled at several temperatures; choose one with --temperature: {told}", file=path)
+            temperature = recipe.temperatures[0]
+        if temperature not in recipe.temperatures:
+            raise InputError(f"nothing was sampled at temperature {temperature}", file=path, field="temperature")
+        at = recipe.temperatures.index(temperature)
+        chosen = [one for one in run.judged() if one.candidate.sample // recipe.n == at]
+        chosen.sort(key=lambda one: (one.candidate.study_id, one.candidate.sample))
+        pairs = [_pairs(run, one, at * recipe.n) for one in chosen]
+        asked = {one.candidate.study_id for one in chosen}
+        total = len(run.studies) if recipe.limit is None else min(recipe.limit, len(run.studies))
+    parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
+    if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # asked for reports alone
+        del parts[WHOLE]
+    return Source(
+        name=path.name,
+        parts=parts,
+        model=chosen[0].candidate.model if chosen else None,
+        model_sha256=recipe.model_sha256,
+        temperature=temperature,
+        without_report=sum(not report.hypothesis.strip() for report, _ in pairs),
+        not_asked=total - len(asked),
+    )
+
+
+def _pairs(run: RunFolder, judged: Judged, first: int) -> tuple[Pair, Pair]:
+    candidate = judged.candidate
+    study = run.studies.get(candidate.study_id)
+    name = f"{study.id}#{candidate.sample - first}"
+    patient = f"{study.source}/{study.patient_id}"
+    report = candidate.trace.report if candidate.trace is not None else None
+    return Pair(name, patient, report or "", study.report), Pair(name, patient, candidate.text, study.report)
+
+
+def _file(path: Path) -> Source:
+    pairs: dict[str, Pair] = {}
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+    except UnicodeDecodeError:
+        raise InputError("not UTF-8; is it a JSONL file?", file=path) from None
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            pair = _pair(line, path, number)
+            if pair.id in pairs:
+                raise InputError(f"'{pair.id}' stands twice", file=path, row=number, field="id")
+            pairs[pair.id] = pair
+    ordered = [pairs[name] for name in sorted(pairs)]
+    return Source(path.stem, {REPORT: ordered}, without_report=sum(not pair.hypothesis.strip() for pair in ordered))
+
+
+def _pair(line: str, path: Path, number: int) -> Pair:
+    try:
+        row: Any = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        raise InputError("not a JSON object", file=path, row=number)
+    for field in ("id", "hypothesis", "reference"):
+        if not isinstance(row.get(field), str):
+            raise InputError("missing, or not a text", file=path, row=number, field=field)
+    if not row["reference"].strip():
+        raise InputError("empty; there is nothing to compare with", file=path, row=number, field="reference")
+    return Pair(row["id"], str(row.get("patient_id", row["id"])), row["hypothesis"], row["reference"])

@@ -1,1 +1,0 @@
-"""Report metrics: each number with its implementation, version and preprocessing; nothing is fetched from anywhere."""

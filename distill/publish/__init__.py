@@ -1,0 +1,1 @@
+"""What leaves: merged weights, model cards, the checks before publishing."""

@@ -1,0 +1,69 @@
+"""What a folder of merged weights says of itself (merged.json): which adapter is in it, and that it was seen to answer
+as base and adapter do.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from ... import __version__
+from ...schemas.base import Record, Sha256
+from ...schemas.errors import InputError, TrainingError
+from ..load import sha256_of
+
+FILE = "merged.json"
+Precision = Literal["fp16", "bf16", "nf4"]
+
+
+class MergedCard(Record):
+    """Who is in the folder, and what was compared before it was called merged."""
+
+    name: str
+    base: str
+    base_sha256: Sha256
+    adapter_sha256: Sha256 = Field(description="The one of the run card.")
+    recipe_sha256: Sha256
+    model_type: str
+    precision: Precision
+    weights_sha256: Sha256 = Field(description="Of the safetensors files, by name.")
+    max_new_tokens: int
+    rows: int = Field(description="Studies whose greedy answers were compared.")
+    equal: int = Field(description="Answers that were the same, to the last token.")
+    agreement: float = Field(description="Mean share of an answer's tokens before the first difference.")
+    sources: tuple[str, ...] = Field(description="Where the training data come from.")
+    restricted: bool = Field(description="Whether the training data are.")
+    code_version: str = __version__
+
+    @property
+    def model(self) -> str:
+        """As candidates of the student are called."""
+        return f"{self.base}+{self.adapter_sha256[:12]} ({self.precision})"
+
+    def write(self, folder: Path) -> None:
+        """Write it."""
+        (folder / FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "MergedCard":
+        """Read a folder's card, and check that its weights are those it speaks of.
+
+        Raises:
+            InputError: it is damaged.
+            TrainingError: the weights are others.
+        """
+        try:
+            card = cls.model_validate_json((folder / FILE).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise InputError(f"damaged: {error}", file=folder / FILE) from None
+        if weights_sha256(folder) != card.weights_sha256:
+            raise TrainingError("the weights are not those that were merged", file=folder)
+        return card
+
+
+def weights_sha256(folder: Path) -> str:
+    """Of all safetensors files."""
+    files = sorted(folder.glob("*.safetensors"))
+    return hashlib.sha256(json.dumps([[file.name, sha256_of(file)] for file in files]).encode()).hexdigest()

@@ -1,0 +1,163 @@
+"""The model card (README.md): written from the run card alone, with the terms that the training data hand down.
+
+Beside it goes the run card without what may not leave: texts that were learned, and paths of this machine.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..train.run_card import FILE, RunCard
+from .merge_card import MergedCard
+
+README = "README.md"
+DISCLAIMER = (
+    "For research and education. Not a medical device, and no medical advice: do not use it for diagnosis or treatment."
+)
+INHERITED = "## Terms inherited from the training data"
+UNKNOWN = "unknown"
+
+_TERMS = {
+    "mimic-cxr": (
+        "MIMIC-CXR, under the PhysioNet Credentialed Health Data License and Data Use Agreement 1.5.0. Weights trained "
+        "on its reports may repeat them: they are shared on PhysioNet under the same terms, with credentialed users, "
+        "and nowhere else. No attempt may be made to identify a person."
+    ),
+    "chexpert-plus": (
+        "CheXpert Plus, under the Stanford University Dataset Research Use Agreement: not for commercial use, and not "
+        "to be passed on. Weights trained on its reports may repeat them, and are under the same terms."
+    ),
+    "open-i": (
+        "Open-i (Indiana University), whose reports say CC BY-NC-ND 4.0: not for commercial use, and no adapted text "
+        "may be passed on."
+    ),
+}
+_OTHER = "{}: the terms of that source hold for these weights too, since weights may repeat what they were trained on."
+
+
+def write(
+    folder: Path, card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], licence: str | None
+) -> None:
+    """Write the model card and the run card that may leave into a folder of weights."""
+    (folder / README).write_text(render(card, merged=merged, sources=sources, licence=licence), encoding="utf-8")
+    (folder / FILE).write_text(json.dumps(public(card), indent=2) + "\n", encoding="utf-8")
+
+
+def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], licence: str | None) -> str:
+    """The card's text.
+
+    Args:
+        card: of the training run.
+        merged: of the weights, if they were merged; none for an adapter.
+        sources: where the training data come from; empty if that is not known.
+        licence: an SPDX or hub identifier; none is written as unknown, and publishing refuses that.
+    """
+    told = public(card)
+    recipe, preflight = told["recipe"], told["preflight"]
+    lines = [
+        "---",
+        f"license: {licence or UNKNOWN}",
+        "library_name: " + ("transformers" if merged else "peft"),
+        f"base_model: {told['base']}",
+        "pipeline_tag: image-text-to-text",
+        "tags: [radiology, chest-x-ray, chain-of-thought, tenstep]",
+        "---",
+        "",
+        f"# {recipe['name']}",
+        "",
+        f"{DISCLAIMER}",
+        "",
+        "Written by tenstep from the training run's own record; nothing here was typed by hand.",
+        "",
+        *_terms(sources, restricted=card.preflight.restricted),
+        "## What it is",
+        "",
+        *_table(_identity(card, merged)),
+        "## How it was trained",
+        "",
+        *_table(
+            {
+                "examples": f"{preflight['examples']} ({preflight['validation']} watched)",
+                "patients": f"{preflight['patients']} ({preflight['patients_validation']} watched)",
+                "trainable weights": _counts(preflight["trainable"], preflight["weights"]),
+                "steps": card.steps,
+                "final loss": f"{card.losses[-1].loss:.4f}" if card.losses else "not logged",
+                "lowest validation loss": f"{min(e.loss for e in card.evaluations):.4f}"
+                if card.evaluations
+                else "none",
+                "seconds": card.seconds,
+                "peak memory": f"{card.peak_memory_mb or 0:.0f} MB",
+                "hardware": card.hardware,
+                "backend": card.backend,
+                "finished": card.finished or "not finished",
+                "libraries": ", ".join(f"{name} {version}" for name, version in card.libraries.items()),
+                "tenstep": f"{card.code_version} (source {card.code_sha256[:12]})",
+            }
+        ),
+        "## Recipe",
+        "",
+        "```json",
+        json.dumps(recipe, indent=2),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def public(card: RunCard) -> dict[str, Any]:
+    """The run card without learned texts, and with names in place of this machine's paths."""
+    told = card.model_dump(mode="json")
+    told["preflight"]["shown"] = []
+    bare: dict[str, Any] = _bare(told)
+    return bare
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _bare(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_bare(one) for one in value]
+    return named(value) if isinstance(value, str) and "\n" not in value else value
+
+
+def named(text: str) -> str:
+    """A path of this machine by its last part; other texts as they are."""
+    return Path(text).name if Path(text).is_absolute() else text
+
+
+def _terms(sources: Sequence[str], *, restricted: bool) -> list[str]:
+    lines = [INHERITED, ""]
+    lines += [f"- {_TERMS.get(source, _OTHER.format(source))}" for source in sources]
+    if not sources:
+        kind = "Restricted data" if restricted else "Data"
+        lines.append(f"- {kind}, whose source is not at hand: ask who gave them before these weights leave.")
+    elif restricted:
+        lines.append("- The data are restricted: these weights go only where the data may go.")
+    return [*lines, ""]
+
+
+def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
+    told: dict[str, object] = {
+        "base": named(card.base),
+        "base, SHA-256": card.base_sha256,
+        "adapter, SHA-256": card.adapter_sha256 or "none",
+        "data, SHA-256": card.data_sha256,
+        "prompt, SHA-256": card.prompt_sha256,
+        "recipe, SHA-256": card.recipe_sha256,
+    }
+    if merged is not None:
+        told |= {
+            "weights": f"{merged.precision}, merged, SHA-256 {merged.weights_sha256}",
+            "compared with base and adapter": f"{merged.equal} of {merged.rows} greedy answers are the same",
+        }
+    return told
+
+
+def _counts(trainable: Mapping[str, int], weights: int) -> str:
+    parts = ", ".join(f"{part} {count:,}" for part, count in sorted(trainable.items()))
+    return f"{sum(trainable.values()):,} of {weights:,} ({parts})"
+
+
+def _table(rows: Mapping[str, object]) -> list[str]:
+    cells = (str(value).replace("|", "\\|") for value in rows.values())
+    return ["| | |", "| --- | --- |", *(f"| {name} | {cell} |" for name, cell in zip(rows, cells, strict=True)), ""]

@@ -1,0 +1,164 @@
+"""Publishing, up to the last step: what would leave is put together, looked through, and listed. Nothing is sent.
+
+A folder may leave only with a licence, without secrets, without text that was learned from, and with the terms that
+its training data hand down. If the data are restricted and not at hand, their text cannot be looked for, so it may not.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from ...data.store.studies import StudyStore
+from ...schemas.errors import InputError, RunError
+from .. import adapter
+from ..load import sha256_of
+from ..train.run_card import FILE, RunCard
+from . import merge_card, model_card
+from .checks import Problem, learned, secrets, strangers
+from .merge import stores_of
+from .merge_card import MergedCard
+
+_LICENCE = re.compile(r"(?m)^license:[ \t]*(\S+)[ \t]*$")
+_OWN = ("run.lock",)
+
+
+class Listed(NamedTuple):
+    """A file that would leave."""
+
+    name: str
+    size: int  # bytes
+    sha256: str
+
+
+class Package(NamedTuple):
+    """What would leave, and why it may not; without problems it may."""
+
+    files: tuple[Listed, ...]
+    problems: tuple[Problem, ...]
+    restricted: bool
+    searched: int  # reports whose text was looked for
+
+
+def publish(
+    model: Path, *, licence: str | None = None, studies: Path | None = None, out: Path | None = None
+) -> Package:
+    """Put together and look through what would leave; a dry run unless `out` is given, and offline always.
+
+    Args:
+        model: what tenstep distill or tenstep merge wrote.
+        licence: of the weights, for the model card; the card's own if not given.
+        studies: the study store that was learned from, if it is no longer where the run card says.
+        out: a new folder for what may leave; nothing is written if it may not.
+
+    Raises:
+        InputError: no student lies there, or its run card is missing.
+        RunError: `out` is taken.
+    """
+    if out is not None and out.exists():
+        raise RunError("is there already; choose another --out", file=out)
+    with TemporaryDirectory() as scratch:
+        staged = Path(scratch) / "model"
+        card = _stage(model, staged, licence)
+        stores = [StudyStore.open(studies)] if studies is not None else _stores(model, card)
+        problems = [*strangers(staged), *secrets(staged), *_card(staged, card)]
+        if card.preflight.restricted and not stores:
+            problems.append(
+                Problem("", "unsearched", "trained on restricted data that are not at hand; name them with --studies")
+            )
+        problems += learned(staged, _reports(stores))
+        listed = tuple(
+            Listed(str(file.relative_to(staged)), file.stat().st_size, sha256_of(file))
+            for file in sorted(staged.rglob("*"))
+            if file.is_file() and not file.is_symlink()
+        )
+        if out is not None and not problems:
+            shutil.copytree(staged, out)
+    return Package(listed, tuple(problems), card.preflight.restricted, sum(len(store) for store in stores))
+
+
+def _stage(model: Path, staged: Path, licence: str | None) -> RunCard:
+    """Copy what would leave; large weights are linked, so that 20 GB are not written to look at them."""
+    merged = (model / merge_card.FILE).is_file()
+    source = model if merged else adapter.find(model)
+    card = _run_card(model if merged else source.parent)
+    shutil.copytree(
+        source, staged, symlinks=True, copy_function=_link, ignore=lambda _folder, names: set(names) & set(_OWN)
+    )
+    if merged:
+        told = MergedCard.read(source)
+        chosen = licence or _licence(source)
+        model_card.write(_fresh(staged), card, merged=told, sources=told.sources, licence=chosen)
+        return card
+    adapter.describe(source)
+    _nameless(staged / "adapter_config.json", "base_model_name_or_path")
+    _nameless(staged / "student.json", "base", "base_path")
+    sources = tuple(sorted({store.head.source for store in _stores(model, card)}))
+    model_card.write(_fresh(staged), card, merged=None, sources=sources, licence=licence)
+    return card
+
+
+def _run_card(folder: Path) -> RunCard:
+    try:
+        return RunCard.read(folder)
+    except OSError:
+        raise InputError(f"no {FILE} here; publish what tenstep wrote, as it wrote it", file=folder) from None
+    except ValidationError as error:
+        raise InputError(f"damaged: {error}", file=folder / FILE) from None
+
+
+def _link(source: str, target: str) -> None:
+    """Weights as links to the same file, others as copies, which may be changed."""
+    if source.endswith((".safetensors", ".gguf")):
+        try:
+            Path(target).hardlink_to(source)
+            return
+        except OSError:  # another file system
+            pass
+    shutil.copyfile(source, target)
+
+
+def _fresh(staged: Path) -> Path:
+    """Without card and run card, which are written anew from the run's record."""
+    for name in (model_card.README, FILE):
+        (staged / name).unlink(missing_ok=True)
+    return staged
+
+
+def _licence(folder: Path) -> str | None:
+    try:
+        found = _LICENCE.search((folder / model_card.README).read_text("utf-8"))
+    except OSError:
+        return None
+    return None if found is None or found[1] == model_card.UNKNOWN else found[1]
+
+
+def _nameless(file: Path, *fields: str) -> None:
+    """Paths of this machine by their last part."""
+    told = json.loads(file.read_text("utf-8"))
+    for field in fields:
+        told[field] = Path(told[field]).name if told[field].startswith((".", "/", "~")) else told[field]
+    file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def _card(staged: Path, card: RunCard) -> Iterator[Problem]:
+    if _licence(staged) is None:
+        yield Problem(model_card.README, "no_licence", "no licence; say which with --license, and mind the base's")
+    if card.preflight.restricted and model_card.INHERITED not in (staged / model_card.README).read_text("utf-8"):
+        yield Problem(model_card.README, "no_terms", "the terms of the restricted training data are not in it")
+    if card.finished is None:
+        yield Problem(FILE, "unfinished", "the training run did not finish")
+
+
+def _stores(model: Path, card: RunCard) -> list[StudyStore]:
+    """What was learned from; the run card beside merged weights names no paths any more."""
+    return [] if (model / merge_card.FILE).is_file() else stores_of(card)
+
+
+def _reports(stores: list[StudyStore]) -> Iterator[tuple[str, str]]:
+    return ((study.id, study.report) for store in stores for study in store)

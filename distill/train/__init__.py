@@ -1,0 +1,1 @@
+"""What trains a student: preflight, rows, loop, checkpoints, the run card."""

@@ -1,0 +1,109 @@
+"""What a run will need of a card, estimated before it is asked for. An estimate: allocators round up and fragment.
+
+Of each weight it is known what it costs: nf4 with double quantization takes 4 bits, 8 for every 64 weights and 32 for
+every 64 * 256 (Dettmers et al. 2023, QLoRA, section 3); everything else is bfloat16; what learns has a gradient and
+two moments beside it. Activations are counted for the usual decoder block: with checkpointing one tensor a layer and
+one block's worth of work, without it every block's, and three copies of the logits (bfloat16, float32, gradient).
+"""
+
+from typing import Any
+
+from ...schemas.base import Noun
+from ...schemas.errors import TrainingError
+from ...schemas.recipe import DistillRecipe
+
+_MB = 2**20
+_NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight
+_HALF = 2  # bytes of a bfloat16
+
+
+class Memory(Noun):
+    """Megabytes (2**20 bytes)."""
+
+    weights_mb: int
+    learning_mb: int
+    activations_mb: int
+    total_mb: int
+    card_mb: int | None = None
+    card: str | None = None
+
+
+def estimate(model: Any, recipe: DistillRecipe, trainable: int, tokens: int) -> Memory:
+    """Estimate a step of training.
+
+    Args:
+        model: with weights or without, 4-bit or not.
+        recipe: batch, quantization, optimizer, checkpointing.
+        trainable: weights that learn.
+        tokens: of the longest conversation.
+
+    Raises:
+        TrainingError: weights alone, without any activation, are more than the card has.
+    """
+    weights = _weights(model, recipe)
+    moments = 2 if recipe.optimizer.name == "adamw_8bit" else 2 * _HALF
+    learning = trainable * (2 * _HALF + moments)
+    activations = _activations(model, recipe, tokens)
+    total = weights + learning + activations
+    name, has = _card()
+    if has is not None and weights + learning > has:
+        raise TrainingError(
+            f"the weights alone need {(weights + learning) / 2**30:.1f} GB and {name} has {has / 2**30:.1f} GB; "
+            "quantize to nf4, choose fewer layers or a smaller base",
+            field="base",
+        )
+    return Memory(
+        weights_mb=round(weights / _MB),
+        learning_mb=round(learning / _MB),
+        activations_mb=round(activations / _MB),
+        total_mb=round(total / _MB),
+        card_mb=None if has is None else round(has / _MB),
+        card=name,
+    )
+
+
+def _weights(model: Any, recipe: DistillRecipe) -> float:
+    import torch
+
+    kept = ("lm_head", *recipe.lora.whole)
+    linear = {
+        name: part.in_features * part.out_features
+        for name, part in model.named_modules()
+        if isinstance(part, torch.nn.Linear) and not name.endswith(kept)
+    }
+    inside = {f"{name}.weight" for name in linear}
+    rest = sum(weight.numel() for name, weight in model.named_parameters() if name not in inside)
+    each = _NF4 if recipe.quantize == "nf4" else _HALF
+    return float(sum(linear.values()) * each + rest * _HALF)
+
+
+def _activations(model: Any, recipe: DistillRecipe, tokens: int) -> float:
+    config = model.config
+    text, vision = config.get_text_config(), config.vision_config
+    rows = recipe.batch * tokens
+    work = _work(text, rows)
+    depth = text.num_hidden_layers
+    kept = rows * text.hidden_size * _HALF
+    language = depth * kept + work if recipe.gradient_checkpointing else depth * work
+    logits = rows * text.vocab_size * (_HALF + 4 + 4)
+    side = getattr(vision, "image_size", 0) // max(1, getattr(vision, "patch_size", 1))
+    patches = recipe.batch * getattr(vision, "max_num_tiles", 1) * (side * side + 1)
+    seen = _work(vision, patches)
+    blocks = getattr(vision, "num_hidden_layers", 0) + getattr(vision, "num_global_layers", 0)
+    if "vision" in recipe.lora.parts:
+        saved = patches * vision.hidden_size * _HALF
+        seen = blocks * saved + seen if recipe.gradient_checkpointing else blocks * seen
+    return float(language + logits + seen + patches * text.hidden_size * _HALF)
+
+
+def _work(config: Any, rows: int) -> float:
+    """One block: eight tensors of its width (norms, attention), three of its feed-forward's."""
+    return float(rows * (8 * config.hidden_size + 3 * getattr(config, "intermediate_size", 0)) * _HALF)
+
+
+def _card() -> tuple[str | None, int | None]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return None, None
+    return torch.cuda.get_device_name(), int(torch.cuda.mem_get_info()[1])

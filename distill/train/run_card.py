@@ -1,0 +1,116 @@
+"""The run card: what a training run did, written by the run itself and by nobody else."""
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from ... import __version__
+from ...data.memory import peak_megabytes
+from ...schemas.base import Noun, Record, Sha256
+from ..libraries import NAMES
+from .preflight import Preflight
+
+FILE = "run_card.json"
+
+
+class Loss(Noun):
+    """A logged loss, the mean since the one before."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class Evaluation(Noun):
+    """The validation loss after a step."""
+
+    step: int
+    loss: float
+
+
+class Session(Noun):
+    """One start of the process; a run that was killed has several."""
+
+    from_step: int = Field(description="Steps that were there already.")
+    started: str = Field(description="ISO 8601, UTC.")
+    seconds: float = Field(0.0, description="Until the last checkpoint or the end.")
+
+
+class RunCard(Record):
+    """Written at the start, brought up to date with every checkpoint, completed last."""
+
+    recipe: Mapping[str, Any] = Field(description="Resolved.")
+    recipe_sha256: Sha256
+    base: str
+    base_sha256: Sha256
+    data_sha256: Sha256 = Field(description="Of the examples: keys, targets and image hashes, in order.")
+    prompt_sha256: Sha256
+    code_version: str = __version__
+    code_sha256: Sha256 = Field(description="Of the source that ran.")
+    libraries: Mapping[str, str]
+    hardware: str
+    processes: int = Field(1, description="Started by torchrun; each takes batches of its own.")
+    backend: str = Field(description="Which, and why it was chosen.")
+    preflight: Preflight
+    steps: int = Field(description="Optimizer steps in all.")
+    sessions: tuple[Session, ...]
+    losses: tuple[Loss, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    best_step: int | None = Field(None, description="The step whose adapter was kept, with a validation set.")
+    peak_memory_mb: float | None = Field(None, description="Of the device on CUDA, else of the process.")
+    adapter_sha256: Sha256 | None = None
+    finished: str | None = Field(None, description="ISO 8601, UTC; none for a run that did not finish.")
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions."""
+        return round(sum(session.seconds for session in self.sessions), 1)
+
+    def write(self, folder: Path) -> None:
+        """Write the card; a reader never sees half of it."""
+        part = folder / (FILE + ".part")
+        part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunCard":
+        """Read a folder's card."""
+        return cls.model_validate_json((folder / FILE).read_bytes())
+
+
+def code() -> str:
+    """SHA-256 of this room's and the nouns' source: the version alone does not tell an edited checkout."""
+    rooms = [Path(__file__).parents[2] / room for room in ("distill", "schemas", "data")]
+    digest = hashlib.sha256()
+    for room in rooms:
+        for file in sorted(room.rglob("*.py")):
+            digest.update(f"{room.name}/{file.relative_to(room)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide what training does."""
+    return {name: importlib.metadata.version(name) for name in NAMES}
+
+
+def hardware() -> str:
+    """The device in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+    return f"CPU {platform.machine()}, {torch.get_num_threads()} thread(s)"
+
+
+def peak_memory_mb() -> float:
+    """Highest so far."""
+    import torch
+
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return round(peak_megabytes(), 1)

@@ -1,0 +1,177 @@
+"""TRL's trainer with nothing left to its defaults that would matter, and what is told of it while it runs.
+
+Whether to stop early is read off the logged validation losses, never counted aside: a run that goes on from a
+checkpoint decides as one that was not stopped.
+"""
+
+import dataclasses
+import importlib.util
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...data.training import training_table
+from ...schemas.errors import MissingExtraError, TrainingError
+from ...schemas.recipe import DistillRecipe
+from ..load import Loaded, device
+from .backend import Choice, adapted
+from .collator import CompletionCollator, Row
+from .ranks import Ranks
+
+VALIDATION = "eval_loss"
+
+
+def build(
+    recipe: DistillRecipe,
+    loaded: Loaded,
+    train: Sequence[Row],
+    validation: Sequence[Row],
+    collate: CompletionCollator,
+    out: Path,
+    *,
+    steps: int,
+    choice: Choice,
+    ranks: Ranks,
+) -> Any:
+    """A trainer that is ready to go.
+
+    Args:
+        recipe: how to learn.
+        loaded: the base.
+        train: what is learned.
+        validation: what is watched; nothing is, if it is empty.
+        collate: rows to batches.
+        out: folder of the checkpoints.
+        steps: optimizer steps in all.
+        choice: who loaded the base.
+        ranks: the processes that train together.
+    """
+    import torch
+    from transformers import PrinterCallback, set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    cuda = device() == "cuda"
+    watched: dict[str, Any] = (
+        {
+            "eval_strategy": "steps",
+            "eval_steps": recipe.save_every,
+            "per_device_eval_batch_size": recipe.batch,
+            "metric_for_best_model": VALIDATION,
+            "greater_is_better": False,
+        }
+        if validation
+        else {}
+    )
+    together: dict[str, Any] = (
+        {"ddp_find_unused_parameters": False, **({} if cuda else {"ddp_backend": "gloo"})} if ranks.world > 1 else {}
+    )
+    arguments = SFTConfig(
+        output_dir=str(out),
+        max_steps=steps,
+        per_device_train_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.optimizer.learning_rate,
+        lr_scheduler_type=recipe.optimizer.schedule,
+        warmup_steps=round(recipe.optimizer.warmup * steps),
+        weight_decay=recipe.optimizer.weight_decay,
+        max_grad_norm=recipe.optimizer.clip,
+        optim=recipe.optimizer.name,
+        logging_steps=recipe.log_every,
+        logging_nan_inf_filter=False,  # it would hide that the loss is none any more
+        save_strategy="steps",
+        save_steps=recipe.save_every,
+        save_total_limit=2,  # the trainer removes the older one before the newer one is marked as whole
+        seed=recipe.seed,
+        bf16=cuda,
+        use_cpu=not cuda,
+        **checkpointing(on=recipe.gradient_checkpointing),
+        **watched,
+        **together,
+        report_to=_services(recipe),
+        run_name=recipe.name,
+        remove_unused_columns=False,
+        max_length=None,  # ours is checked, not cut
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=cuda,
+        disable_tqdm=True,
+    )
+    set_seed(recipe.seed)  # the older trainer leaves it to us, and adapters begin at random
+    model, adapters = adapted(choice, loaded.model, loaded.student, recipe)
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=training_table(train),
+        eval_dataset=training_table(validation) if validation else None,
+        processing_class=loaded.processor,
+        data_collator=collate,
+        peft_config=adapters,
+    )
+    trainer.remove_callback(PrinterCallback)
+    if not cuda:  # TRL turns what a 4-bit model learns into bfloat16, which a float32 model cannot be asked with
+        for weight in trainer.model.parameters():
+            if weight.requires_grad:
+                weight.data = weight.data.to(torch.float32)
+    return trainer
+
+
+def checkpointing(*, on: bool) -> dict[str, Any]:
+    """The trainer's arguments for it, which were renamed between the two tested sets of libraries."""
+    from trl import SFTConfig
+
+    names = {field.name for field in dataclasses.fields(SFTConfig)}
+    name = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    return {name: on, f"{name}_kwargs": {"use_reentrant": False}}
+
+
+def _services(recipe: DistillRecipe) -> list[str]:
+    """Those that the trainer reports to itself; TensorBoard is ours (see `board`)."""
+    if "wandb" not in recipe.report_to:
+        return []
+    if importlib.util.find_spec("wandb") is None:
+        raise MissingExtraError("wandb", "wandb")
+    return ["wandb"]
+
+
+def board(folder: Path, *, from_step: int) -> Any:
+    """A callback that writes for TensorBoard; what an interrupted run wrote behind `from_step` is taken back."""
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return TensorBoardCallback(SummaryWriter(str(folder), purge_step=from_step + 1))
+
+
+def follow(on_step: Callable[[int], object], on_save: Callable[[int], object], patience: int | None) -> Any:
+    """A callback that tells of steps and checkpoints, and stops when the validation loss no longer falls."""
+    from transformers import TrainerCallback
+
+    class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            on_step(state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            wild = [name for name in ("loss", VALIDATION) if not math.isfinite((logs or {}).get(name, 0.0))]
+            if wild:
+                told = f"at step {state.global_step} the {wild[0]} is no number any more; lower the learning rate"
+                raise TrainingError(told, field="optimizer.learning_rate")
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if exhausted(watched(state.log_history), patience):
+                control.should_training_stop = True
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            on_save(state.global_step)
+
+    return Follow()
+
+
+def watched(history: Sequence[dict[str, Any]]) -> list[float]:
+    """The validation losses of a trainer's history, in order."""
+    return [entry[VALIDATION] for entry in history if VALIDATION in entry]
+
+
+def exhausted(losses: Sequence[float], patience: int | None) -> bool:
+    """Whether the last `patience` losses were all no better than the best before them."""
+    if patience is None or not losses:
+        return False
+    return len(losses) - 1 - losses.index(min(losses)) >= patience
