@@ -103,7 +103,7 @@ class Totals:
             self.severities[finding.code] = finding.severity
             if finding.step is not None:
                 self.places[finding.code, finding.step] += 1
-        self.code_rows.update({finding.code for finding in verdict.findings})
+        self.code_rows.update(list(dict.fromkeys(finding.code for finding in verdict.findings)))
         first = next((finding.rule for finding in verdict.findings if finding.severity == "error"), None)
         if first is not None:
             self.stopped[first] += 1
