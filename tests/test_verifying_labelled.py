@@ -13,10 +13,22 @@ ROWS: list[dict[str, Any]] = [
     json.loads(line)
     for line in files("tenstep.curation.verifying").joinpath("labelled.jsonl").read_text("utf-8").splitlines()
 ]
-FAMILIES = set(
-    "laterality place asserts-denied denies-asserted hallucinated device measurement severity cause count certainty "
-    "prior leak coverage".split()
-)
+FAMILIES = {
+    "laterality",
+    "place",
+    "asserts-denied",
+    "denies-asserted",
+    "hallucinated",
+    "device",
+    "measurement",
+    "severity",
+    "cause",
+    "count",
+    "certainty",
+    "prior",
+    "leak",
+    "coverage",
+}
 
 
 def name(row: dict[str, Any]) -> str:
