@@ -8,11 +8,11 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
-from ..schemas.verdict import Finding, Verdict
+from ..schemas.verdict import Finding, Verdict, Weight
 from .rule import Group, Rule
 
 # What a rule protects is its own GROUP; what it finds, its CODES: neither is repeated here.
@@ -76,7 +76,7 @@ def prepare() -> None:
 def judge(
     study: Study,
     candidate: Candidate,
-    severities: Mapping[str, Literal["error", "warning", "off"]] = {},
+    severities: Mapping[str, Weight] = {},
 ) -> Verdict:
     """Ask every rule.
 
@@ -117,14 +117,14 @@ def _failed(rule: Rule, error: Exception) -> Finding:
     )
 
 
-def _asked(severities: Mapping[str, Literal["error", "warning", "off"]]) -> tuple[Rule, ...]:
+def _asked(severities: Mapping[str, Weight]) -> tuple[Rule, ...]:
     """Without those of which nothing would be kept: their work is saved as well."""
     if "off" not in severities.values():
         return RULES
     return RULES[:1] + tuple(r for r in RULES[1:] if any(severities.get(code) != "off" for code in r.CODES))
 
 
-def _weighed(finding: Finding, severities: Mapping[str, Literal["error", "warning", "off"]]) -> Finding | None:
+def _weighed(finding: Finding, severities: Mapping[str, Weight]) -> Finding | None:
     severity = severities.get(finding.code, finding.severity)
     if severity == finding.severity or finding.code in ("unreadable", FAILED):
         return finding
