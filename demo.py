@@ -8,6 +8,7 @@ This file is the story, told once; every part of it is a command of its own.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -63,10 +64,12 @@ def tell(out: Path, run: Run) -> Outcome:
     rows = (
         ("studies", f"{summary['studies']}, and {summary['source_rejects']} source rows that could not become one"),
         ("accepted traces", f"{summary['accepted']}, of them {summary['repaired']} after a repair"),
+        ("in doubt", f"{summary['doubted']}: they wait for a verifier or a reader"),
         ("rejected", str(summary["rejected"])),
         (
             "student's samples",
-            f"{samples['well_formed']} of {samples['n']} well-formed, {samples['accepted']} accepted",
+            f"{samples['well_formed']} of {samples['n']} well-formed; accepted {samples['accepted']}, "
+            f"in doubt {samples['doubted']}, rejected {samples['rejected']}",
         ),
         ("seconds", str(seconds["all"])),
     )
@@ -90,16 +93,20 @@ def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
         counts = run.manifest.counts
     with RunFolder.read(out / "runs" / "sample") as run:
         judged = list(run.judged())
+    outcomes = Counter(verdict.outcome for _, verdict in judged)
     return {
         "studies": len(store),
         "source_rejects": sum(1 for _ in store.rejected()),
         "accepted": counts["accepted"],
+        "doubted": counts["doubted"],
         "rejected": counts["rejected"],
         "repaired": counts["repaired"],
         "samples": {
             "n": len(judged),
             "well_formed": sum(well_formed(verdict) for _, verdict in judged),
-            "accepted": sum(verdict.accepted for _, verdict in judged),
+            "accepted": outcomes["accept"],
+            "doubted": outcomes["doubt"],
+            "rejected": outcomes["reject"],
         },
         "seconds": seconds,
     }
