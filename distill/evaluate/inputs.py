@@ -3,15 +3,15 @@
 Of a sampling run two parts are compared with the reference report: the report that the student wrote, and everything
 that it wrote. An answer without a readable report stays, as an empty one: it is counted, and it costs.
 
-A file has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without it, each line
-is a patient.
+A file, gzipped or not, has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without
+it, each line is a patient.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...data.formats.json_lines import json_lines
 from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
@@ -110,29 +110,18 @@ def _pairs(run: RunFolder, judged: Judged, first: int) -> tuple[Pair, Pair]:
 
 def _file(path: Path) -> Source:
     pairs: dict[str, Pair] = {}
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    except UnicodeDecodeError:
-        raise InputError("not UTF-8; is it a JSONL file?", file=path) from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            pair = _pair(line, path, number)
-            if pair.id in pairs:
-                raise InputError(f"'{pair.id}' stands twice", file=path, row=number, field="id")
-            pairs[pair.id] = pair
+    for line in json_lines(path):
+        if line.found is None:
+            raise InputError(f"{line.problem}; is it a JSONL file?", file=path, row=line.row)
+        pair = _pair(line.found, path, line.row)
+        if pair.id in pairs:
+            raise InputError(f"'{pair.id}' stands twice", file=path, row=line.row, field="id")
+        pairs[pair.id] = pair
     ordered = [pairs[name] for name in sorted(pairs)]
     return Source(path.stem, {REPORT: ordered}, without_report=sum(not pair.hypothesis.strip() for pair in ordered))
 
 
-def _pair(line: str, path: Path, number: int) -> Pair:
-    try:
-        row: Any = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise InputError("not a JSON object", file=path, row=number)
+def _pair(row: dict[str, Any], path: Path, number: int) -> Pair:
     for field in ("id", "hypothesis", "reference"):
         if not isinstance(row.get(field), str):
             raise InputError("missing, or not a text", file=path, row=number, field=field)

@@ -9,11 +9,11 @@ adapter/         the trained student (adapter.py)
 """
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...schemas.errors import RunError, RunLockedError
+from ...data.files import hold
+from ...schemas.errors import RunError
 from .run_card import FILE
 
 ADAPTER, BASE, BOARD, CHECKPOINTS = "adapter", "base", "tensorboard", "checkpoints"
@@ -35,9 +35,5 @@ def claimed(out: Path, *, resume: bool) -> Iterator[None]:
     if FILE in held and not resume:
         raise RunError("holds a training run; go on with --resume, or choose another --out", file=out)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "run.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunLockedError("another process is training here; wait for it or stop it", file=out) from None
+    with hold(out / "run.lock", "training here"):
         yield
