@@ -1,21 +1,22 @@
 """Verdicts: what becomes of a teacher's answer: a candidate, judged by every rule."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from ..data.judged import Judged
 from ..schemas.candidate import Candidate
 from ..schemas.errors import LayoutError
 from ..schemas.layout import parse
 from ..schemas.trace import Trace
+from ..schemas.verdict import Weight
 from ..validators.gate import judge
+from .doubts import Doubts, decided
 from .requests.asker import Answer
 
 
-def judge_answer(answer: Answer, severities: Mapping[str, Literal["error", "warning", "off"]] = {}) -> Judged:
-    """The candidate that an answer is, and what the rules find in it."""
+def judge_answer(answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold") -> Judged:
+    """The candidate that an answer is, what the rules find in it, and the recipe's word on doubts."""
     candidate = candidate_of(answer)
-    return Judged(candidate, judge(answer.question.study, candidate, severities))
+    return Judged(candidate, decided(judge(answer.question.study, candidate, severities), doubts))
 
 
 def candidate_of(answer: Answer) -> Candidate:

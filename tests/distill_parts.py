@@ -75,7 +75,7 @@ def changed(recipe: DistillRecipe, **fields: Any) -> DistillRecipe:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tenstep.distill.train import distill
+from tenstep.distill.train.train import distill
 from tenstep.schemas.recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 def watch(what, step, steps):

@@ -148,7 +148,7 @@ def test_nothing_is_shown_where_nobody_watches(capsys: pytest.CaptureFixture[str
 
 def test_a_terminal_shows_rate_counts_spend_and_time_left() -> None:
     code = """
-from tenstep.data.commands import progress
+from tenstep.cli.progress import progress
 with progress(40, "curate") as bar:
     for n in range(20):
         bar.advance(2, accepted=n, rejected=1, spend_usd=0.5)
