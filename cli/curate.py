@@ -44,7 +44,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--resend-unknown", choices=("ask", "yes", "no"), help="requests that were sent but never answered"
     )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
-    curate.set_defaults(run=_curate)
+    curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
 
 
 def _curate(args: argparse.Namespace) -> Outcome:

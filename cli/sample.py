@@ -42,7 +42,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument("--max-new-tokens", type=positive, metavar="N", help="what the student was trained for")
     sample.add_argument("--limit", type=positive, metavar="N", help="only the first N studies")
     sample.add_argument("--batch", type=positive, default=8, metavar="N", help="answers generated at once (8)")
-    sample.set_defaults(run=_sample)
+    sample.set_defaults(run=_sample, json_keys=(frozenset({"run", "samples"}),))
 
 
 def _sample(args: argparse.Namespace) -> Outcome:
