@@ -31,7 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     distill.add_argument("--out", type=Path, metavar="DIR", help="a new folder; runs/<the recipe's name> if not given")
     distill.add_argument("--resume", action="store_true", help="continue the run in DIR, if there is one")
     distill.add_argument("--preflight", action="store_true", help="check everything, train nothing")
-    distill.set_defaults(run=_distill)
+    distill.set_defaults(run=_distill, json_keys=(frozenset({"out", "adapter"}), frozenset({"examples", "shape"})))
 
 
 def _distill(args: argparse.Namespace) -> Outcome:

@@ -55,7 +55,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="draws of patients (2000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(run=_evaluate)
+    parser.set_defaults(run=_evaluate, json_keys=(frozenset({"out", "student"}),))
 
 
 def _evaluate(args: argparse.Namespace) -> Outcome:

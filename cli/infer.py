@@ -8,6 +8,7 @@ from pathlib import Path
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
 from ..schemas.trace import STEPS
+from .output import printable
 
 _EXAMPLES = """\
 examples:
@@ -39,7 +40,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="what the student was trained for")
     parser.add_argument("--stream", action="store_true", help="print while it is written")
-    parser.set_defaults(run=_infer)
+    parser.set_defaults(run=_infer, json_keys=(frozenset({"image", "report"}),))
 
 
 def _infer(args: argparse.Namespace) -> Outcome:
@@ -97,5 +98,5 @@ def _infer(args: argparse.Namespace) -> Outcome:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(printable(text))
     sys.stdout.flush()

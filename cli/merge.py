@@ -31,7 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--agree", type=float, default=0.9, metavar="SHARE", help="answers that must be the same (0.9)")
     parser.add_argument("--license", metavar="ID", help="of the result, for its model card, e.g. llama3.2")
     parser.add_argument("--gguf", type=Path, metavar="SCRIPT", help="llama.cpp's converter: write GGUF as well")
-    parser.set_defaults(run=_merge)
+    parser.set_defaults(run=_merge, json_keys=(frozenset({"out", "precision"}),))
 
 
 def _merge(args: argparse.Namespace) -> Outcome:
