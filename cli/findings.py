@@ -19,7 +19,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     findings = commands.add_parser("findings", help="what each text of a file asserts", epilog=_EPILOG)
     findings.add_argument("path", type=Path, metavar="FILE.jsonl")
-    findings.set_defaults(run=_findings)
+    findings.set_defaults(run=_findings, json_keys=(frozenset({"id", "findings"}),))
 
 
 def _findings(args: argparse.Namespace) -> Outcome:

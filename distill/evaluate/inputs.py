@@ -4,7 +4,7 @@ Of a sampling run two parts are compared with the reference report: the report t
 that it wrote. An answer without a readable report stays, as an empty one: it is counted, and it costs.
 
 A file, gzipped or not, has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without
-it, each line is a patient.
+it, each line is a patient. What class of data it holds is not known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,7 @@ class Source(NamedTuple):
     temperature: float | None = None
     without_report: int = 0  # answers in which no report could be found
     not_asked: int = 0  # studies that could not be shown to the student
+    public: bool = False  # every study is known to be public; of a file this is not known
 
 
 def read(path: Path, temperature: float | None = None) -> Source:
@@ -74,8 +75,10 @@ def _run(path: Path, temperature: float | None) -> Source:
         recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
         if temperature is None:
             if len(recipe.temperatures) > 1:
-                told = ", ".join(map(str, recipe.temperatures))
-                raise InputError(f"sampled at several temperatures; choose one with --temperature: {told}", file=path)
+                described = ", ".join(map(str, recipe.temperatures))
+                raise InputError(
+                    f"sampled at several temperatures; choose one with --temperature: {described}", file=path
+                )
             temperature = recipe.temperatures[0]
         if temperature not in recipe.temperatures:
             raise InputError(f"nothing was sampled at temperature {temperature}", file=path, field="temperature")
@@ -84,6 +87,7 @@ def _run(path: Path, temperature: float | None) -> Source:
         chosen.sort(key=lambda one: (one.candidate.study_id, one.candidate.sample))
         pairs = [_pairs(run, one, at * recipe.n) for one in chosen]
         asked = {one.candidate.study_id for one in chosen}
+        public = run.studies.data_class == "public"
         total = len(run.studies) if recipe.limit is None else min(recipe.limit, len(run.studies))
     parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
     if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # asked for reports alone
@@ -96,6 +100,7 @@ def _run(path: Path, temperature: float | None) -> Source:
         temperature=temperature,
         without_report=sum(not report.hypothesis.strip() for report, _ in pairs),
         not_asked=total - len(asked),
+        public=public,
     )
 
 
@@ -112,7 +117,7 @@ def _file(path: Path) -> Source:
     pairs: dict[str, Pair] = {}
     for line in json_lines(path):
         if line.found is None:
-            raise InputError(f"{line.problem}; is it a JSONL file?", file=path, row=line.row)
+            raise InputError(line.problem, file=path, row=line.row)
         pair = _pair(line.found, path, line.row)
         if pair.id in pairs:
             raise InputError(f"'{pair.id}' stands twice", file=path, row=line.row, field="id")
@@ -121,7 +126,7 @@ def _file(path: Path) -> Source:
     return Source(path.stem, {REPORT: ordered}, without_report=sum(not pair.hypothesis.strip() for pair in ordered))
 
 
-def _pair(row: dict[str, Any], path: Path, number: int) -> Pair:
+def _pair(row: Mapping[str, Any], path: Path, number: int) -> Pair:
     for field in ("id", "hypothesis", "reference"):
         if not isinstance(row.get(field), str):
             raise InputError("missing, or not a text", file=path, row=number, field=field)
