@@ -92,9 +92,9 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
         readable += 1
         read.add(study.patient_id)
         grounded += not _errors(study, shadow)
-        wanted = sum(1 for _ in abnormal(reference_of(study)))
-        if wanted:
-            missed = sum(1 for _ in coverage.rule(study, shadow))
+        present = list(abnormal(reference_of(study)))
+        if wanted := len(present):
+            missed = len(coverage.uncovered(present, coverage.mentioned(shadow)))
             seen.add(study.patient_id)
             found += wanted
             spoken += wanted - missed
