@@ -75,8 +75,10 @@ def _run(path: Path, temperature: float | None) -> Source:
         recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
         if temperature is None:
             if len(recipe.temperatures) > 1:
-                told = ", ".join(map(str, recipe.temperatures))
-                raise InputError(f"sampled at several temperatures; choose one with --temperature: {told}", file=path)
+                described = ", ".join(map(str, recipe.temperatures))
+                raise InputError(
+                    f"sampled at several temperatures; choose one with --temperature: {described}", file=path
+                )
             temperature = recipe.temperatures[0]
         if temperature not in recipe.temperatures:
             raise InputError(f"nothing was sampled at temperature {temperature}", file=path, field="temperature")
