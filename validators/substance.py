@@ -30,7 +30,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             "No step claims anything about this study; say of each region what is there and what is not.",
         )
     for position, text in steps:
-        if not names_anything(text):
+        if text.strip() and not names_anything(text):
             yield find(
                 "off_topic",
                 f"{text[:80]!r} speaks of nothing that a chest film shows; describe what is seen.",
