@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Self
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
@@ -99,7 +99,7 @@ class Journal:
         )
         return next(map(_event, rows), None)
 
-    def _select(self, sql: str, values: Sequence[object] = ()) -> Iterator[Sequence[object]]:
+    def _select(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._reader.execute(sql, values)
         except sqlite3.Error as error:
