@@ -1,7 +1,8 @@
 """Difficulty: how often a student fails on a study, or, without a student, how rare its findings are.
 
 The failure rate is the share of a student's samples (a run of `tenstep sample`, k for each study) that are not
-accepted. Rarity is the information of the rarest finding, log2(studies / studies with it); a study without findings has none.
+accepted. Rarity is the information of the rarest finding, log2(studies / studies with it); a study without findings
+has none.
 """
 
 import math

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 GROUND = 4_000  # rows of the pool whose coverage is measured; of a larger pool, those with the lowest hashes
 _BATCH = 64
+_PART = 2_000  # texts that are turned into numbers at once
 _DIGITS = 4  # of a gain, which is a sum of up to GROUND likenesses
 
 
@@ -49,12 +50,19 @@ class Space:
             from sklearn.feature_extraction.text import TfidfVectorizer
         except ImportError:
             raise MissingExtraError("select", "scikit-learn") from None
-        few = len(texts) < 50  # in a small pool most pairs of words occur once
-        vectorizer = TfidfVectorizer(
-            ngram_range=(1, 2), min_df=1 if few else 2, max_features=30_000, sublinear_tf=True, dtype=np.float64
-        )
-        self._rows = vectorizer.fit_transform(texts).tocsr()
-        self._ground = self._rows[:GROUND]
+        from scipy.sparse import vstack
+
+        # words are those of the ground: others are like nothing that is to be covered
+        ground, rest = texts[:GROUND], texts[GROUND:]
+        settings = {"ngram_range": (1, 2), "max_features": 30_000, "sublinear_tf": True, "dtype": np.float64}
+        try:  # what stands in one text or in most of them says nothing of likeness, and would be most of the matrix
+            vectorizer = TfidfVectorizer(min_df=2, max_df=0.5, **settings)
+            self._ground = vectorizer.fit_transform(ground)
+        except ValueError:  # nothing else is left in a pool of a few
+            vectorizer = TfidfVectorizer(analyzer=str.split)
+            self._ground = vectorizer.fit_transform(ground)
+        parts = (vectorizer.transform(rest[at : at + _PART]) for at in range(0, len(rest), _PART))
+        self._rows = vstack([self._ground, *parts], format="csr")
         self.size = self._ground.shape[0]
 
     def gains_of_first(self, numbers: Sequence[int]) -> Floats:

@@ -1,4 +1,4 @@
-"""Caps and minimums of a selection, by group: `finding:pneumothorax`, `view:lateral`, `source:open-i`, `normality:normal`.
+"""Caps and minimums by group: `finding:pneumothorax`, `view:lateral`, `source:open-i`, `normality:normal`.
 
 A group may be a whole kind (`finding:*`), which holds for each of its groups on its own; a single one counts before it.
 """

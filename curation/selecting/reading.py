@@ -41,7 +41,7 @@ def read(
     each: list[int] = []
     closed: Counter[str] = Counter()
     strata: _Strata = defaultdict(list)
-    passed = 0
+    sizes: Counter[tuple[str, ...]] = Counter()
     for number, run in enumerate(runs):
         rows = examples_of(run, studies=studies)
         before = len(seen)
@@ -53,15 +53,18 @@ def read(
                     closed[reason] += 1
                     funnel.drop(Removed(row, "gates", reason))
                     continue
-                passed += 1
-                _keep(strata[row.source, *row.views], row, passed, limit, funnel)
+                stratum = (row.source, *row.views)
+                sizes[stratum] += 1
+                _keep(strata[stratum], row, len(seen), limit, funnel)
         each.append(len(seen) - before)
+    passed = sizes.total()
     funnel.count("gates", len(seen), passed, closed)
-    kept = _shortened(strata, passed, limit, funnel)
+    kept = _shortened(strata, sizes, limit, funnel)
     if passed > limit:
         funnel.count("sample", passed, len(kept), {"not in the sample": passed - len(kept)})
     for row in kept:
         row.findings = row.findings or present(row.report)
+        row.report = ""  # it stands in the text as well
     return sorted(kept, key=lambda row: (row.id, row.key)), sorted(seen), tuple(each)
 
 
@@ -79,19 +82,19 @@ def _gated(number: int, some: Sequence[Sourced], gates: Gates) -> Iterator[tuple
 def _keep(heap: list[tuple[int, int, Candidate]], row: Candidate, order: int, limit: int, funnel: Funnel) -> None:
     """The rows with the lowest hashes, at most `limit` of a stratum, so that memory does not grow with the pool."""
     item = (-int(row.id, 16), -order, row)
-    gone = heapq.heappushpop(heap, item) if len(heap) >= limit else heapq.heappush(heap, item)
-    if gone is not None:
-        funnel.drop(Removed(gone[2], "sample", "not in the sample"))
+    if len(heap) < limit:
+        heapq.heappush(heap, item)
+    else:
+        funnel.drop(Removed(heapq.heappushpop(heap, item)[2], "sample", "not in the sample"))
 
 
-def _shortened(strata: _Strata, passed: int, limit: int, funnel: Funnel) -> list[Candidate]:
-    total = sum(map(len, strata.values()))
-    if total <= limit:
+def _shortened(strata: _Strata, sizes: Counter[tuple[str, ...]], limit: int, funnel: Funnel) -> list[Candidate]:
+    if sizes.total() <= limit:
         return [row for heap in strata.values() for _, _, row in heap]
     kept: list[Candidate] = []
     for stratum in sorted(strata):
         heap = sorted(strata[stratum], reverse=True)
-        room = max(1, len(heap) * limit // total)
+        room = max(1, sizes[stratum] * limit // sizes.total())
         kept += [row for _, _, row in heap[:room]]
         for _, _, row in heap[room:]:
             funnel.drop(Removed(row, "sample", "not in the sample"))

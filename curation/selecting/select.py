@@ -129,9 +129,14 @@ def select(
         rows=tuple(_row(row, rank, _why(pick, row), pick.gain) for rank, (row, pick) in numbered),
         **common,
     )
+    n, seed = len(chosen), options.seed
+    draws: dict[Method, list[Candidate]] = {
+        "random": drawn(pool, n, seed),
+        "hard-random": drawn(rows, n, seed),
+        "domain": by_domain(pool, n, seed),
+    }
     others: dict[Method, Selection] = {}
-    for method, of, draw in (("random", pool, drawn), ("hard-random", rows, drawn), ("domain", pool, by_domain)):
-        some = draw(of, len(chosen), options.seed)
+    for method, some in draws.items():
         others[method] = Selection(
             method=method,
             chosen=_counted(some),
@@ -231,8 +236,8 @@ def _notes(selection: Selection, options: Options, gates: Gates, unsampled: int)
         yield f"the minimum of {group} lacks {lacking}: the pool holds no more, or a cap is in the way"
     if gates.alike_and_normal:
         yield (
-            f"{gates.alike_and_normal} reports without a finding read like a held-out one and were kept: normal reports "
-            "are often the same words"
+            f"{gates.alike_and_normal} reports without a finding read like a held-out one and were kept: normal "
+            "reports are often the same words"
         )
     if unsampled:
         yield f"{unsampled} studies have no sample of the student; they count as of mean difficulty"

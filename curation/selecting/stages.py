@@ -80,7 +80,9 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
     if not order:
         return
     signatures = stack([minhash(rows[at].text) for at in order])
-    bands = report_bands(signatures)
+    quarters = report_bands(signatures)
+    # 8 bands of 8 minima: 99 % of pairs that are 0.9 alike agree in one, and 3 % of those that are half alike
+    bands = quarters[:, ::2] * np.uint64(0x9E3779B97F4A7C15) ^ quarters[:, 1::2]
     better: defaultdict[int, list[int]] = defaultdict(list)
     for theirs, ours in Alike(bands).candidates(bands):
         alike = likeness(signatures[theirs], signatures[ours])
