@@ -121,7 +121,6 @@ class RunFolder:
         return run
 
     @classmethod
-<<<<<<< HEAD
     def read(cls, path: Path, *, studies: Path | None = None) -> Self:
         """Open a run for reading, finished or not, also while another process writes to it.
 
@@ -130,15 +129,9 @@ class RunFolder:
             studies: its study store, if that is no longer where the manifest says.
         """
         store = None if studies is None else StudyStore.open(studies)
-        run = cls(path, _manifest(path), Journal(path / "journal.db", writable=False), None)
+        run = cls(path, _manifest(path), Journal(path / JOURNAL, writable=False), None)
         run._studies = store
         return run
-=======
-    def read(cls, path: Path) -> Self:
-        """Open a run for reading, finished or not, also while another process writes to it."""
-        manifest = _manifest(path)
-        return cls(path, manifest, Journal(path / JOURNAL, writable=False), None)
->>>>>>> main
 
     @classmethod
     def _continued(cls, path: Path, kind: Kind, recipe: Noun) -> Manifest | None:
