@@ -295,3 +295,16 @@ def test_a_folder_with_something_in_it_is_not_overwritten(make_run: MakeRun, tmp
     (tmp_path / "mine" / "a.txt").write_text("a")
     with pytest.raises(RunError, match="choose another --out"):
         select([make_run("run", mixed(5))], Options(n=2), tmp_path / "mine")
+
+
+def test_a_student_learns_from_a_selection_as_from_a_run(make_run: MakeRun, tmp_path: Path) -> None:
+    from tenstep.distill import prompt
+    from tenstep.distill.train.examples import load_examples
+    from tenstep.schemas.recipe import DistillRecipe
+
+    run = make_run("run", mixed(30))
+    select([run], Options(n=8), tmp_path / "small")
+    recipe = DistillRecipe.model_validate({"kind": "distill", "name": "x", "base": "b", "run": "r", "validation": 0.3})
+    found = load_examples(recipe, tmp_path / "small", prompt.read(prompt.path_of("ten-steps")))
+    chosen = {row.study_id for row in read_selection(tmp_path / "small").rows}
+    assert {example.study.id for example in found.all} == chosen
