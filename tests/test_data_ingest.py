@@ -148,7 +148,7 @@ def test_nothing_is_shown_where_nobody_watches(capsys: pytest.CaptureFixture[str
 
 def test_a_terminal_shows_rate_counts_spend_and_time_left() -> None:
     code = """
-from tenstep.data.commands import progress
+from tenstep.cli.progress import progress
 with progress(40, "curate") as bar:
     for n in range(20):
         bar.advance(2, accepted=n, rejected=1, spend_usd=0.5)
@@ -216,7 +216,7 @@ def test_a_real_radiograph_in_monochrome1_shows_white_bones(tmp_path: Path, whee
     spine, lung, air = grey[1000:1400, 860:980], grey[300:450, 1150:1250], grey[60:150, 10:60]
     assert spine.mean() > 0.85
     assert 0.2 < lung.mean() < spine.mean() - 0.3
-    assert air.mean() < 0.25
+    assert air.mean() < 0.3  # by the file's own window, of which the film uses nine tenths
 
 
 @pytest.mark.slow
