@@ -187,10 +187,6 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
     import openai  # noqa: F401  as above
     import pyarrow.parquet  # noqa: F401  as above
-    import tenstep.curation.engine
-    import tenstep.curation.providers.endpoint
-    import tenstep.curation.providers.http
-    import tenstep.curation.providers.images  # noqa: F401  as above
 
     wall, cpu = time.perf_counter(), time.process_time()
     if name in ("tenstep", "all rules"):

@@ -44,15 +44,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--resend-unknown", choices=("ask", "yes", "no"), help="requests that were sent but never answered"
     )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
-    curate.set_defaults(run=_curate)
+    curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
 
 
 def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.batch_run import BatchRun
     from ..curation.engine import Engine
-    from ..curation.requests.lane import lanes
-    from ..curation.requests.policy import decide
     from ..curation.requests.polite import run_politely
+    from ..curation.requests.session import check_requests
     from ..curation.teacher import load
     from ..data.run import RunFolder
     from ..data.store.studies import StudyStore
@@ -62,8 +61,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     store = StudyStore.open(Path(str(recipe.studies)))
     recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
     # what is wrong is said before there is a run folder; the engine asks again, whoever made it
-    decide(recipe.policy, teachers, store.data_class)
-    lanes(recipe, teachers)
+    check_requests(recipe, teachers, store.data_class)
     since = time.monotonic()
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
@@ -120,7 +118,9 @@ class _Bar:
         """One more study is done."""
         self._done += 1
         assert self._bar is not None
-        self._bar.advance(accepted=tally.accepted, rejected=tally.rejected, spend_usd=tally.spend_usd)
+        self._bar.advance(
+            accepted=tally.accepted, doubted=tally.doubted, rejected=tally.rejected, spend_usd=tally.spend_usd
+        )
 
     def aside(self, question: Callable[[], bool]) -> bool:
         """Ask without the bar."""
@@ -175,7 +175,8 @@ def _outcome(
     megabytes = peak_megabytes()
     counts = manifest.counts
     rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
-    rows += [("  of them repaired", str(counts["repaired"])), ("rejected", str(counts["rejected"]))]
+    rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
+    rows += [("rejected", str(counts["rejected"]))]
     rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]
     rows += [(state, str(counts[state])) for state in ("unknown", "failed", "refused") if counts.get(state)]
     rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
@@ -212,7 +213,10 @@ def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> It
             yield f"stopped after the pilot: {tally.forecast.text}; to go on: --yes, or a budget in the recipe"
         case "stopped":
             yield "stopped; the same command goes on from here"
-    yield f"{args.out}: accepted.jsonl, rejected.jsonl, journal.db; look at them with: tenstep review {args.out}"
+    files = "accepted.jsonl, doubted.jsonl, rejected.jsonl, journal.db"
+    yield f"{args.out}: {files}; look at them with: tenstep review {args.out}"
+    if doubted := manifest.counts["doubted"]:
+        yield f"{doubted} studies are in doubt: they wait for a verifier or a reader, and are not exported"
     if unknown := manifest.counts.get("unknown"):
         yield (
             f"{unknown} requests were sent and never answered; they may have been paid for. "

@@ -48,9 +48,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--external", action="append", default=[], metavar="NAME=COMMAND", help="a metric in its own environment"
     )
+    parser.add_argument(
+        "--external-stays-local",
+        action="store_true",
+        help="you state that these commands send nothing anywhere; needed unless the texts are known to be public",
+    )
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="draws of patients (2000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(run=_evaluate)
+    parser.set_defaults(run=_evaluate, json_keys=(frozenset({"out", "student"}),))
 
 
 def _evaluate(args: argparse.Namespace) -> Outcome:
@@ -69,13 +74,14 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         chexbert=args.chexbert,
         chexbert_tokenizer=args.chexbert_tokenizer,
         external=tuple(parse(text) for text in args.external),
+        external_stays_local=args.external_stays_local,
         resamples=args.resamples,
         seed=args.seed,
     )
     source = read(args.source, args.temperature)
     against = read(args.against, args.temperature) if args.against else None
     with progress(None, "evaluate") as bar:
-        evaluation = evaluate(source, options, against, watch=lambda _what: bar.advance())
+        evaluation = evaluate(source, options, against, on_progress=lambda _what: bar.advance())
     files = write(evaluation, args.out)
     columns = ["part", "metric", source.name, *([against.name, "difference", "p"] if against else []), "implementation"]
     return Outcome(

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict, Unpack
 
+from .output import printable
+
 
 class Told(TypedDict, total=False):
     """What a user is told beside how far the work is: totals so far, where they are known."""
 
     accepted: int | None
+    doubted: int | None
     rejected: int | None
     spend_usd: float | None
     total: int | None  # how many there will be, if that is known only now
@@ -39,14 +42,14 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[told]}"),
         TimeRemainingColumn(compact=True),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total, told="")
+        task = bar.add_task(printable(label), total=total, told="")
 
         class Shown(Progress):
             def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
@@ -54,10 +57,11 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
                     bar.update(task, total=told["total"])
                 bar.advance(task, n)
                 speed, spend_usd = bar.tasks[task].speed, told.get("spend_usd")
-                accepted, rejected = told.get("accepted"), told.get("rejected")
+                accepted, doubted, rejected = (told.get(name) for name in ("accepted", "doubted", "rejected"))
                 parts = (
                     (speed, f"{speed or 0:.1f}/s"),
                     (accepted, f"[green]{accepted} accepted[/green]"),
+                    (doubted, f"[magenta]{doubted} in doubt[/magenta]"),
                     (rejected, f"[red]{rejected} rejected[/red]"),
                     (spend_usd, f"${spend_usd or 0:.2f}"),
                 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
+from .output import check_page_target
 
 _REVIEW = """\
 examples:
@@ -20,7 +21,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     review.add_argument("runs", type=Path, metavar="RUN", nargs="+", help="of teachers, of students, or both")
     review.add_argument("--out", type=Path, metavar="HTML", help="where to write it; review.html in the first RUN")
-    review.set_defaults(run=_review)
+    review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}),))
 
 
 def _review(args: argparse.Namespace) -> Outcome:
@@ -30,6 +31,7 @@ def _review(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
 
     out = args.out or args.runs[0] / "review.html"
+    check_page_target(out)
     with ExitStack() as stack:
         runs = [stack.enter_context(RunFolder.read(path)) for path in args.runs]
         try:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from .base import Noun, Sha256
+from .verdict import Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -28,9 +29,15 @@ class Goal(Noun):
 
 
 class Repair(Noun):
-    """How often a rejected candidate goes back to its author with the findings."""
+    """How often a candidate that was not accepted goes back to its author with the findings."""
 
     attempts: int = Field(2, ge=0, le=10, description="Repairs after the first attempt.")
+    feed: tuple[Literal["errors", "doubts"], ...] = Field(
+        ("errors", "doubts"),
+        min_length=1,
+        description="What is repaired: errors are put as problems, doubts as questions. Doubts that the recipe "
+        "accepts, or that a verifier lifts, are not.",
+    )
 
 
 class Budget(Noun):
@@ -73,18 +80,11 @@ class Policy(Noun):
     )
 
 
-class CurateRecipe(Noun):
-    """`tenstep curate RECIPE`."""
+class RequestOptions(Noun):
+    """How requests are sent, whatever they ask: what every recipe with a teacher, judge or verifier holds."""
 
-    kind: Literal["curate"]
+    kind: str
     name: Name
-    studies: str | None = Field(None, description="A study store; --studies overrides it.")
-    teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
-    several: Several = Several()
-    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
-    layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
-    goal: Goal = Goal()
-    repair: Repair = Repair()
     resend_unknown: Literal["ask", "yes", "no"] = Field(
         "ask", description="Requests that were sent and never answered: ask stops and says so."
     )
@@ -94,11 +94,29 @@ class CurateRecipe(Noun):
     concurrency: int = Field(8, ge=1, le=4096, description="Most requests under way to one endpoint and model.")
     rate: Rate = Rate()
     retries: int = Field(5, ge=0, le=20, description="How often a request that the server turned away is sent again.")
-    severities: dict[str, Literal["error", "warning", "off"]] = Field(
+    seed: int = 0
+
+
+class CurateRecipe(RequestOptions):
+    """`tenstep curate RECIPE`."""
+
+    kind: Literal["curate"]
+    studies: str | None = Field(None, description="A study store; --studies overrides it.")
+    teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
+    several: Several = Several()
+    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
+    layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
+    goal: Goal = Goal()
+    repair: Repair = Repair()
+    severities: dict[str, Weight] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
     )
+    doubts: Literal["verify", "hold", "accept", "reject"] | None = Field(
+        None,
+        description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
+        "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
+    )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
-    seed: int = 0
 
 
 class Lora(Noun):

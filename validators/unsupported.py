@@ -14,13 +14,14 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .grounding import described, name, reference_of, said
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
-    "unsupported_finding": "error",
+    "unsupported_finding": "doubt",
     "unsupported_device": "error",
-    "inferred_finding": "warning",
-    "hedged_unsupported": "warning",
+    "inferred_finding": "doubt",
+    "hedged_unsupported": "doubt",
 }
 find = Finder(__name__, CODES)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...schemas.outcome import Table
 from ..requests.forecast import Interval
-from .compare import shared, shares
+from .compare import percent_of, shared, shares
 from .totals import Totals
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ def summary_tables(found: "Audit") -> tuple[Table, ...]:
     rows = [
         ("rows", str(totals.rows)),
         ("accepted", f"{totals.accepted}, {percent(totals.acceptance)}"),
-        ("rejected", str(totals.rows - totals.accepted)),
+        ("in doubt", str(totals.doubted)),
+        ("rejected", str(totals.rejected)),
     ]
     rows += [
-        (f"  {code}", f"{count}{'' if totals.severities[code] == 'error' else ' (warning)'}")
+        (f"  {code}", f"{count}{'' if totals.severities[code] == 'error' else f' ({totals.severities[code]})'}")
         for code, count in totals.codes.most_common()
     ]
-    rows += [("rows that were not audited", str(len(found.unreadable)))] if found.unreadable else []
+    rows += [("rows that were not audited", f"{found.problems.unread:,}")] if found.problems.unread else []
     if totals.read:
         alike, splits = extra["near_duplicates"], extra["splits"]
-        rows += [(name, f"{share.share:.1%}") for name, share in list(shares(totals).items())[1:]]
+        rows += [(name, percent_of(name, share)) for name, share in list(shares(totals).items())[1:]]
         rows += [
             ("nearly equal traces", f"{alike['traces']} in {alike['groups']} groups"),
             ("  before different reports", str(alike["before_other_reports"])),
@@ -69,7 +70,8 @@ def comparison_table(found: "Sequence[Audit]") -> Table:
     each = [shares(totals) for totals in all_totals]
     rows = [("rows", *(str(totals.rows) for totals in all_totals))]
     rows += [("accepted", *(percent(totals.acceptance) for totals in all_totals))]
-    rows += [(name, *(f"{one[name].share:.1%}" for one in each)) for name in list(each[0])[1:]]
+    rows += [("in doubt", *(str(totals.doubted) for totals in all_totals))]
+    rows += [(name, *(percent_of(name, one[name]) for one in each)) for name in list(each[0])[1:]]
     codes = dict.fromkeys(code for totals in all_totals for code in totals.code_rows)
     rows += [
         (f"rows with {code}", *(f"{t.code_rows[code] / t.rows:.1%}" if t.rows else "" for t in all_totals))

@@ -19,7 +19,7 @@ from ...schemas.errors import InputError
 from . import coco, plain, uncertainty
 from .bertscore import bertscore
 from .chexbert import chexbert_f1
-from .external import External, external
+from .external import External, check_external, external
 from .finding_f1 import finding_f1
 from .inputs import Source, check_same
 from .labels import LABELS
@@ -39,6 +39,7 @@ class Options(NamedTuple):
     chexbert: Path | None = None  # chexbert.pth
     chexbert_tokenizer: Path | None = None
     external: tuple[External, ...] = ()
+    external_stays_local: bool = False  # the user's statement; without it only public texts go to `external`
     resamples: int = uncertainty.RESAMPLES
     seed: int = 0
 
@@ -95,7 +96,7 @@ def evaluate(
     source: Source,
     options: Options,
     against: Source | None = None,
-    watch: Callable[[str], object] = lambda _what: None,
+    on_progress: Callable[[str], object] = lambda _what: None,
 ) -> Evaluation:
     """Measure a student, and test it against another one.
 
@@ -103,11 +104,14 @@ def evaluate(
         source: what it wrote.
         options: which metrics.
         against: what another student wrote of the same studies.
-        watch: told before each family of metrics.
+        on_progress: called before each family of metrics.
 
     Raises:
         InputError, MissingExtraError: a metric that was asked for cannot be had, or the students cannot be compared.
+        PolicyError: texts that are not known to be public would go to an external command.
     """
+    public = source.public and (against is None or against.public)
+    check_external(options.external, public=public, stays_local=options.external_stays_local)
     if against is not None:
         check_same(source, against)
     families, notes = _families(options)
@@ -116,7 +120,7 @@ def evaluate(
     for part in parts:
         patients = [pair.patient for pair in source.parts[part]]
         for name, family in families:
-            watch(f"{part}: {name}")
+            on_progress(f"{part}: {name}")
             ours = family(source.parts[part])
             theirs = family(against.parts[part]) if against is not None else [None] * len(ours)
             figures += (
@@ -125,6 +129,8 @@ def evaluate(
                 if one.stats.any() or (other is not None and other.stats.any())  # else nobody has the label
             )
     notes += _remarks(source, against)
+    if options.external and options.external_stays_local:
+        notes.append("the user states that the external commands run on this machine alone")
     pairs = next(iter(source.parts.values()))
     return Evaluation(
         student=_student(source),
@@ -142,7 +148,7 @@ Family = Callable[[Sequence[Pair]], list[Measure]]
 
 
 def _families(options: Options) -> tuple[list[tuple[str, Family]], list[str]]:
-    """What will be measured, and what is to be said about the choice."""
+    """What will be measured, and notes about the choice."""
     notes = []
     chosen = options.implementation
     if chosen == "auto":
@@ -197,8 +203,8 @@ def _figure(part: str, one: Measure, other: Measure | None, patients: Sequence[s
         return figure
     low, high = bounds(other)
     test = uncertainty.compare(one, other, patients, shuffles=options.resamples, seed=options.seed)
-    told = {"other": other.point, "other_low": low, "other_high": high, "difference": test.difference, "p": test.p}
-    return figure.model_copy(update=told)
+    paired = {"other": other.point, "other_low": low, "other_high": high, "difference": test.difference, "p": test.p}
+    return figure.model_copy(update=paired)
 
 
 def _remarks(source: Source, against: Source | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 The command reads one JSON object a line from standard input, {"id", "hypothesis", "reference"}, and writes one a line,
 {"id", "score"}, for every id once, in any order. A line {"version": ..., "preprocessing": ...} may come first. It runs
-without a shell, and is told to stay offline; what it does is the user's affair.
+without a shell, with the hub's libraries set offline; nothing here can keep it from sending what it reads. So texts
+that are not known to be public are given to it only if the user states that it runs on this machine alone, and that
+statement is recorded with the figures.
 """
 
 import json
@@ -13,7 +15,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, PolicyError
 from .measure import Measure, Pair, mean, mean_of
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -36,6 +38,25 @@ def parse(text: str) -> External:
     if not found or not name.strip() or not command.strip():
         raise InputError(f"'{text}' is not NAME=COMMAND", field="external")
     return External(name.strip(), command.strip())
+
+
+def check_external(metrics: Sequence[External], *, public: bool, stays_local: bool) -> None:
+    """Refuse to hand texts to a command that may send them away.
+
+    Args:
+        metrics: the commands.
+        public: whether all texts are known to be public.
+        stays_local: the user's statement that the commands send nothing anywhere.
+
+    Raises:
+        PolicyError: the texts are restricted, or of unknown class, and nothing is stated.
+    """
+    if metrics and not public and not stays_local:
+        raise PolicyError(
+            f"{metrics[0].name}: the texts are restricted or of unknown class, and an external command may send them "
+            "away; if it runs on this machine alone, say so with --external-stays-local, which is recorded",
+            field="external",
+        )
 
 
 def external(pairs: Sequence[Pair], metric: External) -> Measure:
@@ -62,7 +83,7 @@ def external(pairs: Sequence[Pair], metric: External) -> Measure:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
         raise InputError(f"{metric.name}: the command ended with {done.returncode} ({last})", field="external")
-    scores, told = _read(metric.name, done.stdout)
+    scores, head = _read(metric.name, done.stdout)
     missing = [pair.id for pair in pairs if pair.id not in scores]
     if missing or len(scores) != len(pairs):
         what = f"no score for {len(missing)} pairs, the first is '{missing[0]}'" if missing else "scores for other ids"
@@ -70,8 +91,8 @@ def external(pairs: Sequence[Pair], metric: External) -> Measure:
     return Measure(
         metric.name,
         "external command",
-        str(told.get("version", "unknown")),
-        str(told.get("preprocessing", "its own")),
+        str(head.get("version", "unknown")),
+        str(head.get("preprocessing", "its own")),
         mean_of([scores[pair.id] for pair in pairs]),
         mean,
     )
@@ -79,14 +100,14 @@ def external(pairs: Sequence[Pair], metric: External) -> Measure:
 
 def _read(name: str, text: str) -> tuple[dict[str, float], dict[str, object]]:
     scores: dict[str, float] = {}
-    told: dict[str, object] = {}
+    head: dict[str, object] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
             if "id" not in row:
-                told |= row
+                head |= row
                 continue
             score = float(row["score"])
         except (ValueError, KeyError, TypeError):
@@ -94,4 +115,4 @@ def _read(name: str, text: str) -> tuple[dict[str, float], dict[str, object]]:
         if row["id"] in scores or not math.isfinite(score):
             raise InputError(f"{name}: '{row['id']}' is answered twice, or with {score}", row=number, field="external")
         scores[row["id"]] = score
-    return scores, told
+    return scores, head
