@@ -38,6 +38,7 @@ HOME = {
         ],
         "curation",
     ),
+    **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
 OPTIONAL = sorted(HOME.keys() - {"jinja2", "jsonschema", "markupsafe", "pandas", "pydicom"})
