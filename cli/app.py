@@ -35,6 +35,8 @@ COMMANDS = {
     "review": "a page with every trace, its report and what was found",
     "findings": "what each text of a file asserts",
     "select": "a small set: quality, then difficulty, then diversity, within quotas",
+    "export": "a dataset in the form that a trainer reads",
+    "join": "make an export of restricted studies whole, with one's own copy of them",
     "distill": "train a student on the accepted traces of a run",
     "sample": "sample a student on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",

@@ -20,6 +20,7 @@ from .base import Noun
 from .candidate import Candidate
 from .errors import InputError
 from .example import Example
+from .export import ExportManifest, ExportRecord
 from .policy import Attestation
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
@@ -47,6 +48,8 @@ NOUNS: tuple[type[Noun], ...] = (
     SampleRecipe,
     Attestation,
     Selection,
+    ExportManifest,
+    ExportRecord,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report
