@@ -178,7 +178,10 @@ def _outcome(
     rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
     rows += [("rejected", str(counts["rejected"]))]
     rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]
-    rows += [(state, str(counts[state])) for state in ("unknown", "failed", "refused") if counts.get(state)]
+    lost = {name: counts.get(name, 0) for name in ("unknown", "failed", "refused")}
+    lost["failed"] -= min(tally.waiting, lost["failed"])  # in the journal they have failed: nothing was sent
+    rows += [(state, str(n)) for state, n in lost.items() if n]
+    rows += [("waiting for an answer", str(tally.waiting))] if tally.waiting else []
     rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
     rows += [("spend", "unknown" if tally.spend_usd is None else f"${tally.spend_usd:.2f}")]
     if tally.uncertain_usd != 0:
@@ -188,6 +191,7 @@ def _outcome(
         "run": str(args.out),
         **counts,
         "codes": dict(tally.codes.most_common()),
+        "waiting": tally.waiting,
         "asked": tally.asked,
         "recalled": tally.recalled,
         "ended": tally.ended,
@@ -205,7 +209,7 @@ def _outcome(
 
 def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> Iterator[str]:
     match tally.ended:
-        case "data" if not tally.asked:
+        case "data" if not tally.asked and not tally.waiting:
             yield "nothing to do: every question of this recipe has its answer in the journal"
         case "budget":
             yield f"the budget is used up ({tally.budget}); to go on, raise it and run the same command again"
@@ -224,3 +228,4 @@ def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> It
         )
     if manifest.policy is not None and not manifest.policy.training:
         yield f"nothing of this run may be exported for training: {manifest.policy.reason}"
+    yield from tally.notes

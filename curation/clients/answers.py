@@ -96,13 +96,13 @@ def read_messages(answer: Envelope) -> Reply:
 
 
 def _reply(answer: Envelope, text: str, thinking: list[str], usage: Usage, reason: object) -> Reply:
-    text, plan = _without_plan(text)
+    text, plan = without_plan(text)
     reasoning = "\n\n".join(part for part in (*thinking, plan) if part)
     stop = reason if isinstance(reason, str) and reason in _FINISHED else _CUT.get(str(reason), CUT)
     return Reply(text=text, usage=usage, stop_reason=stop, reasoning=reasoning or None, batched=answer.batched)
 
 
-def _without_plan(text: str) -> tuple[str, str]:
+def without_plan(text: str) -> tuple[str, str]:
     """The answer without the plan that the prompt `skeleton` asks for, and the plan: thinking aloud is not a step."""
     if '"plan"' not in text or not text.lstrip().startswith("{"):
         return text, ""

@@ -167,13 +167,14 @@ class Asker:
             self._tally.unknown += 1
             return None
         turned_away = throttled = 0
+        waits = False
         while True:
             received_now: _Received | None = None
             try:
                 received_now = self._recall(key) if state is State.RECEIVED else await self._send(lane, question, key)
                 reply = lane.teacher.read(received_now.raw)
             except Unanswered as outcome:
-                state = outcome.state
+                state, waits = outcome.state, outcome.waits
                 if received_now is not None:  # it came, and may have been paid for, but cannot be used
                     self._account(lane, outcome, received_now.reserved, received=True)
                 await self._end(lane, question, key, outcome)
@@ -190,7 +191,8 @@ class Asker:
                 self._settle(lane, answer, received_now)
                 return answer
         self._tally.unknown += state is State.UNKNOWN
-        self._tally.failed += state is State.FAILED
+        self._tally.failed += state is State.FAILED and not waits
+        self._tally.waiting += waits
         self._tally.refused += state is State.REFUSED
         return None
 
@@ -233,6 +235,7 @@ class Asker:
         except Unanswered as unanswered:
             outcome, retry_after = _outcome(unanswered), unanswered.retry_after
             self._account(lane, unanswered, reserved)
+            self._tally.asked -= unanswered.waits
             raise
         except (TeacherError, InputError) as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays
