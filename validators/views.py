@@ -18,7 +18,7 @@ from .rule import REFERENCE, Case, Finder, Group, ten
 from .steps import steps_of
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"view_not_shown": "error"}
+CODES: Mapping[str, Severity] = {"view_not_shown": "doubt"}
 find = Finder(__name__, CODES)
 
 _NOUN = r"(?:views?|images?|radiographs?|projections?|films?|x-?rays?|exposures?|studies|study|chest radiographs?)"
