@@ -53,20 +53,23 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.requests.polite import run_politely
     from ..curation.requests.session import check_requests
     from ..curation.teacher import load
+    from ..curation.verifying.verifier import authors, load_verifier
     from ..data.run import RunFolder
     from ..data.store.studies import StudyStore
 
     recipe = _recipe(args)
     teachers = [load(spec) for spec in recipe.teachers]
+    verifier = load_verifier(recipe.verifier, authors(teachers)) if recipe.verifier and recipe.verify != "off" else None
+    everybody = [*teachers, verifier] if verifier else teachers
     store = StudyStore.open(Path(str(recipe.studies)))
     recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
     # what is wrong is said before there is a run folder; the engine asks again, whoever made it
-    check_requests(recipe, teachers, store.data_class)
+    check_requests(recipe, everybody, store.data_class)
     since = time.monotonic()
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
-            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
-            engine = worker(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
+            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
+            engine = worker(run, recipe, teachers, verifier, on_study=bar.advance, consent=_consent(args, recipe, bar))
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
     return _outcome(args, recipe, manifest, engine.tally, time.monotonic() - since)
@@ -181,6 +184,7 @@ def _outcome(
     lost = {name: counts.get(name, 0) for name in ("unknown", "failed", "refused")}
     lost["failed"] -= min(tally.waiting, lost["failed"])  # in the journal they have failed: nothing was sent
     rows += [(state, str(n)) for state, n in lost.items() if n]
+    rows += [(f"verifier: {state}", str(n)) for state, n in tally.verified.most_common()]
     rows += [("waiting for an answer", str(tally.waiting))] if tally.waiting else []
     rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
     rows += [("spend", "unknown" if tally.spend_usd is None else f"${tally.spend_usd:.2f}")]
@@ -190,6 +194,7 @@ def _outcome(
     payload: dict[str, Any] = {
         "run": str(args.out),
         **counts,
+        "verified": dict(tally.verified),
         "codes": dict(tally.codes.most_common()),
         "waiting": tally.waiting,
         "asked": tally.asked,

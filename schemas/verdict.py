@@ -9,6 +9,7 @@ from .base import Noun, Record, Sha256
 Severity = Literal["error", "doubt", "warning"]
 Weight = Literal["error", "doubt", "warning", "off"]  # what a recipe may give a code; off drops its findings
 Outcome = Literal["accept", "doubt", "reject"]
+Doubts = Literal["verify", "hold", "accept", "reject"]  # what a recipe says shall become of a doubt
 
 
 class Finding(Noun):

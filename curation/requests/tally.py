@@ -29,5 +29,8 @@ class Tally:
     codes: Counter[str] = field(default_factory=Counter)  # errors, or doubts, of the candidate that decided, by study
     ended: Reason = "data"  # why this call asks no more
     budget: str = ""  # where the budget stands
+    verified: Counter[str] = field(
+        default_factory=Counter
+    )  # traces that a verifier was asked about, by what came of it
     notes: tuple[str, ...] = ()  # what teachers have to say to whoever runs them
     forecast: Forecast | None = None  # after the pilot
