@@ -4,7 +4,7 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..curation.requests.tally import Tally
     from ..schemas.recipe import CurateRecipe
     from ..schemas.run import Manifest
+    from ..schemas.verdict import Weight
 
 _EPILOG = """\
 examples:
@@ -78,8 +79,6 @@ def _curate(args: argparse.Namespace) -> Outcome:
 def _recipe(args: argparse.Namespace) -> "CurateRecipe":
     from ..data.recipes import read_recipe
     from ..schemas.recipe import CurateRecipe
-    from ..validators import structure
-    from ..validators.gate import CODES
 
     recipe = read_recipe(args.recipe, CurateRecipe)
     given = {
@@ -92,12 +91,25 @@ def _recipe(args: argparse.Namespace) -> "CurateRecipe":
         raise RecipeError(
             "says no studies; name a study store here or with --studies", file=args.recipe, field="studies"
         )
-    if strange := sorted(set(recipe.severities) - set(CODES)):
-        raise RecipeError(f"no rule finds '{strange[0]}'", file=args.recipe, field="severities")
-    if fixed := sorted({"unreadable", *structure.CODES} & set(recipe.severities)):
-        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
-        raise RecipeError(message, file=args.recipe, field="severities")
+    check_severities(recipe.severities, args.recipe)
     return recipe
+
+
+def check_severities(severities: Mapping[str, "Weight"], file: Path | None) -> None:
+    """See that every code is one that can be found, and none that is always an error.
+
+    Raises:
+        RecipeError: one is not, or is.
+    """
+    from ..curation import template_trace
+    from ..validators import structure
+    from ..validators.gate import CODES
+
+    if strange := sorted(set(severities) - {*CODES, *template_trace.CODES}):
+        raise RecipeError(f"no rule finds '{strange[0]}'", file=file, field="severities")
+    if fixed := sorted({"unreadable", *structure.CODES} & set(severities)):
+        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
+        raise RecipeError(message, file=file, field="severities")
 
 
 class _Bar:

@@ -84,10 +84,12 @@ class RunFolder:
             raise RunError("is a file, not a run folder", file=path)
         private = studies.data_class == "restricted"
         with _writing(path):
-            return cls._open(path, kind, recipe, studies, private=private)
+            return cls._open(path, kind, recipe, studies, {*CONTINUABLE, *changeable}, private=private)
 
     @classmethod
-    def _open(cls, path: Path, kind: Kind, recipe: Noun, studies: StudyStore, *, private: bool) -> Self:
+    def _open(
+        cls, path: Path, kind: Kind, recipe: Noun, studies: StudyStore, changeable: Collection[str], *, private: bool
+    ) -> Self:
         known = (path / MANIFEST).exists()
         if path.is_dir() and not known and (foreign := _unexpected_files(path)):
             raise RunError(
@@ -99,7 +101,7 @@ class RunFolder:
         lock = hold(path / "run.lock", "working on this run")
         try:
             resolved = recipe.model_dump(mode="json")
-            manifest = cls._continued(path, kind, recipe, {*CONTINUABLE, *changeable}) or Manifest(
+            manifest = cls._continued(path, kind, recipe, changeable) or Manifest(
                 kind=kind,
                 name=str(resolved.get("name", path.name)),
                 recipe=resolved,

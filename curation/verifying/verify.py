@@ -13,7 +13,7 @@ from ...data.run import RunFolder
 from ...schemas.errors import RecipeError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions, VerifierSpec
-from ...schemas.verdict import Verdict
+from ...schemas.verdict import Doubts, Verdict
 from ..recheck import Rechecked, rejudge, reopened
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
@@ -36,6 +36,7 @@ def verify_run(
     spec: VerifierSpec,
     *,
     reach: Reach = "doubts",
+    doubts: Doubts = "verify",
     on_trace: Callable[[Tally], None] = lambda tally: None,
 ) -> Verifying:
     """Let a verifier read a run's traces, and write the tables from what it says.
@@ -45,6 +46,7 @@ def verify_run(
         options: budget, policy, retries: what the recipe says of requests.
         spec: the recipe's verifier.
         reach: which traces it reads.
+        doubts: what the recipe says of them; those in doubt are read only if they are to be verified.
         on_trace: hears of every trace that was read.
 
     Raises:
@@ -66,7 +68,7 @@ def verify_run(
         session = Session(run, options, [verifier])
         if before is not None and run.manifest.policy is not None:
             run.decide(_both(before, run.manifest.policy))
-        reader = Verifier(session.lanes[0], session.asker, spec, reach)
+        reader = Verifier(session.lanes[0], session.asker, spec, reach, doubts)
         found: dict[str, Verdict] = {}
         run_politely(_read_all(run, session, reader, found, options.concurrency, on_trace), session.stop)
         changed = rejudge(run, lambda _, candidate, verdict: found.get(candidate.key, verdict))
