@@ -76,6 +76,8 @@ class Session:
         states = settle_flights(run)
         _attach(run, teachers, states)
         self.history = History.of(run.journal.events(raw=False))
+        for lane in self.lanes:
+            lane.answered = lane.teacher.name in self.history.answered
         self.ledger = self.history.ledger(options.budget)
         self.asker = Asker(run, options, decision, self.ledger, self.tally, states)
         self.ended: Reason | None = None  # why nothing more is asked; none: as long as there is something to ask
