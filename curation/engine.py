@@ -35,7 +35,7 @@ from .requests.lane import Lane
 from .requests.session import Session
 from .requests.tally import Reason, Tally
 from .teacher import Question, Teacher, request_key
-from .template_trace import Count, Templates, marked
+from .template_trace import Count, Templates, marked, sketches
 from .verdicts import judge_answer
 from .verifying.verifier import Verifier, rules_alone
 
@@ -241,7 +241,7 @@ class Engine:
         candidate, verdict = outcome
         if candidate.trace is None or rules_alone(verdict).outcome == "reject":
             return outcome
-        twin = self._templates.add(candidate.key, study.id, candidate.trace.texts, study.report)
+        twin = self._templates.add(candidate.key, study.id, *sketches(candidate.trace.texts, study.report))
         return outcome if twin is None else Judged(candidate, self._as_template(verdict))
 
     def _as_template(self, verdict: Verdict) -> Verdict:

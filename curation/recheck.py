@@ -24,7 +24,7 @@ from ..schemas.verdict import Doubts, Finding, Outcome, Verdict, Weight
 from ..validators.gate import judge
 from . import template_trace
 from .doubts import decided, doubts_of
-from .template_trace import Templates, marked
+from .template_trace import Templates, marked, sketches
 from .verifying.answer import VERIFIER
 
 JUDGE = "judge"  # the rule name of what an LLM judge found
@@ -145,7 +145,8 @@ def recheck(
             study, recipe = run.studies.get(candidate.study_id), {**run.manifest.recipe, **changes}
             now = judge_again(study, candidate, verdict, recipe.get("severities") or {}, doubts_of(recipe))
             if candidate.trace is not None and now.outcome != "reject":
-                templates.add(candidate.key, candidate.study_id, candidate.trace.texts, study.report)
+                steps = candidate.trace.texts
+                templates.add(candidate.key, candidate.study_id, *sketches(steps, study.report))
             return now
 
         def compared(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:

@@ -50,19 +50,18 @@ class Templates:
         self._db.execute("BEGIN")
         self.traces = 0
 
-    def add(self, key: str, study_id: str, steps: Sequence[str], report: str) -> str | None:
+    def add(self, key: str, study_id: str, ours: Sketch, reference: Sketch) -> str | None:
         """One more trace.
 
         Args:
-            key: of the candidate; one that is added again counts once.
+            key: of the candidate.
             study_id: what it is about.
-            steps: its steps' texts.
-            report: the reference.
+            ours: the sketch of its steps.
+            reference: the sketch of the reference (`sketches` makes both).
 
         Returns:
             The study of an earlier trace that is alike though its reference is not; none if there is none yet.
         """
-        ours, reference = sketch(words(" ".join(steps))), sketch(words(report))
         twin: str | None = None
         touched: list[int] = []
         for at in self._near(ours):
@@ -154,9 +153,13 @@ def marked(verdict: Verdict, is_template: bool, severities: Mapping[str, Weight]
     return verdict if now == verdict.findings else verdict.model_copy(update={"findings": now})
 
 
-def words(text: str) -> list[str]:
-    """Without case, numbers and punctuation: a template stays one with another number in it."""
-    return [word for word in _WORD.findall(text.casefold()) if not word.isdecimal()]
+def sketches(steps: Sequence[str], report: str) -> tuple[Sketch, Sketch]:
+    """Of a trace's steps and of its reference."""
+    return sketch(_words(" ".join(steps))), sketch(_words(report))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
 
 
 def _sketch(blob: bytes) -> Sketch:
