@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,12 @@ def _demo(args: argparse.Namespace, commands: "argparse._SubParsersAction[argpar
     rows = (
         ("studies", f"{summary['studies']}, and {summary['source_rejects']} source rows that could not become one"),
         ("accepted traces", f"{summary['accepted']}, of them {summary['repaired']} after a repair"),
+        ("in doubt", f"{summary['doubted']}: they wait for a verifier or a reader"),
         ("rejected", str(summary["rejected"])),
         (
             "student's samples",
-            f"{samples['well_formed']} of {samples['n']} well-formed, {samples['accepted']} accepted",
+            f"{samples['well_formed']} of {samples['n']} well-formed; accepted {samples['accepted']}, "
+            f"in doubt {samples['doubted']}, rejected {samples['rejected']}",
         ),
         ("seconds", str(story.seconds["all"])),
     )
@@ -119,16 +122,20 @@ def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
         counts = run.manifest.counts
     with RunFolder.read(out / "runs" / "sample") as run:
         judged = list(run.judged())
+    outcomes = Counter(verdict.outcome for _, verdict in judged)
     return {
         "studies": len(store),
         "source_rejects": sum(1 for _ in store.rejected()),
         "accepted": counts["accepted"],
+        "doubted": counts["doubted"],
         "rejected": counts["rejected"],
         "repaired": counts["repaired"],
         "samples": {
             "n": len(judged),
             "well_formed": sum(well_formed(verdict) for _, verdict in judged),
-            "accepted": sum(verdict.accepted for _, verdict in judged),
+            "accepted": outcomes["accept"],
+            "doubted": outcomes["doubt"],
+            "rejected": outcomes["reject"],
         },
         "seconds": seconds,
     }

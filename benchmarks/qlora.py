@@ -32,6 +32,7 @@ from tenstep.distill.train.backend import Choice
 from tenstep.distill.train.lora import config as lora_config
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.tiny import build
+from tenstep.distill.train.tracking import board
 from tenstep.schemas.recipe import DistillRecipe
 
 from .random_nf4 import batch_of, random_nf4
@@ -128,7 +129,7 @@ def _ours(recipe: DistillRecipe, model: Any, base: Path, batch: dict[str, Any], 
     collate: Any = lambda _rows: dict(batch)  # noqa: E731  the batch is the same for both, so collating is left out
     choice = Choice("hf", "a benchmark")
     trainer = trainers.build(recipe, loaded, rows, (), collate, out, steps=steps, choice=choice, ranks=Ranks())
-    trainer.add_callback(trainers.board(out / "board", from_step=0))
+    trainer.add_callback(board(out / "board", from_step=0))
     return trainer
 
 

@@ -74,7 +74,7 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
         return audit(
             path,
             examples,
-            lambda a: bar.advance(accepted=a.totals.accepted, rejected=a.totals.rows - a.totals.accepted),
+            lambda a: bar.advance(accepted=a.totals.accepted, doubted=a.totals.doubted, rejected=a.totals.rejected),
         )
 
 

@@ -120,7 +120,9 @@ class _Bar:
         """One more study is done."""
         self._done += 1
         assert self._bar is not None
-        self._bar.advance(accepted=tally.accepted, rejected=tally.rejected, spend_usd=tally.spend_usd)
+        self._bar.advance(
+            accepted=tally.accepted, doubted=tally.doubted, rejected=tally.rejected, spend_usd=tally.spend_usd
+        )
 
     def aside(self, question: Callable[[], bool]) -> bool:
         """Ask without the bar."""
@@ -175,7 +177,8 @@ def _outcome(
     megabytes = peak_megabytes()
     counts = manifest.counts
     rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
-    rows += [("  of them repaired", str(counts["repaired"])), ("rejected", str(counts["rejected"]))]
+    rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
+    rows += [("rejected", str(counts["rejected"]))]
     rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]
     rows += [(state, str(counts[state])) for state in ("unknown", "failed", "refused") if counts.get(state)]
     rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
@@ -212,7 +215,10 @@ def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> It
             yield f"stopped after the pilot: {tally.forecast.text}; to go on: --yes, or a budget in the recipe"
         case "stopped":
             yield "stopped; the same command goes on from here"
-    yield f"{args.out}: accepted.jsonl, rejected.jsonl, journal.db; look at them with: tenstep review {args.out}"
+    files = "accepted.jsonl, doubted.jsonl, rejected.jsonl, journal.db"
+    yield f"{args.out}: {files}; look at them with: tenstep review {args.out}"
+    if doubted := manifest.counts["doubted"]:
+        yield f"{doubted} studies are in doubt: they wait for a verifier or a reader, and are not exported"
     if unknown := manifest.counts.get("unknown"):
         yield (
             f"{unknown} requests were sent and never answered; they may have been paid for. "

@@ -48,6 +48,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--external", action="append", default=[], metavar="NAME=COMMAND", help="a metric in its own environment"
     )
+    parser.add_argument(
+        "--external-stays-local",
+        action="store_true",
+        help="you state that these commands send nothing anywhere; needed unless the texts are known to be public",
+    )
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="draws of patients (2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=_evaluate)
@@ -69,6 +74,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         chexbert=args.chexbert,
         chexbert_tokenizer=args.chexbert_tokenizer,
         external=tuple(parse(text) for text in args.external),
+        external_stays_local=args.external_stays_local,
         resamples=args.resamples,
         seed=args.seed,
     )

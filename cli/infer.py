@@ -92,6 +92,7 @@ def _infer(args: argparse.Namespace) -> Outcome:
     return Outcome(
         payload=payload,
         notes=(*body, *problems, told, DISCLAIMER),
+        private=True,  # a report of an image of unknown class
         exit_code=0 if reading.report is not None else 1,
     )
 

@@ -111,7 +111,7 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
             "spend_usd": tally.spend_usd,
             "ended": tally.ended,
             "dimensions": dimensions,
-            "now_rejected": sum(not one.accepted for one in changed.flipped),
+            "now_rejected": sum(one.now == "reject" for one in changed.flipped),
         },
         tables=(
             Table(title="judge", columns=("question", "mean", "agrees with itself", "new findings"), rows=tuple(rows)),

@@ -10,6 +10,7 @@ class Told(TypedDict, total=False):
     """What a user is told beside how far the work is: totals so far, where they are known."""
 
     accepted: int | None
+    doubted: int | None
     rejected: int | None
     spend_usd: float | None
     total: int | None  # how many there will be, if that is known only now
@@ -54,10 +55,11 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
                     bar.update(task, total=told["total"])
                 bar.advance(task, n)
                 speed, spend_usd = bar.tasks[task].speed, told.get("spend_usd")
-                accepted, rejected = told.get("accepted"), told.get("rejected")
+                accepted, doubted, rejected = (told.get(name) for name in ("accepted", "doubted", "rejected"))
                 parts = (
                     (speed, f"{speed or 0:.1f}/s"),
                     (accepted, f"[green]{accepted} accepted[/green]"),
+                    (doubted, f"[magenta]{doubted} in doubt[/magenta]"),
                     (rejected, f"[red]{rejected} rejected[/red]"),
                     (spend_usd, f"${spend_usd or 0:.2f}"),
                 )

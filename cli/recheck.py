@@ -27,7 +27,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _recheck(args: argparse.Namespace) -> Outcome:
-    from ..curation.recheck import recheck
+    from ..curation.recheck import NOW, recheck
 
     with progress(None, "recheck") as bar:
         found = recheck(args.path, bar.advance)
@@ -39,8 +39,7 @@ def _recheck(args: argparse.Namespace) -> Outcome:
             ("candidates", str(found.candidates)),
             ("verdict as before", str(found.candidates - len(flipped))),
             ("  with other findings", str(len(found.changed) - len(flipped))),
-            ("now accepted", str(sum(one.accepted for one in flipped))),
-            ("now rejected", str(sum(not one.accepted for one in flipped))),
+            *((way, str(sum(one.now == outcome for one in flipped))) for outcome, way in NOW.items()),
             ("accepted studies before / now", f"{found.accepted_before} / {found.counts['accepted']}"),
         ),
     )
@@ -57,8 +56,10 @@ def _recheck(args: argparse.Namespace) -> Outcome:
 
 
 def _flipped(found: "Rechecked") -> Table:
+    from ..curation.recheck import NOW
+
     rows = [
-        (one.study_id, str(one.attempt), "now accepted" if one.accepted else "now rejected", ", ".join(one.rules))
+        (one.study_id, str(one.attempt), f"was {one.was}, {NOW[one.now]}", ", ".join(one.rules))
         for one in found.flipped[:_SHOWN]
     ]
     left = len(found.flipped) - len(rows)
@@ -74,16 +75,19 @@ def _rechecked(found: "Rechecked") -> dict[str, object]:
                 "study_id": one.study_id,
                 "key": one.key,
                 "attempt": one.attempt,
-                "was_accepted": one.was_accepted,
-                "accepted": one.accepted,
+                "was": one.was,
+                "now": one.now,
+                "was_accepted": one.was == "accept",
+                "accepted": one.now == "accept",
                 "rules": list(one.rules),
                 "came": [f.model_dump(include={"rule", "code", "severity", "step"}) for f in one.came],
                 "went": [f.model_dump(include={"rule", "code", "severity", "step"}) for f in one.went],
             }
             for one in found.changed
         ],
-        "now_accepted": sum(one.accepted for one in found.flipped),
-        "now_rejected": sum(not one.accepted for one in found.flipped),
+        "now_accepted": sum(one.now == "accept" for one in found.flipped),
+        "now_doubted": sum(one.now == "doubt" for one in found.flipped),
+        "now_rejected": sum(one.now == "reject" for one in found.flipped),
         "rules": [{"rule": rule, "verdict": way, "candidates": n} for (rule, way), n in found.rules.most_common()],
         "accepted_before": found.accepted_before,
         "counts": found.counts,

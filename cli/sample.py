@@ -63,14 +63,12 @@ def _sample(args: argparse.Namespace) -> Outcome:
         prompt=args.prompt,
     )
     total = min(len(store), args.limit or len(store)) * args.n * len(recipe.temperatures)
-    accepted = rejected = 0
+    seen = dict.fromkeys(("accept", "doubt", "reject"), 0)
     with progress(total, "sample") as bar:
 
         def on_judged(_candidate: object, verdict: "Verdict") -> None:
-            nonlocal accepted, rejected
-            accepted += verdict.accepted
-            rejected += not verdict.accepted
-            bar.advance(accepted=accepted, rejected=rejected)
+            seen[verdict.outcome] += 1
+            bar.advance(accepted=seen["accept"], doubted=seen["doubt"], rejected=seen["reject"])
 
         manifest = sample(recipe, store, args.out, batch=args.batch, on_judged=on_judged)
     counts = manifest.counts

@@ -72,6 +72,7 @@ class Engine:
         self._run = run
         self._recipe = recipe
         self._names = [teacher.name for teacher in teachers]
+        self._mended = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
         self._on_study = on_study
         self._consent = consent
         self.tally = Tally()
@@ -199,18 +200,20 @@ class Engine:
             self.tally.accepted += 1
             self.tally.repaired += chosen.candidate.attempt > 1
         elif judged:
-            self.tally.rejected += 1
-            self.tally.codes.update(judged[0].verdict.codes)
+            best = next((end for end in judged if end.verdict.outcome == "doubt"), judged[0])
+            self.tally.doubted += best.verdict.outcome == "doubt"
+            self.tally.rejected += best.verdict.outcome == "reject"
+            self.tally.codes.update(best.verdict.codes)
 
     async def _chain(self, lane: Lane, study: Study, sample: int) -> Judged | None:
-        """Ask one teacher until an answer is accepted or the attempts are used up.
+        """Ask one teacher until an answer is accepted, or nothing of it is to be repaired, or the attempts are used up.
 
         Returns:
-            The accepted one, else the last; none if a question found no answer.
+            The accepted one, else the last one in doubt, else the last; none if the first question found no answer.
         """
         previous: Candidate | None = None
         findings: list[Finding] = []
-        outcome: Judged | None = None
+        in_doubt: Judged | None = None
         repairs = self._recipe.repair.attempts if lane.teacher.mends and self._prompts.repairs else 0
         for attempt in range(1, 2 + repairs):
             prompt = self._prompts.fill(study, previous, findings)
@@ -221,14 +224,15 @@ class Engine:
                 return None
             outcome = await self._asker.ask(lane, question)
             if outcome is None:
-                return None
+                return in_doubt
             cost = outcome.candidate.cost_usd
             self._judged_usd = None if cost is None or self._judged_usd is None else self._judged_usd + cost
-            if outcome.verdict.accepted:
+            in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt
+            findings = [f for f in outcome.verdict.findings if f.severity in self._mended]
+            if outcome.verdict.accepted or not findings:
                 break
             previous = outcome.candidate
-            findings = [finding for finding in outcome.verdict.findings if finding.severity == "error"]
-        return outcome
+        return outcome if outcome is not None and outcome.verdict.accepted else in_doubt or outcome
 
     def _after_pilot(self, goal: int, pilot: int) -> None:
         tally = self.tally

@@ -118,18 +118,31 @@ class Prompts:
             if self._file.repair is None:
                 raise RecipeError(f"the prompt {self.id} has no second attempt", field="prompt")
             template = self._file.repair
-            fields["previous"] = json.dumps(
-                {
-                    "earlier_answer": previous.text,
-                    "to_change": [
-                        {"step": f.step, "problem": f.message, "the_reference_says": f.evidence} for f in findings
-                    ],
-                },
-                ensure_ascii=False,
-                indent=1,
-            )
+            fields["previous"] = json.dumps(_previous(previous, findings), ensure_ascii=False, indent=1)
         user = Template(template).substitute(fields)
         return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
+
+
+def _previous(previous: Candidate, findings: Sequence[Finding]) -> dict[str, Any]:
+    """An earlier answer with its errors as problems and its doubts as questions."""
+    asked = [
+        {
+            "step": f.step,
+            "question": f"{f.message} Is the step right? Keep it if it is; change it if it is not.",
+            "the_reference_says": f.evidence,
+        }
+        for f in findings
+        if f.severity == "doubt"
+    ]
+    return {
+        "earlier_answer": previous.text,
+        "to_change": [
+            {"step": f.step, "problem": f.message, "the_reference_says": f.evidence}
+            for f in findings
+            if f.severity != "doubt"
+        ],
+        **({"to_answer": asked} if asked else {}),
+    }
 
 
 def read_prompt(content: str, file: str) -> PromptFile:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from ..data.judged import judged_event
 from ..data.run import RunFolder
@@ -17,10 +16,12 @@ from ..schemas.candidate import Candidate
 from ..schemas.errors import RunError
 from ..schemas.run import Event
 from ..schemas.study import Study
-from ..schemas.verdict import Finding, Verdict
+from ..schemas.verdict import Finding, Outcome, Verdict, Weight
 from ..validators.gate import judge
+from .doubts import Doubts, decided, doubts_of
 
 JUDGE = "judge"  # the rule name of what an LLM judge found
+NOW: Mapping[Outcome, str] = {"accept": "now accepted", "doubt": "now in doubt", "reject": "now rejected"}
 _BATCH = 256  # events that are appended at once
 
 
@@ -28,18 +29,21 @@ def judge_again(
     study: Study,
     candidate: Candidate,
     verdict: Verdict,
-    severities: Mapping[str, Literal["error", "warning", "off"]] = {},
+    severities: Mapping[str, Weight] = {},
+    doubts: Doubts = "hold",
 ) -> Verdict:
-    """What the rules say now, and what a judge said before.
+    """What the rules say now, and what a judge found or a reader resolved before.
 
     Args:
         study: what the candidate is about.
         candidate: as it was stored.
         verdict: its last.
         severities: the run's own.
+        doubts: what becomes of them in this run.
     """
     by_judge = tuple(finding for finding in verdict.findings if finding.rule == JUDGE)
-    return Verdict(findings=(*judge(study, candidate, severities).findings, *by_judge))
+    now = judge(study, candidate, severities)
+    return decided(Verdict(findings=(*now.findings, *by_judge), resolution=verdict.resolution), doubts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +53,21 @@ class Changed:
     study_id: str
     key: str
     attempt: int
-    was_accepted: bool
-    accepted: bool
+    was: Outcome
+    now: Outcome
     came: tuple[Finding, ...]  # errors and warnings that were not there
     went: tuple[Finding, ...]
 
     @property
     def flipped(self) -> bool:
         """Whether the verdict itself changed."""
-        return self.was_accepted != self.accepted
+        return self.was != self.now
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Which rules made it change: of a flip, those whose errors came or went."""
+        """Which rules made it change: of a changed outcome, those whose errors and doubts came or went."""
         found = (*self.came, *self.went)
-        return tuple(dict.fromkeys(f"{f.rule}: {f.code}" for f in found if not self.flipped or f.severity == "error"))
+        return tuple(dict.fromkeys(f"{f.rule}: {f.code}" for f in found if not self.flipped or f.severity != "warning"))
 
 
 @dataclass
@@ -77,15 +81,13 @@ class Rechecked:
 
     @property
     def flipped(self) -> list[Changed]:
-        """Candidates that were accepted and are not, or the other way round."""
+        """Candidates whose outcome is another."""
         return [one for one in self.changed if one.flipped]
 
     @property
     def rules(self) -> Counter[tuple[str, str]]:
         """How often a rule turned a verdict, and in which direction."""
-        return Counter(
-            (rule, "now accepted" if one.accepted else "now rejected") for one in self.flipped for rule in one.rules
-        )
+        return Counter((rule, NOW[one.now]) for one in self.flipped for rule in one.rules)
 
 
 class _Resolved(Noun, extra="allow"):
@@ -106,7 +108,8 @@ def recheck(path: Path, on_candidate: Callable[[], None] = lambda: None) -> Rech
     def again(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
         on_candidate()
         study = run.studies.get(candidate.study_id)
-        return judge_again(study, candidate, verdict, run.manifest.recipe.get("severities", {}))
+        recipe = run.manifest.recipe
+        return judge_again(study, candidate, verdict, recipe.get("severities", {}), doubts_of(recipe))
 
     return amend(path, again)
 
@@ -162,8 +165,8 @@ def _changed(candidate: Candidate, was: Verdict, now: Verdict) -> Changed:
         study_id=candidate.study_id,
         key=candidate.key,
         attempt=candidate.attempt,
-        was_accepted=was.accepted,
-        accepted=now.accepted,
+        was=was.outcome,
+        now=now.outcome,
         came=tuple(f for f in now.findings if not old[_same(f)]),
         went=tuple(f for f in was.findings if not new[_same(f)]),
     )

@@ -13,6 +13,7 @@ from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
+from ..schemas.verdict import Outcome
 from .judging.agreement import Agreement, agreements
 from .requests.forecast import Forecast, forecast, wilson
 from .requests.history import History
@@ -24,6 +25,7 @@ class Share(Noun):
     name: str
     judged: int
     accepted: int
+    doubted: int
     share: float
     low: float
     high: float
@@ -57,7 +59,10 @@ class Status(Noun):
     studies: int
     touched: int = Field(description="Studies that something was judged for.")
     accepted: int = Field(description="Studies with an accepted trace.")
-    rejected: int = Field(description="Studies that were judged, and have none.")
+    doubted: int = Field(
+        description="Studies without one that have a trace in doubt: it waits for a verifier or a reader."
+    )
+    rejected: int = Field(description="Studies that were judged, and have neither.")
     states: dict[str, int] = Field(description="Requests by their last state.")
     calls: int
     tokens: int
@@ -78,6 +83,7 @@ class _Author:
     usd: float | None = 0.0
     studies: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
 
 
 def status(run: RunFolder) -> Status:
@@ -87,12 +93,13 @@ def status(run: RunFolder) -> Status:
     for flight in history.flights.values():
         if flight.teacher:
             authors.setdefault(flight.teacher, _Author()).calls += flight.departures
-    attempts: dict[int, Counter[bool]] = {}
+    attempts: dict[int, Counter[Outcome]] = {}
     accepted: set[str] = set()
+    doubted: set[str] = set()
     touched: set[str] = set()
     spent: float | None = 0.0  # on judged candidates
     for candidate, verdict in run.judged():
-        attempts.setdefault(candidate.attempt, Counter())[verdict.accepted] += 1
+        attempts.setdefault(candidate.attempt, Counter())[verdict.outcome] += 1
         touched.add(candidate.study_id)
         author = authors.setdefault(candidate.teacher, _Author())
         author.studies.add(candidate.study_id)
@@ -101,6 +108,9 @@ def status(run: RunFolder) -> Status:
         if verdict.accepted:
             accepted.add(candidate.study_id)
             author.accepted.add(candidate.study_id)
+        elif verdict.outcome == "doubt":
+            doubted.add(candidate.study_id)
+            author.doubted.add(candidate.study_id)
     manifest, recipe = run.manifest, run.manifest.recipe
     states = Counter(str(state) for state in run.journal.states().values())
     total = _studies(run)
@@ -116,7 +126,8 @@ def status(run: RunFolder) -> Status:
         studies=total,
         touched=len(touched),
         accepted=len(accepted),
-        rejected=len(touched - accepted),
+        doubted=len(doubted - accepted),
+        rejected=len(touched - accepted - doubted),
         states=dict(states),
         calls=history.calls,
         tokens=history.settled.tokens,
@@ -129,7 +140,9 @@ def status(run: RunFolder) -> Status:
             usd_at_most=history.uncertain.usd,
         ),
         budget={key: value for key, value in (recipe.get("budget") or {}).items() if value is not None},
-        by_attempt=tuple(_share(f"attempt {n}", sum(c.values()), c[True]) for n, c in sorted(attempts.items())),
+        by_attempt=tuple(
+            _share(f"attempt {n}", c.total(), c["accept"], c["doubt"]) for n, c in sorted(attempts.items())
+        ),
         by_teacher=tuple(
             _teacher(name, authors[name]) for name in dict.fromkeys((*names, *authors)) if name in authors
         ),
@@ -155,15 +168,15 @@ def _studies(run: RunFolder) -> int:
     return min(total, limit) if limit else total
 
 
-def _share(name: str, of: int, accepted: int) -> Share:
+def _share(name: str, of: int, accepted: int, doubted: int) -> Share:
     interval = wilson(accepted, of)
-    return Share(name=name, judged=of, accepted=accepted, **interval._asdict())
+    return Share(name=name, judged=of, accepted=accepted, doubted=doubted, **interval._asdict())
 
 
 def _teacher(name: str, author: _Author) -> TeacherShare:
     accepted, of = len(author.accepted), len(author.studies)
     return TeacherShare(
-        **_share(name, of, accepted).model_dump(),
+        **_share(name, of, accepted, len(author.doubted - author.accepted)).model_dump(),
         calls=author.calls,
         usd=author.usd,
         usd_per_accepted=_per(author.usd, accepted),
@@ -186,6 +199,11 @@ def tables(found: Status) -> tuple[Table, ...]:
 def notes(found: Status) -> tuple[str, ...]:
     """What a reader must know beside the numbers."""
     lines = []
+    if found.doubted:
+        lines.append(
+            f"{found.doubted} studies are in doubt and wait for a verifier or a reader (doubted.jsonl); "
+            f"look at them with: tenstep review {found.run}"
+        )
     if found.unknown.ever:
         bound = money(found.unknown.usd_at_most)
         lines.append(
@@ -213,7 +231,7 @@ def money(usd: float | None) -> str:
 
 def _overview(found: Status) -> Table:
     rows = [("studies judged", f"{found.touched} of {found.studies}"), ("accepted", str(found.accepted))]
-    rows += [("rejected", str(found.rejected))]
+    rows += [("in doubt", str(found.doubted)), ("rejected", str(found.rejected))]
     rows += [(f"requests {state}", str(n)) for state, n in sorted(found.states.items())]
     rows += [("calls sent", str(found.calls)), ("tokens", str(found.tokens)), ("spend", money(found.spend_usd))]
     if found.usd_per_accepted is not None:
@@ -229,7 +247,7 @@ def _shares(found: Status) -> Table:
     rows = [*_rows(found.by_attempt), *_rows(found.by_teacher)]
     return Table(
         title="acceptance",
-        columns=("", "judged", "accepted", "share", "95 % interval", "calls", "cost per accepted"),
+        columns=("", "judged", "accepted", "in doubt", "share", "95 % interval", "calls", "cost per accepted"),
         rows=tuple(rows),
     )
 
@@ -240,7 +258,15 @@ def _rows(shares: Sequence[Share]) -> Iterator[tuple[str, ...]]:
         if isinstance(share, TeacherShare):
             more = (str(share.calls), money(share.usd_per_accepted) if share.accepted else "")
         interval = f"{share.low:.0%} to {share.high:.0%}"
-        yield (share.name, str(share.judged), str(share.accepted), f"{share.share:.0%}", interval, *more)
+        yield (
+            share.name,
+            str(share.judged),
+            str(share.accepted),
+            str(share.doubted),
+            f"{share.share:.0%}",
+            interval,
+            *more,
+        )
 
 
 def _pairs(found: Status) -> Table:

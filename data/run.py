@@ -3,7 +3,7 @@
     recipe.yaml      resolved, re-runnable, no secrets
     manifest.json    written first; its "finished" field is the mark of an ended run
     journal.db       every attempt, every answer, every verdict (journal.py)
-    *.jsonl          accepted, and rejected or samples, written from the journal (tables.py)
+    *.jsonl          accepted, doubted, and rejected or samples, written from the journal (tables.py)
     run.lock         held by the one process that writes
 
 Teacher runs and student runs are the same kind of folder. One process writes (a file lock); others may read.
@@ -80,7 +80,7 @@ class RunFolder:
         lock = _lock(path)
         try:
             resolved = recipe.model_dump(mode="json")
-            manifest = cls._continued(path, kind, resolved) or Manifest(
+            manifest = cls._continued(path, kind, recipe) or Manifest(
                 kind=kind,
                 name=str(resolved.get("name", path.name)),
                 recipe=resolved,
@@ -110,16 +110,15 @@ class RunFolder:
         return cls(path, manifest, Journal(path / "journal.db", writable=False), None)
 
     @classmethod
-    def _continued(cls, path: Path, kind: Kind, resolved: Mapping[str, Any]) -> Manifest | None:
+    def _continued(cls, path: Path, kind: Kind, recipe: Noun) -> Manifest | None:
         if not (path / "manifest.json").exists():
             return None
         manifest = _manifest(path)
         if manifest.kind != kind:
             raise RunError(f"holds a {manifest.kind} run, not a {kind} run; choose another --out", file=path)
+        resolved, before = recipe.model_dump(mode="json"), _with_defaults(manifest.recipe, type(recipe))
         changed = [
-            key
-            for key in {**manifest.recipe, **resolved}
-            if key not in CONTINUABLE and manifest.recipe.get(key) != resolved.get(key)
+            key for key in {**before, **resolved} if key not in CONTINUABLE and before.get(key) != resolved.get(key)
         ]
         if changed:
             raise RunError(
@@ -193,6 +192,14 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _with_defaults(recipe: Mapping[str, Any], kind: type[Noun]) -> Mapping[str, Any]:
+    """A recipe that an earlier version resolved, with the defaults of keys that it did not know."""
+    try:
+        return kind.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:
+        return recipe
 
 
 def _manifest(path: Path) -> Manifest:

@@ -1,7 +1,8 @@
 """The tables of a run, made from its journal: which candidate of a study became its example, and a line for each.
 
     accepted.jsonl   Example, one a line
-    rejected.jsonl   study, candidate, verdict; of a teacher's run
+    doubted.jsonl    study, candidate, verdict, where the outcome is doubt: they wait for a verifier or a reader
+    rejected.jsonl   the same for those that were rejected; of a teacher's run
     samples.jsonl    the same for every candidate of a student's run
 
 They hold nothing that the journal does not, so they can be written again at any time, from a journal that still grows
@@ -53,12 +54,13 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
     """Write the tables from the journal as it stands, and count.
 
     Returns:
-        attempts, accepted, rejected (studies none of whose candidates was accepted), repaired (studies
-        accepted at a later attempt), and one count per state that is not judged.
+        attempts; studies that are accepted, doubted (none of their candidates was accepted, and one is in doubt) or
+        rejected; repaired (studies accepted at a later attempt); and one count per state that is not judged.
     """
     rows = "samples" if manifest.kind == "sample" else "rejected"
     done: set[str] = set()
     tried: set[str] = set()
+    in_doubt: set[str] = set()
     chosen = _chosen(manifest, journal)
     layout = _layout(manifest)
     attempts = repaired = 0
@@ -66,6 +68,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
     with (
         readable_by(owner_only=store.data_class == "restricted"),
         replacing(folder / "accepted.jsonl") as good,
+        replacing(folder / "doubted.jsonl") as doubted,
         replacing(folder / f"{rows}.jsonl") as bad,
     ):
         # what was written by these nouns is copied, not checked and made again
@@ -73,16 +76,27 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
             candidate, verdict, study_id = event.body["candidate"], event.body["verdict"], event.study_id
             attempts += 1
             tried.add(study_id)
-            good_one = all(finding["severity"] != "error" for finding in verdict["findings"])
-            if good_one and study_id not in done and (not chosen or event.key in chosen):
+            outcome = Verdict.model_validate(verdict).outcome
+            if outcome == "accept" and study_id not in done and (not chosen or event.key in chosen):
                 done.add(study_id)
                 repaired += candidate["attempt"] > 1
                 good.write(_line(studies.get(study_id), event, layout) + "\n")
-            if rows == "samples" or not good_one:
+            if rows == "samples" or outcome != "accept":
                 row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
-                row |= {"candidate": candidate, "verdict": verdict}
-                bad.write(json.dumps(row) + "\n")
-    counts = {"attempts": attempts, "accepted": len(done), "rejected": len(tried - done), "repaired": repaired}
+                line = json.dumps(row | {"candidate": candidate, "verdict": verdict}) + "\n"
+                if outcome == "doubt":
+                    in_doubt.add(study_id)
+                    doubted.write(line)
+                if rows == "samples" or outcome == "reject":
+                    bad.write(line)
+    in_doubt -= done
+    counts = {
+        "attempts": attempts,
+        "accepted": len(done),
+        "doubted": len(in_doubt),
+        "rejected": len(tried - done - in_doubt),
+        "repaired": repaired,
+    }
     for state in journal.states().values():
         if state is not State.JUDGED:
             counts[state] = counts.get(state, 0) + 1
@@ -112,8 +126,10 @@ def _layout(manifest: Manifest) -> Layout:
 def _example(study: Study, candidate: Candidate, verdict: Verdict, layout: Layout) -> Example:
     assert candidate.trace is not None  # a candidate without a trace has an error, so it was not accepted
     provenance = Provenance(
-        **candidate.model_dump(include=set(Provenance.model_fields) - {"warnings"}),
-        warnings=tuple(f.code for f in verdict.findings),
+        **candidate.model_dump(include=set(Provenance.model_fields) - {"warnings", "doubts", "resolution"}),
+        warnings=tuple(f.code for f in verdict.findings if f.severity != "doubt"),
+        doubts=tuple(f.code for f in verdict.findings if f.severity == "doubt"),
+        resolution=verdict.resolution,
     )
     return Example(study=study, trace=candidate.trace, layout=layout, provenance=provenance)
 
@@ -124,7 +140,9 @@ def _line(study: Study, event: Event, layout: Layout) -> str:
     if [step["number"] for step in candidate["trace"]["steps"]] != list(range(1, STEPS + 1)):
         return _example(study, *judged(event), layout).model_dump_json()  # says what is wrong
     provenance = {name: candidate.get(name) for name in Provenance.model_fields}
-    provenance["warnings"] = [finding["code"] for finding in verdict["findings"]]
+    provenance["warnings"] = [f["code"] for f in verdict["findings"] if f["severity"] != "doubt"]
+    provenance["doubts"] = [f["code"] for f in verdict["findings"] if f["severity"] == "doubt"]
+    provenance["resolution"] = verdict.get("resolution")
     example = {
         "schema_version": SCHEMA_VERSION,
         "study": study,

@@ -8,12 +8,12 @@ Hashes are checked before anything is loaded, as for sampling. Only safetensors,
 """
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ..schemas.errors import InputError, TrainingError
 from . import adapter
 from . import prompt as prompts
-from .load import Loaded, device, load, pinned_student
+from .load import Loaded, device, load, pinned_student, read_weights
 from .prompt import Prompt
 from .publish import merge_card
 from .publish.merge_card import MergedCard
@@ -61,15 +61,13 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
     """Merged weights as they are stored: 4-bit ones stay so, 16-bit ones become fp32 or bf16; on CUDA always bf16."""
     import bitsandbytes
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoProcessor
 
     student = pinned_student(str(folder), None)
     where = device()
-    model: Any = AutoModelForImageTextToText.from_pretrained(
-        folder,
+    model = read_weights(
+        str(folder),
         local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
         dtype=torch.bfloat16 if bf16 or where == "cuda" else torch.float32,
         device_map={"": 0 if where == "cuda" else where},
     )
@@ -77,7 +75,11 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
         for module in model.modules():
             if isinstance(module, bitsandbytes.nn.Linear4bit):
                 module.support_avx512bf16_for_cpu = False
-    processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise TrainingError(f"there is no processor beside these weights; merge again ({line})", file=folder) from None
     return Loaded(model.eval(), processor, student)
 
 

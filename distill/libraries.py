@@ -1,17 +1,22 @@
-"""The student's libraries: whether they are installed, and how they are kept from talking while nothing is wrong.
+"""The student's libraries: whether they are installed, and how they are kept quiet: on the terminal and on the network.
 
-Errors are untouched, and a warning that is not listed here is still seen.
+Errors are untouched, and a warning that is not listed here is still seen. Usage reports ("telemetry") are switched off
+before the libraries are imported, because they read their switches then: TRL would call the hub at every training.
 """
 
 import contextlib
 import importlib
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 
 from ..schemas.errors import MissingExtraError
 
 NAMES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers")
+
+_NO_TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
 
 # Between the libraries themselves: nothing here, and nothing that a user does, can make them go away.
 _NOTICES: tuple[tuple[type[Warning], str], ...] = (
@@ -27,6 +32,7 @@ def quiet() -> Iterator[None]:
     Raises:
         MissingExtraError: one of them is not installed.
     """
+    disable_telemetry()
     loggers = [logging.getLogger(name) for name in NAMES]
     before = [logger.level for logger in loggers]
     try:
@@ -40,6 +46,14 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+def disable_telemetry() -> None:
+    """Switch off the libraries' usage reports, for this process and those it starts."""
+    os.environ.update(_NO_TELEMETRY)
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:  # `datasets` may have imported it before
+        constants.HF_HUB_DISABLE_TELEMETRY = True  # type: ignore[attr-defined]  # a plain module to mypy
 
 
 def _hush(loggers: Iterable[logging.Logger]) -> None:

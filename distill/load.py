@@ -54,11 +54,11 @@ def load(
 
     Raises:
         InputError: there is no such folder.
-        TrainingError: it holds pickles, has no pinned revision, is of a family that nobody knows, or has a processor
-            of another model.
+        TrainingError: it holds pickles, has no pinned revision, is of an unknown family, is damaged or incomplete, or
+            has a processor of another model.
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+    from transformers import AutoProcessor, BitsAndBytesConfig
 
     student = pinned_student(base, revision)
     pinned = {"revision": revision, "trust_remote_code": False}
@@ -75,10 +75,9 @@ def load(
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=[student.parts["head"], *whole],  # for 4-bit weights too, whatever its name says
     )
-    model: Any = AutoModelForImageTextToText.from_pretrained(
+    model = read_weights(
         base,
-        **pinned,
-        use_safetensors=True,
+        revision=revision,
         dtype=dtype,
         quantization_config=four_bit if quantize == "nf4" else None,
         device_map={"": local_rank if where == "cuda" else where},
@@ -91,18 +90,61 @@ def load(
     return Loaded(model, processor, student)
 
 
+def read_weights(base: str, **settings: Any) -> Any:
+    """Read a model, every weight of it: transformers would fill what a file lacks with random numbers.
+
+    Args:
+        base: a folder, or a hub name.
+        settings: for `from_pretrained`.
+
+    Raises:
+        TrainingError: weights are missing, damaged, or of another shape than the config says.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+
+    again = "the checkpoint is damaged or incomplete; fetch it again"
+    try:
+        model, info = AutoModelForImageTextToText.from_pretrained(
+            base, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **settings
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise TrainingError(f"{again} ({line})", file=base, field="base") from None
+    absent = sorted(info["missing_keys"])
+    wrong = sorted(str(one[0]) for one in info["mismatched_keys"]) or _misshapen(model)
+    if absent or wrong:
+        what = f"{len(absent)} weights are missing" if absent else f"{len(wrong)} weights have another shape"
+        raise TrainingError(f"{again} ({what}, the first is '{(absent or wrong)[0]}')", file=base, field="base")
+    return model
+
+
+def _misshapen(model: Any) -> list[str]:
+    """4-bit layers whose weights have another shape than the layer; transformers does not compare these."""
+    return [
+        name
+        for name, part in model.named_modules()
+        if (state := getattr(getattr(part, "weight", None), "quant_state", None)) is not None
+        and tuple(state.shape) != (part.out_features, part.in_features)
+    ]
+
+
 def pinned_student(base: str, revision: str | None) -> Student:
     """The family of a checkpoint that may be loaded.
 
     Raises:
         InputError, TrainingError: it may not; see `load`.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     _check(base, revision)
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
         raise TrainingError(f"the checkpoint's config cannot be read: {error}", file=base, field="base") from None
     return student_of(config.model_type)
 

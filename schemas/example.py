@@ -9,6 +9,7 @@ from .candidate import Author
 from .layout import write
 from .study import Study
 from .trace import STEPS, Trace
+from .verdict import Resolution
 
 
 class Provenance(Noun):
@@ -25,6 +26,10 @@ class Provenance(Noun):
     saw_image: bool
     cost_usd: float | None = None
     warnings: tuple[str, ...] = Field((), description="Codes of warnings that stand.")
+    doubts: tuple[str, ...] = Field((), description="Codes of doubts that were resolved.")
+    resolution: Resolution | None = Field(
+        None, description="Who resolved them; a reader may have overruled errors too."
+    )
 
 
 class Example(Record):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from .base import Noun, Sha256
+from .verdict import Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -28,9 +29,15 @@ class Goal(Noun):
 
 
 class Repair(Noun):
-    """How often a rejected candidate goes back to its author with the findings."""
+    """How often a candidate that was not accepted goes back to its author with the findings."""
 
     attempts: int = Field(2, ge=0, le=10, description="Repairs after the first attempt.")
+    feed: tuple[Literal["errors", "doubts"], ...] = Field(
+        ("errors", "doubts"),
+        min_length=1,
+        description="What is repaired: errors are put as problems, doubts as questions. Doubts that the recipe "
+        "accepts, or that a verifier lifts, are not.",
+    )
 
 
 class Budget(Noun):
@@ -94,8 +101,13 @@ class CurateRecipe(Noun):
     concurrency: int = Field(8, ge=1, le=4096, description="Most requests under way to one endpoint and model.")
     rate: Rate = Rate()
     retries: int = Field(5, ge=0, le=20, description="How often a request that the server turned away is sent again.")
-    severities: dict[str, Literal["error", "warning", "off"]] = Field(
+    severities: dict[str, Weight] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
+    )
+    doubts: Literal["verify", "hold", "accept", "reject"] | None = Field(
+        None,
+        description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
+        "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
     seed: int = 0

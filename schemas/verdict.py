@@ -1,12 +1,14 @@
-"""Verdict: what the rules found in one candidate."""
+"""Verdict: what was found in one candidate, and whether that accepts it, rejects it or leaves a doubt."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from .base import Noun, Record
+from .base import Noun, Record, Sha256
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "doubt", "warning"]
+Weight = Literal["error", "doubt", "warning", "off"]  # what a recipe may give a code; off drops its findings
+Outcome = Literal["accept", "doubt", "reject"]
 
 
 class Finding(Noun):
@@ -14,7 +16,7 @@ class Finding(Noun):
 
     rule: str = Field(description="The rule's module name, e.g. structure.")
     code: str = Field(description="snake_case kind, counted in tables, e.g. step_count.")
-    severity: Severity = Field(description="An error rejects; a warning is shown.")
+    severity: Severity = Field(description="An error rejects; a doubt must be resolved first; a warning is shown.")
     step: int | None = Field(None, description="The step, counted by position from 1; none for the whole text.")
     span: tuple[int, int] | None = Field(
         None, description="Offsets [start, end) in that step's text, or in the candidate's text if step is none."
@@ -23,17 +25,41 @@ class Finding(Noun):
     evidence: str | None = Field(None, description="The sentence of the reference that decides.")
 
 
+class Resolution(Noun):
+    """Who settled what the rules left open."""
+
+    by: Literal["verifier", "reader", "recipe"] = Field(description="recipe: its `doubts` says accept or reject.")
+    outcome: Literal["accept", "reject"]
+    name: str | None = Field(None, description="The verifier as the recipe calls it, or the reader.")
+    key: Sha256 | None = Field(None, description="The verifier's request, in the journal that it is kept in.")
+    note: str | None = Field(None, description="Why, in the reader's words.")
+
+
 class Verdict(Record):
-    """All findings on one candidate."""
+    """All findings on one candidate, and who resolved the doubts among them."""
 
     findings: tuple[Finding, ...] = ()
+    resolution: Resolution | None = Field(None, description="None in verdicts from before there were doubts.")
+
+    @property
+    def outcome(self) -> Outcome:
+        """A reader's word counts before all else, then errors; a doubt stays one until it is resolved."""
+        settled = self.resolution
+        if settled is not None and settled.by == "reader":
+            return settled.outcome
+        if any(finding.severity == "error" for finding in self.findings):
+            return "reject"
+        if any(finding.severity == "doubt" for finding in self.findings):
+            return "doubt" if settled is None else settled.outcome
+        return "accept"
 
     @property
     def accepted(self) -> bool:
-        """No finding is an error."""
-        return all(finding.severity != "error" for finding in self.findings)
+        """The outcome is accept."""
+        return self.outcome == "accept"
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of the errors, each once, in order."""
-        return tuple(dict.fromkeys(f.code for f in self.findings if f.severity == "error"))
+        """The codes of the errors, or of the doubts where there is no error; each once, in order."""
+        worst = "error" if any(f.severity == "error" for f in self.findings) else "doubt"
+        return tuple(dict.fromkeys(f.code for f in self.findings if f.severity == worst))

@@ -167,7 +167,7 @@ def test_a_file_groups_its_rows_by_patient(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "field", "message"),
     [
-        ("{", None, "not a JSON object"),
+        ("{", None, "not JSON"),
         ({"id": "x", "hypothesis": 1, "reference": "r"}, "hypothesis", "missing, or not a text"),
         ({"id": "x", "hypothesis": "h", "reference": " "}, "reference", "nothing to compare with"),
         ({"id": "1", "hypothesis": "h", "reference": "r"}, "id", "'1' stands twice"),

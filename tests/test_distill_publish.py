@@ -11,7 +11,10 @@ from tenstep.data.store.studies import StudyStore
 from tenstep.distill.publish.checks import learned, secrets
 from tenstep.distill.publish.merge import merge
 from tenstep.distill.publish.publishing import Package, publish
+from tenstep.distill.train.run_card import RunCard
+from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import InputError, RunError
+from tenstep.schemas.recipe import DistillRecipe
 
 __all__ = ["restricted", "trained"]  # fixtures
 
@@ -139,3 +142,19 @@ def test_what_tenstep_did_not_write_is_not_published(tmp_path: Path, merged: Pat
     (bare / "run_card.json").unlink()
     with pytest.raises(InputError, match=r"no run_card\.json here"):
         publish(bare)
+
+
+def test_training_and_merging_restricted_data_make_private_folders(restricted: Trained, tmp_path: Path) -> None:
+    merge(restricted.run, tmp_path / "merged", rows=1, agree=0)
+    for folder in (restricted.run, tmp_path / "merged"):
+        readable = [str(file) for file in (folder, *folder.rglob("*")) if file.stat().st_mode & 0o077]
+        assert readable == []
+
+
+def test_a_folder_that_others_can_read_takes_no_restricted_run(restricted: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "open"
+    out.mkdir(mode=0o755)
+    recipe = DistillRecipe.model_validate(RunCard.read(restricted.run).recipe | {"run": None}, strict=False)
+    with pytest.raises(RunError, match="others can read this folder"):
+        distill(recipe, Path(RunCard.read(restricted.run).recipe["run"]), out)
+    assert list(out.iterdir()) == []

@@ -30,7 +30,7 @@ def check(
         author: a teacher's report must be the reference; a student's is its own reading.
 
     Returns:
-        The findings; `accepted` if none of them is an error.
+        The findings; `outcome` is reject if one is an error, doubt if one is a doubt, else accept.
     """
     return judge(*as_pair(text, "text", reference, views=views, has_prior=has_prior, author=author))
 

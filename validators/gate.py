@@ -5,11 +5,10 @@ students: 0 of 3,419 four-header and 0 of 3,927 verbatim reports (`tests/test_ru
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
-from ..schemas.verdict import Finding, Verdict
+from ..schemas.verdict import Finding, Verdict, Weight
 from . import (
     assistant,
     asymmetry,
@@ -77,7 +76,7 @@ CODES: Mapping[str, str] = {code: rule.__name__.rpartition(".")[2] for rule in R
 def judge(
     study: Study,
     candidate: Candidate,
-    severities: Mapping[str, Literal["error", "warning", "off"]] = {},
+    severities: Mapping[str, Weight] = {},
 ) -> Verdict:
     """Ask every rule.
 
@@ -95,14 +94,14 @@ def judge(
     return Verdict(findings=tuple(kept for found in findings if (kept := _weighed(found, severities)) is not None))
 
 
-def _asked(severities: Mapping[str, Literal["error", "warning", "off"]]) -> tuple[Rule, ...]:
+def _asked(severities: Mapping[str, Weight]) -> tuple[Rule, ...]:
     """Without those of which nothing would be kept: their work is saved as well."""
     if "off" not in severities.values():
         return RULES
     return tuple(r for r in RULES if r is completion or any(severities.get(code) != "off" for code in r.CODES))
 
 
-def _weighed(finding: Finding, severities: Mapping[str, Literal["error", "warning", "off"]]) -> Finding | None:
+def _weighed(finding: Finding, severities: Mapping[str, Weight]) -> Finding | None:
     severity = severities.get(finding.code, finding.severity)
     if severity == finding.severity or finding.code == "unreadable":
         return finding

@@ -9,6 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from ...schemas.verdict import Outcome
 from ..pages.cards import author_of, card
 from .items import Item
 
@@ -22,7 +23,7 @@ class Card(NamedTuple):
 
     row: int  # among the audited rows, from 1
     html: str
-    accepted: bool
+    outcome: Outcome
     codes: frozenset[str]
     author: str
 
@@ -76,4 +77,4 @@ class Examples:
         author = self._name or author_of(item.candidate)
         drawn = card(number, item.study, [(item.candidate, item.verdict)], lambda ref: Path(ref.path), author=author)
         codes = frozenset(finding.code for finding in item.verdict.findings)
-        return Card(self.rows, drawn, item.verdict.accepted, codes, author)
+        return Card(self.rows, drawn, item.verdict.outcome, codes, author)

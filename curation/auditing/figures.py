@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...validators.gate import RULES
 from ..pages.marked import shown
-from ..requests.forecast import Interval
+from ..requests.forecast import Interval, wilson
 from .charts import Bar, band, bars, columns, heat, rounded_up
 from .compare import difference, shared, shares
 from .measures import STANDINGS, Standing
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CODES, _HEAT, _FINDINGS, _LISTED = 30, 14, 24, 8
 _WHAT = {rule.__name__.rpartition(".")[2]: (rule.__doc__ or "").strip().split("\n")[0] for rule in RULES}
 _CLASS = {"supported": "supported", "silent": "silent", "contradicted": "contradicted"}
+_SEVERITY_KEY = (("error", "error"), ("doubt", "doubt"), ("warning", "warning"))
 _ARMS = {
     "again": "nothing, drawn again",
     "other_report": "another patient's report",
@@ -40,6 +41,8 @@ def headline(totals: Totals) -> str:
     ]
     for name, share in list(shares(totals).items())[1:]:
         tiles.append(_tile(f"{share.share:.0%}" if totals.read else "–", _TILES[name], ""))
+    doubted = wilson(totals.doubted, totals.rows)
+    tiles.insert(1, _tile(f"{doubted.share:.0%}", "in doubt", f"{totals.doubted:,} of {totals.rows:,}"))
     alike = totals.overlaps.alike()
     near = sum(group.traces for group in alike)
     tiles.append(_tile(f"{near:,}", "traces nearly equal to another", f"{len(alike):,} groups"))
@@ -84,11 +87,15 @@ def _row(name: str, cells: Sequence[str]) -> str:
 def figures(totals: Totals) -> str:
     """All charts of one dataset."""
     parts = [
-        _figure("Where traces stop", "The first rule that found an error, in the order of the rules.", _funnel(totals))
+        _figure(
+            "Where traces stop",
+            "The first rule that found an error, in the order of the rules; then what is left in doubt.",
+            _funnel(totals),
+        )
     ]
     if totals.code_rows:
         said = "Traces that have it. Choose one to see examples."
-        parts.append(_figure("What was found", said, _codes(totals), key=(("error", "error"), ("warning", "warning"))))
+        parts.append(_figure("What was found", said, _codes(totals), key=_SEVERITY_KEY))
     if totals.read:
         parts += _step_figures(totals.steps, totals)
         parts += [_coverage(totals), _repeats(totals), _likeness(totals)]
@@ -109,6 +116,9 @@ def _funnel(totals: Totals) -> str:
         if stopped:
             said = f"{left:,} left, −{stopped:,}"
             lines.append(Bar(rule, (("kept", left), ("error", stopped)), said, hint=_WHAT.get(rule, "")))
+    if totals.doubted:
+        said = f"{totals.doubted:,}, {totals.doubted / rows:.0%}"
+        lines.append(Bar("in doubt", (("doubt", totals.doubted),), said, hint="Waits for a verifier or a reader."))
     kept = f"{totals.accepted:,}, {totals.acceptance.share:.0%}" if rows else "0"
     lines.append(Bar("accepted", (("good", totals.accepted),), kept))
     quiet = sum(not stopped for _, stopped, _ in totals.funnel)

@@ -1,7 +1,7 @@
 """Items: what lies at a path, row by row, each with its verdict; or why a row could not be judged.
 
 A row without a reference of its own is judged against the report in its text. Of a run, the candidate that decided
-each study counts: the accepted one, else the last. Nothing is held but the row at hand.
+each study counts: the accepted one, else the last in doubt, else the last. Nothing is held but the row at hand.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,15 @@ from ...data.run import RunFolder
 from ...schemas.base import Noun
 from ...schemas.candidate import Candidate
 from ...schemas.study import Study
-from ...schemas.verdict import Verdict
+from ...schemas.verdict import Outcome, Verdict
 from ...validators.check import as_pair
 from ...validators.gate import judge
+from ..doubts import doubts_of
 from ..pages.review import located
 from ..recheck import judge_again
 from .rows import BadRow, Form, read_row
+
+_ORDER: tuple[Outcome, ...] = ("accept", "doubt", "reject")
 
 
 def printable(text: str) -> str:
@@ -114,17 +117,16 @@ def _read(raw: Raw) -> tuple[Item, Form] | Problem:
 def _of_run(path: Path) -> Iterator[Item]:
     with RunFolder.read(path) as run:
         deciding: dict[str, str] = {}
-        accepted: set[str] = set()
+        best: dict[str, int] = {}
         for candidate, verdict in run.judged():
-            if candidate.study_id not in accepted:
-                deciding[candidate.study_id] = candidate.key
-                if verdict.accepted:
-                    accepted.add(candidate.study_id)
-        severities = run.manifest.recipe.get("severities", {})
+            place = _ORDER.index(verdict.outcome)
+            if place <= best.get(candidate.study_id, place) and best.get(candidate.study_id) != 0:
+                deciding[candidate.study_id], best[candidate.study_id] = candidate.key, place
+        severities, doubts = run.manifest.recipe.get("severities", {}), doubts_of(run.manifest.recipe)
         keys = set(deciding.values())
         for candidate, verdict in run.judged():
             if candidate.key in keys:
                 study = run.studies.get(candidate.study_id)
                 patient = study.patient_id if study.patient_id != study.id else None
-                now = judge_again(study, candidate, verdict, severities)
+                now = judge_again(study, candidate, verdict, severities, doubts)
                 yield Item(study.id, located(run.studies, study), candidate, now, True, patient, study.split)

@@ -30,7 +30,7 @@ def page(audits: "Sequence[Audit]") -> Iterator[str]:
     cards = [card for audit in audits if audit.examples for card in audit.examples.cards]
     codes = Counter(code for card in cards for code in card.codes)
     authors = Counter(card.author for card in cards)
-    accepted = sum(card.accepted for card in cards)
+    outcomes = Counter(card.outcome for card in cards)
     names = [audit.name for audit in audits]
     style, script = part("review.css", "audit.css"), part("review.js", "audit.js")
     title = "Audit of " + " and ".join(names)
@@ -45,8 +45,9 @@ def page(audits: "Sequence[Audit]") -> Iterator[str]:
         figures=_figures(audits),
         sample=_sample(audits, len(cards)),
         total=f"{len(cards):,}",
-        accepted=f"{accepted:,}",
-        rejected=f"{len(cards) - accepted:,}",
+        accepted=f"{outcomes['accept']:,}",
+        doubted=f"{outcomes['doubt']:,}",
+        rejected=f"{outcomes['reject']:,}",
         codes=options(codes),
         authors=options(authors),
     )

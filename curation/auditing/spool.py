@@ -21,6 +21,7 @@ class Spool:
         row = {
             "id": item.id,
             "accepted": item.verdict.accepted,
+            "outcome": item.verdict.outcome,
             "findings": [finding.model_dump(include=_FIELDS) for finding in item.verdict.findings],
         }
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -23,10 +23,11 @@ def summary_tables(found: "Audit") -> tuple[Table, ...]:
     rows = [
         ("rows", str(totals.rows)),
         ("accepted", f"{totals.accepted}, {percent(totals.acceptance)}"),
-        ("rejected", str(totals.rows - totals.accepted)),
+        ("in doubt", str(totals.doubted)),
+        ("rejected", str(totals.rejected)),
     ]
     rows += [
-        (f"  {code}", f"{count}{'' if totals.severities[code] == 'error' else ' (warning)'}")
+        (f"  {code}", f"{count}{'' if totals.severities[code] == 'error' else f' ({totals.severities[code]})'}")
         for code, count in totals.codes.most_common()
     ]
     rows += [("rows that were not audited", str(len(found.unreadable)))] if found.unreadable else []
@@ -69,6 +70,7 @@ def comparison_table(found: "Sequence[Audit]") -> Table:
     each = [shares(totals) for totals in all_totals]
     rows = [("rows", *(str(totals.rows) for totals in all_totals))]
     rows += [("accepted", *(percent(totals.acceptance) for totals in all_totals))]
+    rows += [("in doubt", *(str(totals.doubted) for totals in all_totals))]
     rows += [(name, *(f"{one[name].share:.1%}" for one in each)) for name in list(each[0])[1:]]
     codes = dict.fromkeys(code for totals in all_totals for code in totals.code_rows)
     rows += [

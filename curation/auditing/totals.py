@@ -72,6 +72,7 @@ class Totals:
 
     rows: int = 0
     accepted: int = 0
+    doubted: int = 0
     read: int = 0  # traces that could be taken apart
     without_reference: int = 0
     codes: Counter[str] = field(default_factory=Counter)  # findings
@@ -93,6 +94,7 @@ class Totals:
         verdict, trace = item.verdict, item.candidate.trace
         self.rows += 1
         self.accepted += verdict.accepted
+        self.doubted += verdict.outcome == "doubt"
         self.without_reference += not item.has_reference
         if item.split is not None:
             self.split_rows[item.split] += 1
@@ -135,8 +137,13 @@ class Totals:
             self.covered[name][spoken] += 1
 
     @property
+    def rejected(self) -> int:
+        """Rows with an error, or that a reader or verifier rejected."""
+        return self.rows - self.accepted - self.doubted
+
+    @property
     def acceptance(self) -> Interval:
-        """The share of rows without an error."""
+        """The share of rows with neither an error nor an open doubt."""
         return wilson(self.accepted, self.rows)
 
     @property
@@ -176,6 +183,8 @@ class Totals:
         ids = Counter(self.overlaps.ids)
         return {
             "acceptance": _interval(self.acceptance),
+            "doubted": self.doubted,
+            "rejected": self.rejected,
             "read": self.read,
             "without_reference": self.without_reference,
             "code_rows": dict(self.code_rows.most_common()),

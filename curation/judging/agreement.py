@@ -4,6 +4,7 @@ What a trace asserts is its set of (finding, status) in all steps, as the rules 
 not agreement in truth: two teachers that copy the same reference agree.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
@@ -12,6 +13,7 @@ from pydantic import Field
 from ...data.judged import Judged
 from ...schemas.base import Noun
 from ...schemas.candidate import Candidate
+from ...schemas.verdict import Outcome
 from ...validators.findings import claims
 
 
@@ -27,10 +29,10 @@ class Agreement(Noun):
 
 def agreements(judged: Iterable[Judged], teachers: Sequence[str]) -> tuple[Agreement, ...]:
     """Every pair of teachers that share studies; each teacher's first attempt and first sample counts."""
-    firsts: dict[str, dict[str, tuple[bool, frozenset[tuple[str, str]] | None]]] = {}
+    firsts: dict[str, dict[str, tuple[Outcome, frozenset[tuple[str, str]] | None]]] = {}
     for candidate, verdict in judged:
         if candidate.attempt == 1 and candidate.sample == 0:
-            firsts.setdefault(candidate.teacher, {})[candidate.study_id] = (verdict.accepted, _asserts(candidate))
+            firsts.setdefault(candidate.teacher, {})[candidate.study_id] = (verdict.outcome, _asserts(candidate))
     found = []
     for one, other in combinations([name for name in dict.fromkeys(teachers) if name in firsts], 2):
         shared = firsts[one].keys() & firsts[other].keys()
@@ -39,14 +41,14 @@ def agreements(judged: Iterable[Judged], teachers: Sequence[str]) -> tuple[Agree
     return tuple(found)
 
 
-Seen = tuple[bool, frozenset[tuple[str, str]] | None]
+Seen = tuple[Outcome, frozenset[tuple[str, str]] | None]
 
 
 def _compare(one: str, other: str, pairs: Sequence[tuple[Seen, Seen]]) -> Agreement:
     n = len(pairs)
     same = sum(a[0] == b[0] for a, b in pairs) / n
-    ones, others = sum(a[0] for a, _ in pairs) / n, sum(b[0] for _, b in pairs) / n
-    chance = ones * others + (1 - ones) * (1 - others)
+    ones, others = Counter(a[0] for a, _ in pairs), Counter(b[0] for _, b in pairs)
+    chance = sum(ones[outcome] * others[outcome] for outcome in ones) / n**2
     alike = [_jaccard(a[1], b[1]) for a, b in pairs if a[1] is not None and b[1] is not None]
     return Agreement(
         teachers=(one, other),

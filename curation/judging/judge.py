@@ -175,7 +175,7 @@ def judge_run(
         if candidate.key not in found:
             return verdict
         others = tuple(finding for finding in verdict.findings if finding.rule != JUDGE)
-        return Verdict(findings=(*others, *found[candidate.key]))
+        return verdict.model_copy(update={"findings": (*others, *found[candidate.key])})
 
     return result, amend(path, with_judge)
 
@@ -185,7 +185,8 @@ def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[Judged]:
     deciding: dict[str, str] = {}
     accepted: set[str] = set()
     for candidate, verdict in run.judged():
-        rules_accept = all(f.severity != "error" for f in verdict.findings if f.rule != JUDGE)
+        others = tuple(f for f in verdict.findings if f.rule != JUDGE)
+        rules_accept = verdict.model_copy(update={"findings": others}).accepted
         if candidate.trace is not None and candidate.study_id not in accepted:
             deciding[candidate.study_id] = candidate.key
             if rules_accept:

@@ -11,9 +11,9 @@ from ...schemas.candidate import Candidate
 from ...schemas.errors import InputError
 from ...schemas.study import ImageRef, Study
 from ...schemas.trace import Trace
-from ...schemas.verdict import Finding, Verdict
+from ...schemas.verdict import Finding, Outcome, Verdict
 from .film import data_uri
-from .marked import Mark, differences, excerpt, marked, shown
+from .marked import SEVERITIES, Mark, differences, excerpt, marked, shown
 
 Judged = tuple[Candidate, Verdict]
 PathOf = Callable[[ImageRef], Path]
@@ -21,15 +21,24 @@ FOREIGN = "foreign"  # the source of a study that stands for somebody's text, of
 _STEPS = 40  # of one attempt that are shown
 _FINDINGS = 60
 _STEP = 2_000  # characters
-_LABELS = {"accepted": "Accepted", "repaired": "Accepted after repair", "rejected": "Rejected", "open": "Not judged"}
+_LABELS = {
+    "accepted": "Accepted",
+    "repaired": "Accepted after repair",
+    "doubted": "In doubt",
+    "rejected": "Rejected",
+    "open": "Not judged",
+}
+_STATUS: dict[Outcome, str] = {"accept": "accepted", "doubt": "doubted", "reject": "rejected"}
 
 
 def status_of(attempts: Sequence[Judged]) -> str:
-    """accepted, repaired (accepted, at a later attempt), rejected, or open (nothing was judged)."""
+    """accepted, repaired (accepted, at a later attempt), doubted, rejected, or open (nothing was judged)."""
     if not attempts:
         return "open"
     first = next((candidate for candidate, verdict in attempts if verdict.accepted), None)
-    return "rejected" if first is None else "repaired" if first.attempt > 1 else "accepted"
+    if first is None:
+        return "doubted" if any(verdict.outcome == "doubt" for _, verdict in attempts) else "rejected"
+    return "repaired" if first.attempt > 1 else "accepted"
 
 
 def author_of(candidate: Candidate) -> str:
@@ -114,7 +123,7 @@ def _film(ref: ImageRef, path_of: PathOf) -> str:
 def _attempt(
     at: int, study: Study, candidate: Candidate, verdict: Verdict, parent: Candidate | None, repairs: int | None
 ) -> str:
-    status = "accepted" if verdict.accepted else "rejected"
+    status = _STATUS[verdict.outcome]
     why = "" if verdict.accepted else ": " + ", ".join(shown(code, 60) for code in verdict.codes)
     lineage = f", repairs {repairs}" if repairs else ", repairs one that is not shown" if candidate.parent else ""
     title = "Trace" if study.source == FOREIGN else f"Attempt {at}{lineage}"
@@ -126,10 +135,19 @@ def _attempt(
     more = len(verdict.findings) - len(findings)
     return f"""
 <details class="attempt" open><summary><span>{title}</span>
-<span class="chip {status}">{status.capitalize()}{why}</span></summary>
-{provenance}{label}
+<span class="chip {status}">{_LABELS[status]}{why}</span></summary>
+{provenance}{label}{_resolved(verdict)}
 {_list(whole, candidate.text)}{f'<p class="quiet">and {more} more findings</p>' if more else ""}
 {_body(study, candidate, findings, parent)}</details>"""
+
+
+def _resolved(verdict: Verdict) -> str:
+    if verdict.resolution is None:
+        return ""
+    found = verdict.resolution
+    name = f" {shown(found.name, 80)}" if found.name else ""
+    note = f": {shown(found.note, 400)}" if found.note else ""
+    return f'<p class="label">Resolved by {found.by}{name}, {_STATUS[found.outcome]}{note}</p>'
 
 
 def _provenance(candidate: Candidate) -> str:
@@ -181,7 +199,7 @@ def _step(at: int, trace: Trace, findings: Sequence[tuple[int, Finding]], before
     step = trace.steps[at - 1]
     mine = [(n, f) for n, f in findings if f.step == at]
     marks = [Mark(*f.span, f.severity, n) for n, f in mine if f.span]
-    severity = "error" if any(f.severity == "error" for _, f in mine) else "warning" if mine else ""
+    severity = min((f.severity for _, f in mine), key=SEVERITIES.index, default="")
     changed = before is not None and (at > len(before) or before[at - 1] != step.text)
     tag = ' <span class="changed">changed</span>' if changed else ""
     return (

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ...schemas.verdict import Severity
 
 CUT = 6_000  # characters of one text that are shown
+SEVERITIES: tuple[Severity, ...] = ("error", "doubt", "warning")  # the worst first
 _DIFF = 400  # words: comparing takes quadratic time
 # Controls, format characters (bidi, zero width, joiners), surrogates, line and paragraph separators
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -48,7 +49,7 @@ def marked(text: str, marks: Sequence[Mark], cut: int = CUT) -> str:
         over = [mark for mark in inside if mark.start <= start and end <= mark.end]
         piece = _visible(text[start:end])
         if over:
-            severity = "error" if any(mark.severity == "error" for mark in over) else "warning"
+            severity = min((mark.severity for mark in over), key=SEVERITIES.index)
             piece = f'<mark class="{severity}">{piece}</mark>'
         ending = [str(mark.number) for mark in inside if mark.number and min(mark.end, len(text)) == end]
         parts.append(piece + (f"<sup>{','.join(ending)}</sup>" if ending else ""))

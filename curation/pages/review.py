@@ -126,6 +126,7 @@ def page(
             total=f"{statuses.total():,}",
             accepted=f"{statuses['accepted'] + statuses['repaired']:,}",
             repaired=f"{statuses['repaired']:,}",
+            doubted=f"{statuses['doubted']:,}",
             rejected=f"{statuses['rejected']:,}",
             codes=options(codes),
             authors=options(authors),

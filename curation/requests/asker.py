@@ -21,6 +21,7 @@ from ...schemas.recipe import CurateRecipe
 from ...schemas.run import Event, State
 from ...validators.gate import judge
 from ..clients.envelope import unseal
+from ..doubts import decided, doubts_of
 from ..teacher import Question, Reply, Unanswered, request_key
 from .allowance import used_up
 from .budget import Amount, Ledger, most, used
@@ -74,6 +75,7 @@ class Asker:
         self._states = states
         self._commits = Commits(run.journal)
         self._stopped = asyncio.Event()
+        self._doubts = doubts_of(recipe.model_dump())
         self._random = random.Random(recipe.seed)  # noqa: S311  spreads retries; no secret
 
     def stop(self) -> None:
@@ -216,7 +218,7 @@ class Asker:
         if answer.ticket is not None and lane.tokens:
             lane.gate.pace.settle(answer.ticket.tokens, used(reply.usage, cost).tokens)
         candidate = candidate_of(key, lane.teacher, question, reply, answer.started, answer.seconds, cost)
-        verdict = judge(question.study, candidate, self._recipe.severities)
+        verdict = decided(judge(question.study, candidate, self._recipe.severities), self._doubts)
         # not waited for: the answer is on disk, and would be judged again
         self._commits.later(judged_event(candidate, verdict))
         self._states[key] = State.JUDGED

@@ -15,6 +15,7 @@ class Tally:
 
     studies: int = 0
     accepted: int = 0
+    doubted: int = 0
     rejected: int = 0
     repaired: int = 0
     asked: int = 0  # requests sent by this call
@@ -24,7 +25,7 @@ class Tally:
     refused: int = 0
     spend_usd: float | None = 0.0  # what answers say; None if a price is unknown
     uncertain_usd: float | None = 0.0  # what requests without an answer may have cost, at most
-    codes: Counter[str] = field(default_factory=Counter)  # errors of the candidate that decided, by study
+    codes: Counter[str] = field(default_factory=Counter)  # errors, or doubts, of the candidate that decided, by study
     ended: Reason = "data"  # why this call asks no more
     budget: str = ""  # where the budget stands
     forecast: Forecast | None = None  # after the pilot

@@ -19,7 +19,7 @@ from ...schemas.errors import InputError
 from . import coco, plain, uncertainty
 from .bertscore import bertscore
 from .chexbert import chexbert_f1
-from .external import External, external
+from .external import External, check_external, external
 from .finding_f1 import finding_f1
 from .inputs import Source, check_same
 from .labels import LABELS
@@ -39,6 +39,7 @@ class Options(NamedTuple):
     chexbert: Path | None = None  # chexbert.pth
     chexbert_tokenizer: Path | None = None
     external: tuple[External, ...] = ()
+    external_stays_local: bool = False  # the user's statement; without it only public texts go to `external`
     resamples: int = uncertainty.RESAMPLES
     seed: int = 0
 
@@ -107,7 +108,10 @@ def evaluate(
 
     Raises:
         InputError, MissingExtraError: a metric that was asked for cannot be had, or the students cannot be compared.
+        PolicyError: texts that are not known to be public would go to an external command.
     """
+    public = source.public and (against is None or against.public)
+    check_external(options.external, public=public, stays_local=options.external_stays_local)
     if against is not None:
         check_same(source, against)
     families, notes = _families(options)
@@ -125,6 +129,8 @@ def evaluate(
                 if one.stats.any() or (other is not None and other.stats.any())  # else nobody has the label
             )
     notes += _remarks(source, against)
+    if options.external and options.external_stays_local:
+        notes.append("the user states that the external commands run on this machine alone")
     pairs = next(iter(source.parts.values()))
     return Evaluation(
         student=_student(source),

@@ -2,7 +2,9 @@
 
 The command reads one JSON object a line from standard input, {"id", "hypothesis", "reference"}, and writes one a line,
 {"id", "score"}, for every id once, in any order. A line {"version": ..., "preprocessing": ...} may come first. It runs
-without a shell, and is told to stay offline; what it does is the user's affair.
+without a shell, with the hub's libraries set offline; nothing here can keep it from sending what it reads. So texts
+that are not known to be public are given to it only if the user states that it runs on this machine alone, and that
+statement is recorded with the figures.
 """
 
 import json
@@ -13,7 +15,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, PolicyError
 from .measure import Measure, Pair, mean, mean_of
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -36,6 +38,25 @@ def parse(text: str) -> External:
     if not found or not name.strip() or not command.strip():
         raise InputError(f"'{text}' is not NAME=COMMAND", field="external")
     return External(name.strip(), command.strip())
+
+
+def check_external(metrics: Sequence[External], *, public: bool, stays_local: bool) -> None:
+    """Refuse to hand texts to a command that may send them away.
+
+    Args:
+        metrics: the commands.
+        public: whether all texts are known to be public.
+        stays_local: the user's statement that the commands send nothing anywhere.
+
+    Raises:
+        PolicyError: the texts are restricted, or of unknown class, and nothing is stated.
+    """
+    if metrics and not public and not stays_local:
+        raise PolicyError(
+            f"{metrics[0].name}: the texts are restricted or of unknown class, and an external command may send them "
+            "away; if it runs on this machine alone, say so with --external-stays-local, which is recorded",
+            field="external",
+        )
 
 
 def external(pairs: Sequence[Pair], metric: External) -> Measure:

@@ -4,15 +4,15 @@ Of a sampling run two parts are compared with the reference report: the report t
 that it wrote. An answer without a readable report stays, as an empty one: it is counted, and it costs.
 
 A file has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without it, each line
-is a patient.
+is a patient. What class of data it holds is not known.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...data.judged import Judged
+from ...data.lines import json_lines
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
 from ...schemas.recipe import SampleRecipe
@@ -31,6 +31,7 @@ class Source(NamedTuple):
     temperature: float | None = None
     without_report: int = 0  # answers in which no report could be found
     not_asked: int = 0  # studies that could not be shown to the student
+    public: bool = False  # every study is known to be public; of a file this is not known
 
 
 def read(path: Path, temperature: float | None = None) -> Source:
@@ -84,6 +85,7 @@ def _run(path: Path, temperature: float | None) -> Source:
         chosen.sort(key=lambda one: (one.candidate.study_id, one.candidate.sample))
         pairs = [_pairs(run, one, at * recipe.n) for one in chosen]
         asked = {one.candidate.study_id for one in chosen}
+        public = run.studies.data_class == "public"
         total = len(run.studies) if recipe.limit is None else min(recipe.limit, len(run.studies))
     parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
     if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # asked for reports alone
@@ -96,6 +98,7 @@ def _run(path: Path, temperature: float | None) -> Source:
         temperature=temperature,
         without_report=sum(not report.hypothesis.strip() for report, _ in pairs),
         not_asked=total - len(asked),
+        public=public,
     )
 
 
@@ -110,29 +113,18 @@ def _pairs(run: RunFolder, judged: Judged, first: int) -> tuple[Pair, Pair]:
 
 def _file(path: Path) -> Source:
     pairs: dict[str, Pair] = {}
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    except UnicodeDecodeError:
-        raise InputError("not UTF-8; is it a JSONL file?", file=path) from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            pair = _pair(line, path, number)
-            if pair.id in pairs:
-                raise InputError(f"'{pair.id}' stands twice", file=path, row=number, field="id")
-            pairs[pair.id] = pair
+    for line in json_lines(path):
+        if line.found is None:
+            raise InputError(line.problem, file=path, row=line.row)
+        pair = _pair(line.found, path, line.row)
+        if pair.id in pairs:
+            raise InputError(f"'{pair.id}' stands twice", file=path, row=line.row, field="id")
+        pairs[pair.id] = pair
     ordered = [pairs[name] for name in sorted(pairs)]
     return Source(path.stem, {REPORT: ordered}, without_report=sum(not pair.hypothesis.strip() for pair in ordered))
 
 
-def _pair(line: str, path: Path, number: int) -> Pair:
-    try:
-        row: Any = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise InputError("not a JSON object", file=path, row=number)
+def _pair(row: Mapping[str, Any], path: Path, number: int) -> Pair:
     for field in ("id", "hypothesis", "reference"):
         if not isinstance(row.get(field), str):
             raise InputError("missing, or not a text", file=path, row=number, field=field)

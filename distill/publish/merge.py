@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...data.files import readable_by
 from ...data.run import RunFolder
 from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, RunError, TrainingError
@@ -79,7 +80,7 @@ def merge(
     card, student = _checked(folder)
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    with quiet():
+    with quiet(), readable_by(owner_only=card.preflight.restricted):
         requests, sources, names = _requests(card, folder, studies, rows)
         watch("load")
         loaded = adapter.load_student(folder, student)

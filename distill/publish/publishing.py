@@ -12,10 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
+from ...data.files import readable_by
 from ...data.store.studies import StudyStore
-from ...schemas.errors import InputError, RunError
+from ...schemas.errors import RunError
 from .. import adapter
 from ..load import sha256_of
 from ..train.run_card import FILE, RunCard
@@ -78,7 +77,8 @@ def publish(
             if file.is_file() and not file.is_symlink()
         )
         if out is not None and not problems:
-            shutil.copytree(staged, out)
+            with readable_by(owner_only=card.preflight.restricted):
+                shutil.copytree(staged, out)
     return Package(listed, tuple(problems), card.preflight.restricted, sum(len(store) for store in stores))
 
 
@@ -86,7 +86,7 @@ def _stage(model: Path, staged: Path, licence: str | None) -> RunCard:
     """Copy what would leave; large weights are linked, so that 20 GB are not written to look at them."""
     merged = (model / merge_card.FILE).is_file()
     source = model if merged else adapter.find(model)
-    card = _run_card(model if merged else source.parent)
+    card = RunCard.read(model if merged else source.parent)
     shutil.copytree(
         source, staged, symlinks=True, copy_function=_link, ignore=lambda _folder, names: set(names) & set(_OWN)
     )
@@ -101,15 +101,6 @@ def _stage(model: Path, staged: Path, licence: str | None) -> RunCard:
     sources = tuple(sorted({store.head.source for store in _stores(model, card)}))
     model_card.write(_fresh(staged), card, merged=None, sources=sources, licence=licence)
     return card
-
-
-def _run_card(folder: Path) -> RunCard:
-    try:
-        return RunCard.read(folder)
-    except OSError:
-        raise InputError(f"no {FILE} here; publish what tenstep wrote, as it wrote it", file=folder) from None
-    except ValidationError as error:
-        raise InputError(f"damaged: {error}", file=folder / FILE) from None
 
 
 def _link(source: str, target: str) -> None:

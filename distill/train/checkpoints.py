@@ -31,7 +31,8 @@ def mark(checkpoint: Path) -> None:
 
 def last(folder: Path) -> Path | None:
     """The newest whole checkpoint, if there is one; broken ones are removed."""
-    found = sorted(folder.glob(f"{PREFIX}*"), key=step_of, reverse=True)
+    numbered = (path for path in folder.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdigit())
+    found = sorted(numbered, key=step_of, reverse=True)
     whole = [checkpoint for checkpoint in found if _is_whole(checkpoint)]
     for checkpoint in set(found) - set(whole):
         shutil.rmtree(checkpoint)

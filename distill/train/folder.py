@@ -20,11 +20,16 @@ ADAPTER, BASE, BOARD, CHECKPOINTS = "adapter", "base", "tensorboard", "checkpoin
 
 
 @contextlib.contextmanager
-def claimed(out: Path, *, resume: bool) -> Iterator[None]:
+def claimed(out: Path, *, restricted: bool, resume: bool) -> Iterator[None]:
     """Hold the folder while a run writes to it.
 
+    Args:
+        out: the folder; made if absent.
+        restricted: whether it will hold restricted data, which only its owner may read.
+        resume: whether a run that it holds is continued.
+
     Raises:
-        RunError: it holds a run already and `resume` was not said, or it holds something else.
+        RunError: it holds a run already and `resume` was not said, it holds something else, or others can read it.
         RunLockedError: another process trains in it.
     """
     if out.exists() and not out.is_dir():
@@ -34,7 +39,9 @@ def claimed(out: Path, *, resume: bool) -> Iterator[None]:
         raise RunError("is not empty and holds no training run; choose another --out", file=out)
     if FILE in held and not resume:
         raise RunError("holds a training run; go on with --resume, or choose another --out", file=out)
-    out.mkdir(parents=True, exist_ok=True)
+    if restricted and out.exists() and out.stat().st_mode & 0o077:
+        raise RunError("others can read this folder, and the data is restricted; run: chmod -R go= on it", file=out)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700 if restricted else 0o777)
     with (out / "run.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

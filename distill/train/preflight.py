@@ -25,6 +25,7 @@ from .examples import Lessons, gather
 from .memory import Memory, estimate
 from .rows import rows_of, sizes_of
 from .tiny_base import tiny_base
+from .tracking import check_tracking
 
 TINY = "tiny"
 _SHOWN = 3
@@ -123,6 +124,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
         lessons = rows = None
         if not missing:
             lessons = gather(recipe.model_copy(update={"test_sets": tuple(tests)}), run, asked)
+            check_tracking(recipe, restricted=lessons.restricted)
             rows = rows_of(lessons.all, asked)
         else:
             unchecked.append("examples, their images, the split by patient, test sets: the data is not at hand")

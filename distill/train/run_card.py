@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ... import __version__
 from ...data.memory import peak_megabytes
 from ...schemas.base import Noun, Record, Sha256
+from ...schemas.errors import InputError
 from ..libraries import NAMES
 from .preflight import Preflight
 
@@ -79,8 +80,19 @@ class RunCard(Record):
 
     @classmethod
     def read(cls, folder: Path) -> "RunCard":
-        """Read a folder's card."""
-        return cls.model_validate_json((folder / FILE).read_bytes())
+        """Read a folder's card.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        try:
+            return cls.model_validate_json((folder / FILE).read_bytes())
+        except FileNotFoundError:
+            raise InputError(
+                f"there is no {FILE} here; is this what tenstep distill or merge wrote?", file=folder
+            ) from None
+        except (OSError, ValidationError) as error:
+            raise InputError(f"damaged: {error}", file=folder / FILE) from None
 
 
 def code() -> str:

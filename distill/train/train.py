@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from ...data.files import readable_by
 from ...schemas.errors import RecipeError, RunError, TrainingError
 from ...schemas.recipe import DistillRecipe
 from .. import adapter, prompt
@@ -39,6 +40,7 @@ from .ranks import Ranks
 from .rows import rows_of, sizes_of
 from .run_card import FILE, Evaluation, Loss, RunCard, Session, code, hardware, peak_memory_mb, versions
 from .tiny_base import STEPS, tiny_base
+from .tracking import board, check_tracking
 
 Watcher = Callable[[str, int, int], object]
 
@@ -70,7 +72,8 @@ def distill(
     ranks = Ranks()
     asked = prompt.read(prompt.path_of(recipe.prompt))
     lessons = gather(recipe, run, asked)
-    with quiet(), _claimed(out, ranks, resume=resume):
+    check_tracking(recipe, restricted=lessons.restricted)
+    with quiet(), readable_by(owner_only=lessons.restricted), _claimed(out, ranks, lessons.restricted, resume=resume):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
         rows, watched = rows_of(lessons.train, asked), rows_of(lessons.validation, asked)
         resolved = recipe.model_dump(mode="json") | ({"run": str(run.resolve())} if run is not None else {})
@@ -154,9 +157,9 @@ def distill(
 
 
 @contextlib.contextmanager
-def _claimed(out: Path, ranks: Ranks, *, resume: bool) -> Iterator[None]:
+def _claimed(out: Path, ranks: Ranks, restricted: bool, *, resume: bool) -> Iterator[None]:
     """The first process holds the folder; the others look at it once it does."""
-    with claimed(out, resume=resume) if ranks.first else contextlib.nullcontext():
+    with claimed(out, restricted=restricted, resume=resume) if ranks.first else contextlib.nullcontext():
         ranks.join()
         yield
 
@@ -224,7 +227,7 @@ def _run(
     if ranks.first:
         card.write(out)
         if "tensorboard" in recipe.report_to:
-            trainer.add_callback(trainers.board(out / BOARD, from_step=card.sessions[-1].from_step))
+            trainer.add_callback(board(out / BOARD, from_step=card.sessions[-1].from_step))
     try:
         if not _stopped(trainer, at, recipe.patience):
             trainer.train(resume_from_checkpoint=str(at) if at else None)

@@ -5,19 +5,19 @@ checkpoint decides as one that was not stopped.
 """
 
 import dataclasses
-import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...data.training import training_table
-from ...schemas.errors import MissingExtraError, TrainingError
+from ...schemas.errors import TrainingError
 from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device
 from .backend import Choice, adapted
 from .collator import CompletionCollator, Row
 from .ranks import Ranks
+from .tracking import services
 
 VALIDATION = "eval_loss"
 
@@ -88,7 +88,7 @@ def build(
         **checkpointing(on=recipe.gradient_checkpointing),
         **watched,
         **together,
-        report_to=_services(recipe),
+        report_to=services(recipe),
         run_name=recipe.name,
         remove_unused_columns=False,
         max_length=None,  # ours is checked, not cut
@@ -122,23 +122,6 @@ def checkpointing(*, on: bool) -> dict[str, Any]:
     names = {field.name for field in dataclasses.fields(SFTConfig)}
     name = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
     return {name: on, f"{name}_kwargs": {"use_reentrant": False}}
-
-
-def _services(recipe: DistillRecipe) -> list[str]:
-    """Those that the trainer reports to itself; TensorBoard is ours (see `board`)."""
-    if "wandb" not in recipe.report_to:
-        return []
-    if importlib.util.find_spec("wandb") is None:
-        raise MissingExtraError("wandb", "wandb")
-    return ["wandb"]
-
-
-def board(folder: Path, *, from_step: int) -> Any:
-    """A callback that writes for TensorBoard; what an interrupted run wrote behind `from_step` is taken back."""
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
-
-    return TensorBoardCallback(SummaryWriter(str(folder), purge_step=from_step + 1))
 
 
 def follow(on_step: Callable[[int], object], on_save: Callable[[int], object], patience: int | None) -> Any:
