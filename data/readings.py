@@ -33,7 +33,7 @@ class Final(NamedTuple):
 
 
 class Readings:
-    """The readings of one run. Safe to use from several threads and processes; each object from one thread at a time."""
+    """The readings of one run. Several processes may write; each object is used by one thread at a time."""
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
         self.path = folder / "journal.db"

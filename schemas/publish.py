@@ -21,6 +21,7 @@ from .candidate import Candidate
 from .errors import InputError
 from .example import Example
 from .policy import Attestation
+from .reading import Reading
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .study import RejectedRow, Study
@@ -45,6 +46,7 @@ NOUNS: tuple[type[Noun], ...] = (
     DistillRecipe,
     SampleRecipe,
     Attestation,
+    Reading,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report

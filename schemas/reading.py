@@ -1,4 +1,4 @@
-"""Reading: what one person decided about one candidate, at one time. Readings are never changed; a later revision wins."""
+"""Reading: what one person decided about one candidate. It is never changed; a later revision counts instead."""
 
 from typing import Literal
 

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PACKAGE = __package__ or ""
+_USED = "This link was used already, or the server was started again. Use the new link."
 
 
 class Session(NamedTuple):
@@ -103,9 +104,7 @@ class Guard:
             return
         session = self._session(headers)
         if session is None:
-            await PlainTextResponse("This link was used already, or the server was started again. Use the new link.", 401)(
-                scope, receive, sealed
-            )
+            await PlainTextResponse(_USED, 401)(scope, receive, sealed)
             return
         scope["session"] = session
         await self._app(scope, receive, sealed)
@@ -124,7 +123,7 @@ class Guard:
         token = scope["query_string"].decode("latin-1").removeprefix("token=")
         session = self._sessions.begin(token)
         if session is None:
-            return PlainTextResponse("This link was used already, or the server was started again. Use the new link.", 401)
+            return PlainTextResponse(_USED, 401)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(self.cookie, session.id, httponly=True, samesite="strict", path="/")
         return answer

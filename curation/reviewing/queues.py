@@ -71,7 +71,9 @@ def queue(spec: str, index: TraceIndex, sampling: Sampling, finals: Mapping[str,
             return [index.entries[key] for key, found in finals.items() if found.provenance == "disputed"]
         case "all":
             return entries
-    raise InputError(f"there is no queue '{spec}'; work, doubts, accepted:0.1, rejected:0.1, code:NAME, author:NAME, all")
+    raise InputError(
+        f"there is no queue '{spec}'; work, doubts, accepted:0.1, rejected:0.1, disputed, code:NAME, author:NAME, all"
+    )
 
 
 def written(spec: str, sampling: Sampling) -> str:
