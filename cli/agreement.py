@@ -26,7 +26,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("agreement", help="how far raters agree on the same traces", epilog=_EPILOG)
     parser.add_argument("paths", type=Path, metavar="RATINGS", nargs="+", help="one file a rater, two or more")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
-    parser.set_defaults(run=_agreement)
+    parser.set_defaults(run=_agreement, json_keys=(frozenset({"raters", "questions"}),))
 
 
 def _agreement(args: argparse.Namespace) -> Outcome:

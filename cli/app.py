@@ -2,61 +2,45 @@
 
 Exit codes: 0 it ran, 1 a fault of ours, 2 an error the user can mend (one line that says how), 130 interrupted.
 With --json, standard output is one JSON object (or one a line, where a command says so), errors included.
+Only the command that is called is imported, so that help is there at once.
 """
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 
-from .. import __version__, demo
+from .. import __version__
 from ..schemas.errors import InputError, TenstepError
-from ..schemas.outcome import Outcome
-from . import (
-    agreement,
-    audit,
-    curate,
-    distill,
-    evaluate,
-    findings,
-    infer,
-    ingest,
-    judge,
-    merge,
-    probe,
-    publish,
-    recheck,
-    review,
-    sample,
-    sections,
-    split,
-    status,
-)
+from .output import check_json_target, printable, say, show, write_json
 
-_COMMANDS = (
-    demo,
-    ingest,
-    sections,
-    split,
-    curate,
-    status,
-    audit,
-    recheck,
-    judge,
-    agreement,
-    probe,
-    review,
-    findings,
-    distill,
-    sample,
-    evaluate,
-    merge,
-    infer,
-    publish,
-)
+if TYPE_CHECKING:
+    from ..schemas.outcome import Outcome
+
+# one file of this folder each, which says the same and more
+COMMANDS = {
+    "demo": "the whole line, offline, on a CPU, in minutes",
+    "ingest": "read a source into a study store",
+    "sections": "the sections of MIMIC-CXR reports, by the official rules",
+    "split": "train, validate and test by patient, and what they share",
+    "curate": "write, judge and repair traces for studies",
+    "status": "where a run stands, what it cost and will cost",
+    "audit": "judge any chain-of-thought dataset",
+    "recheck": "judge a run again, without a call",
+    "judge": "let a model of another family score a run's traces",
+    "agreement": "how far raters agree on the same traces",
+    "probe": "do a teacher's steps move with the image?",
+    "review": "a page with every trace, its report and what was found",
+    "findings": "what each text of a file asserts",
+    "distill": "train a student on the accepted traces of a run",
+    "sample": "ask a student about studies, and judge its answers",
+    "evaluate": "measure a student's reports against the references",
+    "merge": "make standalone weights of base and adapter",
+    "infer": "ask a student about one image",
+    "publish": "look through what would be published, offline",
+}
 EPILOG = """\
 examples:
   tenstep demo --out demo-out
@@ -75,24 +59,36 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26)
+
+
+def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The command line.
+
+    Args:
+        words: the arguments; only the command that they name is imported, the others are there by name. All if none.
+    """
     root = _Parser(
         prog="tenstep",
         description="Curate ten-step chain-of-thought datasets for chest X-ray reporting.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     root.add_argument("--version", action="version", version=f"tenstep {__version__}")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.register(commands)
-    for command_parser in commands.choices.values():
-        command_parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        command_parser.add_argument(
+    called = COMMANDS if words is None else {next((word for word in words if word in COMMANDS), "")}
+    for name, what in COMMANDS.items():
+        if name in called or "demo" in called:  # the demo runs others
+            import_module(f".{name}", __package__).register(commands)
+        else:
+            commands.add_parser(name, help=what)
+    for command in commands.choices.values():
+        command.formatter_class = _formatter
+        command.add_argument(
             "--json", nargs="?", const="-", metavar="OUT", help="print JSON for machines, or write it to OUT"
         )
-        command_parser.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
+        command.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
     return root
 
 
@@ -108,69 +104,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     target = "-" if "--json" in words else None
     try:
-        args = parser().parse_args(words)
+        args = parser(words).parse_args(words)
+        check_json_target(args)
         target = args.json
         outcome: Outcome = args.run(args)
-        _show(outcome, target)
+        if target:
+            rows = [outcome.payload] if outcome.records is None else outcome.records
+            write_json(rows, target, private=outcome.private)
+        if target != "-":
+            show(outcome)
         return outcome.exit_code
     except TenstepError as error:
-        if target:
-            _write(json.dumps({"error": error.as_dict()}), target)
-        sys.stderr.write(f"tenstep: {error}\n")
-        return 2
+        return _failed(error, target)
     except KeyboardInterrupt:
-        if target:
-            _write(json.dumps({"error": {"kind": "Interrupted", "message": "interrupted"}}), target)
-        sys.stderr.write("tenstep: interrupted\n")
+        say("tenstep: interrupted")
+        _tell_machines({"kind": "Interrupted", "message": "interrupted"}, target)
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; python would complain once more at exit
         return 141
     except Exception as error:
-        if not target or "--traceback" in words:
+        if "--traceback" in words:
             raise
-        # the text of an unforeseen error may quote data, so only its kind leaves
-        _write(
-            json.dumps(
-                {"error": {"kind": type(error).__name__, "message": "a fault in tenstep; run again with --traceback"}}
-            ),
-            target,
-        )
+        if (mendable := _of_the_machine(error)) is not None:
+            return _failed(mendable, target)
+        # the text of an unforeseen error may quote data, so only its kind goes to machines
+        kind = type(error).__name__
+        if not _tell_machines({"kind": kind, "message": "a fault in tenstep; run again with --traceback"}, target):
+            import traceback
+
+            sys.stderr.write(printable(traceback.format_exc()))
         return 1
 
 
-def _show(outcome: Outcome, target: str | None) -> None:
-    if target:
-        rows = [outcome.payload] if outcome.records is None else outcome.records
-        lines = "\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
-        _write(lines, target, mode=0o600 if outcome.private else 0o666)
-    if target == "-":
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(soft_wrap=False)
-    for table in outcome.tables:
-        title = Text(table.title) if table.title else None
-        drawn = Table(title=title, title_justify="left", show_header=any(table.columns))
-        for column in table.columns:
-            drawn.add_column(Text(column))
-        for row in table.rows:
-            drawn.add_row(*map(Text, row))
-        console.print(drawn)
-    for note in outcome.notes:
-        console.print(Text(note), soft_wrap=True)
+def _failed(error: TenstepError, target: str | None) -> int:
+    say(f"tenstep: {error}")
+    _tell_machines(error.as_dict(), target)
+    return 2
 
 
-def _write(text: str, target: str, mode: int = 0o666) -> None:
-    if target == "-":
-        sys.stdout.write(text + "\n")
-        return
-    try:
-        with open(target, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, mode)) as stream:
-            if mode == 0o600 and Path(target).is_file():  # an old file would keep its old permissions
-                os.fchmod(stream.fileno(), mode)
-            stream.write(text + "\n")
-    except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", file=target) from None
+def _tell_machines(error: dict[str, object], target: str | None) -> bool:
+    if not target:
+        return False
+    with suppress(
+        InputError, OSError
+    ):  # what could not be written before is not written now; the line stands on stderr
+        write_json([{"error": error}], target)
+    return True
+
+
+def _of_the_machine(error: Exception) -> TenstepError | None:
+    """A disk that is full or read-only, a folder that was removed, a file that may not be read: the user's to mend."""
+    if isinstance(error, OSError):
+        what = error.strerror or f"{type(error).__name__}: {error}"[:200]
+        return InputError(f"cannot be read or written ({what})", file=error.filename)
+    if type(error).__module__ == "sqlite3":  # a full or read-only disk under a journal or an index
+        return InputError(f"a database of the run or the store cannot be read or written ({error})")
+    return None

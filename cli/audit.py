@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
+from .output import check_page_target
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     audit = commands.add_parser("audit", help="judge any chain-of-thought dataset", epilog=_AUDIT)
     audit.add_argument("paths", type=Path, metavar="PATH", nargs="+", help="one dataset, or several to compare")
     audit.add_argument("--html", type=Path, metavar="FILE", help="write a page; RUN/audit.html for a run folder")
-    audit.set_defaults(run=_audit)
+    audit.set_defaults(run=_audit, json_keys=(frozenset({"rows", "accepted"}), frozenset({"datasets", "comparison"})))
 
 
 def _audit(args: argparse.Namespace) -> Outcome:
@@ -41,6 +42,8 @@ def _audit(args: argparse.Namespace) -> Outcome:
     from ..curation.auditing.items import is_run
     from ..curation.auditing.tables import comparison_table, summary_tables
 
+    if args.html is not None:
+        check_page_target(args.html)
     paths: list[Path] = args.paths
     runs = [path for path in paths if is_run(path)] if len(paths) == 1 else []
     with ExitStack() as stack:

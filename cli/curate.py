@@ -44,15 +44,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--resend-unknown", choices=("ask", "yes", "no"), help="requests that were sent but never answered"
     )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
-    curate.set_defaults(run=_curate)
+    curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
 
 
 def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.batch_run import BatchRun
     from ..curation.engine import Engine
-    from ..curation.requests.lane import lanes
-    from ..curation.requests.policy import decide
     from ..curation.requests.polite import run_politely
+    from ..curation.requests.session import check_requests
     from ..curation.teacher import load
     from ..data.run import RunFolder
     from ..data.store.studies import StudyStore
@@ -62,8 +61,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     store = StudyStore.open(Path(str(recipe.studies)))
     recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
     # what is wrong is said before there is a run folder; the engine asks again, whoever made it
-    decide(recipe.policy, teachers, store.data_class)
-    lanes(recipe, teachers)
+    check_requests(recipe, teachers, store.data_class)
     since = time.monotonic()
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:

@@ -16,10 +16,10 @@ _DISTILL = """\
 examples:
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student --resume
-  tenstep distill examples/recipes/stage2.yaml --preflight        what would learn, from what; trains nothing
+  tenstep distill examples/recipes/stage2.yaml --preflight        what would be trained, on what; trains nothing
   torchrun --nproc_per_node 2 -m tenstep distill examples/recipes/stage1.yaml --out student/stage1
 
---resume goes on after a kill, from the last whole checkpoint, to the same weights; what is finished stays as it is
+--resume continues after a kill from the last complete checkpoint, to the same weights; a finished run stays as it is
 """
 
 
@@ -29,9 +29,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     distill.add_argument("recipe", type=Path, metavar="RECIPE")
     distill.add_argument("--run", type=Path, dest="run_folder", help="a run folder, in place of the recipe's")
     distill.add_argument("--out", type=Path, metavar="DIR", help="a new folder; runs/<the recipe's name> if not given")
-    distill.add_argument("--resume", action="store_true", help="go on with the run in DIR, if there is one")
-    distill.add_argument("--preflight", action="store_true", help="look at everything, train nothing")
-    distill.set_defaults(run=_distill)
+    distill.add_argument("--resume", action="store_true", help="continue the run in DIR, if there is one")
+    distill.add_argument("--preflight", action="store_true", help="check everything, train nothing")
+    distill.set_defaults(run=_distill, json_keys=(frozenset({"out", "adapter"}), frozenset({"examples", "shape"})))
 
 
 def _distill(args: argparse.Namespace) -> Outcome:
@@ -53,12 +53,12 @@ def _distill(args: argparse.Namespace) -> Outcome:
         raise RecipeError("says no run; name a run folder here or with --run", file=args.recipe, field="run")
     out: Path = args.out or Path("runs") / recipe.name
     with progress(None, "distill") as bar:
-        card = distill(recipe, run, out, resume=args.resume, watch=_Steps(bar))
-    return _told(card, out)
+        card = distill(recipe, run, out, resume=args.resume, on_progress=_Steps(bar))
+    return _outcome(card, out)
 
 
 class _Steps:
-    """Shows the steps of a stage; a run that goes on starts where it was."""
+    """Shows the steps of a stage; a resumed run starts where it was."""
 
     def __init__(self, bar: "Progress") -> None:
         self._bar = bar
@@ -72,14 +72,14 @@ class _Steps:
         self._behind = self._before + done
 
 
-def _told(card: "RunCard", out: Path) -> Outcome:
+def _outcome(card: "RunCard", out: Path) -> Outcome:
     from .preflight import SEVERAL
 
     checked = card.preflight
     longest, target = checked.conversation, checked.target
     assert longest is not None and target is not None  # a run has measured both
     rows = [
-        ("examples", f"{checked.examples} of {checked.patients} patients; {checked.validation} watched"),
+        ("examples", f"{checked.examples} of {checked.patients} patients; {checked.validation} for validation"),
         ("trainable", f"{sum(checked.trainable.values()):,} of {checked.weights:,} weights"),
         *((f"  {part}", f"{count:,}") for part, count in sorted(checked.trainable.items())),
         ("longest", f"{longest.longest} of {longest.allowed} tokens"),
@@ -110,7 +110,7 @@ def _told(card: "RunCard", out: Path) -> Outcome:
         "peak_memory_mb": card.peak_memory_mb,
     }
     notes = (
-        f"{out / 'adapter'}: the student; ask it with: tenstep sample {out} --studies STORE --out RUN",
+        f"{out / 'adapter'}: the student; sample it with: tenstep sample {out} --studies STORE --out RUN",
         f"{out / 'run_card.json'}: what was done, and with what",
         *((SEVERAL.format(checked.one_of_several),) if checked.one_of_several else ()),
         *((f"losses over time: tensorboard --logdir {out / 'tensorboard'}",) if (out / "tensorboard").is_dir() else ()),

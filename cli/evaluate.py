@@ -55,7 +55,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="draws of patients (2000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(run=_evaluate)
+    parser.set_defaults(run=_evaluate, json_keys=(frozenset({"out", "student"}),))
 
 
 def _evaluate(args: argparse.Namespace) -> Outcome:
@@ -81,7 +81,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
     source = read(args.source, args.temperature)
     against = read(args.against, args.temperature) if args.against else None
     with progress(None, "evaluate") as bar:
-        evaluation = evaluate(source, options, against, watch=lambda _what: bar.advance())
+        evaluation = evaluate(source, options, against, on_progress=lambda _what: bar.advance())
     files = write(evaluation, args.out)
     columns = ["part", "metric", source.name, *([against.name, "difference", "p"] if against else []), "implementation"]
     return Outcome(

@@ -19,13 +19,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     findings = commands.add_parser("findings", help="what each text of a file asserts", epilog=_EPILOG)
     findings.add_argument("path", type=Path, metavar="FILE.jsonl")
-    findings.set_defaults(run=_findings)
+    findings.set_defaults(run=_findings, json_keys=(frozenset({"id", "findings"}),))
 
 
 def _findings(args: argparse.Namespace) -> Outcome:
     from collections import Counter
 
-    from ..data.lines import json_lines
+    from ..data.formats.json_lines import json_lines
     from ..validators.findings import claims
 
     records: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
 from ..schemas.trace import STEPS
+from .output import printable
 
 _EXAMPLES = """\
 examples:
@@ -39,12 +40,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="what the student was trained for")
     parser.add_argument("--stream", action="store_true", help="print while it is written")
-    parser.set_defaults(run=_infer)
+    parser.set_defaults(run=_infer, json_keys=(frozenset({"image", "report"}),))
 
 
 def _infer(args: argparse.Namespace) -> Outcome:
-    from ..distill.infer import DISCLAIMER, infer
-    from ..distill.infer_image import read
+    from ..distill.infer import DISCLAIMER, infer, read_image
     from ..distill.infer_load import open_student
     from ..distill.libraries import quiet
 
@@ -52,12 +52,12 @@ def _infer(args: argparse.Namespace) -> Outcome:
         raise InputError("give at least one token", field="max-new-tokens")
     if args.stream and args.json == "-":
         raise InputError("--json prints one object; leave --stream out", field="stream")
-    film = read(args.image)
+    film = read_image(args.image)
     with quiet():
         ready = open_student(args.model, args.precision)
         since = time.monotonic()
         reading = infer(
-            ready, film, args.mode, max_new_tokens=args.max_new_tokens, tell=_print if args.stream else None
+            ready, film, args.mode, max_new_tokens=args.max_new_tokens, on_text=_print if args.stream else None
         )
         seconds = time.monotonic() - since
     shown = args.mode == "steps"
@@ -88,15 +88,15 @@ def _infer(args: argparse.Namespace) -> Outcome:
     }
     text = reading.text if shown else reading.report
     body = () if args.stream or text is None else (text, "")
-    told = f"{ready.name}, {ready.precision}: {reading.tokens} tokens in {seconds:.1f} s"
+    summary = f"{ready.name}, {ready.precision}: {reading.tokens} tokens in {seconds:.1f} s"
     return Outcome(
         payload=payload,
-        notes=(*body, *problems, told, DISCLAIMER),
+        notes=(*body, *problems, summary, DISCLAIMER),
         private=True,  # a report of an image of unknown class
         exit_code=0 if reading.report is not None else 1,
     )
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(printable(text))
     sys.stdout.flush()

@@ -68,7 +68,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--workers", metavar="N", type=int, default=0, help="processes (default: one a core, but at most two)"
     )
-    parser.set_defaults(run=_ingest)
+    parser.set_defaults(run=_ingest, json_keys=(frozenset({"store", "seconds"}),))
 
 
 def _ingest(args: argparse.Namespace) -> Outcome:

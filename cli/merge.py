@@ -24,12 +24,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("model", type=Path, metavar="STUDENT", help="what tenstep distill wrote")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--precision", choices=("fp16", "bf16", "nf4"), default="fp16", help="of the weights (fp16)")
-    parser.add_argument("--studies", type=Path, metavar="STORE", help="to compare on; those it learned if not given")
+    parser.add_argument(
+        "--studies", type=Path, metavar="STORE", help="to compare on; those it was trained on if not given"
+    )
     parser.add_argument("--rows", type=int, default=20, metavar="K", help="studies to compare on (20)")
     parser.add_argument("--agree", type=float, default=0.9, metavar="SHARE", help="answers that must be the same (0.9)")
     parser.add_argument("--license", metavar="ID", help="of the result, for its model card, e.g. llama3.2")
     parser.add_argument("--gguf", type=Path, metavar="SCRIPT", help="llama.cpp's converter: write GGUF as well")
-    parser.set_defaults(run=_merge)
+    parser.set_defaults(run=_merge, json_keys=(frozenset({"out", "precision"}),))
 
 
 def _merge(args: argparse.Namespace) -> Outcome:
@@ -47,7 +49,7 @@ def _merge(args: argparse.Namespace) -> Outcome:
             agree=args.agree,
             licence=args.license,
             gguf=args.gguf,
-            watch=lambda _what: bar.advance(),
+            on_progress=lambda _what: bar.advance(),
         )
     rows = (
         ("student", card.model),

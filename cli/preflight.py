@@ -25,7 +25,7 @@ def outcome(recipe: DistillRecipe, found: Preflight) -> Outcome:
     tables = [Table(title=f"preflight: {recipe.name}", columns=("", ""), rows=tuple(rows))]
     if found.shown:
         shown = tuple((str(at), text[:_SHOWN]) for at, text in enumerate(found.shown, 1))
-        tables.append(Table(title="what is learned (the unmasked tokens)", columns=("example", "text"), rows=shown))
+        tables.append(Table(title="what is trained on (the unmasked tokens)", columns=("example", "text"), rows=shown))
     if found.unchecked:
         tables.append(
             Table(title="could not be checked", columns=("",), rows=tuple((text,) for text in found.unchecked))
@@ -42,25 +42,25 @@ def _examples(found: Preflight) -> list[tuple[str, str]]:
     if not found.examples:
         return []
     return [
-        ("learned", f"{found.examples} examples of {found.patients} patients"),
-        ("watched", f"{found.validation} examples of {found.patients_validation} other patients"),
+        ("training", f"{found.examples} examples of {found.patients} patients"),
+        ("validation", f"{found.validation} examples of {found.patients_validation} other patients"),
         ("images", f"{found.images}, all there, as ingested, and decoded"),
         *((("one of several views", SEVERAL.format(found.one_of_several)),) if found.one_of_several else ()),
-        ("test sets", f"apart from {', '.join(found.test_sets)}" if found.test_sets else "none is declared"),
+        ("test sets", f"no overlap with {', '.join(found.test_sets)}" if found.test_sets else "none is declared"),
     ]
 
 
 def _lengths(name: str, found: Lengths | None) -> list[tuple[str, str]]:
     if found is None:
         return []
-    told = f"median {found.median}, p95 {found.p95}, p99 {found.p99}, longest {found.longest} of {found.allowed}"
-    return [(f"{name}, tokens", told)]
+    text = f"median {found.median}, p95 {found.p95}, p99 {found.p99}, longest {found.longest} of {found.allowed}"
+    return [(f"{name}, tokens", text)]
 
 
 def _memory(found: Preflight) -> list[tuple[str, str]]:
     need = found.memory
-    told = f"{need.weights_mb:,} weights + {need.learning_mb:,} learning + {need.activations_mb:,} activations"
-    rows = [("memory, MB (estimated)", f"{need.total_mb:,} = {told}")]
+    text = f"{need.weights_mb:,} weights + {need.learning_mb:,} learning + {need.activations_mb:,} activations"
+    rows = [("memory, MB (estimated)", f"{need.total_mb:,} = {text}")]
     if need.card_mb is None:
         return rows
     fits = "fits" if need.total_mb < need.card_mb else "may not fit: lower batch, or turn gradient_checkpointing on"

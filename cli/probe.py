@@ -27,7 +27,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--teacher", metavar="NAME", help="which of the recipe's teachers; the first")
     parser.add_argument("--usd", type=float, help="stop before it costs more; needs a known price")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (0)")
-    parser.set_defaults(run=_probe)
+    parser.set_defaults(run=_probe, json_keys=(frozenset({"teacher", "arms"}),))
 
 
 def _probe(args: argparse.Namespace) -> Outcome:

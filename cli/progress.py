@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict, Unpack
 
+from .output import printable
+
 
 class Told(TypedDict, total=False):
     """What a user is told beside how far the work is: totals so far, where they are known."""
@@ -40,14 +42,14 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[told]}"),
         TimeRemainingColumn(compact=True),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total, told="")
+        task = bar.add_task(printable(label), total=total, told="")
 
         class Shown(Progress):
             def advance(self, n: int = 1, **told: Unpack[Told]) -> None:

@@ -20,9 +20,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("publish", help="look through what would be published, offline", epilog=_EXAMPLES)
     parser.add_argument("model", type=Path, metavar="MODEL", help="what tenstep distill or tenstep merge wrote")
     parser.add_argument("--license", metavar="ID", help="of the weights, e.g. llama3.2; the model card's if not given")
-    parser.add_argument("--studies", type=Path, metavar="STORE", help="what was learned from, if it moved")
+    parser.add_argument("--studies", type=Path, metavar="STORE", help="the studies it was trained on, if they moved")
     parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may leave")
-    parser.set_defaults(run=_publish)
+    parser.set_defaults(run=_publish, json_keys=(frozenset({"allowed", "problems"}),))
 
 
 def _publish(args: argparse.Namespace) -> Outcome:

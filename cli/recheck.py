@@ -23,7 +23,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     recheck = commands.add_parser("recheck", help="judge a run again, without a call", epilog=_EPILOG)
     recheck.add_argument("path", type=Path, metavar="RUN")
-    recheck.set_defaults(run=_recheck)
+    recheck.set_defaults(run=_recheck, json_keys=(frozenset({"candidates", "changed"}),))
 
 
 def _recheck(args: argparse.Namespace) -> Outcome:

@@ -1,12 +1,12 @@
 """`tenstep review`: look at a run's traces on a page, or decide on them in a browser with --serve."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
 from .arguments import not_negative, share
+from .output import check_page_target, say
 
 _EPILOG = """\
 examples:
@@ -41,7 +41,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="from whom findings are hidden until the own decision: nobody, second readers (default), all",
     )
     served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)")
-    review.set_defaults(run=_review)
+    review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"})))
 
 
 def _review(args: argparse.Namespace) -> Outcome:
@@ -63,6 +63,7 @@ def _page(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
 
     out = args.out or args.runs[0] / "review.html"
+    check_page_target(out)
     with ExitStack() as stack:
         runs = [stack.enter_context(RunFolder.read(path)) for path in args.runs]
         try:
@@ -90,9 +91,8 @@ def _serve(args: argparse.Namespace) -> Outcome:
 
     def links(by_reader: dict[str, str]) -> None:
         for name, link in by_reader.items():
-            sys.stderr.write(f"{name}: {link}\n")
-        sys.stderr.write("Each link works once. Ctrl-C ends the server.\n")
-        sys.stderr.flush()
+            say(f"{name}: {link}")
+        say("Each link works once. Ctrl-C ends the server.")
         if not args.no_browser:
             webbrowser.open(next(iter(by_reader.values())))
 

@@ -1,4 +1,4 @@
-"""`tenstep sample`: ask a student about studies, and judge its answers."""
+"""`tenstep sample`: sample a student on studies, and judge its answers."""
 
 import argparse
 from pathlib import Path
@@ -18,18 +18,20 @@ examples:
   tenstep sample student --studies unseen --out runs/hot --temperature 0 0.7 1 --n 4
   tenstep sample student --studies unseen --out runs/report --prompt report-only
   tenstep sample student --studies unseen --out runs/sample --redo failed
-  tenstep curate RECIPE --studies failed --out runs/again                        what it failed on, taught again
+  tenstep curate RECIPE --studies failed --out runs/again                        what it failed on, curated again
 
-the same command again goes on: what has its answer is not asked again
+the same command again continues: what has its answer is not sampled again
 """
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tenstep sample`."""
-    sample = commands.add_parser("sample", help="ask a student about studies, and judge its answers", epilog=_SAMPLE)
+    sample = commands.add_parser("sample", help="sample a student on studies, and judge its answers", epilog=_SAMPLE)
     sample.add_argument("model", type=Path, metavar="MODEL", help="what tenstep distill wrote")
     sample.add_argument("--studies", type=Path, required=True, metavar="STORE", help="a study store")
-    sample.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one goes on")
+    sample.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is continued"
+    )
     sample.add_argument(
         "--temperature", type=not_negative, nargs="+", default=[0.0], metavar="T", help="0 is greedy (0)"
     )
@@ -42,7 +44,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument("--max-new-tokens", type=positive, metavar="N", help="what the student was trained for")
     sample.add_argument("--limit", type=positive, metavar="N", help="only the first N studies")
     sample.add_argument("--batch", type=positive, default=8, metavar="N", help="answers generated at once (8)")
-    sample.set_defaults(run=_sample)
+    sample.set_defaults(run=_sample, json_keys=(frozenset({"run", "samples"}),))
 
 
 def _sample(args: argparse.Namespace) -> Outcome:

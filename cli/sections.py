@@ -19,7 +19,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="report files, as MIMIC-CXR has them")
-    parser.set_defaults(run=_sections)
+    parser.set_defaults(run=_sections, json_keys=(frozenset({"file", "sections"}),))
 
 
 def _sections(args: argparse.Namespace) -> Outcome:

@@ -32,7 +32,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")
-    parser.set_defaults(run=_split)
+    parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
 
 
 def _split(args: argparse.Namespace) -> Outcome:

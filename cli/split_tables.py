@@ -40,6 +40,10 @@ def split_stores(
     stores = [StudyStore.open(root) for root in roots]
     if out is not None and out.exists():
         raise InputError("exists; give another --out, or use it again with --recipe", file=out)
+    if pairs is not None and pairs.exists():
+        raise InputError("exists; remove it, or give another --pairs", file=pairs)
+    if ids is not None and (found_ids := [name for name in SPLITS if (ids / f"{name}.ids").exists()]):
+        raise InputError("exists; remove it, or give another --ids", file=ids / f"{found_ids[0]}.ids")
     resolved = resolve(recipe, stores)
 
     def every() -> Iterator[One]:
@@ -58,7 +62,7 @@ def split_stores(
         for name in SPLITS:
             named = (study.id for store in stores for study in store if resolved.of(study) == name)
             _write(ids / f"{name}.ids", dict.fromkeys(named), private=private)
-    return _outcome(resolved, found, out)
+    return _outcome(resolved, found, out).model_copy(update={"private": private})
 
 
 def _outcome(recipe: SplitRecipe, found: Found, out: Path | None) -> Outcome:

@@ -16,7 +16,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     status = commands.add_parser("status", help="where a run stands, what it cost and will cost", epilog=_EPILOG)
     status.add_argument("run_folder", type=Path, metavar="RUN")
-    status.set_defaults(run=_status)
+    status.set_defaults(run=_status, json_keys=(frozenset({"run", "touched"}),))
 
 
 def _status(args: argparse.Namespace) -> Outcome:

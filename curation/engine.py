@@ -16,26 +16,25 @@ know providers, prompts' words, or rules.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from ..data.choice import rank
-from ..data.judged import Judged
+from ..data.judged import Judged, judged, judged_body
 from ..data.run import RunFolder
 from ..schemas.candidate import Candidate
-from ..schemas.errors import RecipeError, TenstepError
+from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
 from ..schemas.study import Study
 from ..schemas.verdict import Finding
+from .doubts import doubts_of
 from .prompt import Prompts
-from .requests.asker import Asker, settle_flights
-from .requests.budget import Ledger, Spent
 from .requests.forecast import Forecast, forecast
-from .requests.gate import Stopped
-from .requests.history import History
-from .requests.lane import Lane, lanes
-from .requests.policy import decide
+from .requests.lane import Lane
+from .requests.session import Session
 from .requests.tally import Reason, Tally
-from .teacher import Question, Teacher
+from .teacher import Question, Teacher, request_key
+from .verdicts import judge_answer
 
 _AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker
 
@@ -66,47 +65,33 @@ class Engine:
         if self._prompts.needs_images and (blind := [t.name for t in teachers if not t.sees_images]):
             message = f"the prompt {self._prompts.id} is about images, and teacher '{blind[0]}' sees none"
             raise RecipeError(message, field="prompt")
-        decision = decide(recipe.policy, teachers, run.studies.data_class)
-        self._lanes = lanes(recipe, teachers)
-        run.decide(decision)
+        self.session = Session(run, recipe, teachers)
+        self._asker = self.session.asker
+        self._lanes = self.session.lanes
+        self.tally = self.session.tally
         self._run = run
         self._recipe = recipe
         self._names = [teacher.name for teacher in teachers]
+        self._doubts = doubts_of(recipe.model_dump())
         self._mended = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
         self._on_study = on_study
         self._consent = consent
-        self.tally = Tally()
-        states = settle_flights(run)
-        self._history = History.of(run.journal.events(raw=False))
-        self._ledger = Ledger(
-            recipe.budget,
-            calls=self._history.calls,
-            settled=self._history.settled,
-            uncertain=self._history.uncertain,
-        )
-        self._asker = Asker(run, recipe, self._ledger, self.tally, states)
         self._judged_usd: float | None = 0.0  # of the studies of this call, recalled or not
         self._open = 0  # studies under way
         self._room = asyncio.Event()  # set when one of them ends
-        self._ended: Reason | None = None
-        self._spent = False  # the budget had no room for a request
-        self._fatal: TenstepError | None = None
         self._quota: int | None = None  # studies of the pilot
 
     def stop(self, reason: Reason = "stopped") -> None:
         """Send nothing more; requests under way are waited for and journalled."""
-        self._ended = self._ended or reason
-        self._asker.stop()
-        for lane in self._lanes:
-            lane.gate.close()
+        self.session.stop(reason)
         self._room.set()
 
     async def work(self) -> Tally:
         """Go through the studies until the goal, the budget or the data ends, or `stop` is called.
 
         Raises:
-            TenstepError: a teacher cannot be asked at all, or the journal cannot be written; what was under way
-                has been waited for.
+            Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
+                written, or a fault of ours; what was under way has been waited for and journalled.
         """
         goal, sources = self._recipe.goal, self._sources()
         try:
@@ -117,19 +102,15 @@ class Engine:
                 self._after_pilot(goal.accepted, goal.pilot)
             await self._through(sources)
         finally:
-            await self._close()
-        if self._fatal is not None:
-            raise self._fatal
+            if self._goal_is_met:
+                self.session.ended = self.session.ended or "goal"
+            await self.session.close()
         return self.tally
 
-    async def _close(self) -> None:
-        try:
-            await self._asker.flush()
-        except TenstepError as error:
-            self._fatal = self._fatal or error
-        self._sum_up()
-        for lane in self._lanes:
-            await lane.teacher.close()
+    @property
+    def _goal_is_met(self) -> bool:
+        goal = self._recipe.goal.accepted
+        return goal is not None and self.tally.accepted >= goal
 
     def _sources(self) -> list[tuple[list[Lane], Iterator[Study]]]:
         """Who works on which studies."""
@@ -145,33 +126,24 @@ class Engine:
     async def _through(self, sources: Sequence[tuple[list[Lane], Iterator[Study]]]) -> None:
         async with asyncio.TaskGroup() as group:
             for team, studies in sources:
-                for _ in range(self._recipe.concurrency + _AHEAD):
-                    group.create_task(self._worker(team, studies))
+                work = self.session.work(
+                    partial(self._next, studies), partial(self._one, team), self._recipe.concurrency + _AHEAD
+                )
+                group.create_task(work)
 
-    async def _worker(self, team: Sequence[Lane], studies: Iterator[Study]) -> None:
+    async def _one(self, team: Sequence[Lane], study: Study) -> None:
         try:
-            while (study := await self._next(studies)) is not None:
-                try:
-                    await self._curate(team, study)
-                except Stopped:
-                    return
-                except Spent:
-                    self._spent = True  # and go on: later studies may have their answers already
-                    await asyncio.sleep(0)
-                    continue
-                finally:
-                    self._open -= 1
-                    self._room.set()
-                self._sum_up()
-                self._on_study(self.tally)
-        except TenstepError as error:
-            self._fatal = self._fatal or error
-            self.stop()
+            await self._curate(team, study)
+        finally:
+            self._open -= 1
+            self._room.set()
+        self.session.sum_up()
+        self._on_study(self.tally)
 
     async def _next(self, studies: Iterator[Study]) -> Study | None:
         goal, tally = self._recipe.goal.accepted, self.tally
-        while self._ended is None:
-            if goal and tally.accepted >= goal:
+        while self.session.ended is None:
+            if self._goal_is_met:
                 self.stop("goal")
             elif self._quota is not None and tally.studies >= self._quota:
                 return None
@@ -214,15 +186,15 @@ class Engine:
         previous: Candidate | None = None
         findings: list[Finding] = []
         in_doubt: Judged | None = None
-        repairs = self._recipe.repair.attempts if lane.teacher.mends and self._prompts.repairs else 0
+        repairs = self._recipe.repair.attempts if lane.teacher.can_repair and self._prompts.repairs else 0
         for attempt in range(1, 2 + repairs):
             prompt = self._prompts.fill(study, previous, findings)
             path_of = self._run.studies.path_of
             question = Question(study, prompt, attempt=attempt, sample=sample, previous=previous, path_of=path_of)
             if self._prompts.needs_images and not study.images:
-                await self._asker.leave(lane, question, "the prompt is about images, and the study has none")
+                await self._asker.record_skipped(lane, question, "the prompt is about images, and the study has none")
                 return None
-            outcome = await self._asker.ask(lane, question)
+            outcome = await self._judged(lane, question)
             if outcome is None:
                 return in_doubt
             cost = outcome.candidate.cost_usd
@@ -233,6 +205,18 @@ class Engine:
                 break
             previous = outcome.candidate
         return outcome if outcome is not None and outcome.verdict.accepted else in_doubt or outcome
+
+    async def _judged(self, lane: Lane, question: Question) -> Judged | None:
+        """The verdict on one question's answer, from the journal or new; none if there is no answer."""
+        key = request_key(lane.teacher, question)
+        if (earlier := await self._asker.concluded(key)) is not None:
+            return judged(earlier)
+        answer = await self._asker.ask(lane, question, key)
+        if answer is None:
+            return None
+        outcome = judge_answer(answer, self._recipe.severities, self._doubts)
+        self._asker.conclude(answer, judged_body(*outcome))
+        return outcome
 
     def _after_pilot(self, goal: int, pilot: int) -> None:
         tally = self.tally
@@ -245,20 +229,12 @@ class Engine:
             usd=self._judged_usd,
             studies_left=studies - tally.studies,
         )
-        agreed = len(self._history.studies) > pilot  # an earlier call went on from here
+        agreed = len(self.session.history.studies) > pilot  # an earlier call went on from here
         if (
-            self._ended is None
-            and not self._spent
+            self.session.ended is None
+            and not self.session.spent
             and tally.forecast
             and not agreed
             and not self._consent(tally.forecast)
         ):
             self.stop("pilot")
-
-    def _sum_up(self) -> None:
-        self.tally.spend_usd = self._ledger.settled.usd
-        self.tally.uncertain_usd = self._ledger.uncertain.usd
-        self.tally.budget = self._ledger.describe()
-        goal = self._recipe.goal.accepted
-        met = goal and self.tally.accepted >= goal
-        self.tally.ended = self._ended or ("goal" if met else "budget" if self._spent else "data")

@@ -92,7 +92,7 @@ class Teacher(Protocol):
     name: str
     model: str
     sees_images: bool
-    mends: bool  # whether a second attempt can differ from the first
+    can_repair: bool  # whether a second attempt can differ from the first
     endpoints: tuple[str, ...]  # URLs that it sends to; none if nothing leaves the process
 
     def identity(self) -> Mapping[str, Any]:

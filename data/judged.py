@@ -4,7 +4,7 @@ This file knows that event's form and no other state of a request; it writes not
 """
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..schemas.candidate import Candidate
 from ..schemas.run import Event, State
@@ -25,7 +25,12 @@ def judged(event: Event) -> Judged:
     )
 
 
+def judged_body(candidate: Candidate, verdict: Verdict) -> dict[str, Any]:
+    """What a judged event holds."""
+    return {"candidate": candidate.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}
+
+
 def judged_event(candidate: Candidate, verdict: Verdict) -> Event:
     """Write a judged event."""
-    body = {"candidate": candidate.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}
+    body = judged_body(candidate, verdict)
     return Event(key=candidate.key, state=State.JUDGED, study_id=candidate.study_id, at=time.time(), body=body)

@@ -11,14 +11,13 @@ This file knows who may open a folder, whether a call continues what lies there,
 candidates come about nor what a line of a table looks like.
 """
 
-import fcntl
 import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import ValidationError
@@ -26,16 +25,19 @@ from pydantic import ValidationError
 from .. import __version__
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
-from ..schemas.errors import NewerRunError, PolicyError, RunError, RunLockedError
+from ..schemas.errors import NewerRunError, PolicyError, RunError
 from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, State
 from ..schemas.verdict import Verdict
 from . import tables
-from .files import readable_by, replace_text
+from .files import hold, readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event
 from .store.studies import StudyStore
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 Kind = Literal["curate", "sample"]
 
@@ -48,7 +50,7 @@ CONTINUABLE = frozenset(
 class RunFolder:
     """A run, opened for writing with `open` or for reading with `read`."""
 
-    def __init__(self, path: Path, manifest: Manifest, journal: Journal, lock: TextIO | None) -> None:
+    def __init__(self, path: Path, manifest: Manifest, journal: Journal, lock: "FileLock | None") -> None:
         self.path = path
         self.manifest = manifest
         self.journal = journal
@@ -77,7 +79,7 @@ class RunFolder:
             raise RunError("is not empty and not a run folder; choose another --out", file=path)
         private = studies.data_class == "restricted"
         path.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
-        lock = _lock(path)
+        lock = hold(path / "run.lock", "working on this run")
         try:
             resolved = recipe.model_dump(mode="json")
             manifest = cls._continued(path, kind, recipe) or Manifest(
@@ -97,7 +99,7 @@ class RunFolder:
                 replace_text(path / "recipe.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
                 journal = Journal(path / "journal.db", writable=True)
         except BaseException:
-            lock.close()
+            lock.release()
             raise
         run = cls(path, manifest, journal, lock)
         run._studies = studies
@@ -185,7 +187,7 @@ class RunFolder:
         """Close the journal and let go of the lock."""
         self.journal.close()
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -217,16 +219,6 @@ def _manifest(path: Path) -> Manifest:
 
 def _strangers(path: Path) -> bool:
     return any(child.name != "run.lock" for child in path.iterdir())
-
-
-def _lock(path: Path) -> TextIO:
-    lock = (path / "run.lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise RunLockedError("another process is working on this run; wait for it or stop it", file=path) from None
-    return lock
 
 
 def _sha256(resolved: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The folder of a trained student: everything that sampling needs beside the base, and nothing of the training data.
+"""The folder of a trained student: everything that sampling needs in addition to the base, and no training data.
 
 adapter_model.safetensors, adapter_config.json     what was learned (peft's format)
 processor and tokenizer files                      as the base had them
@@ -48,7 +48,7 @@ class StudentCard(Record):
         return f"{self.base}+{self.adapter_sha256[:12]}"
 
 
-def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **told: Any) -> StudentCard:
+def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **fields: Any) -> StudentCard:
     """Write the folder; it appears under its name only when it is whole.
 
     Args:
@@ -56,7 +56,7 @@ def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **told: Any)
         processor: the base's.
         folder: where to.
         prompt: file of the prompt.
-        told: the other fields of StudentCard.
+        fields: the other fields of StudentCard.
     """
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -64,7 +64,7 @@ def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **told: Any)
     (part / "README.md").unlink(missing_ok=True)  # a form of peft's with nothing filled in
     processor.save_pretrained(part)
     shutil.copyfile(prompt, part / prompts.FILE)
-    card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **told)
+    card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **fields)
     (part / _CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
@@ -84,7 +84,7 @@ def find(folder: Path) -> Path:
 
 
 def describe(folder: Path) -> tuple[StudentCard, Prompt]:
-    """Who the student is, and what it is asked.
+    """Read the student's card and its prompt.
 
     Raises:
         InputError: the card is damaged.

@@ -1,31 +1,66 @@
-"""One image to one report: greedy, as in sampling and evaluation, whole or piece by piece.
+"""One image to one report: greedy, as in sampling and evaluation, at once or streamed.
 
-What was thought (the ten steps) and what is reported are told apart by the same parser as everywhere. Three ways:
+Steps and report are separated by the same parser as everywhere. Three modes:
 
-    report    the student is asked for the report alone
+    report    the report alone is requested
     steps     ten steps, then the report; both are shown
     hidden    ten steps, then the report; the steps are not shown
 """
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..schemas.errors import InputError, LayoutError
+from PIL import Image
+
+from ..data.intake.images import admit
+from ..data.intake.reports import Refusal
+from ..schemas.errors import ImageError, InputError, LayoutError
 from ..schemas.layout import parse
 from ..schemas.trace import STEPS
 from . import prompt as prompts
 from .generate import Request, generate
-from .infer_image import Film
 from .infer_load import Ready
 from .load import Loaded
+from .pixels import open_image
 from .prompt import Prompt
 from .publish.model_card import DISCLAIMER as DISCLAIMER
 
 Mode = Literal["report", "steps", "hidden"]
 
 
+class Film(NamedTuple):
+    """An image, decoded."""
+
+    image: Image.Image
+    sha256: str  # of the file that was decoded, or of its conversion
+    view: str
+    width: int
+    height: int
+    warnings: tuple[str, ...]
+
+
+def read_image(path: Path) -> Film:
+    """Decode an image file.
+
+    Raises:
+        ImageError: it is missing, damaged, too large or no image.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "images"
+        found = admit(path, path.parent, root)
+        if isinstance(found, Refusal):
+            raise ImageError(found.detail or found.reason, file=path)
+        ref = found.ref
+        place = Path(ref.path) if Path(ref.path).is_absolute() else Path(folder) / ref.path
+        image = open_image(place)
+    warnings = tuple(detail for _, detail in found.warnings)
+    return Film(image, ref.sha256, ref.view, ref.width, ref.height, warnings)
+
+
 class Reading(NamedTuple):
-    """What the student said of an image."""
+    """The student's answer about an image."""
 
     report: str | None  # none if there is no readable one
     steps: tuple[str, ...]  # also when they are hidden; whoever shows a reading decides
@@ -41,7 +76,7 @@ def infer(
     mode: Mode,
     *,
     max_new_tokens: int | None = None,
-    tell: Callable[[str], object] | None = None,
+    on_text: Callable[[str], object] | None = None,
 ) -> Reading:
     """Ask a student about an image.
 
@@ -50,38 +85,38 @@ def infer(
         film: the image.
         mode: as above.
         max_new_tokens: where the answer is cut; what the student was trained for if not given.
-        tell: given, it is called with pieces of what may be shown, as they come.
+        on_text: called with pieces of what may be shown, while they are generated.
 
     Raises:
-        InputError: the student writes no steps, and they were asked for.
+        InputError: steps are wanted of a student that was trained without.
     """
-    asked = asked_for(ready.prompt, mode)
+    prompt = prompt_for(ready.prompt, mode)
     limit = max_new_tokens or ready.max_new_tokens
-    request = Request(film.image, asked.text, 0)
-    pieces = None if tell is None else Pieces(tell, hidden=mode == "hidden")
-    loaded = ready.loaded if pieces is None else _told(ready.loaded, pieces)
+    request = Request(film.image, prompt.text, 0)
+    pieces = None if on_text is None else Pieces(on_text, hidden=mode == "hidden")
+    loaded = ready.loaded if pieces is None else _streaming(ready.loaded, pieces)
     (answer,) = generate(loaded, [request], max_new_tokens=limit, temperature=0.0)
     if pieces is not None:
         pieces.close()
-    report, steps = apart(answer.text, steps=asked.steps)
-    return Reading(report, steps, answer.text, len(answer.tokens), answer.complete, asked.name)
+    report, steps = split_answer(answer.text, steps=prompt.steps)
+    return Reading(report, steps, answer.text, len(answer.tokens), answer.complete, prompt.name)
 
 
-def asked_for(trained: Prompt, mode: Mode) -> Prompt:
+def prompt_for(trained: Prompt, mode: Mode) -> Prompt:
     """The prompt of a mode: the one that the student was trained with, wherever that fits.
 
     Raises:
-        InputError: a student that writes reports alone is asked for steps.
+        InputError: steps are wanted of a student that was trained to write reports alone.
     """
     if trained.steps == (mode != "report"):
         return trained
     if mode == "report":
         return prompts.read(prompts.path_of("report-only"))
-    raise InputError("this student was trained to write reports alone; ask it with --mode report", field="mode")
+    raise InputError("this student was trained to write reports alone; use --mode report", field="mode")
 
 
-def apart(text: str, *, steps: bool) -> tuple[str | None, tuple[str, ...]]:
-    """Report and steps of an answer; what cannot be read has no report."""
+def split_answer(text: str, *, steps: bool) -> tuple[str | None, tuple[str, ...]]:
+    """Report and steps of an answer; no report if it cannot be parsed."""
     if not steps:
         return text.strip() or None, ()
     try:
@@ -98,17 +133,17 @@ class Pieces:
     report.
     """
 
-    def __init__(self, tell: Callable[[str], object], *, hidden: bool) -> None:
-        self._tell = tell
+    def __init__(self, on_text: Callable[[str], object], *, hidden: bool) -> None:
+        self._on_text = on_text
         self._hidden = hidden
         self._text = ""
-        self._told = 0
+        self._shown = 0
 
     def put(self, text: str) -> None:
         """More of the answer."""
         self._text += text
         if not self._hidden:
-            self._tell(text)
+            self._on_text(text)
         elif "\n" in text:
             self._show(self._text[: self._text.rindex("\n") + 1])
 
@@ -118,16 +153,16 @@ class Pieces:
             self._show(self._text, whole=True)
 
     def _show(self, text: str, *, whole: bool = False) -> None:
-        report, steps = apart(text, steps=True)
+        report, steps = split_answer(text, steps=True)
         if report is not None and not whole:
             report = report.rstrip("\n")  # the last line break may belong to a tag that follows
-        if report is not None and (whole or len(steps) >= STEPS) and len(report) > self._told:
-            self._tell(report[self._told :])
-            self._told = len(report)
+        if report is not None and (whole or len(steps) >= STEPS) and len(report) > self._shown:
+            self._on_text(report[self._shown :])
+            self._shown = len(report)
 
 
-class _Told:
-    """A model whose answers are passed on while they are generated; everything else is the model's own."""
+class StreamingModel:
+    """Passes a model's answers on while they are generated; everything else is the model's own."""
 
     def __init__(self, model: Any, streamer: Any) -> None:
         self._model, self._streamer = model, streamer
@@ -139,7 +174,7 @@ class _Told:
         return self._model.generate(**settings, streamer=self._streamer)
 
 
-def _told(loaded: Loaded, pieces: Pieces) -> Loaded:
+def _streaming(loaded: Loaded, pieces: Pieces) -> Loaded:
     from transformers import TextStreamer
 
     class Streamer(TextStreamer):  # type: ignore[misc]  # transformers is not typed
@@ -148,4 +183,4 @@ def _told(loaded: Loaded, pieces: Pieces) -> Loaded:
 
     words = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     streamer = Streamer(loaded.processor.tokenizer, skip_prompt=True, **words)
-    return Loaded(_Told(loaded.model, streamer), loaded.processor, loaded.student)
+    return Loaded(StreamingModel(loaded.model, streamer), loaded.processor, loaded.student)

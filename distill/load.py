@@ -194,8 +194,8 @@ def _check_processor(processor: Any, model: Any, base: str) -> None:
     marks = {int(mark) for mark in found if mark is not None}
     rows = model.get_input_embeddings().num_embeddings
     if place is not None and marks and place not in marks:
-        told = f"its processor marks images with token {max(marks)}, the model looks for {place}"
-        raise TrainingError(told, file=base)
+        message = f"its processor marks images with token {max(marks)}, the model looks for {place}"
+        raise TrainingError(message, file=base)
     if len(tokenizer) > rows:
         raise TrainingError(
             f"its tokenizer has {len(tokenizer)} tokens, the model {rows}; it is another one's", file=base

@@ -17,28 +17,14 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import Step, Trace
 from ..schemas.verdict import Finding, Verdict
-from ..validators import (
-    certainty,
-    completion,
-    contradiction,
-    coverage,
-    headers,
-    location,
-    measurement,
-    numbering,
-    severity,
-    structure,
-    unsupported,
-    views,
-    wrapping,
-)
+from ..validators import coverage, gate, headers, wrapping
 from ..validators.findings.reference import abnormal
 from ..validators.grounding import reference_of
 
 _Z = 1.959964
-STEPS_FORM = frozenset({*structure.CODES, *numbering.CODES, *wrapping.CODES})
-_FORM = frozenset({*completion.CODES, *structure.CODES, *numbering.CODES, *headers.CODES})
-_GROUNDING = (views, measurement, contradiction, unsupported, location, severity, certainty)
+STEPS_FORM = gate.codes_of("structure")
+_FORM = gate.codes_of("completion", "structure") - wrapping.CODES.keys() | headers.CODES.keys()
+_GROUNDING = gate.group("grounding")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _HEADER = re.compile(r"^(?:Technique|View|Findings|Impression):\s*")
 
@@ -122,7 +108,7 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
 
 
 def _errors(study: Study, candidate: Candidate) -> list[Finding]:
-    return [finding for rule in _GROUNDING for finding in rule.rule(study, candidate) if finding.severity == "error"]
+    return [finding for finding in gate.findings(_GROUNDING, study, candidate) if finding.severity == "error"]
 
 
 def _sentences(candidate: Candidate) -> Candidate:

@@ -37,7 +37,7 @@ def shape_of(base: str, revision: str | None) -> Shape:
     """The shape of a checkpoint, or the shipped one.
 
     Raises:
-        TrainingError: the checkpoint is of a family that nobody knows.
+        TrainingError: the checkpoint is of an unknown family.
     """
     config = _config(base, revision)
     own = config is not None
@@ -65,7 +65,7 @@ def on_meta(config: Any) -> Any:
 
 
 def processor_of(base: str, revision: str | None) -> Any | None:
-    """A checkpoint's processor, if it is at hand.
+    """A checkpoint's processor, if it is in a folder or the local cache.
 
     Raises:
         TrainingError: it is, and cannot be loaded: it wants torchvision, say.

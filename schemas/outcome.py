@@ -1,4 +1,4 @@
-"""Outcome: what a command has to say. Commands return it; `__main__` prints it, for people or as JSON."""
+"""Outcome: what a command has to say. Commands return it; cli/ prints it, for people or as JSON."""
 
 from typing import Any
 
@@ -25,4 +25,7 @@ class Outcome(Noun):
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = Field((), description="Lines for people: where things are, what to do next.")
     exit_code: int = 0
-    private: bool = Field(False, description="Whether a file that --json writes may quote restricted text.")
+    private: bool = Field(
+        True,
+        description="Whether a file that --json writes is its owner's alone; false where the data is known public.",
+    )

@@ -80,18 +80,11 @@ class Policy(Noun):
     )
 
 
-class CurateRecipe(Noun):
-    """`tenstep curate RECIPE`."""
+class RequestOptions(Noun):
+    """How requests are sent, whatever they ask: what every recipe with a teacher, judge or verifier holds."""
 
-    kind: Literal["curate"]
+    kind: str
     name: Name
-    studies: str | None = Field(None, description="A study store; --studies overrides it.")
-    teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
-    several: Several = Several()
-    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
-    layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
-    goal: Goal = Goal()
-    repair: Repair = Repair()
     resend_unknown: Literal["ask", "yes", "no"] = Field(
         "ask", description="Requests that were sent and never answered: ask stops and says so."
     )
@@ -101,6 +94,20 @@ class CurateRecipe(Noun):
     concurrency: int = Field(8, ge=1, le=4096, description="Most requests under way to one endpoint and model.")
     rate: Rate = Rate()
     retries: int = Field(5, ge=0, le=20, description="How often a request that the server turned away is sent again.")
+    seed: int = 0
+
+
+class CurateRecipe(RequestOptions):
+    """`tenstep curate RECIPE`."""
+
+    kind: Literal["curate"]
+    studies: str | None = Field(None, description="A study store; --studies overrides it.")
+    teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
+    several: Several = Several()
+    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
+    layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
+    goal: Goal = Goal()
+    repair: Repair = Repair()
     severities: dict[str, Weight] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
     )
@@ -115,7 +122,6 @@ class CurateRecipe(Noun):
         "what the rules accept; both: it may also accept what they reject.",
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
-    seed: int = 0
 
 
 class Lora(Noun):

@@ -78,10 +78,10 @@ from pathlib import Path
 from tenstep.distill.train.train import distill
 from tenstep.schemas.recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-def watch(what, step, steps):
+def on_progress(what, step, steps):
     if step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-distill(recipe, run, out, watch=watch)
+distill(recipe, run, out, on_progress=on_progress)
 """
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from servers.studies import make_study
 from tenstep.curation.engine import Engine
 from tenstep.curation.prompt import Prompts
-from tenstep.curation.requests.budget import Amount, Ledger, Spent, most
+from tenstep.curation.requests.budget import Amount, Ledger, Spent, max_cost
 from tenstep.curation.requests.prices import Price, Prices
 from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import Question, load
@@ -105,11 +105,11 @@ def test_what_is_set_aside_is_never_less_than_text_and_images_can_use() -> None:
     options = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "max_output_tokens": 50_000}
     teacher = load(recipe_of({"kind": "openai", "options": options}).teachers[0])
     prompt = Prompts("informed").fill(study)
-    amount = most(teacher, Question(study, prompt), price())
+    amount = max_cost(teacher, Question(study, prompt), price())
     text = len(prompt.system) + len(prompt.user)
     assert amount.tokens >= text + 100 * 50 + 50_000
     assert amount.usd is not None and amount.usd >= ((text + 5_000) * 2 + 50_000 * 10) / 1e6
-    assert most(teacher, Question(study, prompt), None).usd is None
+    assert max_cost(teacher, Question(study, prompt), None).usd is None
 
 
 amounts = st.builds(Amount, st.integers(0, 1_000), st.floats(0, 1, allow_nan=False))
@@ -144,7 +144,7 @@ def test_no_order_of_answers_takes_a_run_past_its_budget(
                     ledger.undo(amount)
                 case _:  # kept, or still under way: the most that it can use
                     if end == "keep":
-                        ledger.keep(amount)
+                        ledger.mark_uncertain(amount)
                     used_tokens, used_usd = used_tokens + amount.tokens, used_usd + amount.usd
             assert sent <= calls and used_tokens <= tokens and used_usd <= usd + 1e-9
 

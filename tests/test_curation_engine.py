@@ -135,7 +135,7 @@ def test_every_part_of_a_question_changes_its_key(tmp_path: Path, store: StudySt
     other = load(recipe_of(tmp_path, {"a": [NINE]}).teachers[0])
 
     class Seeing:
-        name, model, sees_images, mends = "seeing", "m", True, True
+        name, model, sees_images, can_repair = "seeing", "m", True, True
 
         def identity(self) -> dict[str, Any]:
             return {"provider": "p"}

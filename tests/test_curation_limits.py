@@ -28,24 +28,24 @@ class Simulation:
         self.most = 0
 
     def run(self, *, answers: int = 10**9, until: float = math.inf) -> "Simulation":
-        flying: list[tuple[float, int, Ticket, Answer]] = []
+        in_flight: list[tuple[float, int, Ticket, Answer]] = []
         while len(self.answered) < answers and self.now < until:
             while (wait := self.pace.wait(self.now)) <= 0:
                 ticket = self.pace.depart(self.now)
                 self.sent.append(self.now)
                 answer = self.server(self.now, len(self.sent))
-                heapq.heappush(flying, (self.now + self.latency, len(self.sent), ticket, answer))
-            self.most = max(self.most, self.pace.flying)
-            landing = flying[0][0] if flying else math.inf
+                heapq.heappush(in_flight, (self.now + self.latency, len(self.sent), ticket, answer))
+            self.most = max(self.most, self.pace.in_flight)
+            landing = in_flight[0][0] if in_flight else math.inf
             assert min(landing, self.now + wait) < math.inf, "nothing is under way and nothing may go: frozen"
             if landing <= self.now + wait:
-                self.now, _, ticket, (outcome, retry_after) = heapq.heappop(flying)
+                self.now, _, ticket, (outcome, retry_after) = heapq.heappop(in_flight)
                 self.pace.arrive(self.now, ticket, outcome, retry_after)
                 if outcome == "answered":
                     self.answered.append(self.now)
             else:
                 self.now += wait
-        for self.now, _, ticket, (outcome, _) in sorted(flying, key=lambda flight: flight[:2]):
+        for self.now, _, ticket, (outcome, _) in sorted(in_flight, key=lambda flight: flight[:2]):
             self.pace.arrive(self.now, ticket, outcome)
         return self
 
@@ -73,13 +73,13 @@ def test_a_throttled_burst_cuts_the_window_once() -> None:
 
 
 def test_a_server_that_serves_twenty_at_a_time_is_found_and_kept_busy() -> None:
-    flying: list[float] = []
+    in_flight: list[float] = []
 
     def server(now: float, number: int) -> Answer:
-        flying[:] = [end for end in flying if end > now]
-        if len(flying) >= 20:
+        in_flight[:] = [end for end in in_flight if end > now]
+        if len(in_flight) >= 20:
             return "throttled", None
-        flying.append(now + 0.05)
+        in_flight.append(now + 0.05)
         return "answered", None
 
     run = Simulation(Pace(256), server).run(answers=4_000)
@@ -201,20 +201,20 @@ def test_what_waits_in_a_gate_goes_in_order_and_hears_when_it_closes() -> None:
 
         async def ask(name: str) -> None:
             try:
-                await gate.board()
-                ticket = await gate.enter()
+                await gate.acquire()
+                ticket = await gate.start()
             except Stopped:
                 heard.append(f"{name} stopped")
                 return
             heard.append(name)
             await asyncio.sleep(0)
-            gate.leave(ticket, "answered")
+            gate.finish(ticket, "answered")
             if name == "b":
                 gate.close()
 
         await asyncio.gather(*map(ask, "abcd"))
         with pytest.raises(Stopped):
-            await gate.enter()
+            await gate.start()
         return heard
 
     assert asyncio.run(main()) == ["a", "b", "c", "d stopped"]
@@ -225,37 +225,37 @@ def test_few_are_aboard_while_the_pace_holds_all_back() -> None:
         gate, most = Gate(Pace(64)), list[int]()
 
         async def ask() -> None:
-            await gate.board()
+            await gate.acquire()
             most.append(gate.aboard)
-            ticket = await gate.enter()
+            ticket = await gate.start()
             await asyncio.sleep(0)
-            gate.leave(ticket, "answered")
+            gate.finish(ticket, "answered")
 
         first = asyncio.create_task(ask())
         others = [asyncio.create_task(ask()) for _ in range(200)]
         await asyncio.sleep(0)
         held = [gate.aboard]  # one under way, alone
         await asyncio.gather(first, *others)
-        return [*held, max(most), gate.aboard, gate.pace.flying]
+        return [*held, max(most), gate.aboard, gate.pace.in_flight]
 
-    held, most, aboard, flying = asyncio.run(main())
+    held, most, aboard, in_flight = asyncio.run(main())
     assert held == 1 + 64 // 8
     assert most <= 64 + 64 // 8
-    assert (aboard, flying) == (0, 0)
+    assert (aboard, in_flight) == (0, 0)
 
 
 def test_one_that_is_cancelled_while_boarding_leaves_no_hole() -> None:
     async def main() -> int:
         gate = Gate(Pace(1))
-        await gate.board()
-        await gate.board()
-        third = asyncio.create_task(gate.board())
+        await gate.acquire()
+        await gate.acquire()
+        third = asyncio.create_task(gate.acquire())
         await asyncio.sleep(0)
-        gate.disembark()  # the third may board
+        gate.release()  # the third may board
         third.cancel()  # before it took the place
         with pytest.raises(asyncio.CancelledError):
             await third
-        await asyncio.wait_for(gate.board(), 5)
+        await asyncio.wait_for(gate.acquire(), 5)
         return gate.aboard
 
     assert asyncio.run(main()) == 2
@@ -264,19 +264,19 @@ def test_one_that_is_cancelled_while_boarding_leaves_no_hole() -> None:
 def test_a_waiter_that_is_cancelled_leaves_no_hole() -> None:
     async def main() -> int:
         gate = Gate(Pace(1))
-        await gate.board()
-        ticket = await gate.enter()
-        await gate.board()
-        waiting = asyncio.create_task(gate.enter())
+        await gate.acquire()
+        ticket = await gate.start()
+        await gate.acquire()
+        waiting = asyncio.create_task(gate.start())
         await asyncio.sleep(0)
-        gate.leave(ticket, "answered")  # permission is given
+        gate.finish(ticket, "answered")  # permission is given
         waiting.cancel()  # before it was taken
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        gate.disembark()
-        await gate.board()
-        gate.leave(await asyncio.wait_for(gate.enter(), 5), "answered")
-        return gate.pace.flying + gate.aboard
+        gate.release()
+        await gate.acquire()
+        gate.finish(await asyncio.wait_for(gate.start(), 5), "answered")
+        return gate.pace.in_flight + gate.aboard
 
     assert asyncio.run(main()) == 0
 
@@ -332,11 +332,11 @@ def test_no_reset_header_breaks_anything(value: str) -> None:
 def test_a_cooldown_is_waited_for() -> None:
     async def main() -> float:
         gate = Gate(Pace(4))
-        await gate.board()
-        gate.leave(await gate.enter(), "throttled", 0.05)
+        await gate.acquire()
+        gate.finish(await gate.start(), "throttled", 0.05)
         since = asyncio.get_running_loop().time()
-        await gate.board()
-        gate.leave(await gate.enter(), "answered")
+        await gate.acquire()
+        gate.finish(await gate.start(), "answered")
         return asyncio.get_running_loop().time() - since
 
     assert asyncio.run(main()) >= 0.05

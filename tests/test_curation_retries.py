@@ -195,10 +195,10 @@ def test_limits_are_kept_and_the_journal_says_what_the_ledger_says(
         written = History.of(run.journal.events(raw=False))
     assert server.in_flight_most <= 4  # one of them is the question how many there are
     assert tally.accepted + tally.refused == STUDIES
-    assert written.calls == engine._ledger.calls == tally.asked
-    assert written.settled.tokens == engine._ledger.settled.tokens
-    assert written.settled.usd == pytest.approx(engine._ledger.settled.usd)
-    assert written.uncertain.usd == pytest.approx(engine._ledger.uncertain.usd)
+    assert written.calls == engine.session.ledger.calls == tally.asked
+    assert written.settled.tokens == engine.session.ledger.settled.tokens
+    assert written.settled.usd == pytest.approx(engine.session.ledger.settled.usd)
+    assert written.uncertain.usd == pytest.approx(engine.session.ledger.uncertain.usd)
 
 
 def test_nothing_is_sent_while_the_headers_say_that_nothing_is_left(

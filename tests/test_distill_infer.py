@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tenstep.__main__ import main
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill import infer_image
-from tenstep.distill.infer import Pieces, apart, asked_for, infer
+from tenstep.distill.infer import Pieces, infer, prompt_for, read_image, split_answer
 from tenstep.distill.infer_load import Ready, open_student
 from tenstep.distill.libraries import quiet
 from tenstep.distill.prompt import path_of, read
@@ -62,7 +61,7 @@ def test_inference_answers_as_sampling_does(ready: Ready, trained: Trained, film
     answers: dict[str, str] = {}
     sample(recipe, store, tmp_path / "run", batch=3, on_judged=lambda c, _: answers.update({c.study_id: c.text}))
     with quiet():
-        reading = infer(ready, infer_image.read(film), "steps", max_new_tokens=40)
+        reading = infer(ready, read_image(film), "steps", max_new_tokens=40)
     assert reading.text == answers["folders/demo-00001"]
     assert (reading.tokens, reading.complete, reading.prompt) == (40, False, "ten-steps@1")
 
@@ -70,7 +69,7 @@ def test_inference_answers_as_sampling_does(ready: Ready, trained: Trained, film
 def test_pieces_are_the_answer(ready: Ready, film: Path) -> None:
     pieces: list[str] = []
     with quiet():
-        reading = infer(ready, infer_image.read(film), "steps", max_new_tokens=60, tell=pieces.append)
+        reading = infer(ready, read_image(film), "steps", max_new_tokens=60, on_text=pieces.append)
     assert len(pieces) > 3
     assert "".join(pieces) == reading.text
 
@@ -86,7 +85,7 @@ def test_hidden_steps_stay_hidden_however_the_answer_comes(cuts: list[int], layo
         start += cut
     pieces.close()
     assert "".join(shown) == REPORT
-    assert apart(text, steps=True) == (REPORT, tuple(STEPS))
+    assert split_answer(text, steps=True) == (REPORT, tuple(STEPS))
 
 
 def test_the_report_comes_line_by_line() -> None:
@@ -99,10 +98,10 @@ def test_the_report_comes_line_by_line() -> None:
 
 def test_each_way_of_asking_has_its_prompt() -> None:
     ten, alone = read(path_of("ten-steps")), read(path_of("report-only"))
-    assert asked_for(ten, "steps") == asked_for(ten, "hidden") == ten
-    assert asked_for(ten, "report") == asked_for(alone, "report") == alone
-    with pytest.raises(InputError, match="ask it with --mode report"):
-        asked_for(alone, "hidden")
+    assert prompt_for(ten, "steps") == prompt_for(ten, "hidden") == ten
+    assert prompt_for(ten, "report") == prompt_for(alone, "report") == alone
+    with pytest.raises(InputError, match="use --mode report"):
+        prompt_for(alone, "hidden")
 
 
 def test_merged_weights_are_asked_at_each_precision(
@@ -142,10 +141,10 @@ def test_jpeg_dicom_and_sixteen_bits_are_read_as_at_ingest(film: Path, tmp_path:
     Image.fromarray(pixels.astype(np.uint16) * 200).save(tmp_path / "deep.png")
     (tmp_path / "a.dcm").write_bytes(dicom(255 - pixels))
     for name in ("a.jpg", "deep.png", "a.dcm"):
-        found = infer_image.read(tmp_path / name)
+        found = read_image(tmp_path / name)
         assert found.image.mode == "RGB" and found.image.size == (64, 64)
         assert np.corrcoef(np.asarray(found.image.convert("L")).ravel(), pixels.ravel())[0, 1] > 0.95, name
-    assert infer_image.read(tmp_path / "a.dcm").view == "PA"
+    assert read_image(tmp_path / "a.dcm").view == "PA"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.dcm", "a.jpg", "deep.png"]
 
 
@@ -179,9 +178,9 @@ def test_what_is_no_image_or_no_student_is_one_line(
 ) -> None:
     (tmp_path / "half.png").write_bytes(film.read_bytes()[:200])
     with pytest.raises(ImageError, match="damaged or cut off"):
-        infer_image.read(tmp_path / "half.png")
+        read_image(tmp_path / "half.png")
     with pytest.raises(ImageError, match=r"there is no 'none\.png'"):
-        infer_image.read(tmp_path / "none.png")
+        read_image(tmp_path / "none.png")
     assert main(["infer", str(film), "--model", str(tmp_path)]) == 2
     assert main(["infer", str(film), "--model", str(merged), "--stream", "--json"]) == 2
     assert main(["infer", str(film), "--model", str(merged), "--max-new-tokens", "0"]) == 2

@@ -15,7 +15,7 @@ from tenstep.data.store.studies import StudyStore
 from tenstep.distill.load import load
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.train.backend import choose
-from tenstep.distill.train.examples import gather
+from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import ImageError, InputError, PolicyError, TenstepError, TrainingError
@@ -104,7 +104,7 @@ def test_an_image_of_the_last_example_is_missed_before_step_one(recipe: DistillR
         ({"prompt": "report-only"}, "asks for a report alone, but the targets are ten steps and the report"),
         ({"lora": {"top_layers": 9}}, "there are 3 language layers"),
         ({"lora": {"whole": ["lm_tail"]}}, "the model has no module 'lm_tail'"),
-        ({"validation": 0.001}, "the split leaves 8 examples to learn and 0 to watch"),
+        ({"validation": 0.001}, "the split leaves 8 examples for training and 0 for validation"),
     ],
 )
 def test_a_mismatch_is_one_line(recipe: DistillRecipe, run: Path, fields: dict[str, Any], message: str) -> None:
@@ -125,8 +125,8 @@ def test_reports_alone_are_learned_from_study_stores(recipe: DistillRecipe, stor
 def test_patients_are_on_one_side_and_the_seed_decides_which(recipe: DistillRecipe, run: Path) -> None:
     sides = []
     for seed in (1, 1, 2):
-        lessons = gather(changed(recipe, validation=0.4, split_seed=seed), run, TEN)
-        train, validation = ({lesson.patient for lesson in side} for side in (lessons.train, lessons.validation))
+        examples = load_examples(changed(recipe, validation=0.4, split_seed=seed), run, TEN)
+        train, validation = ({example.patient for example in side} for side in (examples.train, examples.validation))
         assert not train & validation
         sides.append(validation)
     assert sides[0] == sides[1] != sides[2]
@@ -136,15 +136,17 @@ def test_splits_leave_their_test_out(recipe: DistillRecipe, run: Path, store: St
     splits = resolve(SplitRecipe.model_validate({"seed": 3, "test": 0.3, "validate": 0.3}), [store])
     write_splits(splits, tmp_path / "splits.yaml")
     path = str(tmp_path / "splits.yaml")
-    lessons = gather(changed(recipe, splits=path, test_sets=[path]), run, TEN)
+    examples = load_examples(changed(recipe, splits=path, test_sets=[path]), run, TEN)
     places = {study.id: splits.of(study) for study in store}
     assert {"train", "validate", "test"} == set(places.values())
-    assert {lesson.study.id for lesson in lessons.train} == {id_ for id_, place in places.items() if place == "train"}
-    assert {lesson.study.id for lesson in lessons.validation} == {
+    assert {example.study.id for example in examples.train} == {
+        id_ for id_, place in places.items() if place == "train"
+    }
+    assert {example.study.id for example in examples.validation} == {
         i for i, place in places.items() if place == "validate"
     }
     with pytest.raises(TrainingError, match="it is test there"):
-        gather(changed(recipe, test_sets=[path]), run, TEN)
+        load_examples(changed(recipe, test_sets=[path]), run, TEN)
 
 
 def test_what_a_test_set_shares_stops_the_run(
@@ -152,9 +154,9 @@ def test_what_a_test_set_shares_stops_the_run(
 ) -> None:
     other = write_folders(tmp_path / "films", 2, first_seed=500, size=64, defects=False)
     apart = ingested(tmp_path / "apart", other)
-    gather(changed(recipe, test_sets=[str(apart.root)]), run, TEN)
+    load_examples(changed(recipe, test_sets=[str(apart.root)]), run, TEN)
     with pytest.raises(TrainingError, match=r"8 studies are not apart .* 'folders/demo-00000': the same study"):
-        gather(changed(recipe, test_sets=[str(apart.root), str(store.root)]), run, TEN)
+        load_examples(changed(recipe, test_sets=[str(apart.root), str(store.root)]), run, TEN)
     first = next(iter(store))
     for fields, why in (({"id": "x/1"}, "the same patient"), ({"id": "x/1", "patient_id": "x"}, "the same image")):
         root = tmp_path / why
@@ -163,12 +165,12 @@ def test_what_a_test_set_shares_stops_the_run(
             images = tuple(image.model_copy(update={"path": path}) for image in first.images)
             writer.add(first.model_copy(update={"images": images, **fields}))
         with pytest.raises(TrainingError, match=rf"1 studies are not apart .*'{first.id}': {why}"):
-            gather(changed(recipe, test_sets=[str(root)]), run, TEN)
+            load_examples(changed(recipe, test_sets=[str(root)]), run, TEN)
     (tmp_path / "test.ids").write_text("folders/demo-00003\n")
     with pytest.raises(TrainingError, match="'folders/demo-00003': it is listed there"):
-        gather(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
+        load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
     with pytest.raises(InputError, match="there is no such test set"):
-        gather(changed(recipe, test_sets=["nowhere"]), run, TEN)
+        load_examples(changed(recipe, test_sets=["nowhere"]), run, TEN)
 
 
 def test_a_run_that_may_not_be_trained_on_is_refused(recipe: DistillRecipe, store: StudyStore, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from distill_student import Trained, restricted, trained
 from tenstep.__main__ import main
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill.publish.checks import learned, secrets
+from tenstep.distill.publish.checks import secrets, verbatim_report_text
 from tenstep.distill.publish.merge import merge
 from tenstep.distill.publish.publishing import Package, publish
 from tenstep.distill.train.run_card import RunCard
@@ -98,9 +98,9 @@ def test_strangers_links_and_paths_of_the_machine_keep_it_here(spoiled: Path) ->
     config = spoiled / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"_name_or_path": "/home/alice/mimic/base"}))
     assert codes(publish(spoiled, licence="llama3.2")) == {
-        ("pytorch_model.bin", "stranger"),
-        ("accepted.jsonl", "stranger"),
-        ("images", "stranger"),
+        ("pytorch_model.bin", "unexpected_file"),
+        ("accepted.jsonl", "unexpected_file"),
+        ("images", "unexpected_file"),
         ("LICENSE", "link"),
         ("config.json", "machine_path"),
     }
@@ -120,9 +120,9 @@ def test_text_is_found_in_what_weights_say_of_themselves(tmp_path: Path) -> None
 
     words = "one two three four five six seven eight nine"
     save_file({}, tmp_path / "model.safetensors", metadata={"example": words})
-    found = list(learned(tmp_path, [("s/1", f"zero {words} ten")]))
+    found = list(verbatim_report_text(tmp_path, [("s/1", f"zero {words} ten")]))
     assert [(problem.file, problem.code) for problem in found] == [("model.safetensors", "report_text")]
-    assert list(learned(tmp_path, [("s/1", "one two three four five six seven")])) == []
+    assert list(verbatim_report_text(tmp_path, [("s/1", "one two three four five six seven")])) == []
 
 
 def test_restricted_data_hand_down_their_terms_and_must_be_at_hand(restricted: Trained, tmp_path: Path) -> None:

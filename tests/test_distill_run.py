@@ -89,7 +89,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
 def test_what_is_finished_is_left_as_it_is(recipe: DistillRecipe, run: Path, trained: Path) -> None:
     before = (trained / "run_card.json").read_bytes()
     told: list[str] = []
-    card = distill(recipe, run, trained, resume=True, watch=lambda what, *_: told.append(what))
+    card = distill(recipe, run, trained, resume=True, on_progress=lambda what, *_: told.append(what))
     assert (trained / "run_card.json").read_bytes() == before
     assert card.finished and not told
     with pytest.raises(RunError, match="go on with --resume, or choose another --out"):
@@ -118,11 +118,11 @@ def test_another_run_is_not_gone_on_with(recipe: DistillRecipe, run: Path, train
 
 
 def test_a_second_process_is_told_of_the_first(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
-    def watch(what: str, step: int, steps: int) -> None:
+    def on_progress(what: str, step: int, steps: int) -> None:
         with pytest.raises(RunLockedError, match="another process is training here"):
             distill(changed(recipe, steps=1), run, tmp_path / "out", resume=True)
 
-    distill(changed(recipe, steps=1), run, tmp_path / "out", watch=watch)
+    distill(changed(recipe, steps=1), run, tmp_path / "out", on_progress=on_progress)
 
 
 def test_the_card_says_what_was_done(recipe: DistillRecipe, trained: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_cannot_be_trained_stops_before_step_one(
 ) -> None:
     told: list[str] = []
     with pytest.raises(TenstepError, match=message):
-        distill(changed(recipe, **fields), run, tmp_path / "out", watch=lambda what, *_: told.append(what))
+        distill(changed(recipe, **fields), run, tmp_path / "out", on_progress=lambda what, *_: told.append(what))
     assert not told
     assert not (tmp_path / "out" / "checkpoints").exists()
 

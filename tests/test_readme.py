@@ -1,8 +1,9 @@
 """The README's code is run, and its tree and commands exist."""
 
 import re
+import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 from tenstep.cli.app import parser
@@ -30,12 +31,23 @@ def test_a_data_set_is_audited_as_the_readme_says(
     assert capsys.readouterr().out.startswith("1 of 1 accepted")
 
 
-def test_the_readmes_rule_works() -> None:
-    module: dict[str, Any] = {"__name__": "tenstep.validators.shouting", "__package__": "tenstep.validators"}
-    exec(CODE[2], module)
-    for case in (*module["PASSES"], *module["FAILS"]):
-        codes = {finding.code for finding in module["rule"](case.study, case.candidate)}
+def test_the_readmes_rule_works_once_its_one_line_is_added() -> None:
+    module = ModuleType("tenstep.validators.shouting")
+    module.__package__ = "tenstep.validators"
+    exec(CODE[2], vars(module))
+    for case in (*module.PASSES, *module.FAILS):
+        codes = {finding.code for finding in module.rule(case.study, case.candidate)}
         assert codes == ({case.code} if case.code else set())
+    (line,) = re.findall(r'one line, `(".+?",)`, among the names in `validators/gate.py`', README)
+    gate = ModuleType("tenstep.validators.gate_with_shouting")
+    gate.__package__ = "tenstep.validators"
+    sys.modules[module.__name__] = module  # as if its file stood beside the others
+    try:
+        exec((ROOT / "validators" / "gate.py").read_text().replace('"length",', f'"length",\n{line}'), vars(gate))
+    finally:
+        del sys.modules[module.__name__]
+    case = module.FAILS[0]
+    assert case.code in {finding.code for finding in gate.judge(case.study, case.candidate).findings}
 
 
 def test_every_file_in_the_readmes_tree_exists() -> None:

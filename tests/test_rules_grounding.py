@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Step, Trace
-from tenstep.validators import certainty, check, contradiction, location, measurement, severity, unsupported
+from tenstep.validators import check, gate
 from tenstep.validators.findings import sentences
 from tenstep.validators.reading import read_candidate
 
 CORPUS = Path(__file__).parent / "corpus"
-GROUNDING = (measurement, contradiction, unsupported, location, severity, certainty)
+GROUNDING = gate.group("grounding")
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -149,6 +149,6 @@ def test_real_reports_hardly_ever_contradict_themselves(wheel_file: Callable[[st
                     trace = Trace(steps=(Step(number=1, text=part[start:end]),))
                     candidate = blank.model_copy(update={"trace": trace})
                     total += 1
-                    wrong += any(f.severity == "error" for rule in GROUNDING for f in rule.rule(study, candidate))
+                    wrong += any(f.severity == "error" for f in gate.findings(GROUNDING, study, candidate))
     assert total > 20_000
     assert wrong <= 0.01 * total

@@ -10,11 +10,12 @@ from tenstep.data.source import Options
 from tenstep.data.sources.open_i import read as read_open_i
 from tenstep.schemas.candidate import Author, Candidate
 from tenstep.schemas.study import ReportForm, Study
-from tenstep.validators import completion, headers, numbering, report, structure, wrapping
+from tenstep.validators import report
+from tenstep.validators.gate import group
 from tenstep.validators.reading import read_candidate
 from tenstep.validators.rule import REFERENCE, Case, ten
 
-RULES = (completion, structure, numbering, wrapping, report, headers)
+RULES = group("completion", "structure", "report")
 AUTHORS: tuple[Author, ...] = ("teacher", "student")
 OWN = "Technique: Chest.\nView: AP\nFindings: A small left pleural effusion.\nImpression: Left effusion."
 

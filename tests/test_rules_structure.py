@@ -1,14 +1,19 @@
 """The gate, every rule's own cases, and the structure of texts that nobody foresaw."""
 
+from collections.abc import Iterator
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.layout import write
-from tenstep.validators import completion, headers, numbering, report, structure, wrapping
-from tenstep.validators.gate import CODES, RULES, judge
+from tenstep.schemas.study import Study
+from tenstep.schemas.verdict import Finding
+from tenstep.validators.gate import CODES, FAILED, RULES, findings, group, judge
 from tenstep.validators.rule import REFERENCE, STEPS, Case, Rule, ten
 
-OF_FORM = (completion, structure, numbering, wrapping, report, headers)
+OF_FORM = group("completion", "structure", "report")
 PASSING = [pytest.param(rule, case, id=f"{rule.__name__}-{i}") for rule in RULES for i, case in enumerate(rule.PASSES)]
 FAILING = [
     pytest.param(rule, case, id=f"{rule.__name__}-{case.code}-{i}")
@@ -37,7 +42,29 @@ def test_every_code_of_a_rule_has_a_failing_case_and_the_rule_says_what_it_prote
 
 
 def test_every_code_belongs_to_one_rule() -> None:
-    assert sum(len(rule.CODES) for rule in RULES) == len(CODES)
+    assert sum(len(rule.CODES) for rule in RULES) == len(CODES) - 1  # and `rule_failed`, of the gate itself
+
+
+def test_every_rule_is_in_the_group_that_the_gates_order_gives_it() -> None:
+    groups = [rule.GROUP for rule in RULES]
+    assert groups == sorted(groups, key=("completion", "structure", "report", "form", "honesty", "grounding").index)
+
+
+def test_a_rule_that_raises_is_an_error_that_names_it_and_the_others_go_on() -> None:
+    class Broken:
+        __name__ = "tenstep.validators.broken"
+        GROUP, CODES, PASSES, FAILS = "form", {}, (), ()
+
+        @staticmethod
+        def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
+            yield from ()
+            raise IndexError("list index out of range")
+
+    case = Case(ten({5: "Fine."}))
+    found = list(findings((cast(Rule, Broken()), *RULES), case.study, case.candidate))
+    assert (found[0].rule, found[0].code, found[0].severity) == ("broken", FAILED, "error")
+    assert "IndexError (test_rules_structure.py:" in found[0].message
+    assert "step_too_short" in {one.code for one in found[1:]}
 
 
 def codes(case: Case) -> tuple[str, ...]:

@@ -5,19 +5,20 @@ It protects the student from learning a chat model's manners.
 On 20,702 sentences of real reports (Open-i), used as steps: 7 findings, six of them "please note" or "please see".
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten
-from .steps import steps_of, vocabulary
+from .patterns import Patterns
+from .rule import Case, Finder, Group, ten
+from .steps import steps_of
 
+GROUP: Group = "honesty"
 CODES: Mapping[str, Severity] = {"refusal": "error", "assistant_talk": "error"}
 find = Finder(__name__, CODES)
 
-_REFUSES = re.compile(
+_REFUSES = Patterns(
     r"\b(?:i|we)(?:'m| am| are|'re)? (?:sorry|unable|not able|not allowed|not permitted|not qualified"
     r"|not in a position)\b"
     r"|\b(?:i|we) (?:cannot|can't|can not) (?:\w+ly )?(?:interpret|analy[sz]e|assist|help|provide|comply|fulfil|answer"
@@ -31,9 +32,8 @@ _REFUSES = re.compile(
     r"|\bsorry,|\bi apologi[sz]e\b|\bmy apologies\b|\bunable to (?:view|see|access|open|load|process"
     r"|analy[sz]e|interpret|comply|assist|provide) (?:the|this|any|images?|medical|an?|with)\b"
     r"|\bno image (?:was|is|has been) (?:provided|supplied|attached|given)\b",
-    re.I,
 )
-_TALKS = re.compile(
+_TALKS = Patterns(
     r"\bas an? (?:ai|a\.i\.|artificial|language model|llm|assistant|large|expert radiologist|radiologist)\b"
     r"|\b(?:language|ai) model\b|\bchat ?gpt\b|\bopenai\b|\banthropic\b|\bclaude\b|\bchatbot\b"
     r"|\b(?:your|the) (?:prompt|instructions?|user)\b"
@@ -57,27 +57,12 @@ _TALKS = re.compile(
     r"|previous|above)|chain[- ]of[- ]thought|reasoning trace|reasoning steps?|word limit|output format|json"
     r"|markdown)\b"
     r"|</?(?:think|thinking|reasoning|answer|scratchpad)>|\bstep[- ]by[- ]step\b",
-    re.I,
-)
-
-# every pattern has one of these words
-_TRIGGERS = frozenset(
-    re.findall(
-        r"\w+",
-        "i we sorry apologies unable provided supplied attached given ai artificial llm assistant expert model chat "
-        "chatgpt openai anthropic claude chatbot request prompt instruction instructions question task query user "
-        "requested instructed asked prompted here let hope feel happy please certainly sure course great you thank "
-        "consult seek contact see ask medical doctor educational disclaimer knowledge training step ten 10 next "
-        "previous ignore chain reasoning word output json markdown large radiologist language ",
-    )
 )
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """A refusal, or the first words of each step that talk to somebody."""
     for position, text in steps_of(candidate):
-        if _TRIGGERS.isdisjoint(vocabulary(text)) and "<" not in text:
-            continue
         match = _REFUSES.search(text)
         code = "refusal" if match else "assistant_talk"
         match = match or _TALKS.search(text)

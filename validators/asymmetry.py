@@ -15,9 +15,10 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .grounding import REPORT_LIMIT
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"wrong_asymmetry": "error"}
 find = Finder(__name__, CODES)
 

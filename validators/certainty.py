@@ -15,9 +15,10 @@ from ..schemas.verdict import Finding, Severity
 from .findings.reference import GENERIC, Reference, relations
 from .grounding import Said, concludes, name, reference_of, said
 from .overclaim import absolute
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "overstated": "error",
     "overclaimed": "error",

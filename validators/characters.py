@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
+GROUP: Group = "form"
 CODES: Mapping[str, Severity] = {
     "control_character": "error",
     "lookalike_character": "error",

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 
+GROUP: Group = "completion"
 CODES: Mapping[str, Severity] = {"unreadable": "error", "cut_off": "error"}
 find = Finder(__name__, CODES)
 

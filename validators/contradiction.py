@@ -13,8 +13,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .grounding import described, name, reference_of, said
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "denies_reference": "error",
     "denies_softly": "warning",

@@ -11,8 +11,9 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings.reference import abnormal, relations
 from .grounding import name, reference_of, said
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"uncovered_finding": "warning"}
 find = Finder(__name__, CODES)
 

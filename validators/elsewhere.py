@@ -21,9 +21,10 @@ from .findings.lexicon import word_set
 from .findings.reference import GENERIC, Reference, relations
 from .findings.whereabouts import LUNG_ZONES, Whereabouts, put_somewhere, whereabouts
 from .grounding import REPORT_LIMIT, read_claims, reference_of
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"wrong_whereabouts": "error"}
 find = Finder(__name__, CODES)
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import REFERENCE, Case, Finder, ten, trace_of
+from .rule import REFERENCE, Case, Finder, Group, ten, trace_of
 
+GROUP: Group = "report"
 CODES: Mapping[str, Severity] = {
     "header_missing": "error",
     "header_repeated": "error",

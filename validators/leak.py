@@ -6,15 +6,16 @@ own words for their reading ("overall impression: normal") pass; words that poin
 On 20,702 sentences of real reports (Open-i), used as steps: 23 findings, "as described", "documented" and the like.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten
-from .steps import steps_of, vocabulary
+from .patterns import Patterns
+from .rule import Case, Finder, Group, ten
+from .steps import steps_of
 
+GROUP: Group = "honesty"
 CODES: Mapping[str, Severity] = {"reference_leak": "error"}
 find = Finder(__name__, CODES)
 
@@ -98,35 +99,13 @@ _LEAKS = (
     r"\b(?:we are|i am|we were|i was|having been)\s+(?:told|given|informed)\b",
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )
-_PATTERN = re.compile("|".join(f"(?:{pattern})" for pattern in _LEAKS), re.I)
-# every pattern has one of these words
-_TRIGGERS = frozenset(
-    re.findall(
-        r"\w+",
-        "report reports reported reportedly impression impressions finding findings section text texts reference "
-        "narrative dictation dictated description transcript write writeup document documentation documented truth "
-        "standard answer label labels labeled labelled expected target output radiologist radiologists mentioned "
-        "stated referenced transcribed cited quoted described noted given listed recorded written indicated "
-        "outlined specified detailed worded provided found contained reading record note statement wording ground "
-        "official known informed told diagnosis conclusion conclusions interpretation according per paragraph "
-        "paragraphs "
-        "sentence sentences phrasing typescript prose prompt caption sheet handed supplied quote quotes quoting "
-        "verbatim "
-        "word words wordings typed paraphrase paraphrased paraphrasing paraphrases transcribing transcribes copied "
-        "lifted "
-        "borrowed taken cribbed repeated read numbered statements readings diagnoses printed signed accompanying "
-        "attached "
-        "enclosed came technique shown writing interpreting reporting referring responsible wrote writes written "
-        "author",
-    )
-)
+_PATTERN = Patterns(*_LEAKS)
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first words of each step that point to a given text."""
     for position, text in steps_of(candidate):
-        match = None if _TRIGGERS.isdisjoint(vocabulary(text)) else _PATTERN.search(text)
-        if match:
+        if match := _PATTERN.search(text):
             yield find(
                 "reference_leak",
                 f"{match.group()!r} speaks of a given text; describe what the image shows instead.",

@@ -12,9 +12,10 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten, trace_of
+from .rule import Case, Finder, Group, ten, trace_of
 from .steps import words_of
 
+GROUP: Group = "form"
 CODES: Mapping[str, Severity] = {"too_long": "error", "step_too_long": "error", "step_too_short": "error"}
 find = Finder(__name__, CODES)
 

@@ -17,9 +17,10 @@ from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import GENERIC, Reference, other_lobe, places_agree, relations
 from .grounding import Said, name, read_claims, reference_of, said
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "wrong_side": "error",
     "wrong_place": "error",

@@ -14,9 +14,10 @@ from ..schemas.verdict import Finding, Severity
 from .findings import measurements
 from .findings.text import lower
 from .grounding import reference_of
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"unsupported_measurement": "error"}
 find = Finder(__name__, CODES)
 

@@ -12,8 +12,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS, Step, Trace
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten, trace_of
+from .rule import Case, Finder, Group, ten, trace_of
 
+GROUP: Group = "structure"
 CODES: Mapping[str, Severity] = {"numbering_style": "error", "steps_on_one_line": "error"}
 find = Finder(__name__, CODES)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from .steps import vocabulary
+from .patterns import Patterns
 
 _FREE = (
     r"(?:beyond|without|past|outside|no|with no|free of|there (?:is|can be) no"
@@ -42,20 +42,7 @@ _PHRASES = (
     r"(?:matter|question|issue|case|diagnosis)\b(?! of)",
     r"(?:ruled out|excluded|eliminated) (?:completely|entirely|absolutely|altogether|totally|once and for all)\b",
 )
-_ABSOLUTE = re.compile(rf"\b(?:{'|'.join(_PHRASES)})", re.I)
-# every phrase has one of these words, or one of the stems after them
-_TRIGGERS = frozenset(
-    re.findall(
-        r"\w+",
-        "doubt question dispute uncertainty hesitation ambiguity reservation certainty confidence assurance "
-        "100 hundred conclusively definitely period stop room pathognomonic diagnostic definitively certainly "
-        "assuredly certain sure proven settled established debate proves prove proof anything something other only "
-        "nothing settles decides decided closes clinches completely entirely absolutely altogether totally once",
-    )
-)
-_STEM = re.compile(
-    r"un(?:equivocal|doubted|questionab|deniab|mistakab)|in(?:dubitab|disputab|controvertib|contestab)|irrefutab", re.I
-)
+_ABSOLUTE = Patterns(*(rf"\b(?:{phrase})" for phrase in _PHRASES))
 _DENIED = re.compile(
     r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than"
     r"|too \w+ to)\b|n't\b)"
@@ -67,8 +54,6 @@ _BEFORE = 40  # characters in which a denial of the words stands
 
 def absolute(text: str) -> tuple[int, int] | None:
     """The span of the first words that claim full certainty and are not themselves denied, or none."""
-    if _TRIGGERS.isdisjoint(vocabulary(text)) and _STEM.search(text) is None:
-        return None
     for match in _ABSOLUTE.finditer(text):
         if not _DENIED.search(text[max(0, match.start() - _BEFORE) : match.start()]):
             return match.span()

@@ -14,9 +14,10 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import comparison
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
 
+GROUP: Group = "honesty"
 CODES: Mapping[str, Severity] = {"prior_comparison": "error", "prior_imagined": "warning"}
 find = Finder(__name__, CODES)
 

@@ -15,9 +15,10 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import claims
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
 
+GROUP: Group = "form"
 CODES: Mapping[str, Severity] = {"repeated_step": "error", "near_repeat": "error", "loop": "error"}
 find = Finder(__name__, CODES)
 

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import REFERENCE, Case, Finder, ten, trace_of
+from .rule import REFERENCE, Case, Finder, Group, ten, trace_of
 
+GROUP: Group = "report"
 CODES: Mapping[str, Severity] = {
     "report_not_asked": "error",
     "report_missing": "error",

@@ -1,7 +1,8 @@
 """What a rule is, and the convention that its file follows.
 
-A rule is a module of this room with four names, listed in `gate.RULES`:
+A rule is a module of this room with five names, listed in `gate.RULES`:
 
+    GROUP   what it is about, one of the six in `Group`
     CODES   every code it can find, with the severity it has unless a recipe says otherwise
     rule    a pure function of a study and a candidate that yields findings; it may rely on `trace_of`
     PASSES  cases in which it finds nothing
@@ -14,13 +15,17 @@ and takes time linear in it.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ..schemas.candidate import Author, Candidate
 from ..schemas.study import ReportForm, Study
 from ..schemas.trace import Trace
 from ..schemas.verdict import Finding, Severity
 from .reading import read_candidate
+
+# In the gate's order: an answer that can be read; ten numbered steps; the report's bytes; how a step is written; what
+# a step may speak of; what it claims, compared with the reference.
+Group = Literal["completion", "structure", "report", "form", "honesty", "grounding"]
 
 REFERENCE = """\
 Technique: Single frontal radiograph of the chest.
@@ -98,6 +103,9 @@ class Rule(Protocol):
     """The shape of a rule's module."""
 
     __name__: str
+
+    @property
+    def GROUP(self) -> Group: ...
 
     @property
     def CODES(self) -> Mapping[str, Severity]: ...

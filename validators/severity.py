@@ -12,8 +12,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .grounding import name, reference_of, said
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"wrong_size": "error"}
 find = Finder(__name__, CODES)
 

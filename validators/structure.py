@@ -12,8 +12,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS, Trace
 from ..schemas.verdict import Finding, Severity
-from .rule import Case, Finder, ten, trace_of
+from .rule import Case, Finder, Group, ten, trace_of
 
+GROUP: Group = "structure"
 CODES: Mapping[str, Severity] = {"step_count": "error", "step_order": "error", "step_empty": "error"}
 find = Finder(__name__, CODES)
 

@@ -14,8 +14,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .grounding import described, name, reference_of, said
-from .rule import Case, Finder, ten
+from .rule import Case, Finder, Group, ten
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "unsupported_finding": "error",
     "unsupported_device": "error",

@@ -13,30 +13,29 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .rule import REFERENCE, Case, Finder, ten
-from .steps import steps_of, vocabulary
+from .patterns import Patterns
+from .rule import REFERENCE, Case, Finder, Group, ten
+from .steps import steps_of
 
+GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"view_not_shown": "error"}
 find = Finder(__name__, CODES)
 
 _NOUN = r"(?:views?|images?|radiographs?|projections?|films?|x-?rays?|exposures?|studies|study|chest radiographs?)"
 _SPOKEN = {
-    "lateral": re.compile(
+    "lateral": Patterns(
         rf"\b(?:lateral|LL) (?:\w+ )?{_NOUN}\b|\b(?:PA|AP|frontal|posteroanterior|anteroposterior)(?: view"
         rf"| image| projection| radiograph)?,? (?:and|with|plus|\+|&)(?: an?"
         rf"| the)? (?:\w+ )?lateral\b(?! (?:chest )?wall)"
         r"|\b(?:on|in) (?:the|a) lateral\b(?! (?:chest|wall|costo|aspect|recess|margin|border|part|portion|rib"
         r"|third|lung|sulc|zone|segment|edge|side|decubitus|pleura|left|right|mid|half))",
-        re.I,
     ),
-    "frontal": re.compile(rf"\b(?:frontal|PA|AP|posteroanterior|anteroposterior) (?:\w+ )?{_NOUN}\b", re.I),
-    "PA": re.compile(r"\b(?:PA|posteroanterior)\b(?! catheter)", re.I),
-    "AP": re.compile(r"\b(?:AP|anteroposterior)\b(?! (?:window|diameter|dimension))", re.I),
+    "frontal": Patterns(rf"\b(?:frontal|PA|AP|posteroanterior|anteroposterior) (?:\w+ )?{_NOUN}\b"),
+    "PA": Patterns(r"\b(?:PA|posteroanterior)\b(?! catheter)"),
+    "AP": Patterns(r"\b(?:AP|anteroposterior)\b(?! (?:window|diameter|dimension))"),
 }
 _LINES = re.compile(r"^[ \t]*(?:technique|views?)[ \t]*:[ \t]*(\S.*)$", re.I | re.M)
 _DENIED = re.compile(r"\b(?:no|without(?: an?| the)?|lacks? an?|not an?|only one|missing|absent) $|\bno \w+ $", re.I)
-
-_TRIGGERS = frozenset({"lateral", "ll", "frontal", "pa", "ap", "posteroanterior", "anteroposterior"})
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -45,8 +44,6 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     if not has:
         return
     for position, text in steps_of(candidate):
-        if _TRIGGERS.isdisjoint(vocabulary(text)):
-            continue
         for view, spoken in _SPOKEN.items():
             match = spoken.search(text)
             if (

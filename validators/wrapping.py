@@ -13,8 +13,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding, Severity
-from .rule import REFERENCE, Case, Finder, ten, trace_of
+from .rule import REFERENCE, Case, Finder, Group, ten, trace_of
 
+GROUP: Group = "structure"
 CODES: Mapping[str, Severity] = {
     "code_fence": "error",
     "think_tags": "error",

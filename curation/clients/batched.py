@@ -1,8 +1,8 @@
 """Batched: how a teacher's questions become batches without the engine knowing of it.
 
-In batch mode `ask` sends nothing: it puts the question by, and says that it failed. When the engine has gone through
-the studies, what was put by is submitted (batch_run.py); when the answers are in the journal the engine goes through
-the studies again, reads and judges them, and asks for repairs, which are put by in turn.
+In batch mode `ask` sends nothing: it queues the question, and says that it failed. When the engine has gone through
+the studies, what is queued is submitted (requests/batching.py); when the answers are in the journal the engine goes
+through the studies again, reads and judges them, and asks for repairs, which are queued in turn.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ class Batched:
 
     Attributes:
         batch: whether it is in that mode.
-        waiting: questions that were put by, by request key.
-        given_up: keys that are not put by again in this call, and why.
-        on_wait: told of each question that was put by.
+        waiting: queued questions, by request key.
+        given_up: keys that are not queued again in this call, and why.
+        on_wait: called for each question that is queued.
     """
 
     def __init__(self, options: Hosted) -> None:
@@ -29,8 +29,8 @@ class Batched:
         self.given_up: dict[str, str] = {}
         self.on_wait: Callable[[], None] = lambda: None
 
-    def put_off(self, teacher: Teacher, question: Question) -> None:
-        """Put a question by, in batch mode; else do nothing.
+    def enqueue(self, teacher: Teacher, question: Question) -> None:
+        """Queue a question, in batch mode; else do nothing.
 
         Raises:
             Unanswered: failed: it goes with the next batch, or was given up.

@@ -32,7 +32,7 @@ class HostedTeacher(Batched, ABC, Generic[Told]):
         fixed: what else decides the answer, and is no option.
     """
 
-    mends = True
+    can_repair = True
     stored = background = False
 
     def __init__(
@@ -76,7 +76,7 @@ class HostedTeacher(Batched, ABC, Generic[Told]):
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
-        self.put_off(self, question)
+        self.enqueue(self, question)
         return await self._endpoint.post(self._path, pack(await self.body(question)))
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ class Server:
     endpoint: Endpoint
     checked: bool = False  # its constrained decoding was tried
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    flying: int = 0
+    in_flight: int = 0
     failures: int = 0  # in a row
     silent: bool = False  # the last request did not even reach it
     until: float = 0.0  # monotonic; nothing is sent before
@@ -45,9 +45,9 @@ class Pool:
     async def take(self, without: Collection[Server] = ()) -> Server | None:
         """The server with the least to do, once it has room; none if each is cooling down or left out."""
         while awake := [s for s in self.servers if s not in without and s.until <= time.monotonic()]:
-            least = min(awake, key=lambda server: server.flying)
-            if least.flying < self._limit:
-                least.flying += 1
+            least = min(awake, key=lambda server: server.in_flight)
+            if least.in_flight < self._limit:
+                least.in_flight += 1
                 return least
             self._freed = self._freed or asyncio.Event()
             await self._freed.wait()
@@ -55,7 +55,7 @@ class Pool:
 
     def give(self, server: Server, failed: Unanswered | None = None) -> None:
         """The request has come to its end."""
-        server.flying -= 1
+        server.in_flight -= 1
         server.silent = failed is not None and not failed.sent
         server.failures = 0 if failed is None else min(server.failures + 1, 10)
         if failed is not None and len(self.servers) > 1:

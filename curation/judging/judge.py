@@ -6,11 +6,10 @@
 It is asked through what a teacher is asked through: the policy guard, the gate, the budget, the retries, the journal;
 what has been answered is never asked again. An answer that cannot be read is counted as an error and is no score. The
 findings are warnings; they reject only where the judge's agreement with people has been measured and is high enough
-(`tenstep agreement`), and somebody says so. In the judge's own journal the rules' verdict on a judgement says only that
-a judgement is no trace.
+(`tenstep agreement`), and somebody says so. The judge's own journal holds its answers as they came, and whether each
+could be read as a judgement.
 """
 
-import asyncio
 import json
 import random
 import statistics
@@ -21,18 +20,14 @@ from typing import Any
 
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
-from ...schemas.errors import RecipeError, RunError, TenstepError
+from ...schemas.errors import RecipeError, RunError
 from ...schemas.study import Study
 from ...schemas.verdict import Finding, Severity, Verdict
 from ..pages.onefile import write_whole
 from ..recheck import JUDGE, Rechecked, amend
-from ..requests.asker import Asker, settle_flights
-from ..requests.budget import Ledger, Spent
-from ..requests.gate import Stopped
-from ..requests.history import History
-from ..requests.lane import Lane, lanes
-from ..requests.policy import decide
+from ..requests.lane import Lane
 from ..requests.polite import run_politely
+from ..requests.session import Session, check_requests
 from ..requests.tally import Reason, Tally
 from ..teacher import Question, Teacher
 from .families import family_of
@@ -156,7 +151,7 @@ def judge_run(
     if batched := [judge.name for judge in judges if getattr(judge, "batch", False)]:
         raise RecipeError(f"judge '{batched[0]}' works in batches, which judging does not; say batch: false")
     with RunFolder.read(path) as run:
-        decision = decide(recipe.policy, judges, run.studies.data_class)
+        check_requests(recipe, judges, run.studies.data_class)
         traces = list(_traces(run, recipe))
         store = run.studies
     if not traces:
@@ -164,9 +159,8 @@ def judge_run(
     _check_families(traces, judges, recipe)
     folder = path / "judge" / recipe.name
     with RunFolder.open(folder, kind="curate", recipe=recipe, studies=store) as book:
-        book.decide(decision)
-        session = _Session(book, recipe, judges, on_trace)
-        result = run_politely(session.judge(traces), session.stop)
+        work = _Work(book, recipe, judges, on_trace)
+        result = run_politely(work.judge(traces), work.stop)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows())
     write_whole(folder / "judgements.jsonl", lines, private=store.data_class == "restricted")
     found = {one.candidate.key: one.findings(recipe.worst, severities) for one in traces if one.marks}
@@ -213,86 +207,55 @@ def _check_families(traces: Sequence[Judged], judges: Sequence[Teacher], recipe:
             )
 
 
-class _Session:
+class _Work:
     """One call: the questions that are open, asked in a shuffled order."""
 
     def __init__(
         self, book: RunFolder, recipe: JudgeRecipe, judges: Sequence[Teacher], on_trace: Callable[[Tally], None]
     ) -> None:
-        asking = recipe.as_curate()
         self._book, self._recipe, self._on_trace = book, recipe, on_trace
-        self._lanes = lanes(asking, judges)
-        self.tally = Tally()
-        states = settle_flights(book)
-        history = History.of(book.journal.events(raw=False))
-        self._ledger = Ledger(recipe.budget, calls=history.calls, settled=history.settled, uncertain=history.uncertain)
-        self._asker = Asker(book, asking, self._ledger, self.tally, states)
-        self._fatal: TenstepError | None = None
+        self._session = Session(book, recipe, judges)
 
     async def judge(self, traces: Sequence[Judged]) -> Judging:
-        """Ask everything.
-
-        Raises:
-            TenstepError: a judge cannot be asked at all; what was under way has been waited for.
-        """
-        todo = [(one, lane, repeat) for one in traces for lane in self._lanes for repeat in range(self._recipe.repeats)]
+        """Ask everything; raises as `Session.close` does."""
+        lanes, repeats = self._session.lanes, range(self._recipe.repeats)
+        todo = [(one, lane, repeat) for one in traces for lane in lanes for repeat in repeats]
         random.Random(self._recipe.seed).shuffle(todo)  # noqa: S311 an order, no secret
         open_ = iter(todo)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._recipe.concurrency, len(todo))):
-                    group.create_task(self._worker(open_))
-        finally:
-            try:
-                await self._asker.flush()
-            finally:
-                for lane in self._lanes:
-                    await lane.teacher.close()
-        self.tally.spend_usd = self._ledger.settled.usd
-        self.tally.uncertain_usd = self._ledger.uncertain.usd
-        self.tally.budget = self._ledger.describe()
-        if self._fatal is not None:
-            raise self._fatal
-        return Judging(list(traces), self.tally, tuple(lane.teacher.name for lane in self._lanes))
 
-    async def _worker(self, todo: Iterator[tuple[Judged, Lane, int]]) -> None:
-        for one, lane, repeat in todo:
-            try:
-                await self._one(one, lane, repeat)
-            except Spent:
-                self.stop("budget")
-            except Stopped:
-                return
-            except TenstepError as error:
-                self._fatal = self._fatal or error
-                self.stop()
-            else:
-                self._on_trace(self.tally)
+        async def take() -> tuple[Judged, Lane, int] | None:
+            return next(open_, None)
+
+        try:
+            await self._session.work(take, self._one, self._recipe.concurrency)
+        finally:
+            await self._session.close()
+        return Judging(list(traces), self._session.tally, tuple(lane.teacher.name for lane in lanes))
 
     def stop(self, reason: Reason = "stopped") -> None:
         """Send nothing more; what is under way is waited for."""
-        if self.tally.ended == "data":
-            self.tally.ended = reason
-        self._asker.stop()
-        for lane in self._lanes:
-            lane.gate.close()
+        self._session.stop(reason)
 
-    async def _one(self, one: Judged, lane: Lane, repeat: int) -> None:
+    async def _one(self, todo: tuple[Judged, Lane, int]) -> None:
+        one, lane, repeat = todo
         trace = one.candidate.trace
         assert trace is not None  # a candidate without a trace is not chosen
         prompt = ask(one.study, trace, repeat)
         question = Question(one.study, prompt, sample=repeat, path_of=self._book.studies.path_of)
-        answer = await self._asker.ask(lane, question)
+        tally, answer = self._session.tally, await self._session.asker.ask(lane, question)
         if answer is None:
             return
         try:
-            marks = read_judgement(answer.candidate.text, one.study, trace)
+            marks = read_judgement(answer.reply.text, one.study, trace)
         except UnreadableJudgement as error:
             one.unreadable.append(f"{lane.teacher.name}, repeat {repeat + 1}: {error}")
-            self.tally.rejected += 1
+            tally.rejected += 1
         else:
             one.marks[lane.teacher.name, repeat] = marks
-            self.tally.accepted += 1
+            tally.accepted += 1
+        self._session.asker.conclude(answer, {"readable": (lane.teacher.name, repeat) in one.marks})
+        self._session.sum_up()
+        self._on_trace(tally)
 
 
 def rejecting(agreed: Mapping[str, Any]) -> dict[str, Severity]:

@@ -125,7 +125,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Mark:
-    score, step, quote, reason = (str(found.get(f"{name}_{field}", "")).strip() for field in _FIELDS)
+    score, step, quote, reason = (_text(found.get(f"{name}_{field}", "")) for field in _FIELDS)
     if score not in {str(n) for n in range(1, _BEST + 1)}:
         raise UnreadableJudgement(f"{name}: {score[:20]!r} is no score from 1 to {_BEST}")
     if step and (not step.isdecimal() or not 1 <= int(step) <= len(trace.steps)):
@@ -151,6 +151,10 @@ def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Ma
         quote=quote[:500],
         reason=reason[:800],
     )
+
+
+def _text(value: object) -> str:
+    return str(value).encode("utf-8", "replace").decode().strip()  # JSON can hold half a character; no file can
 
 
 def _found(quote: str, text: str) -> tuple[int, int] | None:

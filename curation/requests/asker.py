@@ -1,35 +1,36 @@
-"""Asker: takes one question to its verdict. It is the only owner of retries, and journals every one it sends.
+"""Asker: takes one question to its answer. It is the only owner of retries, and journals every request it sends.
 
-    no event ──► planned + in_flight ──► received ──► judged        judged: read from the journal, never asked again
-                   ▲    │    │                                      received: read and judged now
+    no event ──► planned + in_flight ──► received ──► judged        judged: its caller has concluded what it is
+                   ▲    │    │                                      received: read now, not asked again
         with delay │    │    └──► failed: in_flight again, while tries are left and the server may change its mind
                    └────┤
                         └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
 
-A request is sent only when its budget is set aside, its endpoint's gate is open and its departure is on disk.
+A request is sent only when its budget is reserved, its endpoint's gate is open and its departure is on disk. It does
+not know what an answer is for: whoever asks says so with `conclude`, and what is journalled then is theirs.
 """
 
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from ...data.judged import Judged, judged, judged_event
 from ...data.run import RunFolder
 from ...schemas.errors import InputError, TeacherError
-from ...schemas.recipe import CurateRecipe
+from ...schemas.policy import PolicyDecision
+from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
-from ...validators.gate import judge
 from ..clients.envelope import unseal
-from ..doubts import decided, doubts_of
-from ..teacher import Question, Reply, Unanswered, request_key
+from ..teacher import Question, Reply, Teacher, Unanswered, request_key
 from .allowance import used_up
-from .budget import Amount, Ledger, most, used
+from .budget import Amount, Ledger, actual_usage, max_cost
 from .commits import Commits
 from .gate import Stopped
 from .lane import Lane
 from .limits import Outcome, Ticket
-from .records import candidate_of, event, plan
+from .policy import check_study
+from .records import event, plan
 from .tally import Tally
 
 _FIRST, _LONGEST = 0.5, 60.0  # seconds before the first retry of a request, and before any
@@ -38,19 +39,32 @@ _HEAD = 4_096  # bytes of an answer in which its headers stand
 _SCOUTS = 12  # requests more, at up to a minute each, before a teacher that has answered is given up
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read, with what it took."""
+
+    key: str
+    teacher: Teacher
+    question: Question
+    reply: Reply
+    cost_usd: float | None  # none if the price is unknown
+    started_at: float  # seconds since the epoch
+    seconds: float
+
+
 @dataclass(slots=True)
-class _Answer:
-    """What has been received for a question."""
+class _Received:
+    """What has come for a question, unread."""
 
     raw: bytes
-    started: float
+    started_at: float
     seconds: float
-    aside: Amount | None  # None: an earlier process set it aside
+    reserved: Amount | None  # none if an earlier process sent the request
     ticket: Ticket | None = None
 
 
 def settle_flights(run: RunFolder) -> dict[str, State]:
-    """Requests that an earlier process sent and never heard of again: nobody knows. Returns all states, by key."""
+    """Requests that an earlier process sent and never heard of again become `unknown`. Returns all states, by key."""
     states = run.journal.states()
     for key in [key for key, state in states.items() if state in (State.PLANNED, State.IN_FLIGHT)]:
         flight = run.journal.last(key, State.IN_FLIGHT)
@@ -63,97 +77,150 @@ def settle_flights(run: RunFolder) -> dict[str, State]:
 
 
 class Asker:
-    """Asks for one engine."""
+    """Asks for one session.
+
+    Args:
+        run: open for writing; its journal gets every event.
+        options: retries, and what becomes of requests without an answer.
+        decision: where data may go; every study is checked against it before its request is made.
+        ledger: of the budget.
+        tally: gets the counts of requests.
+        states: of all requests in the journal, by key (`settle_flights`).
+    """
 
     def __init__(
-        self, run: RunFolder, recipe: CurateRecipe, ledger: Ledger, tally: Tally, states: dict[str, State]
+        self,
+        run: RunFolder,
+        options: RequestOptions,
+        decision: PolicyDecision,
+        ledger: Ledger,
+        tally: Tally,
+        states: dict[str, State],
     ) -> None:
         self._run = run
-        self._recipe = recipe
+        self._options = options
+        self._decision = decision
         self._ledger = ledger
         self._tally = tally
         self._states = states
         self._commits = Commits(run.journal)
         self._stopped = asyncio.Event()
-        self._doubts = doubts_of(recipe.model_dump())
-        self._random = random.Random(recipe.seed)  # noqa: S311  spreads retries; no secret
+        self._random = random.Random(options.seed)  # noqa: S311  spreads retries; no secret
 
     def stop(self) -> None:
         """Send nothing more; what is under way is waited for."""
         self._stopped.set()
 
-    async def leave(self, lane: Lane, question: Question, reason: str) -> None:
+    async def record_skipped(self, lane: Lane, question: Question, reason: str) -> None:
         """Record that a question is not asked at all."""
         key = request_key(lane.teacher, question)
         await self._end(lane, question, key, Unanswered(State.FAILED, reason, sent=False))
         self._tally.failed += 1
 
     async def flush(self) -> None:
-        """Wait until all verdicts are on disk."""
+        """Wait until everything is on disk."""
         await self._commits.flush()
 
-    async def ask(self, lane: Lane, question: Question) -> Judged | None:
-        """A verdict, from the journal or from the teacher; none if there is no answer to judge.
+    async def concluded(self, key: str) -> Event | None:
+        """What was concluded of a request's answer earlier, as it was journalled; none if nothing was."""
+        if self._states.get(key) is not State.JUDGED:
+            return None
+        self._tally.recalled += 1
+        await asyncio.sleep(0)  # a long run is recalled without a pause otherwise, and deaf to Ctrl-C
+        return self._run.journal.last(key, State.JUDGED)
+
+    def conclude(self, answer: Answer, body: Mapping[str, object]) -> None:
+        """Journal what an answer is, as its asker sees it; its usage is counted from there on.
+
+        Not waited for: the answer is on disk, and would be read again. An answer that was concluded earlier stays so.
+        """
+        if self._states[answer.key] is State.JUDGED:
+            return
+        used = {"usage": answer.reply.usage.model_dump(), "usd": answer.cost_usd}
+        self._commits.later(event(answer.key, State.JUDGED, answer.question, used | dict(body)))
+        self._states[answer.key] = State.JUDGED
+
+    async def ask(self, lane: Lane, question: Question, key: str | None = None) -> Answer | None:
+        """An answer, from the journal or from the teacher; none if there is none that can be read.
+
+        Args:
+            lane: whom to ask.
+            question: what to ask.
+            key: its request key, if it is known already.
 
         Raises:
             Stopped: nothing more is to be sent, and this would have been.
             Spent: the budget has no room for it.
+            PolicyError: this study may not go to that teacher.
             TeacherError: the teacher cannot be asked at all.
         """
-        key = request_key(lane.teacher, question)
+        key = key or request_key(lane.teacher, question)
         state = self._states.get(key)
         if state is State.JUDGED:
-            verdict = self._run.journal.last(key, State.JUDGED)
-            assert verdict is not None
-            self._tally.recalled += 1
-            await asyncio.sleep(0)  # a long run is recalled without a pause otherwise, and deaf to Ctrl-C
-            return judged(verdict)
+            await self.concluded(key)
+            received = self._recall(key)
+            return self._answer(lane, question, key, lane.teacher.read(received.raw), received)
         if state is State.REFUSED:
             self._tally.refused += 1
             return None
-        if state is State.UNKNOWN and self._recipe.resend_unknown != "yes":
+        if state is State.UNKNOWN and self._options.resend_unknown != "yes":
             self._tally.unknown += 1
             return None
         turned_away = throttled = 0
         while True:
-            answer: _Answer | None = None
+            received_now: _Received | None = None
             try:
-                answer = self._recall(key) if state is State.RECEIVED else await self._send(lane, question, key)
-                reply = lane.teacher.read(answer.raw)
+                received_now = self._recall(key) if state is State.RECEIVED else await self._send(lane, question, key)
+                reply = lane.teacher.read(received_now.raw)
             except Unanswered as outcome:
                 state = outcome.state
-                if answer is not None:  # it came, and may have been paid for, but cannot be used
-                    self._account(lane, outcome, answer.aside, received=True)
+                if received_now is not None:  # it came, and may have been paid for, but cannot be used
+                    self._account(lane, outcome, received_now.reserved, received=True)
                 await self._end(lane, question, key, outcome)
                 if not self._again(outcome):
                     break
                 self._check_alive(lane, outcome)
                 throttled += outcome.throttled
                 turned_away += not outcome.throttled
-                if turned_away > self._recipe.retries or throttled > _PATIENCE * self._recipe.retries:
+                if turned_away > self._options.retries or throttled > _PATIENCE * self._options.retries:
                     break
                 await self._pause(turned_away + throttled, outcome)
             else:
-                return self._judge(lane, question, key, reply, answer)
+                answer = self._answer(lane, question, key, reply, received_now)
+                self._settle(lane, answer, received_now)
+                return answer
         self._tally.unknown += state is State.UNKNOWN
         self._tally.failed += state is State.FAILED
         self._tally.refused += state is State.REFUSED
         return None
 
-    def _recall(self, key: str) -> _Answer:
+    def _recall(self, key: str) -> _Received:
         received = self._run.journal.last(key, State.RECEIVED)
         assert received is not None
-        return _Answer(received.raw or b"", received.body["started_at"], received.body["seconds"], None)
+        return _Received(received.raw or b"", received.body["started_at"], received.body["seconds"], None)
 
-    async def _send(self, lane: Lane, question: Question, key: str) -> _Answer:
+    def _answer(self, lane: Lane, question: Question, key: str, reply: Reply, received: _Received) -> Answer:
+        # a lone surrogate cannot be stored as UTF-8; the raw bytes in the journal keep what really came
+        reply = replace(reply, text=reply.text.encode("utf-8", "replace").decode())
+        return Answer(key, lane.teacher, question, reply, lane.cost(reply), received.started_at, received.seconds)
+
+    def _settle(self, lane: Lane, answer: Answer, received: _Received) -> None:
+        used = actual_usage(answer.reply.usage, answer.cost_usd)
+        self._ledger.settle(received.reserved, used)
+        lane.learn(answer.reply.usage)
+        if received.ticket is not None and lane.tokens:
+            lane.gate.pace.settle(received.ticket.tokens, used.tokens)
+
+    async def _send(self, lane: Lane, question: Question, key: str) -> _Received:
+        check_study(self._decision, lane.teacher, question.study)
         if self._stopped.is_set():
             raise Stopped
-        aside = most(lane.teacher, question, lane.price)
-        await self._ledger.reserve(aside)
+        reserved = max_cost(lane.teacher, question, lane.price)
+        await self._ledger.reserve(reserved)
         try:
-            ticket = await self._board(lane, question, key, aside)
+            ticket = await self._acquire(lane, question, key, reserved)
         except BaseException:
-            self._ledger.undo(aside)
+            self._ledger.undo(reserved)
             raise
         outcome: Outcome = "lost"
         retry_after: float | None = None
@@ -165,75 +232,62 @@ class Asker:
             _heed(lane, raw)
         except Unanswered as unanswered:
             outcome, retry_after = _outcome(unanswered), unanswered.retry_after
-            self._account(lane, unanswered, aside)
+            self._account(lane, unanswered, reserved)
             raise
         except (TeacherError, InputError) as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays
             outcome = "answered"
             if isinstance(error, InputError):
-                self._ledger.undo(aside)
+                self._ledger.undo(reserved)
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
             lane.gate.close()  # before this one leaves it, and the next one goes the same way
-            self._ledger.settle(aside, Amount())
+            self._ledger.settle(reserved, Amount())
             await self._commits.write(event(key, State.FAILED, question, {"reason": error.message}))
             raise
         except BaseException:
-            self._ledger.keep(aside)
+            self._ledger.mark_uncertain(reserved)
             raise
         finally:
-            lane.gate.leave(ticket, outcome, retry_after)
+            lane.gate.finish(ticket, outcome, retry_after)
         seconds = time.monotonic() - clock
         await self._commits.write(
             event(key, State.RECEIVED, question, {"started_at": started, "seconds": seconds}, raw)
         )
         self._states[key] = State.RECEIVED
-        return _Answer(raw, started, seconds, aside, ticket)
+        return _Received(raw, started, seconds, reserved, ticket)
 
-    async def _board(self, lane: Lane, question: Question, key: str, aside: Amount) -> Ticket:
+    async def _acquire(self, lane: Lane, question: Question, key: str, reserved: Amount) -> Ticket:
         """Put the departure on disk, and wait at the gate.
 
         Raises:
             Stopped: nothing more is to be sent.
         """
-        await lane.gate.board()
+        await lane.gate.acquire()
         try:
-            flight = event(key, State.IN_FLIGHT, question, {"tokens": aside.tokens, "usd": aside.usd})
+            flight = event(key, State.IN_FLIGHT, question, {"tokens": reserved.tokens, "usd": reserved.usd})
             planned = () if key in self._states else (plan(key, lane.teacher, question),)
             await self._commits.write(*planned, flight)
             self._states[key] = State.IN_FLIGHT
             try:
-                return await lane.gate.enter(lane.tokens or aside.tokens / 4)
+                return await lane.gate.start(lane.tokens or reserved.tokens / 4)
             except BaseException:
                 self._commits.later(event(key, State.FAILED, question, {"reason": "it was not sent", "sent": False}))
                 self._states[key] = State.FAILED
                 raise
         except BaseException:
-            lane.gate.disembark()
+            lane.gate.release()
             raise
 
-    def _judge(self, lane: Lane, question: Question, key: str, reply: Reply, answer: _Answer) -> Judged:
-        cost = lane.cost(reply)
-        self._ledger.settle(answer.aside, used(reply.usage, cost))
-        lane.learn(reply.usage)
-        if answer.ticket is not None and lane.tokens:
-            lane.gate.pace.settle(answer.ticket.tokens, used(reply.usage, cost).tokens)
-        candidate = candidate_of(key, lane.teacher, question, reply, answer.started, answer.seconds, cost)
-        verdict = decided(judge(question.study, candidate, self._recipe.severities), self._doubts)
-        # not waited for: the answer is on disk, and would be judged again
-        self._commits.later(judged_event(candidate, verdict))
-        self._states[key] = State.JUDGED
-        return Judged(candidate, verdict)
-
-    def _account(self, lane: Lane, outcome: Unanswered, aside: Amount | None, *, received: bool = False) -> None:
-        """Settle a request that brought no answer to judge."""
+    def _account(self, lane: Lane, outcome: Unanswered, reserved: Amount | None, *, received: bool = False) -> None:
+        """Settle a request that brought no answer to read."""
         if outcome.usage is not None:
-            self._ledger.settle(aside, used(outcome.usage, lane.cost_of(outcome.usage)))
+            self._ledger.settle(reserved, actual_usage(outcome.usage, lane.cost_of(outcome.usage)))
         elif outcome.state is State.UNKNOWN or received:
-            self._ledger.keep(aside)
-        elif not outcome.sent and aside is not None:
-            self._ledger.undo(aside)
+            self._ledger.mark_uncertain(reserved)
+        elif not outcome.sent and reserved is not None:
+            self._ledger.undo(reserved)
         else:
-            self._ledger.settle(aside, Amount())
+            self._ledger.settle(reserved, Amount())
 
     async def _end(self, lane: Lane, question: Question, key: str, outcome: Unanswered) -> None:
         body: dict[str, object] = {"reason": outcome.reason}
@@ -246,7 +300,7 @@ class Asker:
 
     def _again(self, outcome: Unanswered) -> bool:
         if outcome.state is State.UNKNOWN:
-            return self._recipe.resend_unknown == "yes"
+            return self._options.resend_unknown == "yes"
         return outcome.state is State.FAILED and outcome.retryable
 
     def _check_alive(self, lane: Lane, outcome: Unanswered) -> None:
@@ -258,7 +312,7 @@ class Asker:
             TeacherError: it is gone.
         """
         pace = lane.gate.pace
-        patience = self._recipe.retries + (_SCOUTS if pace.answers else 0)
+        patience = self._options.retries + (_SCOUTS if pace.answers else 0)
         if pace.misses > patience and not (pace.answers and outcome.retry_after):
             lane.gate.close()
             raise TeacherError(

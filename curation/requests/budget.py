@@ -36,7 +36,7 @@ class Amount:
         return Amount(self.tokens + other.tokens, usd)
 
 
-def most(teacher: Teacher, question: Question, price: Price | None) -> Amount:
+def max_cost(teacher: Teacher, question: Question, price: Price | None) -> Amount:
     """The most that one request can use: no tokenizer makes more tokens than bytes of text."""
     text = len(question.prompt.system.encode()) + len(question.prompt.user.encode()) + _SCHEMA
     images = question.study.images if teacher.sees_images else ()
@@ -48,7 +48,7 @@ def most(teacher: Teacher, question: Question, price: Price | None) -> Amount:
     return Amount(text + seen + output, None if price is None else price.cost(usage))
 
 
-def used(usage: Usage, usd: float | None) -> Amount:
+def actual_usage(usage: Usage, usd: float | None) -> Amount:
     """What an answer says that it used."""
     return Amount((usage.input_tokens or 0) + (usage.output_tokens or 0), usd)
 
@@ -115,7 +115,7 @@ class Ledger:
             self._free(amount)
         self.settled += actual
 
-    def keep(self, amount: Amount | None) -> None:
+    def mark_uncertain(self, amount: Amount | None) -> None:
         """No answer will say: what was set aside stays counted."""
         if amount is not None:
             self._free(amount)

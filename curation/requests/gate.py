@@ -1,6 +1,6 @@
 """Gate: where requests wait until their pace lets them go, first come, first served.
 
-    board ──► (its departure goes to disk) ──► enter ──► (it is sent) ──► leave        or, before enter: disembark
+    board ──► (its departure goes to disk) ──► enter ──► (it is sent) ──► leave        or, before enter: release
 
 A few more may be aboard than may be under way, so that the disk is waited for while others are on their way. Those
 few count as sent if the process is killed; while the pace holds everything back, only those few are aboard.
@@ -31,7 +31,7 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def board(self) -> None:
+    async def acquire(self) -> None:
         """Wait for a place from which it will not be long.
 
         Raises:
@@ -48,15 +48,15 @@ class Gate:
             await place
         except asyncio.CancelledError:
             if _given(place):
-                self.disembark()
+                self.release()
             raise
 
-    def disembark(self) -> None:
+    def release(self) -> None:
         """Give the place up without having been sent."""
         self.aboard -= 1
         self._admit()
 
-    async def enter(self, tokens: float = 0.0) -> Ticket:
+    async def start(self, tokens: float = 0.0) -> Ticket:
         """Wait for permission to send one request of about so many tokens; it is aboard.
 
         Raises:
@@ -78,10 +78,10 @@ class Gate:
                 self._admit()
             raise
 
-    def leave(self, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
+    def finish(self, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
         """The request has come to its end; see `Pace.arrive`."""
         self.pace.arrive(_now(), ticket, outcome, retry_after)
-        self.disembark()
+        self.release()
 
     def close(self) -> None:
         """Let nobody in any more; those who wait hear of it."""

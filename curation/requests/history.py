@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...schemas.candidate import Usage
+from ...schemas.recipe import Budget
 from ...schemas.run import Event, State
-from .budget import Amount, used
+from .budget import Amount, Ledger, actual_usage
 
 
 @dataclass
@@ -56,12 +57,15 @@ class History:
             case State.RECEIVED:
                 flight.received = True
             case State.JUDGED:
-                candidate = event.body["candidate"]
-                self._settle(flight, used(Usage.model_validate(candidate["usage"]), candidate["cost_usd"]))
+                # a verdict of `recheck` holds the candidate alone
+                candidate = event.body.get(
+                    "candidate", {"usage": event.body.get("usage"), "cost_usd": event.body.get("usd")}
+                )
+                self._settle(flight, actual_usage(Usage.model_validate(candidate["usage"]), candidate["cost_usd"]))
             case State.REFUSED | State.FAILED:
                 usage = event.body.get("usage")
                 if usage is not None:
-                    self._settle(flight, used(Usage.model_validate(usage), event.body.get("usd")))
+                    self._settle(flight, actual_usage(Usage.model_validate(usage), event.body.get("usd")))
                 elif flight.received:
                     self._doubt(flight)
                 if event.body.get("sent") is False and flight.open:
@@ -70,6 +74,10 @@ class History:
                 flight.open = False
             case State.UNKNOWN:
                 self._doubt(flight)
+
+    def ledger(self, budget: Budget) -> Ledger:
+        """A ledger that goes on from here."""
+        return Ledger(budget, calls=self.calls, settled=self.settled, uncertain=self.uncertain)
 
     def close(self) -> "History":
         """Count what was sent and has no end as if nobody will ever know of it."""

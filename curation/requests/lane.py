@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 from ...schemas.candidate import Usage
 from ...schemas.errors import RecipeError
-from ...schemas.recipe import CurateRecipe
+from ...schemas.recipe import RequestOptions
 from ..teacher import Reply, Teacher
 from .gate import Gate
 from .limits import Pace
@@ -38,13 +38,13 @@ class Lane:
         self.tokens = total if not self.tokens else 0.9 * self.tokens + 0.1 * total
 
 
-def lanes(recipe: CurateRecipe, teachers: Sequence[Teacher]) -> list[Lane]:
+def lanes(options: RequestOptions, teachers: Sequence[Teacher]) -> list[Lane]:
     """One lane for each teacher, in the recipe's order; teachers of one endpoint and model share a gate.
 
     Raises:
         RecipeError: the price file cannot be read; or the budget allows nothing, or is in dollars and a price unknown.
     """
-    prices, today = Prices.read(recipe.prices), datetime.now(UTC).date()
+    prices, today = Prices.read(options.prices), datetime.now(UTC).date()
     gates: dict[object, Gate] = {}
     found = []
     for at, teacher in enumerate(teachers):
@@ -54,21 +54,21 @@ def lanes(recipe: CurateRecipe, teachers: Sequence[Teacher]) -> list[Lane]:
             shared,
             Gate(
                 Pace(
-                    recipe.concurrency,
-                    requests_per_minute=recipe.rate.requests_per_minute,
-                    tokens_per_minute=recipe.rate.tokens_per_minute,
+                    options.concurrency,
+                    requests_per_minute=options.rate.requests_per_minute,
+                    tokens_per_minute=options.rate.tokens_per_minute,
                 )
             ),
         )
         provider = str(teacher.identity().get("provider", ""))
         price = prices.find(provider, teacher.model, today) if endpoints else _FREE
         found.append(Lane(teacher, gate, price))
-    _check(recipe, found)
+    _check(options, found)
     return found
 
 
-def _check(recipe: CurateRecipe, found: Sequence[Lane]) -> None:
-    budget = recipe.budget
+def _check(options: RequestOptions, found: Sequence[Lane]) -> None:
+    budget = options.budget
     for key, value in (("calls", budget.calls), ("tokens", budget.tokens)):
         if value == 0:
             message = "a budget of 0 allows no request; raise it, or leave it out for no bound"

@@ -47,7 +47,7 @@ class Pace:
     ) -> None:
         self.ceiling = ceiling
         self.window = float(min(ceiling, START))
-        self.flying = 0
+        self.in_flight = 0
         self.answers = 0  # in all
         self.misses = 0  # requests since the last answer that went alone and found none
         self.until = -math.inf  # nothing goes before
@@ -57,13 +57,13 @@ class Pace:
         self._trouble = 0  # requests since the last answer that found none
         self._strikes = 0  # cooldowns since then that we chose ourselves
         self._alone = True  # the next one goes alone
-        self._scouting = False  # one is under way alone
+        self._probing = False  # one is under way alone
         self._requests = Bucket(requests_per_minute)
         self._tokens = Bucket(tokens_per_minute)
 
     def wait(self, now: float, tokens: float = 0.0) -> float:
         """Seconds until a request may go, as far as is known; infinite while only an answer can help."""
-        if self._scouting if self._alone else self.flying >= int(self.window):
+        if self._probing if self._alone else self.in_flight >= int(self.window):
             return math.inf
         return max(0.0, self.until - now, self._requests.wait(now, 1.0), self._tokens.wait(now, tokens))
 
@@ -73,8 +73,8 @@ class Pace:
 
     def depart(self, now: float, tokens: float = 0.0) -> Ticket:
         """A request goes; call it only when `wait` is 0."""
-        self.flying += 1
-        self._scouting = self._alone
+        self.in_flight += 1
+        self._probing = self._alone
         self._requests.take(now, 1.0)
         self._tokens.take(now, tokens)
         return Ticket(self._cuts, self._alone, tokens)
@@ -88,9 +88,9 @@ class Pace:
             outcome: answered (whatever the answer was), throttled, or lost (no answer: reset, timeout, 5xx).
             retry_after: seconds, if the server gave any; what makes no sense is as if it gave none.
         """
-        self.flying -= 1
+        self.in_flight -= 1
         if ticket.alone:
-            self._scouting = False
+            self._probing = False
         if outcome == "answered":
             self.answers += 1
             self._trouble = self._strikes = self.misses = 0

@@ -21,7 +21,7 @@ from ...data.recipes import read_recipe
 from ...schemas.errors import PolicyError, RecipeError
 from ...schemas.policy import Attestation, EndpointDecision, PolicyDecision
 from ...schemas.recipe import Policy
-from ...schemas.study import DataClass
+from ...schemas.study import DataClass, Study
 from ..teacher import Teacher
 
 _PORTS = {"http": 80, "https": 443}
@@ -102,6 +102,37 @@ def _decide(
         valid_until=attestation.valid_until,
         training_terms=terms,
     )
+
+
+def check_study(decision: PolicyDecision, teacher: Teacher, study: Study, *, today: date | None = None) -> None:
+    """Check one study before its request is made: its own class, and attestations that may have ended meanwhile.
+
+    Args:
+        decision: the run's.
+        teacher: one of those it is about.
+        study: to be sent.
+        today: the day on which attestations must be valid; this one if not given.
+
+    Raises:
+        PolicyError: the study may not go there.
+    """
+    if study.data_class != "restricted":
+        return
+    if decision.data_class != "restricted":
+        raise PolicyError(
+            f"study '{study.id}' is restricted, and its store says that it holds public data; ingest it again"
+        )
+    if mode := kept_by(teacher):
+        raise PolicyError(f"teacher '{teacher.name}': restricted data never goes through {mode} requests")
+    today = today or datetime.now(UTC).date()
+    for endpoint in decision.endpoints:
+        if endpoint.teacher != teacher.name or endpoint.local:
+            continue
+        if endpoint.valid_until is None or endpoint.valid_until < today:
+            raise PolicyError(
+                f"the attestation of {endpoint.endpoint} ended on {endpoint.valid_until} while the run was going on; "
+                "have it renewed, then run the same command again"
+            )
 
 
 def kept_by(teacher: Teacher) -> str | None:

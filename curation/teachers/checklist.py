@@ -47,7 +47,7 @@ class Teacher:
     model = "none"
     sees_images = False
     endpoints: tuple[str, ...] = ()
-    mends = False
+    can_repair = False
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

@@ -43,7 +43,7 @@ class Teacher:
 
     model = "SmolLM2-135M-Instruct.Q4_1"
     sees_images = False
-    mends = True
+    can_repair = True
     endpoints: tuple[str, ...] = ()
 
     def __init__(self, name: str, options: Options) -> None:

@@ -55,7 +55,7 @@ class Options(Remote):
 class Teacher:
     """See the module."""
 
-    mends = True
+    can_repair = True
     stored = background = batch = False
 
     def __init__(self, name: str, options: Options) -> None:

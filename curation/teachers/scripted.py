@@ -53,7 +53,7 @@ class Teacher:
     model = "none"
     sees_images = False
     endpoints: tuple[str, ...] = ()
-    mends = True
+    can_repair = True
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

@@ -43,8 +43,8 @@ def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) ->
                 ours = _embed(model, tokenizer, [pair.hypothesis for pair in some], layer)
                 theirs = _embed(model, tokenizer, [pair.reference for pair in some], layer)
                 scores += [_f1(one, other) for one, other in zip(ours, theirs, strict=True)]
-    told = f"encoder {encoder.name} ({_fingerprint(encoder)}), layer {layer} of {depth}, no idf, not rescaled"
-    return Measure("BERTScore-F1", "tenstep", __version__, told, mean_of(scores), mean)
+    described = f"encoder {encoder.name} ({_fingerprint(encoder)}), layer {layer} of {depth}, no idf, not rescaled"
+    return Measure("BERTScore-F1", "tenstep", __version__, described, mean_of(scores), mean)
 
 
 def _load(folder: Path) -> tuple[Any, Any]:

@@ -43,8 +43,8 @@ def chexbert_f1(pairs: Sequence[Pair], weights: Path, tokenizer: Path) -> list[M
         words = _tokenizer(tokenizer, bert.config.vocab_size)
         hypotheses = _labels(bert, heads, words, [pair.hypothesis for pair in pairs])
         references = _labels(bert, heads, words, [pair.reference for pair in pairs])
-    told = f"weights {sha256_of(weights)[:12]}; uncertain counts as positive"
-    return f1_measures("CheXbert-F1", hypotheses, references, ("tenstep's loader of chexbert", "CheXbert", told))
+    described = f"weights {sha256_of(weights)[:12]}; uncertain counts as positive"
+    return f1_measures("CheXbert-F1", hypotheses, references, ("tenstep's loader of chexbert", "CheXbert", described))
 
 
 def load(weights: Path) -> tuple[Any, Any]:

@@ -22,7 +22,7 @@ from .measure import Floats, Measure, Pair, mean, mean_of, ratio
 from .words import Preprocessing, clean, flat
 
 PACKAGE = "pycocoevalcap"
-_TOLD = {
+_PREPARED = {
     "ptb": "Penn Treebank tokens, lower case, no punctuation",
     "clean": "lower case, no punctuation but a dot behind each sentence",
     "none": "split at white space",
@@ -59,7 +59,7 @@ def coco(pairs: Sequence[Pair], preprocessing: Preprocessing = "ptb") -> list[Me
         raise InputError(f"{PACKAGE} failed ({type(error).__name__}: {error}); is Java able to run?") from None
     version = _version()
     measures = [
-        Measure(name, PACKAGE, version, _TOLD[preprocessing], stats, value, reported)
+        Measure(name, PACKAGE, version, _PREPARED[preprocessing], stats, value, reported)
         for name, stats, value, reported in found
     ]
     for measure in measures:

@@ -96,7 +96,7 @@ def evaluate(
     source: Source,
     options: Options,
     against: Source | None = None,
-    watch: Callable[[str], object] = lambda _what: None,
+    on_progress: Callable[[str], object] = lambda _what: None,
 ) -> Evaluation:
     """Measure a student, and test it against another one.
 
@@ -104,7 +104,7 @@ def evaluate(
         source: what it wrote.
         options: which metrics.
         against: what another student wrote of the same studies.
-        watch: told before each family of metrics.
+        on_progress: called before each family of metrics.
 
     Raises:
         InputError, MissingExtraError: a metric that was asked for cannot be had, or the students cannot be compared.
@@ -120,7 +120,7 @@ def evaluate(
     for part in parts:
         patients = [pair.patient for pair in source.parts[part]]
         for name, family in families:
-            watch(f"{part}: {name}")
+            on_progress(f"{part}: {name}")
             ours = family(source.parts[part])
             theirs = family(against.parts[part]) if against is not None else [None] * len(ours)
             figures += (
@@ -148,7 +148,7 @@ Family = Callable[[Sequence[Pair]], list[Measure]]
 
 
 def _families(options: Options) -> tuple[list[tuple[str, Family]], list[str]]:
-    """What will be measured, and what is to be said about the choice."""
+    """What will be measured, and notes about the choice."""
     notes = []
     chosen = options.implementation
     if chosen == "auto":
@@ -203,8 +203,8 @@ def _figure(part: str, one: Measure, other: Measure | None, patients: Sequence[s
         return figure
     low, high = bounds(other)
     test = uncertainty.compare(one, other, patients, shuffles=options.resamples, seed=options.seed)
-    told = {"other": other.point, "other_low": low, "other_high": high, "difference": test.difference, "p": test.p}
-    return figure.model_copy(update=told)
+    paired = {"other": other.point, "other_low": low, "other_high": high, "difference": test.difference, "p": test.p}
+    return figure.model_copy(update=paired)
 
 
 def _remarks(source: Source, against: Source | None) -> list[str]:

@@ -83,7 +83,7 @@ def external(pairs: Sequence[Pair], metric: External) -> Measure:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
         raise InputError(f"{metric.name}: the command ended with {done.returncode} ({last})", field="external")
-    scores, told = _read(metric.name, done.stdout)
+    scores, head = _read(metric.name, done.stdout)
     missing = [pair.id for pair in pairs if pair.id not in scores]
     if missing or len(scores) != len(pairs):
         what = f"no score for {len(missing)} pairs, the first is '{missing[0]}'" if missing else "scores for other ids"
@@ -91,8 +91,8 @@ def external(pairs: Sequence[Pair], metric: External) -> Measure:
     return Measure(
         metric.name,
         "external command",
-        str(told.get("version", "unknown")),
-        str(told.get("preprocessing", "its own")),
+        str(head.get("version", "unknown")),
+        str(head.get("preprocessing", "its own")),
         mean_of([scores[pair.id] for pair in pairs]),
         mean,
     )
@@ -100,14 +100,14 @@ def external(pairs: Sequence[Pair], metric: External) -> Measure:
 
 def _read(name: str, text: str) -> tuple[dict[str, float], dict[str, object]]:
     scores: dict[str, float] = {}
-    told: dict[str, object] = {}
+    head: dict[str, object] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
             if "id" not in row:
-                told |= row
+                head |= row
                 continue
             score = float(row["score"])
         except (ValueError, KeyError, TypeError):
@@ -115,4 +115,4 @@ def _read(name: str, text: str) -> tuple[dict[str, float], dict[str, object]]:
         if row["id"] in scores or not math.isfinite(score):
             raise InputError(f"{name}: '{row['id']}' is answered twice, or with {score}", row=number, field="external")
         scores[row["id"]] = score
-    return scores, told
+    return scores, head

@@ -41,8 +41,8 @@ def finding_f1(pairs: Sequence[Pair]) -> list[Measure]:
     """Finding-F1 over 14 and 5 labels, micro and macro, and of each label."""
     hypotheses = _labelled([pair.hypothesis for pair in pairs])
     references = _labelled([pair.reference for pair in pairs])
-    told = "claims of validators.findings as CheXpert labels; uncertain counts as positive"
-    return f1_measures("Finding-F1", hypotheses, references, ("tenstep", __version__, told))
+    described = "claims of validators.findings as CheXpert labels; uncertain counts as positive"
+    return f1_measures("Finding-F1", hypotheses, references, ("tenstep", __version__, described))
 
 
 def _labelled(texts: Sequence[str]) -> Positive:

@@ -35,9 +35,11 @@ def _bleu(pairs: Sequence[Pair]) -> list[Measure]:
     counted = [counter.sentence_score(pair.hypothesis, [pair.reference]) for pair in pairs]
     rows = [bleu.row(one.sys_len, one.ref_len, one.counts, one.totals) for one in counted]
     stats = np.array(rows, dtype=np.float64)
-    told = "13a tokens, lower case, no smoothing"
+    described = "13a tokens, lower case, no smoothing"
     version = importlib.metadata.version("sacrebleu")
-    return [Measure(f"BLEU-{order}", "sacrebleu", version, told, stats, bleu.value(order)) for order in bleu.ORDERS]
+    return [
+        Measure(f"BLEU-{order}", "sacrebleu", version, described, stats, bleu.value(order)) for order in bleu.ORDERS
+    ]
 
 
 def _rouge(pairs: Sequence[Pair]) -> Measure:
@@ -45,8 +47,10 @@ def _rouge(pairs: Sequence[Pair]) -> Measure:
 
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
     scores = [scorer.score(pair.reference, pair.hypothesis)["rougeL"].fmeasure for pair in pairs]
-    told = "letters and digits, lower case, no stems, F1"
-    return Measure("ROUGE-L", "rouge-score", importlib.metadata.version("rouge-score"), told, mean_of(scores), mean)
+    described = "letters and digits, lower case, no stems, F1"
+    return Measure(
+        "ROUGE-L", "rouge-score", importlib.metadata.version("rouge-score"), described, mean_of(scores), mean
+    )
 
 
 def _meteor(pairs: Sequence[Pair]) -> Measure:
@@ -55,13 +59,13 @@ def _meteor(pairs: Sequence[Pair]) -> Measure:
 
     try:
         wordnet.ensure_loaded()
-        words, told = wordnet, "words and punctuation, lower case, stems and WordNet synonyms"
+        words, described = wordnet, "words and punctuation, lower case, stems and WordNet synonyms"
     except LookupError:
-        words, told = _NoWordNet(), "words and punctuation, lower case, stems, no synonyms (no WordNet here)"
+        words, described = _NoWordNet(), "words and punctuation, lower case, stems, no synonyms (no WordNet here)"
     scores = [
         meteor_score([_WORD.findall(pair.reference)], _WORD.findall(pair.hypothesis), wordnet=words) for pair in pairs
     ]
-    return Measure("METEOR", "nltk", importlib.metadata.version("nltk"), told, mean_of(scores), mean)
+    return Measure("METEOR", "nltk", importlib.metadata.version("nltk"), described, mean_of(scores), mean)
 
 
 class _NoWordNet:

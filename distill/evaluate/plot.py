@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-_COLOURS = ("#1f5fa8", "#c2570c")  # told apart by the colour-blind, too
+_COLOURS = ("#1f5fa8", "#c2570c")  # distinct to the colour-blind, too
 _LEFT, _WIDTH, _RIGHT = 300, 420, 150
 _ROW, _TOP = 26, 78
 _FONT = "font-family='system-ui, sans-serif'"
@@ -85,8 +85,8 @@ def _row(row: Row, y: int) -> Iterator[str]:
                 "stroke-width='2.5' stroke-linecap='round' opacity='0.55'/>"
             )
         yield f"<circle cx='{_x(mark.value)}' cy='{middle}' r='4' fill='{colour}'/>"
-    told = "  ".join(f"{mark.value:.3f}" for mark in row.marks)
-    yield f"<text x='{_LEFT + _WIDTH + 14}' y='{y + 17}'>{told}</text>"
+    values = "  ".join(f"{mark.value:.3f}" for mark in row.marks)
+    yield f"<text x='{_LEFT + _WIDTH + 14}' y='{y + 17}'>{values}</text>"
 
 
 def _short(text: str, length: int) -> str:

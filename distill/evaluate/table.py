@@ -85,10 +85,10 @@ def preprocessings(evaluation: Evaluation) -> list[str]:
 
 
 def _how(evaluation: Evaluation) -> str:
-    told = f"Intervals of 95 %: bootstrap of patients, {evaluation.resamples:,} draws, seed {evaluation.seed}."
+    described = f"Intervals of 95 %: bootstrap of patients, {evaluation.resamples:,} draws, seed {evaluation.seed}."
     if evaluation.other is not None:
-        told += " p: approximate randomisation by patient, two-sided."
-    return told
+        described += " p: approximate randomisation by patient, two-sided."
+    return described
 
 
 def _over_all(evaluation: Evaluation) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""What must not be in a folder that leaves: secrets, learned texts, pickles, strangers, paths of this machine.
+"""What must not be in a folder that is published: secrets, training texts, pickles, unexpected files, machine paths.
 
 Texts are looked for as runs of eight words, whatever stands between the words, in every text file and in what
 safetensors files say of themselves. Finding nothing is no proof: weights can remember what they were trained on.
@@ -56,14 +56,14 @@ class Problem(NamedTuple):
     detail: str
 
 
-def strangers(folder: Path) -> Iterator[Problem]:
+def unexpected_files(folder: Path) -> Iterator[Problem]:
     """Files that are no part of a model: pickles can run code, tables can hold patients."""
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink():
             yield Problem(name, "link", "a link; what it leads to is not checked")
         elif path.is_dir() or not path.name.endswith(_ALLOWED):
-            yield Problem(name, "stranger", "no part of a model; only weights, configs, prompt and card leave")
+            yield Problem(name, "unexpected_file", "no part of a model; only weights, configs, prompt and card leave")
 
 
 def secrets(folder: Path) -> Iterator[Problem]:
@@ -77,24 +77,24 @@ def secrets(folder: Path) -> Iterator[Problem]:
             yield Problem(name, "machine_path", f"a path of this machine ({found.group()[:60]})")
 
 
-def learned(folder: Path, reports: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+def verbatim_report_text(folder: Path, reports: Iterable[tuple[str, str]]) -> Iterator[Problem]:
     """Runs of eight words that stand in a report as well: one problem a file.
 
     Args:
         folder: what would leave.
         reports: study id and text; read once, whatever their number.
     """
-    said: dict[tuple[str, ...], str] = {}
+    found: dict[tuple[str, ...], str] = {}
     for name, text in texts(folder):
         if name not in _LANGUAGE:
-            said.update(dict.fromkeys(_runs(text), name))
-    guilty: set[str] = set()
+            found.update(dict.fromkeys(_runs(text), name))
+    reported: set[str] = set()
     for study, report in reports:
         for run in _runs(report):
-            name = said.get(run, "")
-            if name and name not in guilty:
-                guilty.add(name)
-                yield Problem(name, "report_text", f"text of study '{study}', which was learned from")
+            name = found.get(run, "")
+            if name and name not in reported:
+                reported.add(name)
+                yield Problem(name, "report_text", f"text of study '{study}', which it was trained on")
 
 
 def texts(folder: Path) -> Iterator[tuple[str, str]]:

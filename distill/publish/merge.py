@@ -54,7 +54,7 @@ def merge(
     agree: float = 0.9,
     licence: str | None = None,
     gguf: Path | None = None,
-    watch: Callable[[str], object] = lambda _what: None,
+    on_progress: Callable[[str], object] = lambda _what: None,
 ) -> MergedCard:
     """Merge a trained student.
 
@@ -62,12 +62,12 @@ def merge(
         model: the training run.
         out: a new folder.
         precision: of the weights that are written.
-        studies: a study store to compare on; none for the one that the student learned from.
+        studies: a study store to compare on; none for the one that the student was trained on.
         rows: studies to compare on.
         agree: the share of them that must be answered with the very same tokens.
         licence: of the result, for the model card; nobody but the user can know it.
         gguf: llama.cpp's converter, to write GGUF files as well.
-        watch: told of each stage.
+        on_progress: called with the name of each stage.
 
     Raises:
         TrainingError: hashes do not fit, the answers differ too much, or GGUF cannot be had.
@@ -82,21 +82,21 @@ def merge(
     shutil.rmtree(part, ignore_errors=True)
     with quiet(), readable_by(owner_only=card.preflight.restricted):
         requests, sources, names = _requests(card, folder, studies, rows)
-        watch("load")
+        on_progress("load")
         loaded = adapter.load_student(folder, student)
         model_type = loaded.student.model_type
         if gguf is not None:
             if precision == "nf4":
                 raise TrainingError("GGUF is made of 16-bit weights; merge with --precision fp16", field="precision")
             merge_gguf.check(model_type, gguf)
-        watch("answers of the adapter")
+        on_progress("answers of the adapter")
         before = _answers(loaded, requests, student.max_new_tokens)
         try:
-            watch("merge")
+            on_progress("merge")
             _write(loaded, folder, student, part, precision)
             del loaded
             gc.collect()
-            watch("answers of the merged weights")
+            on_progress("answers of the merged weights")
             after = _answers(open_merged(part), requests, student.max_new_tokens)
             found = compare(before, after)
             if found.equal < agree * found.of:
@@ -118,7 +118,7 @@ def merge(
             shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
             model_card.write(part, card, merged=merged, sources=sources, licence=licence)
             if gguf is not None:
-                watch("gguf")
+                on_progress("gguf")
                 merge_gguf.convert(part, gguf, part)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
@@ -164,21 +164,23 @@ def _requests(
     card: RunCard, folder: Path, studies: Path | None, rows: int
 ) -> tuple[list[Request], tuple[str, ...], list[str]]:
     """Questions about the first studies that have an image, where the training data come from, and the studies' ids."""
-    learned = stores_of(card)
-    store = StudyStore.open(studies) if studies is not None else next(iter(learned), None)
+    trained_on = stores_of(card)
+    store = StudyStore.open(studies) if studies is not None else next(iter(trained_on), None)
     if store is None:
-        raise InputError("what this student learned from is not at hand; name a study store", field="studies")
+        raise InputError(
+            "the studies that this student was trained on are not at hand; name a study store", field="studies"
+        )
     _, asked = adapter.describe(folder)
     seen = ((study, choose(study)) for study in store)
     chosen = [(study, image) for study, image in islice(((s, i) for s, i in seen if i is not None), rows)]
     if not chosen:
         raise InputError("no study here has an image to compare on", file=store.root)
     requests = [Request(open_image(check(store, study, image)), asked.text, 0) for study, image in chosen]
-    return requests, tuple(sorted({one.head.source for one in learned})), [study.id for study, _ in chosen]
+    return requests, tuple(sorted({one.head.source for one in trained_on})), [study.id for study, _ in chosen]
 
 
 def stores_of(card: RunCard) -> list[StudyStore]:
-    """The study stores that a training run learned from, as far as they are at hand."""
+    """The study stores that a training run used, as far as they are at hand."""
     found = []
     run, studies = card.recipe.get("run"), card.recipe.get("studies") or ()
     try:

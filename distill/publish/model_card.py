@@ -1,6 +1,6 @@
 """The model card (README.md): written from the run card alone, with the terms that the training data hand down.
 
-Beside it goes the run card without what may not leave: texts that were learned, and paths of this machine.
+With it goes the run card, without training texts and without paths of this machine.
 """
 
 import json
@@ -53,13 +53,13 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         sources: where the training data come from; empty if that is not known.
         licence: an SPDX or hub identifier; none is written as unknown, and publishing refuses that.
     """
-    told = public(card)
-    recipe, preflight = told["recipe"], told["preflight"]
+    fields = public(card)
+    recipe, preflight = fields["recipe"], fields["preflight"]
     lines = [
         "---",
         f"license: {licence or UNKNOWN}",
         "library_name: " + ("transformers" if merged else "peft"),
-        f"base_model: {told['base']}",
+        f"base_model: {fields['base']}",
         "pipeline_tag: image-text-to-text",
         "tags: [radiology, chest-x-ray, chain-of-thought, tenstep]",
         "---",
@@ -105,10 +105,10 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
 
 
 def public(card: RunCard) -> dict[str, Any]:
-    """The run card without learned texts, and with names in place of this machine's paths."""
-    told = card.model_dump(mode="json")
-    told["preflight"]["shown"] = []
-    bare: dict[str, Any] = _bare(told)
+    """The run card without training texts, and with names in place of this machine's paths."""
+    fields = card.model_dump(mode="json")
+    fields["preflight"]["shown"] = []
+    bare: dict[str, Any] = _bare(fields)
     return bare
 
 
@@ -137,7 +137,7 @@ def _terms(sources: Sequence[str], *, restricted: bool) -> list[str]:
 
 
 def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "base": named(card.base),
         "base, SHA-256": card.base_sha256,
         "adapter, SHA-256": card.adapter_sha256 or "none",
@@ -146,11 +146,11 @@ def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
         "recipe, SHA-256": card.recipe_sha256,
     }
     if merged is not None:
-        told |= {
+        fields |= {
             "weights": f"{merged.precision}, merged, SHA-256 {merged.weights_sha256}",
             "compared with base and adapter": f"{merged.equal} of {merged.rows} greedy answers are the same",
         }
-    return told
+    return fields
 
 
 def _counts(trainable: Mapping[str, int], weights: int) -> str:

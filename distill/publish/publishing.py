@@ -1,6 +1,6 @@
 """Publishing, up to the last step: what would leave is put together, looked through, and listed. Nothing is sent.
 
-A folder may leave only with a licence, without secrets, without text that was learned from, and with the terms that
+A folder may leave only with a licence, without secrets, without training text, and with the terms that
 its training data hand down. If the data are restricted and not at hand, their text cannot be looked for, so it may not.
 """
 
@@ -19,7 +19,7 @@ from .. import adapter
 from ..load import sha256_of
 from ..train.run_card import FILE, RunCard
 from . import merge_card, model_card
-from .checks import Problem, learned, secrets, strangers
+from .checks import Problem, secrets, unexpected_files, verbatim_report_text
 from .merge import stores_of
 from .merge_card import MergedCard
 
@@ -52,7 +52,7 @@ def publish(
     Args:
         model: what tenstep distill or tenstep merge wrote.
         licence: of the weights, for the model card; the card's own if not given.
-        studies: the study store that was learned from, if it is no longer where the run card says.
+        studies: the study store that was trained on, if it is no longer where the run card says.
         out: a new folder for what may leave; nothing is written if it may not.
 
     Raises:
@@ -65,12 +65,12 @@ def publish(
         staged = Path(scratch) / "model"
         card = _stage(model, staged, licence)
         stores = [StudyStore.open(studies)] if studies is not None else _stores(model, card)
-        problems = [*strangers(staged), *secrets(staged), *_card(staged, card)]
+        problems = [*unexpected_files(staged), *secrets(staged), *_card(staged, card)]
         if card.preflight.restricted and not stores:
             problems.append(
                 Problem("", "unsearched", "trained on restricted data that are not at hand; name them with --studies")
             )
-        problems += learned(staged, _reports(stores))
+        problems += verbatim_report_text(staged, _reports(stores))
         listed = tuple(
             Listed(str(file.relative_to(staged)), file.stat().st_size, sha256_of(file))
             for file in sorted(staged.rglob("*"))
@@ -91,9 +91,9 @@ def _stage(model: Path, staged: Path, licence: str | None) -> RunCard:
         source, staged, symlinks=True, copy_function=_link, ignore=lambda _folder, names: set(names) & set(_OWN)
     )
     if merged:
-        told = MergedCard.read(source)
+        merged_card = MergedCard.read(source)
         chosen = licence or _licence(source)
-        model_card.write(_fresh(staged), card, merged=told, sources=told.sources, licence=chosen)
+        model_card.write(_fresh(staged), card, merged=merged_card, sources=merged_card.sources, licence=chosen)
         return card
     adapter.describe(source)
     _nameless(staged / "adapter_config.json", "base_model_name_or_path")
@@ -131,10 +131,10 @@ def _licence(folder: Path) -> str | None:
 
 def _nameless(file: Path, *fields: str) -> None:
     """Paths of this machine by their last part."""
-    told = json.loads(file.read_text("utf-8"))
+    record = json.loads(file.read_text("utf-8"))
     for field in fields:
-        told[field] = Path(told[field]).name if told[field].startswith((".", "/", "~")) else told[field]
-    file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        record[field] = Path(record[field]).name if record[field].startswith((".", "/", "~")) else record[field]
+    file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _card(staged: Path, card: RunCard) -> Iterator[Problem]:
@@ -147,7 +147,7 @@ def _card(staged: Path, card: RunCard) -> Iterator[Problem]:
 
 
 def _stores(model: Path, card: RunCard) -> list[StudyStore]:
-    """What was learned from; the run card beside merged weights names no paths any more."""
+    """The stores trained on; the run card beside merged weights names no paths any more."""
     return [] if (model / merge_card.FILE).is_file() else stores_of(card)
 
 

@@ -23,23 +23,23 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(asked: Literal["auto", "hf", "unsloth"]) -> Choice:
+def choose(wanted: Literal["auto", "hf", "unsloth"]) -> Choice:
     """The backend for this machine.
 
     Raises:
         TrainingError: unsloth was asked for, and there is no CUDA.
         MissingExtraError: unsloth was asked for, and is not installed.
     """
-    if asked == "hf":
+    if wanted == "hf":
         return Choice("hf", "the recipe says so")
-    cuda, there = device() == "cuda", importlib.util.find_spec("unsloth") is not None
-    if asked == "unsloth":
+    cuda, installed = device() == "cuda", importlib.util.find_spec("unsloth") is not None
+    if wanted == "unsloth":
         if not cuda:
             raise TrainingError("unsloth needs CUDA, and there is none here; say hf or auto", field="backend")
-        if not there:
+        if not installed:
             raise MissingExtraError("unsloth", "unsloth")
         return Choice("unsloth", "the recipe says so")
-    if cuda and there:
+    if cuda and installed:
         return Choice("unsloth", "CUDA is here and unsloth is installed")
     return Choice("hf", "unsloth is not installed" if cuda else "there is no CUDA here, which unsloth needs")
 

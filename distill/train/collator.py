@@ -1,6 +1,6 @@
 """Rows to a batch: one processor call on whole conversations, loss on the target only, padding on the right.
 
-Ours because the obvious ways fail for Llama 3.2 Vision: training libraries process prompt and completion apart
+Ours because the obvious ways fail for Llama 3.2 Vision: training libraries process prompt and completion separately
 (a second BOS becomes the first trained token, and the cross-attention mask keeps the prompt's length), take the
 image's token as a label, or cut a long target in silence. Here a long example is an error that names its study.
 """
@@ -75,7 +75,7 @@ class CompletionCollator:
 
 
 def too_long(study: str, length: int, limit: int) -> TrainingError:
-    """What is said of an example that does not fit."""
+    """The error for an example that does not fit."""
     return TrainingError(
         f"study '{study}': {length} tokens, more than the {limit} of max_length; raise max_length or leave it out",
         field="max_length",

@@ -1,7 +1,7 @@
-"""What is learned and what is watched: the targets of a recipe, apart by patient, with nothing of any test in them.
+"""Training and validation examples of a recipe: split by patient, and free of every declared test set.
 
-A run gives ten steps and the report, from its accepted examples; study stores give the report alone (stage 1). It
-knows studies and targets, and nothing of tokens.
+A run gives ten steps and the report, from its accepted examples; study stores give the report alone (stage 1). This
+file knows studies and targets, and nothing of tokens.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from ..prompt import Prompt
 from .held_out import check_apart
 
 
-class Lesson(NamedTuple):
-    """One target."""
+class TrainingExample(NamedTuple):
+    """One study, and the text that the student is trained to write about it."""
 
     study: Study
     store: StudyStore
@@ -33,46 +33,46 @@ class Lesson(NamedTuple):
 
     @property
     def patient(self) -> tuple[str, str]:
-        """Whose it is; patients of two sources are never the same."""
+        """The patient; those of two sources are never the same."""
         return self.study.source, self.study.patient_id
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """All targets of a recipe, in their order."""
+class TrainingExamples:
+    """All examples of a recipe, in their order."""
 
-    train: tuple[Lesson, ...]
-    validation: tuple[Lesson, ...]
+    train: tuple[TrainingExample, ...]
+    validation: tuple[TrainingExample, ...]
 
     @property
-    def all(self) -> tuple[Lesson, ...]:
+    def all(self) -> tuple[TrainingExample, ...]:
         """Both."""
         return self.train + self.validation
 
     @property
     def restricted(self) -> bool:
         """Whether any text among them may not leave."""
-        return any(lesson.study.data_class == "restricted" for lesson in self.all)
+        return any(example.study.data_class == "restricted" for example in self.all)
 
     @property
     def sha256(self) -> str:
-        """Identity of what is learned and watched: keys, targets, image hashes, and on which side they are."""
+        """Identity of the data: keys, targets, image hashes, and whether they train or validate."""
         digest = hashlib.sha256()
         for side in (self.train, self.validation):
-            for lesson in side:
-                images = [image.sha256 for image in lesson.study.images]
-                digest.update(json.dumps([lesson.study.id, lesson.key, lesson.target, images]).encode())
+            for example in side:
+                images = [image.sha256 for image in example.study.images]
+                digest.update(json.dumps([example.study.id, example.key, example.target, images]).encode())
             digest.update(b"\n")
         return digest.hexdigest()
 
 
-def gather(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Lessons:
-    """Read and part what the recipe names.
+def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> TrainingExamples:
+    """Read what the recipe names, and split it into training and validation.
 
     Args:
         recipe: which data.
         run: a run folder; none if the recipe names study stores.
-        prompt: what the student will be asked for; it must be what the targets are.
+        prompt: the student's instruction; it must ask for what the targets are.
 
     Raises:
         TrainingError: prompt and targets do not agree, a side is empty, or a test study is among them.
@@ -89,54 +89,58 @@ def gather(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Lessons:
     found = list(islice(_of_run(run) if run is not None else _of_stores(recipe.studies), recipe.limit))
     if not found:
         raise TrainingError("no accepted example to learn from; curate more, or look at the rejected ones")
-    lessons = _parted(recipe, found)
-    check_apart([lesson.study for lesson in lessons.all], recipe.test_sets)
-    return lessons
+    examples = _split(recipe, found)
+    check_apart([example.study for example in examples.all], recipe.test_sets)
+    return examples
 
 
-def _of_run(path: Path) -> Iterator[Lesson]:
+def _of_run(path: Path) -> Iterator[TrainingExample]:
     with RunFolder.read(path) as run:
         run.check_training()
         for example in run.accepted():
-            yield Lesson(example.study, run.studies, example.target, example.provenance.key, example.trace.texts)
+            yield TrainingExample(
+                example.study, run.studies, example.target, example.provenance.key, example.trace.texts
+            )
 
 
-def _of_stores(paths: Iterable[str]) -> Iterator[Lesson]:
+def _of_stores(paths: Iterable[str]) -> Iterator[TrainingExample]:
     for path in paths:
         store = StudyStore.open(path)
         for study in store:
-            yield Lesson(study, store, study.report, study.id, tuple(study.report.splitlines()))
+            yield TrainingExample(study, store, study.report, study.id, tuple(study.report.splitlines()))
 
 
-def _parted(recipe: DistillRecipe, found: list[Lesson]) -> Lessons:
-    """By patient, never by row: two films of one patient are too alike to judge each other."""
+def _split(recipe: DistillRecipe, found: list[TrainingExample]) -> TrainingExamples:
+    """By patient, never by row: two films of one patient are too alike to be on both sides."""
     if recipe.splits is not None:
         splits = read_splits(Path(recipe.splits))
-        for lesson in found:
-            if lesson.study.source not in splits.sources:
-                raise InputError(f"says nothing of source '{lesson.study.source}'; split again", file=recipe.splits)
-        places = [splits.of(lesson.study) for lesson in found]
+        for example in found:
+            if example.study.source not in splits.sources:
+                raise InputError(f"says nothing of source '{example.study.source}'; split again", file=recipe.splits)
+        places = [splits.of(example.study) for example in found]
     else:
         drawn = SplitRecipe.model_validate({"seed": recipe.split_seed, "test": 0.0, "validate": recipe.validation})
-        places = [drawn.place(lesson.study, frozenset()) for lesson in found]
-        own = [lesson.study.id for lesson, place in zip(found, places, strict=True) if place == "test"]
+        places = [drawn.place(example.study, frozenset()) for example in found]
+        own = [example.study.id for example, place in zip(found, places, strict=True) if place == "test"]
         if own:
             raise TrainingError(
                 f"{len(own)} studies are of their source's own test split (the first is '{own[0]}'); leave them out "
                 "with splits: see tenstep split",
                 field="splits",
             )
-        if not recipe.validation:  # a split that its source calls validation is learned as well
+        if not recipe.validation:  # without a validation set, the source's own is trained on as well
             places = ["train"] * len(found)
-    train = tuple(lesson for lesson, place in zip(found, places, strict=True) if place == "train")
-    validation = tuple(lesson for lesson, place in zip(found, places, strict=True) if place == "validate")
-    shared = {lesson.patient for lesson in train} & {lesson.patient for lesson in validation}
+    train = tuple(example for example, place in zip(found, places, strict=True) if place == "train")
+    validation = tuple(example for example, place in zip(found, places, strict=True) if place == "validate")
+    shared = {example.patient for example in train} & {example.patient for example in validation}
     if shared:
-        raise TrainingError(f"{len(shared)} patients are both learned and watched: their source split them by study")
+        raise TrainingError(
+            f"{len(shared)} patients are in training and in validation: their source split them by study"
+        )
     if not train or (recipe.validation and not validation):
         raise TrainingError(
-            f"the split leaves {len(train)} examples to learn and {len(validation)} to watch; change the share or the "
-            "split_seed",
+            f"the split leaves {len(train)} examples for training and {len(validation)} for validation; "
+            "change the share or the split_seed",
             field="validation",
         )
-    return Lessons(train, validation)
+    return TrainingExamples(train, validation)

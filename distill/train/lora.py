@@ -80,12 +80,12 @@ def agree(wanted: Counts, found: Counts) -> None:
     TrainingError: what is trainable is not what the recipe says.
     """
     if dict(wanted) != dict(found):
-        told = "; ".join(
+        differences = "; ".join(
             f"{part}: {found.get(part, 0):,} instead of {wanted.get(part, 0):,}"
             for part in sorted({*wanted, *found})
             if found.get(part, 0) != wanted.get(part, 0)
         )
-        raise TrainingError(f"the trainable weights are not those of the recipe ({told})", field="lora")
+        raise TrainingError(f"the trainable weights are not those of the recipe ({differences})", field="lora")
 
 
 def config(model: Any, student: Student, lora: Lora) -> Any:

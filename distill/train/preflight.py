@@ -1,8 +1,8 @@
-"""What is looked at before the first step: whether everything fits, and what exactly will be learned.
+"""Checks before the first step: whether everything fits, and what exactly will be trained on.
 
-`measure` looks at tokens, with the checkpoint's own processor. `preflight` is the whole look without training or
-weights: shape and counts, examples and their images, lengths, test sets, memory; what is not at hand is named and
-does not hide the rest. What is at hand and does not fit is an error, in both.
+`measure` counts tokens with the checkpoint's own processor. `preflight` runs all checks without training or weights:
+shape and counts, examples and their images, lengths, test sets, memory. What is not available is listed and does not
+hide the rest; what is available and does not fit is an error, in both.
 """
 
 import sys
@@ -14,14 +14,14 @@ from typing import Any
 from ...schemas.base import Noun
 from ...schemas.errors import TrainingError
 from ...schemas.recipe import DistillRecipe
-from .. import prompt
+from .. import prompt as prompts
 from ..chat import conversation
 from ..libraries import quiet
 from ..pixels import open_image
 from ..shape import SHIPPED, processor_of, shape_of
 from . import lora
 from .collator import IGNORED, CompletionCollator, Row, too_long
-from .examples import Lessons, gather
+from .examples import TrainingExamples, load_examples
 from .memory import Memory, estimate
 from .rows import rows_of, sizes_of
 from .tiny_base import tiny_base
@@ -75,8 +75,8 @@ class Preflight(Noun):
         return self.model_copy(update={"shown": ()}) if self.restricted else self
 
 
-def told(
-    lessons: Lessons | None,
+def build_preflight(
+    examples: TrainingExamples | None,
     tokens: Tokens | None,
     *,
     tests: Sequence[str],
@@ -88,15 +88,15 @@ def told(
 ) -> Preflight:
     """Put together what was found."""
     data: dict[str, Any] = {}
-    if lessons is not None:
+    if examples is not None:
         data = {
-            "examples": len(lessons.train),
-            "validation": len(lessons.validation),
-            "patients": len({lesson.patient for lesson in lessons.train}),
-            "patients_validation": len({lesson.patient for lesson in lessons.validation}),
-            "images": len(lessons.all),
-            "one_of_several": sum(len(lesson.study.images) > 1 for lesson in lessons.all),
-            "restricted": lessons.restricted,
+            "examples": len(examples.train),
+            "validation": len(examples.validation),
+            "patients": len({example.patient for example in examples.train}),
+            "patients_validation": len({example.patient for example in examples.validation}),
+            "images": len(examples.all),
+            "one_of_several": sum(len(example.study.images) > 1 for example in examples.all),
+            "restricted": examples.restricted,
             "test_sets": tuple(tests),
         }
     if tokens is not None:
@@ -117,22 +117,22 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
         TrainingError, ImageError, RecipeError, PolicyError, InputError: it must not start.
     """
     with quiet(), tempfile.TemporaryDirectory() as scratch:
-        asked = prompt.read(prompt.path_of(recipe.prompt))
+        prompt = prompts.read(prompts.path_of(recipe.prompt))
         missing = _missing(recipe, run)
         unchecked = [f"{name} is not at hand" for name in missing]
         tests = [name for name in recipe.test_sets if Path(name).exists()]
-        lessons = rows = None
+        examples = rows = None
         if not missing:
-            lessons = gather(recipe.model_copy(update={"test_sets": tuple(tests)}), run, asked)
-            check_tracking(recipe, restricted=lessons.restricted)
-            rows = rows_of(lessons.all, asked)
+            examples = load_examples(recipe.model_copy(update={"test_sets": tuple(tests)}), run, prompt)
+            check_tracking(recipe, restricted=examples.restricted)
+            rows = rows_of(examples.all, prompt)
         else:
             unchecked.append("examples, their images, the split by patient, test sets: the data is not at hand")
         unchecked += [f"test set '{name}' is not at hand" for name in recipe.test_sets if name not in tests]
         base, revision = recipe.base, recipe.revision
         if base == TINY:  # its shape and its tokenizer, without the time it takes to train it
-            texts = {text for lesson in (lessons.train if lessons else ()) for text in lesson.sentences}
-            texts |= set(asked.text.splitlines())
+            texts = {text for example in (examples.train if examples else ()) for text in example.sentences}
+            texts |= set(prompt.text.splitlines())
             base = str(tiny_base(Path(scratch) / TINY, sorted(texts), seed=recipe.seed, steps=0))
         shape = shape_of(base, revision)
         if not shape.own:
@@ -143,16 +143,16 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
         lora.agree(wanted, found)
         processor = processor_of(base, revision) if shape.own else None
         tokens = None
-        if lessons is not None and rows is not None and processor is not None:
+        if examples is not None and rows is not None and processor is not None:
             collate = CompletionCollator(processor, recipe.max_length, open_image)
-            tokens = measure(rows, sizes_of(lessons.all), collate, recipe.max_new_tokens)
+            tokens = measure(rows, sizes_of(examples.all), collate, recipe.max_new_tokens)
         else:
             unchecked.append("token lengths and unmasked tokens: they need the examples and the checkpoint's processor")
         longest = tokens.conversation.longest if tokens else recipe.max_length
         memory = estimate(shape.model, recipe, sum(found.values()), longest)
         name = recipe.base if shape.own else shape.name
-        return told(
-            lessons,
+        return build_preflight(
+            examples,
             tokens,
             tests=tests,
             shape=name,

@@ -9,7 +9,7 @@ from ..load import device
 class Ranks:
     """Who this process is among the others.
 
-    torchrun sets WORLD_SIZE, RANK and LOCAL_RANK; without it there is one process and nobody to wait for.
+    torchrun sets WORLD_SIZE, RANK and LOCAL_RANK; without it there is one process.
     """
 
     def __init__(self) -> None:
@@ -23,13 +23,13 @@ class Ranks:
         return int(os.environ.get("RANK", "0")) == 0
 
     def join(self) -> None:
-        """Meet the others: nccl on CUDA, gloo on a CPU."""
+        """Join the process group: nccl on CUDA, gloo on a CPU."""
         if self.world > 1:
             from accelerate import PartialState
 
             self._state = PartialState(cpu=device() == "cpu")
 
     def wait(self) -> None:
-        """Go on when everybody is here."""
+        """Wait until every process is here."""
         if self._state is not None:
             self._state.wait_for_everyone()

@@ -1,4 +1,4 @@
-"""The run card: what a training run did, written by the run itself and by nobody else."""
+"""The run card: what a training run did, written by the run itself."""
 
 import hashlib
 import importlib.metadata
@@ -43,7 +43,7 @@ class Session(Noun):
 
 
 class RunCard(Record):
-    """Written at the start, brought up to date with every checkpoint, completed last."""
+    """Written at the start, updated at every checkpoint, completed last."""
 
     recipe: Mapping[str, Any] = Field(description="Resolved.")
     recipe_sha256: Sha256

@@ -2,8 +2,9 @@
 
 What is kept of the 11B model: the image token's id equals the number of the head's rows (it can be read, never
 predicted), the embedding has eight rows more than the head, the tokenizer's post-processor adds a second BOS unless
-told not to, and layers with cross-attention lie among the language layers. What is not: the cross-attention gates
-are opened here, because transformers initializes them to zero, and a student would be blind until they had moved.
+add_special_tokens is off, and layers with cross-attention lie among the language layers. What is not: the
+cross-attention gates are opened here, because transformers initializes them to zero, and a student would be blind
+until they had moved.
 
 Widths are multiples of 64, which 4-bit layers need on some CPUs. Same seed and sentences, same bytes.
 """

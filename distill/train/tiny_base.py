@@ -43,7 +43,7 @@ def tiny_base(
 
     Args:
         out: the checkpoint's folder.
-        sentences: language the base shall have read, besides reports; order is not learned.
+        sentences: sentences the base is pretrained on, besides reports; in no order.
         shape: sizes.
         seed: of weights and order.
         steps: optimizer steps.
@@ -57,8 +57,8 @@ def tiny_base(
 
     known = sorted(set(sentences))
     language = hashlib.sha256("\n".join(known).encode()).hexdigest()
-    told = {"seed": seed, "steps": steps, "shape": repr(shape), "sentences_sha256": language}
-    if (out / _MARK).is_file() and json.loads((out / _MARK).read_text("utf-8")) == told:
+    settings = {"seed": seed, "steps": steps, "shape": repr(shape), "sentences_sha256": language}
+    if (out / _MARK).is_file() and json.loads((out / _MARK).read_text("utf-8")) == settings:
         return out
     torch.set_num_threads(1)
     films, texts = _films(shape.image)
@@ -81,7 +81,7 @@ def tiny_base(
 
     _train(model, collate, steps, draw, on_step)
     model.save_pretrained(out)
-    (out / _MARK).write_text(json.dumps(told), encoding="utf-8")
+    (out / _MARK).write_text(json.dumps(settings), encoding="utf-8")
     return out
 
 

@@ -1,10 +1,10 @@
-"""Distillation: the accepted examples of a run, learned by QLoRA through TRL's trainer.
+"""Distillation: a student is trained on the accepted examples of a run by QLoRA, through TRL's trainer.
 
-    lessons ──► rows (images checked) ──► base ──► preflight ──► steps, checkpoints ──► adapter/ ──► run_card.json
+    examples ──► rows (images checked) ──► base ──► preflight ──► steps, checkpoints ──► adapter/ ──► run_card.json
 
-A run that was killed goes on from its last whole checkpoint and ends with the same weights as one that was not
-(same machine, same libraries). A run that would be another one (recipe, data, base) is not gone on with. With a
-validation set the adapter is that of the lowest validation loss, else the last.
+A run that was killed resumes from its last complete checkpoint and ends with the same weights as one that was not
+(same machine, same libraries). It is refused if recipe, data or base changed since. With a validation set the adapter
+of the lowest validation loss is kept, else the last.
 
 torchrun starts several processes of it; they train as one with so many times the accumulation, and the first writes.
 """
@@ -25,24 +25,25 @@ import yaml
 from ...data.files import readable_by
 from ...schemas.errors import RecipeError, RunError, TrainingError
 from ...schemas.recipe import DistillRecipe
-from .. import adapter, prompt
+from .. import adapter
+from .. import prompt as prompts
 from ..libraries import quiet
 from ..load import fingerprint
 from ..pixels import open_image
 from . import backend, checkpoints, lora
 from . import trainer as trainers
 from .collator import CompletionCollator
-from .examples import Lessons, gather
+from .examples import TrainingExamples, load_examples
 from .folder import ADAPTER, BASE, BOARD, CHECKPOINTS, claimed
 from .memory import estimate
-from .preflight import TINY, measure, told
+from .preflight import TINY, build_preflight, measure
 from .ranks import Ranks
 from .rows import rows_of, sizes_of
 from .run_card import FILE, Evaluation, Loss, RunCard, Session, code, hardware, peak_memory_mb, versions
 from .tiny_base import STEPS, tiny_base
 from .tracking import board, check_tracking
 
-Watcher = Callable[[str, int, int], object]
+OnProgress = Callable[[str, int, int], object]
 
 
 def distill(
@@ -51,7 +52,7 @@ def distill(
     out: Path,
     *,
     resume: bool = False,
-    watch: Watcher = lambda _what, _done, _all: None,
+    on_progress: OnProgress = lambda _what, _done, _all: None,
 ) -> RunCard:
     """Train a student.
 
@@ -59,8 +60,9 @@ def distill(
         recipe: what to do.
         run: a run folder with accepted examples; none if the recipe names study stores.
         out: the training run's folder.
-        resume: go on with the run that `out` holds, if it holds one.
-        watch: told what is being done ("base", "train"), how many steps of it are behind, and how many there are.
+        resume: continue the run that `out` holds, if it holds one.
+        on_progress: called with what is being done ("base", "train"), the steps of it that are done, and how many there
+            are.
 
     Returns:
         The run's card, finished.
@@ -70,22 +72,22 @@ def distill(
         RunError: `out` cannot be used.
     """
     ranks = Ranks()
-    asked = prompt.read(prompt.path_of(recipe.prompt))
-    lessons = gather(recipe, run, asked)
-    check_tracking(recipe, restricted=lessons.restricted)
-    with quiet(), readable_by(owner_only=lessons.restricted), _claimed(out, ranks, lessons.restricted, resume=resume):
+    prompt = prompts.read(prompts.path_of(recipe.prompt))
+    examples = load_examples(recipe, run, prompt)
+    check_tracking(recipe, restricted=examples.restricted)
+    with quiet(), readable_by(owner_only=examples.restricted), _claimed(out, ranks, examples.restricted, resume=resume):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
-        rows, watched = rows_of(lessons.train, asked), rows_of(lessons.validation, asked)
+        rows, validation = rows_of(examples.train, prompt), rows_of(examples.validation, prompt)
         resolved = recipe.model_dump(mode="json") | ({"run": str(run.resolve())} if run is not None else {})
         identity = {
             "recipe_sha256": hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest(),
-            "data_sha256": lessons.sha256,
-            "prompt_sha256": asked.sha256,
+            "data_sha256": examples.sha256,
+            "prompt_sha256": prompt.sha256,
         }
         _same(old, identity, out)
         if ranks.first:
             (out / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
-            _build_base(recipe, lessons, asked, out, watch)
+            _build_base(recipe, examples, prompt, out, on_progress)
         ranks.wait()
         base = _base(recipe, out)
         identity["base_sha256"] = fingerprint(base, recipe.revision)
@@ -95,18 +97,18 @@ def distill(
         choice = backend.choose(recipe.backend)
         loaded = backend.load_base(choice, base, recipe, local_rank=ranks.local)
         collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
-        tokens = measure([*rows, *watched], sizes_of(lessons.all), collate, recipe.max_new_tokens)
+        tokens = measure([*rows, *validation], sizes_of(examples.all), collate, recipe.max_new_tokens)
         wanted = lora.expected(loaded.model, loaded.student, recipe.lora)
         weights = loaded.model.num_parameters()
         memory = estimate(loaded.model, recipe, sum(wanted.values()), tokens.conversation.longest)
         steps = recipe.steps or _steps(recipe, len(rows) / ranks.world)
         trainer = trainers.build(
-            recipe, loaded, rows, watched, collate, out / CHECKPOINTS, steps=steps, choice=choice, ranks=ranks
+            recipe, loaded, rows, validation, collate, out / CHECKPOINTS, steps=steps, choice=choice, ranks=ranks
         )
         found = lora.trainable(trainer.model, loaded.student)
         lora.agree(wanted, found)
-        checked = told(
-            lessons,
+        checked = build_preflight(
+            examples,
             tokens,
             tests=recipe.test_sets,
             shape=recipe.base,
@@ -133,14 +135,14 @@ def distill(
             ),
             **identity,
         )
-        card = _run(recipe, trainer, card, out, at, ranks, watch, tokens.conversation.longest)
+        card = _run(recipe, trainer, card, out, at, ranks, on_progress, tokens.conversation.longest)
         if not ranks.first:
             return card
         student = adapter.save(
             trainer.accelerator.unwrap_model(trainer.model),
             loaded.processor,
             out / ADAPTER,
-            prompt=prompt.path_of(recipe.prompt),
+            prompt=prompts.path_of(recipe.prompt),
             name=recipe.name,
             base=recipe.base,
             base_path=os.path.relpath(base, out / ADAPTER) if recipe.base == TINY else base,
@@ -158,20 +160,25 @@ def distill(
 
 @contextlib.contextmanager
 def _claimed(out: Path, ranks: Ranks, restricted: bool, *, resume: bool) -> Iterator[None]:
-    """The first process holds the folder; the others look at it once it does."""
+    """The first process locks the folder; the others read it after that."""
     with claimed(out, restricted=restricted, resume=resume) if ranks.first else contextlib.nullcontext():
         ranks.join()
         yield
 
 
-def _build_base(recipe: DistillRecipe, lessons: Lessons, asked: prompt.Prompt, out: Path, watch: Watcher) -> None:
+def _build_base(
+    recipe: DistillRecipe, examples: TrainingExamples, prompt: prompts.Prompt, out: Path, on_progress: OnProgress
+) -> None:
     """The tiny base is built first, from the sentences of the targets' steps, in no order."""
     if recipe.base != TINY:
         return
-    sentences = {text for lesson in lessons.train for text in lesson.sentences} | set(asked.text.splitlines())
+    sentences = {text for example in examples.train for text in example.sentences} | set(prompt.text.splitlines())
     done = iter(range(1, 1_000_000))
     tiny_base(
-        (out / BASE).resolve(), sorted(sentences), seed=recipe.seed, on_step=lambda: watch("base", next(done), STEPS)
+        (out / BASE).resolve(),
+        sorted(sentences),
+        seed=recipe.seed,
+        on_step=lambda: on_progress("base", next(done), STEPS),
     )
 
 
@@ -203,10 +210,10 @@ def _run(
     out: Path,
     at: Path | None,
     ranks: Ranks,
-    watch: Watcher,
+    on_progress: OnProgress,
     longest: int,
 ) -> RunCard:
-    """Train to the end; the card is brought up to date with every checkpoint."""
+    """Train to the end; the card is updated at every checkpoint."""
     import torch
 
     since = time.monotonic()
@@ -214,7 +221,7 @@ def _run(
     def now() -> RunCard:
         session = card.sessions[-1].model_copy(update={"seconds": round(time.monotonic() - since, 2)})
         return card.model_copy(
-            update={"sessions": (*card.sessions[:-1], session), "peak_memory_mb": peak_memory_mb(), **_told(trainer)}
+            update={"sessions": (*card.sessions[:-1], session), "peak_memory_mb": peak_memory_mb(), **_history(trainer)}
         )
 
     def on_save(step: int) -> None:
@@ -223,7 +230,7 @@ def _run(
             checkpoints.mark(out / CHECKPOINTS / f"{checkpoints.PREFIX}{step}")
             now().write(out)
 
-    trainer.add_callback(trainers.follow(lambda step: watch("train", step, card.steps), on_save, recipe.patience))
+    trainer.add_callback(trainers.follow(lambda step: on_progress("train", step, card.steps), on_save, recipe.patience))
     if ranks.first:
         card.write(out)
         if "tensorboard" in recipe.report_to:
@@ -233,13 +240,13 @@ def _run(
             trainer.train(resume_from_checkpoint=str(at) if at else None)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(recipe, longest, str(error)) from None
-    if trainers.watched(trainer.state.log_history):
+    if trainers.validation_losses(trainer.state.log_history):
         _take_best(trainer, out)
     return now()
 
 
-def _told(trainer: Any) -> dict[str, Any]:
-    """What the trainer's history has for the card."""
+def _history(trainer: Any) -> dict[str, Any]:
+    """Losses and evaluations, as the run card holds them."""
     history = trainer.state.log_history
     losses = tuple(
         Loss(step=entry["step"], loss=entry["loss"], learning_rate=entry["learning_rate"])
@@ -262,7 +269,7 @@ def _stopped(trainer: Any, at: Path | None, patience: int | None) -> bool:
     from transformers import TrainerState
 
     state = TrainerState.load_from_json(str(at / "trainer_state.json"))
-    if not trainers.exhausted(trainers.watched(state.log_history), patience):
+    if not trainers.exhausted(trainers.validation_losses(state.log_history), patience):
         return False
     trainer.state = state
     return True
@@ -279,7 +286,7 @@ def _take_best(trainer: Any, out: Path) -> None:
     set_peft_model_state_dict(trainer.accelerator.unwrap_model(trainer.model), load_file(best))
 
 
-def out_of_memory(recipe: DistillRecipe, longest: int, said: str) -> TrainingError:
+def out_of_memory(recipe: DistillRecipe, longest: int, message: str) -> TrainingError:
     """What to lower, in the order of what it costs the result: nothing, nothing, then something."""
     lower = [
         f"batch from {recipe.batch} to {max(1, recipe.batch // 2)} with accumulate {recipe.accumulate * 2}"
@@ -291,7 +298,7 @@ def out_of_memory(recipe: DistillRecipe, longest: int, said: str) -> TrainingErr
         f"lora.r from {recipe.lora.r}",
     ]
     advice = "; ".join(part for part in lower if part)
-    return TrainingError(f"the card's memory is full: {said.splitlines()[0] if said else ''} Try: {advice}")
+    return TrainingError(f"the card's memory is full: {message.splitlines()[0] if message else ''} Try: {advice}")
 
 
 def _now() -> str:

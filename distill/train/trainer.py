@@ -1,7 +1,7 @@
-"""TRL's trainer with nothing left to its defaults that would matter, and what is told of it while it runs.
+"""TRL's trainer, with every default that matters set explicitly, and the callback that follows it.
 
-Whether to stop early is read off the logged validation losses, never counted aside: a run that goes on from a
-checkpoint decides as one that was not stopped.
+Whether to stop early is computed from the logged validation losses, which a checkpoint holds: a resumed run decides
+as one that was never stopped.
 """
 
 import dataclasses
@@ -39,8 +39,8 @@ def build(
     Args:
         recipe: how to learn.
         loaded: the base.
-        train: what is learned.
-        validation: what is watched; nothing is, if it is empty.
+        train: training rows.
+        validation: validation rows; may be empty.
         collate: rows to batches.
         out: folder of the checkpoints.
         steps: optimizer steps in all.
@@ -52,7 +52,7 @@ def build(
     from trl import SFTConfig, SFTTrainer
 
     cuda = device() == "cuda"
-    watched: dict[str, Any] = (
+    evaluating: dict[str, Any] = (
         {
             "eval_strategy": "steps",
             "eval_steps": recipe.save_every,
@@ -86,7 +86,7 @@ def build(
         bf16=cuda,
         use_cpu=not cuda,
         **checkpointing(on=recipe.gradient_checkpointing),
-        **watched,
+        **evaluating,
         **together,
         report_to=services(recipe),
         run_name=recipe.name,
@@ -125,7 +125,7 @@ def checkpointing(*, on: bool) -> dict[str, Any]:
 
 
 def follow(on_step: Callable[[int], object], on_save: Callable[[int], object], patience: int | None) -> Any:
-    """A callback that tells of steps and checkpoints, and stops when the validation loss no longer falls."""
+    """A callback that reports steps and checkpoints, and stops when the validation loss no longer falls."""
     from transformers import TrainerCallback
 
     class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
@@ -135,11 +135,11 @@ def follow(on_step: Callable[[int], object], on_save: Callable[[int], object], p
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             wild = [name for name in ("loss", VALIDATION) if not math.isfinite((logs or {}).get(name, 0.0))]
             if wild:
-                told = f"at step {state.global_step} the {wild[0]} is no number any more; lower the learning rate"
-                raise TrainingError(told, field="optimizer.learning_rate")
+                message = f"at step {state.global_step} the {wild[0]} is no number any more; lower the learning rate"
+                raise TrainingError(message, field="optimizer.learning_rate")
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if exhausted(watched(state.log_history), patience):
+            if exhausted(validation_losses(state.log_history), patience):
                 control.should_training_stop = True
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -148,7 +148,7 @@ def follow(on_step: Callable[[int], object], on_save: Callable[[int], object], p
     return Follow()
 
 
-def watched(history: Sequence[dict[str, Any]]) -> list[float]:
+def validation_losses(history: Sequence[dict[str, Any]]) -> list[float]:
     """The validation losses of a trainer's history, in order."""
     return [entry[VALIDATION] for entry in history if VALIDATION in entry]
 

@@ -162,7 +162,7 @@ def _target(tagged: Tagged, scope: Scope, heads: list[int], index: int) -> int |
     if before is None and later is None:  # "the catheter, which enters from the right arm"
         opening = next(number for number, other in enumerate(clauses) if other == clause)
         if clause and is_which(tagged, opening):
-            before = next((back for back in reversed(heads) if clauses[back] == clause - 1), None)
+            before = next((back for back in reversed(heads) if back < index and clauses[back] == clause - 1), None)
     if entries[index].size and not (entries[index].side or entries[index].place):
         return after if after is not None else before
     if after is not None and _begins_another(tagged, index, after):

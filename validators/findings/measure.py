@@ -1,8 +1,7 @@
 """Measurements: numbers with a unit. Knows units of length, volume, angle, share and gauge; nothing of what is
 measured."""
 
-import re
-
+from ..patterns import Patterns
 from .claim import Measurement
 
 _NUMBER_WORDS = {
@@ -19,15 +18,13 @@ _UNITS = {
     "french": ("french", 1.0),
     "cardiothoracic ratio": ("ratio", 1.0), "hounsfield": ("hu", 1.0), "hu": ("hu", 1.0),
 }  # fmt: skip
-_DIGITS = frozenset("0123456789")
-_UNITS_IN_WORDS = ("meter", "metre", "inch", "percent", "degree", "liter", "litre", " mm", " cm", " ml")
 _NUMBER = r"\d{1,6}(?:[.,]\d{1,4})?"
 _WORDS = "|".join(_NUMBER_WORDS)
 _UNIT = (
     r"mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?|%|percent|ml|cc|millilit(?:er|re)s?|lit(?:er|re)s?"
     r"|degrees?|°|french|fr|hounsfield|hu"
 )
-_MEASURE = re.compile(
+_MEASURE = Patterns(
     rf"(?<![\w.,])(?P<first>{_NUMBER})(?:\s?(?:x|×|by|-|–|to|and|or)\s?(?P<second>{_NUMBER}))?"
     rf"(?:\s?(?:x|×|by)\s?(?P<third>{_NUMBER}))?[\s-]?(?P<unit>{_UNIT})(?![a-z])"
     rf"|\b(?P<word>{_WORDS})(?:\s|-)(?P<wunit>{_UNIT})(?![a-z])"
@@ -38,8 +35,6 @@ _MEASURE = re.compile(
 
 def measurements(low: str) -> tuple[Measurement, ...]:
     """All measurements in a lower-case text; "3 x 1 mm" is two of them, one for each number."""
-    if _DIGITS.isdisjoint(low) and not any(map(low.__contains__, _UNITS_IN_WORDS)):
-        return ()
     found = []
     for match in _MEASURE.finditer(low):
         if match["ratio"]:

@@ -73,7 +73,7 @@ def test_a_run_that_had_stopped_early_does_not_train_on(stopped: Path, diverging
     card = RunCard.read(stopped)
     card.model_copy(update={"finished": None, "adapter_sha256": None}).write(stopped)
     told: list[int] = []
-    again = distill(diverging, run, stopped, resume=True, watch=lambda _what, step, _all: told.append(step))
+    again = distill(diverging, run, stopped, resume=True, on_progress=lambda _what, step, _all: told.append(step))
     assert not told
     assert (again.adapter_sha256, again.losses, again.evaluations) == (
         card.adapter_sha256,
@@ -98,13 +98,13 @@ def test_a_killed_run_watches_on_as_if_nothing_had_been(recipe: DistillRecipe, r
 def test_a_full_card_says_what_to_lower(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
     import torch
 
-    def watch(_what: str, _step: int, _all: int) -> None:
+    def on_progress(_what: str, _step: int, _all: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation")
 
     with pytest.raises(
         TrainingError, match=r"batch from 2 to 1 with accumulate 2; gradient_checkpointing: true; .*r fr"
     ):
-        distill(recipe, run, tmp_path / "out", watch=watch)
+        distill(recipe, run, tmp_path / "out", on_progress=on_progress)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(diverging: DistillRecipe, run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""`tenstep demo`: the whole line on bundled data; the story is in demo.py, and its commands run here."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..schemas.outcome import Outcome
+from .output import say, show
+
+_EPILOG = """\
+examples:
+  tenstep demo --out demo-out
+
+Nothing is downloaded and no model is asked: the films are phantoms made here, the teacher is a script that makes
+labelled mistakes first, and the student is a tiny Llama-3.2-Vision with random weights. It shows the line, and no
+medicine.
+"""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command; it calls the others through the same table."""
+    demo = commands.add_parser("demo", help="the whole line, offline, on a CPU, in minutes", epilog=_EPILOG)
+    demo.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="a new folder (demo-out)")
+
+    def run(words: Sequence[str]) -> Outcome:
+        """Run a command as a user would, and show what it says, on stderr."""
+        say(f"\n$ tenstep {' '.join(words)}")
+        args = commands.choices[words[0]].parse_args(words[1:])
+        outcome: Outcome = args.run(args)
+        show(outcome, sys.stderr)
+        return outcome
+
+    def demo_command(args: argparse.Namespace) -> Outcome:
+        from ..demo import tell
+
+        return tell(args.out, run)
+
+    demo.set_defaults(run=demo_command, json_keys=(frozenset({"studies", "source_rejects", "samples"}),))

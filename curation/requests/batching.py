@@ -1,0 +1,188 @@
+"""Batching: the requests that teachers in batch mode have queued, sent and harvested in rounds.
+
+    settle ──► (whoever asks goes through its items, and queues questions) ──► submit ──► settle ...
+
+It journals departures and what came of them; the asker then reads the answers from the journal as it reads any other.
+It may be stopped, or killed, at any point: the ledgers of batches (clients/batch.py) say what is under way, and the
+next call goes on from there. Nobody asks while batches are under way, so no question is in two of them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...data.run import RunFolder
+from ...schemas.recipe import RequestOptions
+from ...schemas.run import Event, State
+from ..clients.batch import Batches, Outcome
+from ..clients.batched import Batched
+from ..teacher import Question, Teacher, Unanswered
+from .budget import Ledger, max_cost
+from .history import History
+from .lane import Lane, lanes
+from .policy import decide
+
+
+class Batching:
+    """See the module.
+
+    Args:
+        run: open for writing.
+        options: the recipe's.
+        teachers: loaded from it; only those in batch mode are looked at.
+        every: seconds between two looks at the batches.
+        on_wait: gets a line about what is under way, before each wait.
+
+    Raises:
+        PolicyError, RecipeError: see policy.py and lane.py; before anything is read or sent.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        options: RequestOptions,
+        teachers: Sequence[Teacher],
+        *,
+        every: float,
+        on_wait: Callable[[str], None],
+    ) -> None:
+        decide(options.policy, teachers, run.studies.data_class)
+        self._run = run
+        self._options = options
+        self._teachers = teachers
+        self._every = every
+        self._on_wait = on_wait
+        self._stopped = asyncio.Event()
+        self._failures: dict[str, int] = {}
+        self.spent = False  # the budget had no room for a request
+        self._batched = [teacher for teacher in teachers if isinstance(teacher, Batched) and teacher.batch]
+        self._batches: list[Batches] = [
+            teacher.batches(run.path / "batches" / teacher.name)  # type: ignore[attr-defined]  # of HostedTeacher
+            for teacher in self._batched
+        ]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
+
+    @property
+    def queued(self) -> int:
+        """Questions that wait for the next batch."""
+        return sum(len(teacher.waiting) for teacher in self._batched)
+
+    def stop(self) -> None:
+        """Submit nothing more, and wait for nothing."""
+        self._stopped.set()
+
+    def open_queues(self, on_queued: Callable[[], None]) -> None:
+        """Empty the queues; from here on `on_queued` is called for each question that comes."""
+        for teacher in self._batched:
+            teacher.waiting.clear()
+            teacher.on_wait = on_queued
+
+    async def settle(self) -> bool:
+        """Wait until no batch is under way; whether that is so."""
+        while True:
+            under_way = 0
+            for batches in self._batches:
+                await batches.reconcile()
+                async for some in batches.harvest():
+                    await self._journal([event for key, out in some for event in self._received(key, out)])
+                under_way += len(batches.pending)
+            if not under_way:
+                await self._never_sent()
+                return not self.stopped
+            self._on_wait(f"{under_way} requests are in batches; looking again in {self._every:.0f} s")
+            if self.stopped or await self._stopped_within(self._every):
+                return False
+
+    async def submit(self) -> int:
+        """Send what is queued, as far as the budget goes; how many requests went."""
+        ledger = History.of(self._run.journal.events(raw=False)).ledger(self._options.budget)
+        found = {lane.teacher.name: lane for lane in lanes(self._options, self._teachers)}
+        sent = 0
+        for teacher, batches in zip(self._batched, self._batches, strict=True):
+            keys = await self._reserve(found[teacher.name], teacher.waiting, ledger)
+            sent += await self._create(teacher, batches, keys)
+        return sent
+
+    async def close(self) -> None:
+        """Close connections."""
+        for batches in self._batches:
+            await batches.close()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _received(self, key: str, outcome: Outcome) -> Iterator[Event]:
+        """What the journal is to know of one outcome; nothing, if a harvest is repeated."""
+        planned = self._run.journal.last(key, State.PLANNED)
+        flight = self._run.journal.last(key, State.IN_FLIGHT)
+        if planned is None or flight is None:
+            return
+        now = time.time()
+        if isinstance(outcome, bytes):
+            if self._run.journal.last(key, State.RECEIVED) is None:
+                body = {"started_at": flight.at, "seconds": max(0.0, now - flight.at)}
+                yield _event(key, State.RECEIVED, planned.study_id, body, outcome)
+            return
+        self._failures[key] = self._failures.get(key, 0) + 1
+        hopeless = outcome.state is State.FAILED and not outcome.retryable
+        if hopeless or self._failures[key] > self._options.retries:
+            for teacher in self._batched:
+                teacher.given_up[key] = outcome.reason
+        yield _event(key, outcome.state, planned.study_id, {"reason": outcome.reason}, outcome.raw)
+
+    async def _never_sent(self) -> None:
+        """What a kill left between the journal and the ledger, or a batch that was never created, may be asked."""
+        names = {teacher.name for teacher in self._batched}
+        events = []
+        for key, state in self._run.journal.states().items():
+            planned = self._run.journal.last(key, State.PLANNED) if state is State.IN_FLIGHT else None
+            if planned is not None and planned.body["teacher"] in names:
+                events.append(_event(key, State.FAILED, planned.study_id, {"reason": "not sent", "sent": False}))
+        await self._journal(events)
+
+    async def _reserve(self, lane: Lane, waiting: Mapping[str, Question], ledger: Ledger) -> list[str]:
+        """Those that the budget has room for, with their departure on disk."""
+        events = []
+        for key, question in waiting.items():
+            reserved = max_cost(lane.teacher, question, lane.price)
+            if not ledger.fits(reserved):
+                self.spent = True
+                break
+            await ledger.reserve(reserved)
+            body = {"tokens": reserved.tokens, "usd": reserved.usd, "batch": True}
+            events.append(_event(key, State.IN_FLIGHT, question.study.id, body))
+        await self._journal(events)
+        return [event.key for event in events]
+
+    async def _create(self, teacher: Any, batches: Batches, keys: Sequence[str]) -> int:
+        try:
+            submitted = await batches.submit(keys, lambda key: teacher.body(teacher.waiting[key]))
+        except Unanswered as no:
+            self._on_wait(f"{no.reason}; trying again in {self._every:.0f} s")
+            await self._stopped_within(self._every)
+            return len(keys)  # what became of them, the next look will tell
+        teacher.given_up |= {key: why.reason for key, why in submitted.unsent.items()}
+        await self._journal(
+            [
+                _event(key, State.FAILED, teacher.waiting[key].study.id, {"reason": why.reason, "sent": False})
+                for key, why in submitted.unsent.items()
+            ]
+        )
+        return submitted.sent
+
+    async def _journal(self, events: Sequence[Event]) -> None:
+        if events:
+            await asyncio.wrap_future(self._run.journal.append(*events))
+
+
+def _event(key: str, state: State, study_id: str, body: Mapping[str, Any], raw: bytes | None = None) -> Event:
+    return Event(key=key, state=state, study_id=study_id, at=time.time(), body=dict(body), raw=raw)

@@ -1,0 +1,184 @@
+"""What reaches a terminal and a file: hidden characters as code points, nothing overwritten, errors of the machine."""
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tenstep.cli.app import COMMANDS, main, parser
+from tenstep.cli.output import as_json, check_json_target, printable, show
+from tenstep.schemas.errors import InputError
+from tenstep.schemas.outcome import Outcome, Table
+from tenstep.validators.rule import REFERENCE, ten
+
+ATTACKS = ["\x1b[2J", "\x1b]0;owned\x07", "\x9b31m", "\u202eevil", "\u2066x\u2069", "a\rb", "\u200b", "\udcff", "\x7f"]
+
+
+def rows(path: Path, *ids: str) -> Path:
+    path.write_text("".join(json.dumps({"id": i, "text": ten(), "reference_report": REFERENCE}) + "\n" for i in ids))
+    return path
+
+
+@given(st.text())
+def test_nothing_that_moves_a_cursor_or_turns_letters_is_left(text: str) -> None:
+    assert all(char in "\n\t" or char.isprintable() or char.isspace() for char in printable(text))
+    assert json.loads(as_json(text)) == text
+    assert "\x1b" not in as_json(text) and "\u202e" not in as_json(text)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_tables_notes_and_titles_are_escaped(attack: str) -> None:
+    outcome = Outcome(
+        tables=(Table(title=attack, columns=(attack,), rows=((attack,),)),), notes=(f"note {attack}", "[red]kept[/red]")
+    )
+    stream = io.StringIO()
+    show(outcome, stream)
+    told = stream.getvalue()
+    assert all(char == "\n" or char.isprintable() for char in told)
+    assert told.count(attack.encode("unicode_escape").decode()) >= 3 or "\\" in told
+    assert "[red]kept[/red]" in told
+
+
+@pytest.mark.parametrize("attack", ["\x1b]0;owned\x07", "\u202eevil"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "{}"], ["status", "{}"], ["recheck", "{}"], ["review", "{}"], ["findings", "{}"], ["sections", "{}"],
+        ["split", "{}"], ["agreement", "{}", "{}"], ["curate", "{}", "--out", "x"], ["ingest", "{}", "p", "--out", "s"],
+        ["ingest", "jsonl", "{}", "--out", "s"], ["judge", "{}", "r"], ["probe", "{}"], ["distill", "{}"],
+        ["sample", "{}", "--studies", "s", "--out", "o"], ["evaluate", "{}", "--out", "o"],
+        ["merge", "{}", "--out", "o"], ["infer", "{}", "--model", "m"], ["publish", "{}"], ["{}"],
+        ["audit", "x", "--json", "{}/x"],
+    ],
+)  # fmt: skip
+def test_error_lines_of_every_command_are_escaped(
+    words: list[str], attack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([word.format(attack) for word in words]) == 2
+    told = capsys.readouterr()
+    assert attack not in told.out + told.err
+    assert "\x1b" not in told.out + told.err
+
+
+def test_ids_and_file_names_of_an_audit_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad\x1b]0;owned\x07name.jsonl"
+    path.write_text(json.dumps({"id": "\x1b[2Jx", "text": 7}) + "\n" + json.dumps({"id": "ok", "text": ten()}) + "\n")
+    assert main(["audit", str(path)]) == 2
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err
+    assert "\\x1b]0;owned\\x07" in "".join(told.out.split())
+
+
+def test_a_dataset_is_not_overwritten_by_a_slip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = rows(tmp_path / "a.jsonl", "a"), rows(tmp_path / "b.jsonl", "b")
+    before = one.read_bytes()
+    assert main(["audit", "--json", str(one), str(two)]) == 2
+    assert "not what this command writes" in capsys.readouterr().err
+    assert main(["audit", str(one), "--json", str(one)]) == 2
+    assert "is what the command reads" in capsys.readouterr().err
+    assert main(["audit", str(two), "--html", str(one)]) == 2
+    assert main(["findings", str(two), "--json", str(one)]) == 2
+    assert one.read_bytes() == before
+
+
+def test_what_the_same_command_wrote_is_replaced(tmp_path: Path) -> None:
+    data, out, page = rows(tmp_path / "a.jsonl", "a"), tmp_path / "out.json", tmp_path / "out.html"
+    for ids in (("a",), ("a", "b")):
+        rows(data, *ids)
+        assert main(["audit", str(data), "--json", str(out), "--html", str(page)]) == 0
+    assert json.loads(out.read_text())["rows"] == 2
+    assert main(["audit", str(data), str(data), "--json", str(out)]) == 0
+    assert main(["audit", str(tmp_path / "none"), "--json", str(out)]) == 2
+    assert json.loads(out.read_text())["error"]["kind"] == "InputError"
+    assert main(["audit", str(data), "--json", str(out)]) == 0
+    assert main(["agreement", str(out), str(out), "--json", str(out)]) == 2
+
+
+def test_an_error_is_not_written_over_a_file_of_others(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.json"
+    notes.write_text('{"mine": 1}')
+    assert main(["audit", str(tmp_path / "none"), "--json", str(notes)]) == 2
+    assert notes.read_text() == '{"mine": 1}'
+
+
+def test_review_does_not_replace_the_examples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = tmp_path / "accepted.jsonl"
+    examples.write_text("{}\n")
+    assert main(["review", str(tmp_path), "--out", str(examples)]) == 2
+    assert "no page of tenstep" in capsys.readouterr().err
+    assert examples.read_text() == "{}\n"
+
+
+@pytest.mark.parametrize("content", ["", '{"error": {}}\n', '{"rows": 1, "accepted": 1}\n', '{\n "rows": 1,\n'])
+def test_an_empty_file_an_error_and_an_old_output_may_be_replaced(content: str, tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text(content)
+    args = Namespace(json=str(tmp_path / "out.json"), json_keys=(frozenset({"rows", "accepted"}),))
+    check_json_target(args)
+
+
+@pytest.mark.parametrize("content", ["x", "[1]", '{"rows": 1}\n', '{"id": 1, "text": ""}\n', '{\n "id": 1', "<html>"])
+def test_anything_else_may_not(content: str, tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text(content)
+    args = Namespace(json=str(tmp_path / "out.json"), json_keys=(frozenset({"rows", "accepted"}),))
+    with pytest.raises(InputError, match="not what this command writes"):
+        check_json_target(args)
+
+
+def test_a_long_output_of_one_line_is_known_by_its_first_key(tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text('{"rows": 1, "accepted": "' + "x" * 2_000_000 + '"}\n')
+    check_json_target(Namespace(json=str(tmp_path / "out.json"), json_keys=(frozenset({"rows", "accepted"}),)))
+
+
+def test_what_json_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        report, out = tmp_path / "s1.txt", tmp_path / "out.json"
+        report.write_text("FINAL REPORT\n FINDINGS: Clear.\n")
+        assert main(["sections", str(report), "--json", str(out)]) == 0
+        assert main(["findings", str(rows(tmp_path / "a.jsonl", "a")), "--json", str(tmp_path / "f.json")]) == 0
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "f.json").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(rows(tmp_path / "a.jsonl", "a")), "--json", "/dev/full"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("tenstep: /dev/full: cannot be written (No space left") and told.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="a removed folder cannot be made here")
+def test_a_removed_working_folder_is_one_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = (
+        "import os, sys\nos.chdir(sys.argv[1])\nos.rmdir(sys.argv[1])\n"
+        "from tenstep.cli.app import main\nsys.exit(main(['audit', 'x.jsonl', '--html', 'y.html']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, gone], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tenstep: ") and done.stderr.count("\n") == 1
+
+
+def test_the_table_of_commands_says_what_each_says_itself() -> None:
+    def helps(root: object) -> dict[str, str]:
+        actions = next(action for action in root._actions if action.choices)  # type: ignore[attr-defined]  # argparse keeps the list here
+        return {choice.dest: choice.help for choice in actions._choices_actions}
+
+    assert helps(parser()) == COMMANDS == helps(parser(["--help"]))
+
+
+def test_help_imports_no_command(tmp_path: Path) -> None:
+    code = "import sys\nfrom tenstep.cli.app import parser\nparser(['--help']).format_help()\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not {"pydantic", "rich", "numpy", "tenstep.cli.audit"} & loaded

@@ -1,0 +1,173 @@
+"""Patterns: the alternatives of regular expressions, each searched only in texts that have what it needs.
+
+Most steps have none of the words that a rule's patterns are about, and a look into a set costs a hundredth of a search.
+What an alternative needs (a word, a mark, a digit) is read from the pattern itself, so the two cannot drift apart.
+"""
+
+import re
+import re._constants as sre  # type: ignore[import-not-found]  # the standard library has no public reader of patterns
+import re._parser as sre_parser  # type: ignore[import-not-found]  # as above; both stand in every CPython since 3.11
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import product
+from typing import Any
+
+LEAD = 4  # letters of a word by which it is looked up: "documented" as "docu"
+_MOST = 400  # strings that a part of a pattern is written out to, at most
+_ANYTHING, _DIGIT, _GAP = "\0", "\1", " "  # in a written-out string: unknown characters, a digit, a border of a word
+# words of nearly every step: needing one of these saves nothing
+_COMMON = frozenset(
+    re.findall(r"\w+", "a an and are as at be by for from in is it no not of on or that the this to was with")
+)
+_WORD = re.compile(r"(?<=[^\0\1a-z])[a-z]+")
+_WORDS = re.compile(r"[^\W\d_]+|[^\w\s]|_")
+_HAS_DIGIT = re.compile(r"\d")
+
+
+@lru_cache(maxsize=2048)
+def leads(text: str) -> frozenset[str]:
+    """The first letters of a text's words, its short words, in lower case; its marks; "0" if it has any digit."""
+    found = {word[:LEAD] for word in _WORDS.findall(text.lower())}
+    return frozenset(found | {"0"}) if _HAS_DIGIT.search(text) else frozenset(found)
+
+
+class Patterns:
+    """Regular expressions that are searched as if joined by `|`; read and compiled when they are first needed."""
+
+    def __init__(self, *patterns: str, flags: int = re.I) -> None:
+        self._given, self._flags = patterns, flags
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The alternatives, one a string."""
+        return tuple(part for pattern in self._given for part in _alternatives(pattern))
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """The match that starts first, of all patterns."""
+        return min(self._matches(text), key=lambda match: match.start(), default=None)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """All matches that do not overlap, from left to right."""
+        if self._worth_trying(text):
+            yield from self._joined.finditer(text)
+
+    def _matches(self, text: str) -> Iterator[re.Match[str]]:
+        return (match for pattern in self._worth_trying(text) if (match := pattern.search(text)))
+
+    @cached_property
+    def _joined(self) -> re.Pattern[str]:
+        return re.compile("|".join(f"(?:{given})" for given in self._given), self._flags)
+
+    def _worth_trying(self, text: str) -> Sequence[re.Pattern[str]]:
+        by_lead, always = self._index
+        here = leads(text) & by_lead.keys()
+        if not here:
+            return always
+        wanted = sorted({at for lead in here for at in by_lead[lead]})
+        return (*always, *(self._compiled(at) for at in wanted))
+
+    @cached_property
+    def _index(self) -> tuple[dict[str, list[int]], tuple[re.Pattern[str], ...]]:
+        by_lead: dict[str, list[int]] = {}
+        always = []
+        for at, source in enumerate(self.sources):
+            needed = needs(source, self._flags)
+            for lead in needed:
+                by_lead.setdefault(lead, []).append(at)
+            if not needed:
+                always.append(self._compiled(at))
+        return by_lead, tuple(always)
+
+    def _compiled(self, at: int) -> re.Pattern[str]:
+        return re.compile(self.sources[at], self._flags)  # `re` keeps what it compiled
+
+
+def _alternatives(pattern: str) -> Iterator[str]:
+    """A pattern cut at each `|` outside of groups and sets."""
+    depth = start = 0
+    for match in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[(|)]", pattern):
+        depth += {"(": 1, ")": -1}.get(match.group(), 0)
+        if match.group() == "|" and not depth:
+            yield pattern[start : match.start()]
+            start = match.end()
+    yield pattern[start:]
+
+
+def needs(source: str, flags: int = re.I) -> frozenset[str]:
+    """Leads of which every match of the pattern has at least one; empty if there is no such set."""
+    best: frozenset[str] = frozenset()
+    for strings in _parts(sre_parser.parse(source, flags)):
+        words = [_rarest(string) for string in strings]
+        if all(words) and words and (not best or len(set(words)) < len(best)):
+            best = frozenset(word for word in words if word)
+    return best
+
+
+def _rarest(string: str) -> str | None:
+    """The lead of the longest word that is whole or as long as a lead; else "0" for a digit; else a mark."""
+    found = [
+        match.group()
+        for match in _WORD.finditer(string)
+        if len(match.group()) >= LEAD or string[match.end() : match.end() + 1] not in ("", _ANYTHING)
+    ]
+    if word := max((word for word in found if word not in _COMMON), key=len, default=""):
+        return word[:LEAD]
+    if _DIGIT in string or any(map(str.isdigit, string)):
+        return "0"
+    return next((mark for mark in string if not mark.isalnum() and mark not in (_ANYTHING, _GAP)), None)
+
+
+def _parts(items: Any) -> Iterator[set[str]]:
+    """The pattern cut into parts, each written out; every match contains one string of each part."""
+    strings = {""}
+    for item in items:
+        more = _written(item)
+        if len(strings) * len(more) > _MOST:
+            yield strings
+            strings = {_ANYTHING}
+        strings = {a + b for a, b in product(strings, more)} if len(strings) * len(more) <= _MOST else {_ANYTHING}
+    yield strings
+
+
+def _joined(items: Any) -> set[str]:
+    """A part of a pattern written out; unknown characters where that is too long."""
+    parts = list(_parts(items))
+    return parts[0] if len(parts) == 1 else {_ANYTHING}
+
+
+def _written(item: tuple[Any, Any]) -> set[str]:
+    kind, value = item
+    if kind is sre.LITERAL:
+        return {chr(value).lower()}
+    if kind is sre.AT:
+        return {_GAP}
+    if kind is sre.IN:
+        return _of_set(value)
+    if kind is sre.SUBPATTERN:
+        return _joined(value[3])
+    if kind is sre.BRANCH:
+        found = set().union(*(_joined(branch) for branch in value[1]))
+        return found if len(found) <= _MOST else {_ANYTHING}
+    if kind in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+        least, most, inner = value
+        once = _joined(inner)
+        if most == 1 or once == {_GAP}:
+            often = once
+        elif len(once) == 1 and least:
+            often = {min(once) * min(least, LEAD) + _ANYTHING}
+        else:
+            often = {_ANYTHING + string for string in once}
+        return often if least else {"", *often}
+    if kind in (sre.ASSERT, sre.ASSERT_NOT):
+        return {""}
+    return {_ANYTHING}
+
+
+def _of_set(members: list[tuple[Any, Any]]) -> set[str]:
+    if members == [(sre.CATEGORY, sre.CATEGORY_SPACE)]:
+        return {_GAP}
+    if members == [(sre.CATEGORY, sre.CATEGORY_DIGIT)]:
+        return {_DIGIT}
+    if all(kind is sre.LITERAL for kind, _ in members) and len(members) <= 2 * LEAD:
+        return {chr(value).lower() for _, value in members}
+    return {_ANYTHING}
