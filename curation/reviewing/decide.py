@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ...data.journal import Journal
-from ...data.judged import Judged, judged_event
+from ...data.judged import Judged, judged, judged_event
 from ...data.readings import Readings, final
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate, Usage
 from ...schemas.errors import InputError
 from ...schemas.layout import parse, write
 from ...schemas.reading import Kind, Reading, StepReading
+from ...schemas.run import State
 from ...schemas.study import Study
 from ...schemas.verdict import Finding, Resolution, Verdict
 from ...validators.gate import judge
@@ -186,6 +187,15 @@ class Desk:
             self.readings.append(accepted)
             self._settle(Judged(new, verdict))
         return reading
+
+    def add(self, readings: Sequence[Reading]) -> None:
+        """Take in readings that were made elsewhere, each as the next revision of its reader."""
+        for reading in readings:
+            revision = self.readings.revision(reading.key, reading.reader, reading.kind) + 1
+            self.readings.append(reading.model_copy(update={"revision": revision}))
+            event = self._journal.last(reading.key, State.JUDGED)
+            if event is not None:
+                self._settle(judged(event))
 
     def withdraw(self, original: Judged, *, reader: str, kind: Kind) -> bool:
         """Take back a reader's last decision on a candidate, and on the edit that came from it."""
