@@ -36,7 +36,7 @@ COMMANDS = {
     "reviews": "what readers have decided: agreement, figures of the rules, files out and in",
     "findings": "what each text of a file asserts",
     "distill": "train a student on the accepted traces of a run",
-    "sample": "ask a student about studies, and judge its answers",
+    "sample": "sample a student on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",
     "merge": "make standalone weights of base and adapter",
     "infer": "ask a student about one image",

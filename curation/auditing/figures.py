@@ -8,7 +8,7 @@ from ...validators.gate import RULES
 from ..pages.marked import shown
 from ..requests.forecast import Interval, wilson
 from .charts import Bar, band, bars, columns, heat, rounded_up
-from .compare import difference, shared, shares
+from .compare import difference, percent_of, shared, shares
 from .measures import STANDINGS, Standing
 from .totals import StepTotal, Totals
 
@@ -28,7 +28,7 @@ _ARMS = {
 _TILES = {
     "claims that the reference supports": "of the claims are supported by the reference",
     "reference findings that steps speak of": "of the reference's findings are spoken of",
-    "runs of four words copied": "of all runs of four words are copied from it",
+    "four-word phrases copied from the reference": "of the four-word phrases are copied from it",
     "conclusion in the first five steps": "give the conclusion away by step 5",
 }
 
@@ -40,7 +40,7 @@ def headline(totals: Totals) -> str:
         _tile(f"{acceptance.share:.0%}", "accepted", f"{totals.accepted:,} of {totals.rows:,}; {_range(acceptance)}")
     ]
     for name, share in list(shares(totals).items())[1:]:
-        tiles.append(_tile(f"{share.share:.0%}" if totals.read else "–", _TILES[name], ""))
+        tiles.append(_tile(percent_of(name, share, 0), "" if share is None else _TILES[name], ""))
     doubted = wilson(totals.doubted, totals.rows)
     tiles.insert(1, _tile(f"{doubted.share:.0%}", "in doubt", f"{totals.doubted:,} of {totals.rows:,}"))
     alike = totals.overlaps.alike()
@@ -65,7 +65,7 @@ def compared(audits: "Sequence[Audit]") -> str:
     heads = "".join(f'<th class="text">{shown(audit.name, 80)}</th>' for audit in audits)
     rows = [_row("traces", [f"{audit.totals.rows:,}" for audit in audits])]
     for name in each[0]:
-        rows.append(_row(name, [f"{one[name].share:.1%}" for one in each]))
+        rows.append(_row(name, [percent_of(name, one[name]) for one in each]))
     apart = ["" if not at else _apart(base, audit.totals) for at, audit in enumerate(audits)]
     rows.insert(2, _row("difference to the first, 95 % interval", apart))
     both = [shared(base.overlaps, audit.totals.overlaps) for audit in audits[1:]]
@@ -163,7 +163,7 @@ def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[str]:
         ),
         _figure(
             "What is copied",
-            "Share of the step's runs of four words that stand in the reference as well.",
+            "Share of the step's four-word phrases that stand in the reference as well.",
             _shares("Copied by step", copied),
         ),
         _figure(
