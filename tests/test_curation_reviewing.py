@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served
@@ -33,7 +34,7 @@ def outcomes(run: Path) -> dict[str, str]:
         return {candidate.key: verdict.outcome for candidate, verdict in opened.judged()}
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -139,7 +140,7 @@ def test_decisions_resolve_doubts_and_override_rules_and_the_tables_follow(run: 
         assert server.decide(key_of(3), cookie, decision="unsure")[0] == 200
     found = outcomes(run)
     assert [found[key_of(n)] for n in range(5)] == ["accept", "accept", "reject", "accept", "doubt"]
-    ids = {line["study"]["id"] for line in lines(run / "accepted.jsonl")}  # type: ignore[index]  # JSON
+    ids = {line["study"]["id"] for line in lines(run / "accepted.jsonl")}
     assert {"t/0", "t/1"} <= ids and "t/2" not in ids
     assert json.loads((run / "manifest.json").read_text())["counts"]["doubted"] == STUDIES // 4 - 1
     recheck(run)
@@ -193,7 +194,7 @@ def test_a_rewritten_step_is_judged_at_once_and_becomes_a_readers_candidate(run:
         (2, None, "The heart is normal in size."),
         (3, "unneeded", None),
     ]
-    examples = {line["study"]["id"]: line["provenance"] for line in lines(run / "accepted.jsonl")}  # type: ignore[index]  # JSON
+    examples = {line["study"]["id"]: line["provenance"] for line in lines(run / "accepted.jsonl")}
     assert examples["t/2"]["author"] == "reader"
 
 

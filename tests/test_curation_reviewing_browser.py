@@ -125,7 +125,7 @@ def test_three_presses_in_a_tenth_of_a_second_decide_on_one_candidate(browser: "
 def test_nothing_can_be_decided_before_the_film_is_there(browser: "Browser", run: Path) -> None:
     with served(run, "anna", more=QUICK) as server, reader_tab(browser, server, "anna") as tab:
         held: list[Route] = []
-        tab.route("**/film/**", held.append)
+        tab.route("**/film/**", lambda route: held.append(route))  # noqa: PLW0108 playwright marks the handler it is given
         first = shown(tab)
         tab.keyboard.press("a")
         tab.wait_for_function("key => document.querySelector('#item')?.dataset.key !== key", arg=first)
@@ -152,6 +152,8 @@ def test_film_steps_reference_and_buttons_are_in_view_together(
         expect(tab.locator(".reference .report")).to_be_in_viewport(ratio=0.5)
         for name in ("accept", "reject", "unsure"):
             expect(tab.locator(f"[data-decide={name}]")).to_be_in_viewport(ratio=0.99)
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
 def test_window_level_and_inversion_change_the_picture(browser: "Browser", run: Path) -> None:

@@ -20,10 +20,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from ...data.files import readable_by, replace_text
+from ...data.films import pixels
 from ...schemas.errors import InputError, TenstepError
 from ...validators.gate import CODES
 from .decide import Form, edited, rewritten
-from .films import pixels
 from .guard import Guard, Session, Sessions
 from .measured import agreement_rows, gate_rows
 from .screens import PAGE, Filters, ReviewRun

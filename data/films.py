@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from ...schemas.errors import ImageError
+from ..schemas.errors import ImageError
 
 _PIXELS = 100_000_000
 
