@@ -35,6 +35,7 @@ COMMANDS = {
     "review": "read traces on a page, or decide on them in a browser",
     "reviews": "what readers have decided: agreement, figures of the rules, files out and in",
     "findings": "what each text of a file asserts",
+    "select": "a small set: quality, then difficulty, then diversity, within quotas",
     "distill": "train a student on the accepted traces of a run",
     "sample": "sample a student on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",

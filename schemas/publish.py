@@ -24,6 +24,7 @@ from .policy import Attestation
 from .reading import Reading
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
+from .selection import Selection
 from .study import RejectedRow, Study
 from .trace import Trace
 from .verdict import Verdict
@@ -47,6 +48,7 @@ NOUNS: tuple[type[Noun], ...] = (
     SampleRecipe,
     Attestation,
     Reading,
+    Selection,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report
