@@ -139,6 +139,11 @@ class CurateRecipe(RequestOptions):
     verify: Literal["doubts", "all", "off"] = Field(
         "doubts", description="What the verifier reads: traces in doubt, or those that the rules accept as well."
     )
+    reader_overrides: Literal["doubts", "reject", "both"] = Field(
+        "both",
+        description="What a reader's decision may change. doubts: it settles doubts only; reject: it may also reject "
+        "what the rules accept; both: it may also accept what they reject.",
+    )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
 
     @model_validator(mode="after")

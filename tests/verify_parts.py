@@ -29,7 +29,7 @@ def wrong(step: int, label: str = "unsupported", **fields: str) -> Callable[[Map
 def in_turn(*answers: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Mapping[str, Any]], Answer]:
     """One after the other."""
     waiting = iter(answers)
-    return lambda question: next(waiting)(question)
+    return lambda question: next(waiting)(question)  # noqa: PLW0108  the next one each time
 
 
 def study_of(question: Mapping[str, Any]) -> dict[str, Any]:
