@@ -159,7 +159,8 @@ def sketches(steps: Sequence[str], report: str) -> tuple[Sketch, Sketch]:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    """Without numbers: a template with another number in it is the same one, and so is a reference."""
+    return [word for word in _WORD.findall(text.lower()) if not word.isdecimal()]
 
 
 def _sketch(blob: bytes) -> Sketch:
