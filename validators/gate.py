@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = tuple(
         "location",
         "unreported_location",
         "severity",
+        "cause",
         "certainty",
         "coverage",
         "substance",

@@ -43,11 +43,10 @@ _NORMAL_OF = {
     "intact": "bone_intact",
 }
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
-_COUNTS = {
-    "single": 1, "solitary": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-    "several": 2, "multiple": 2, "numerous": 2, "many": 2,
+MANY = 99  # a count without a number
+_COUNTS = dict.fromkeys(("several", "multiple", "numerous", "many"), MANY) | {
+    "single": 1, "solitary": 1, "one": 1, "two": 2, "dual": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6
 }  # fmt: skip
-MANY = frozenset({"several", "multiple", "numerous", "many"})
 
 
 def claims(text: str) -> tuple[Claim, ...]:
@@ -209,9 +208,10 @@ class _Sentence:
                     yield _Meaning(finding, status, composed=finding != entry.finding, why=why)
                 elif not self.reserved:
                     made = made or entry.finding is None
-                    if kind == "absent" and status == "absent" and organ in _UNLIKE:
-                        yield _Meaning(_UNLIKE[organ], "present", composed=True, why=why)
-                    absences, row = self._implied(kind, finding if finding != "-" else organ, status, mention)
+                    subject = finding if finding != "-" else organ
+                    if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
+                        yield _Meaning(unlike, "present", composed=True, why=why)
+                    absences, row = self._implied(kind, subject, status, mention)
                     for name in absences:
                         yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
         if entry.finding and not made:
@@ -244,6 +244,11 @@ class _Sentence:
         row = _NORMAL_OF.get(kind, organ)
         absences = self.book.normal.get(row, ((), ()))[organ == "chest" and acute]
         return (absences if status == "present" else ()), row
+
+    def _unlike(self, kind: str, organ: str) -> str | None:
+        """What an organ has that is said not to be normal ("not intact"), where that can be one thing only."""
+        absences = self.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
+        return _UNLIKE.get(organ) or (absences[0] if len(absences) == 1 and is_on("claims.unlike") else None)
 
     def _is_acute(self, mention: Mention) -> bool:
         first, last = self.match.first[mention.index], self.match.last[mention.index]
