@@ -15,7 +15,7 @@ _ALL: list[Callable[[], None]] = []
 _BASE = 200  # bytes of an entry without its text and answer
 
 
-def remember(limit: int, cost: Callable[[R], int]) -> Callable[[Callable[[str], R]], Callable[[str], R]]:
+def remember(limit: int, cost: Callable[[Any], int]) -> Callable[[Callable[[str], R]], Callable[[str], R]]:
     """Remember a function of one text.
 
     Args:

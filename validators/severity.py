@@ -48,8 +48,8 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
 
 def _counted(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
-    others = [other for other in reference.asserted((claim.finding,)) if other.count is not None]
-    if claim.count is not None and others and all(not _alike(claim.count, other.count or 0) for other in others):
+    others = [other for other in reference.asserted((claim.finding,)) if other.number is not None]
+    if claim.number is not None and others and all(not _alike(claim.number, other.number or 0) for other in others):
         yield find(
             "wrong_count",
             f"{here.quote!r}: the study has another number of {name(claim.finding)}.",

@@ -346,7 +346,7 @@ class _Sentence:
             counted=mention.counted,
             composed=meaning.composed,
             base=entry.finding if meaning.composed else None,
-            count=frame.count,
+            number=frame.count,
             device=device,
             region="devices" if tip else self.book.regions[finding],
             span=(start, end),

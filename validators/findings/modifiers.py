@@ -74,7 +74,8 @@ def modify(match: Match, clauses: Clauses) -> Modified:
 
 
 def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
-    state, cues = 0, ()
+    state = 0
+    cues: tuple[int, ...] = ()
     for at, entry in enumerate(match.entries):
         head = is_head(entry)
         granted = head and state & NEG and not state & _GONE and _definite(match, at)

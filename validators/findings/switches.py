@@ -7,7 +7,7 @@ A part is a function that answers one question about a sentence; turned off, it 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from ..memory import forget
 
@@ -18,7 +18,7 @@ PARTS: list[str] = []
 _OFF: set[str] = set()
 
 
-def part(name: str, *, off: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def part(name: str, *, off: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Register a function as a part; `off` is what it answers while it is turned off."""
 
     def registered(answer: Callable[P, R]) -> Callable[P, R]:
@@ -26,7 +26,7 @@ def part(name: str, *, off: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         @wraps(answer)
         def switched(*args: P.args, **kwargs: P.kwargs) -> R:
-            return off if name in _OFF else answer(*args, **kwargs)
+            return cast(R, off) if name in _OFF else answer(*args, **kwargs)
 
         return switched
 

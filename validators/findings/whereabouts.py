@@ -20,6 +20,7 @@ _UNSURE = (
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 _MEMORY = 2_000_000  # bytes
+_AFTER = 4  # words after the last phrase of a clause that are its own
 _PLACE = 600  # bytes of one, about
 
 
@@ -38,7 +39,7 @@ def whereabouts(text: str) -> tuple[Whereabouts, ...]:
     for start, end, heading in headed_sentences(text):
         if not heading.startswith(NOT_ASSERTED):
             matched = match(text[start:end])
-            healthy = any(not _HEALTHY.isdisjoint(entry.qualities) for entry in matched.entries)
+            healthy = any(_is_healthy(matched, at) for at in range(len(matched.entries)))
             if not healthy or any(entry.finding for entry in matched.entries):
                 clauses = segment(matched)
                 inside = range(len(matched.entries))
@@ -58,15 +59,21 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     found: list[Whereabouts] = []
     for clause in sorted({*clauses.number}):
         inside = [at for at, number in enumerate(clauses.number) if number == clause]
-        words = matched.words[matched.first[inside[0]] : matched.last[inside[-1]] + 1]
-        if not _UNSURE.isdisjoint(words if clause else matched.words[: matched.last[inside[-1]] + 1]):
+        words = matched.words[matched.first[inside[0]] if clause else 0 : matched.last[inside[-1]] + _AFTER]
+        if not _UNSURE.isdisjoint(words):
             continue
         entries = [matched.entries[at] for at in inside]
-        if any(entry.cues & _NOT_SAID or not _HEALTHY.isdisjoint(entry.qualities) for entry in entries):
+        if any(entry.cues & _NOT_SAID for entry in entries) or any(_is_healthy(matched, at) for at in inside):
             continue
         if not _ANYTHING.isdisjoint(words) or any(entry.finding for entry in entries):
             found += _places(matched, clauses, modified, (0, len(sentence)), inside)
     return tuple(found)
+
+
+def _is_healthy(matched: Match, at: int) -> bool:
+    """Whether a phrase calls something healthy; but "a well-defined focus" is none the better for it."""
+    follows = matched.words[matched.last[at] + 1 : matched.last[at] + 3]
+    return not _HEALTHY.isdisjoint(matched.entries[at].qualities) and _ANYTHING.isdisjoint(follows)
 
 
 def _places(
