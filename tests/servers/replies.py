@@ -1,7 +1,7 @@
 """What the providers' APIs answer, in their form: chat completions, Responses, Messages; errors of both.
 
-The answers are made up: the same ten sentences, or the smallest value that a schema allows. They claim no
-finding, so that they fit any report.
+The answers are made up: the same ten sentences, or the smallest value that a schema allows. They say that all
+is normal, as the reports of our tests do.
 """
 
 import json
@@ -13,14 +13,14 @@ Stop = Literal["stop", "length", "refusal", "filter"]
 STEPS = (
     "The frontal projection, the rotation and the exposure are judged before anything else.",
     "The neck, the chest and the upper abdomen are searched for anything that was placed there.",
-    "The border of the heart and the contour of the mediastinum are followed on each side.",
+    "The border of the heart is followed on each side, and the heart is normal in size.",
     "The trachea is traced downward until it divides into the main bronchi.",
-    "Both lungs are compared with each other zone after zone, starting at the apex.",
-    "The costophrenic angles and the fissures are checked along their whole length.",
-    "A thin line parallel to the chest wall is looked for at each apex.",
+    "Zone after zone is compared from the apex down; both lungs are clear.",
+    "The costophrenic angles are checked along their whole length, and there is no pleural effusion.",
+    "A thin line parallel to the chest wall is looked for at each apex; there is no pneumothorax.",
     "The calibre of the vessels is followed from the hila outward.",
     "The ribs, the clavicles and the visible spine are inspected one by one.",
-    "Synthesis: these observations together lead to what is concluded.",
+    "Synthesis: the heart and the lungs are normal.",
 )
 REPORT = "Findings: The film was read.\nImpression: As described."
 THINKING = "First the projection, then region after region."
