@@ -108,7 +108,7 @@ def test_a_run_that_cannot_go_on_ends_at_once(
 
 
 @pytest.mark.parametrize("kind", ["openai", "openai-chat", "anthropic"])
-@pytest.mark.parametrize("fault", ["403", "404_model", "schema", "parameter", "307"])
+@pytest.mark.parametrize("fault", ["403", "404_model", "schema", "parameter"])
 def test_one_request_that_is_denied_among_answers_ends_nothing(
     kind: str, fault: str, server: TeacherServer, store: StudyStore, tmp_path: Path
 ) -> None:
