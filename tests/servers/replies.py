@@ -1,7 +1,7 @@
 """What the providers' APIs answer, in their form: chat completions, Responses, Messages; errors of both.
 
-The answers are made up: the same ten sentences, or the smallest value that a schema allows. They say that all
-is normal, as the reports of our tests do.
+The answers are made up: the same ten sentences, or the smallest value that a schema allows. They claim no
+finding, so that they fit any report.
 """
 
 import json
@@ -12,15 +12,15 @@ Stop = Literal["stop", "length", "refusal", "filter"]
 
 STEPS = (
     "The frontal projection, the rotation and the exposure are judged before anything else.",
-    "The neck, the chest and the upper abdomen are searched for anything that was placed there.",
-    "The border of the heart is followed on each side, and the heart is normal in size.",
-    "The trachea is traced downward until it divides into the main bronchi.",
-    "Zone after zone is compared from the apex down; both lungs are clear.",
-    "The costophrenic angles are checked along their whole length, and there is no pleural effusion.",
-    "A thin line parallel to the chest wall is looked for at each apex; there is no pneumothorax.",
-    "The calibre of the vessels is followed from the hila outward.",
-    "The ribs, the clavicles and the visible spine are inspected one by one.",
-    "Synthesis: the heart and the lungs are normal.",
+    "No tube, line or other device is seen over the neck, the chest or the upper abdomen.",
+    "The heart is normal in size, and the mediastinum has a normal contour.",
+    "The trachea is midline.",
+    "Both lungs are clear from the apex to the base.",
+    "The costophrenic angles are sharp, so there is no pleural effusion.",
+    "There is no pneumothorax at either apex.",
+    "The pulmonary vessels are of normal calibre.",
+    "The ribs, the clavicles and the visible spine are intact.",
+    "Synthesis: this is a normal chest.",
 )
 REPORT = "Findings: The film was read.\nImpression: As described."
 THINKING = "First the projection, then region after region."
