@@ -111,7 +111,7 @@ def _report_runs(report: str) -> frozenset[tuple[str, ...]]:
 
 
 def _readable(text: str) -> list[Claim]:
-    return [claim for claim in claims(text[:_LONGEST]) if not claim.dismissed]
+    return [*claims(text[:_LONGEST])]
 
 
 def _step(text: str, found: Sequence[Claim], reference: Reference, known: frozenset[tuple[str, ...]]) -> StepMeasure:
