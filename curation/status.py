@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field
 
-from ..data.judged import judged
 from ..data.run import RunFolder
 from ..schemas.base import Noun
 from ..schemas.outcome import Table
@@ -148,7 +147,7 @@ def status(run: RunFolder) -> Status:
         by_teacher=tuple(
             _teacher(name, authors[name]) for name in dict.fromkeys((*names, *authors)) if name in authors
         ),
-        agreement=agreements(map(judged, run.journal.latest(State.JUDGED)), names) if len(set(names)) > 1 else (),
+        agreement=agreements(run.judged(), names) if len(set(names)) > 1 else (),
         forecast=forecast(
             goal=goal,
             accepted=len(accepted),
@@ -214,7 +213,8 @@ def notes(found: Status) -> tuple[str, ...]:
             f"({found.unknown.tokens_at_most} tokens)"
         )
         if unanswered := found.unknown.now - found.unread:
-            line += f". {unanswered} stand unanswered; to send those again: tenstep curate ... --resend-unknown yes"
+            word = "unanswered" if found.unread else "yes"
+            line += f". {unanswered} stand unanswered; to send those again: tenstep curate ... --resend-unknown {word}"
         if found.unread:
             line += f". {found.unread} were answered; every later call reads those answers again and sends nothing"
         lines.append(line)

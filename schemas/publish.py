@@ -22,6 +22,7 @@ from .errors import InputError
 from .example import Example
 from .export import ExportManifest, ExportRecord
 from .policy import Attestation
+from .reading import Reading
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .selection import Selection
@@ -47,6 +48,7 @@ NOUNS: tuple[type[Noun], ...] = (
     DistillRecipe,
     SampleRecipe,
     Attestation,
+    Reading,
     Selection,
     ExportManifest,
     ExportRecord,

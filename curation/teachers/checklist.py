@@ -54,7 +54,7 @@ class Teacher:
 
     def identity(self) -> Mapping[str, Any]:
         """See `curation.teacher.Teacher`."""
-        return {"provider": "checklist", "version": 1}
+        return {"provider": "checklist", "version": 2}
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`; never fails."""
@@ -99,7 +99,7 @@ def _from_view(study: Study) -> Iterator[tuple[str, str]]:
 
 def _tell(sentence: str) -> Iterator[tuple[str, str]]:
     """What a sentence contributes to which region's step."""
-    found = [claim for claim in claims(sentence) if claim.region in REGIONS and not claim.dismissed]
+    found = [claim for claim in claims(sentence) if claim.region in REGIONS]
     regions = sorted({claim.region for claim in found}, key=REGIONS.index)
     if _sayable(sentence) and len(regions) < 2 and len(sentence.split()) >= _HARDLY:
         region = regions[0] if regions else region_of(sentence)
@@ -122,7 +122,7 @@ def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
         words = (
             "; ".join(dict.fromkeys(_lower_first(say(c)).rstrip(".") for c in found if c.status != "absent")) or words
         )
-    return f"Synthesis: {_lower_first(words or 'nothing beyond the observations above is concluded')}."
+    return f"Synthesis: {_lower_first(words or 'nothing beyond the observations of the chest above is concluded')}."
 
 
 def _sayable(sentence: str) -> bool:

@@ -1,0 +1,92 @@
+"""What there is to read in a run: one short entry for each judged candidate, kept up to date while the run grows.
+
+Entries are read with SQL from the journal, without making records of 50,000 candidates; the whole of one candidate is
+read when somebody opens it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ...data.judged import Judged, judged
+from ...data.run import RunFolder
+from ...schemas.errors import RunError
+from ...schemas.run import State
+
+Outcome = Literal["accept", "doubt", "reject"]
+
+_SQL = """
+SELECT seq, key, study_id, json_extract(body, '$.candidate.teacher', '$.candidate.author', '$.candidate.parent',
+  '$.verdict.findings')
+FROM events WHERE state = 'judged' AND seq > ? ORDER BY seq
+"""
+
+
+class Entry(NamedTuple):
+    """One judged candidate."""
+
+    key: str
+    study_id: str
+    author: str  # e.g. "teacher scripted"
+    outcome: Outcome
+    codes: tuple[str, ...]  # of errors and doubts, each once
+    parent: str | None  # the candidate that it repairs
+
+
+class TraceIndex:
+    """Every judged candidate of a run, by key, in the order they were first judged."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.entries: dict[str, Entry] = {}
+        self.by_study: dict[str, list[str]] = {}
+        self.repaired: set[str] = set()  # keys that a later attempt repairs
+        self._seen = 0
+        self._db = _connect(run.path / "journal.db")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what was judged, or judged again, since the last call."""
+        try:
+            rows = self._db.execute(_SQL, (self._seen,))
+            for seq, key, study_id, fields in rows:
+                teacher, author, parent, findings = json.loads(fields)
+                if key not in self.entries:
+                    self.by_study.setdefault(study_id, []).append(key)
+                if parent:
+                    self.repaired.add(parent)
+                outcome, codes = _weigh(findings)
+                self.entries[key] = Entry(key, study_id, f"{author} {teacher}", outcome, codes, parent)
+                self._seen = seq
+        except sqlite3.Error as error:
+            raise RunError(f"the journal cannot be read ({error})", file=self.run.path / "journal.db") from None
+
+    @property
+    def version(self) -> int:
+        """Changes when something was judged."""
+        return self._seen
+
+    def judged(self, key: str) -> Judged | None:
+        """One candidate and its verdict, whole."""
+        event = self.run.journal.last(key, State.JUDGED)
+        return None if event is None else judged(event)
+
+    def attempts(self, study_id: str) -> Sequence[str]:
+        """The keys of a study's candidates, in order."""
+        return self.by_study.get(study_id, ())
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._db.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30, check_same_thread=False)
+
+
+def _weigh(findings: Sequence[Mapping[str, str]]) -> tuple[Outcome, tuple[str, ...]]:
+    severities = {finding["severity"] for finding in findings}
+    codes = dict.fromkeys(finding["code"] for finding in findings if finding["severity"] != "warning")
+    return "reject" if "error" in severities else "doubt" if "doubt" in severities else "accept", tuple(codes)
