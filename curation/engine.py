@@ -250,9 +250,9 @@ class Engine:
     async def _mark_early_templates(self) -> None:
         """Give those their doubt that came before anybody could know."""
         await self._asker.flush()
-        found = 0
+        found: set[str] = set()
         for twin in self._templates.twins():
-            found += 1
+            found.add(twin.study_id)
             event = self._run.journal.last(twin.key, State.JUDGED)
             if event is None:
                 continue
@@ -262,7 +262,7 @@ class Engine:
                 self._asker.record(judged_event(candidate, now))
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
-        if (note := Count(self._templates.traces, found).note) is not None:
+        if (note := Count(self._templates.studies, len(found)).note) is not None:
             self.tally.notes += (note,)
 
     async def _verified(self, study: Study, outcome: Judged) -> Judged:
