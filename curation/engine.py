@@ -212,8 +212,7 @@ class Engine:
             outcome = await self._judged(lane, question)
             if outcome is None:
                 return in_doubt
-            cost = outcome.candidate.cost_usd
-            self._judged_usd = None if cost is None or self._judged_usd is None else self._judged_usd + cost
+            self._add_cost(outcome.candidate.cost_usd)
             in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt
             findings = [f for f in outcome.verdict.findings if f.severity in self._mended]
             if outcome.verdict.accepted or not findings or self._waits(outcome):
@@ -271,11 +270,15 @@ class Engine:
             return outcome
         found = await self._verifier.verify(study, *outcome)
         self.tally.verified[found.state] += 1
+        self._add_cost(found.cost_usd)
         if found.state == "waiting":
             self._unverified.add(outcome.candidate.key)
         if found.verdict != outcome.verdict:
             self._asker.record(judged_event(outcome.candidate, found.verdict))
         return Judged(outcome.candidate, found.verdict)
+
+    def _add_cost(self, usd: float | None) -> None:
+        self._judged_usd = None if usd is None or self._judged_usd is None else self._judged_usd + usd
 
     def _waits(self, outcome: Judged) -> bool:
         """Whether the verifier's answer comes later: nothing is repaired before."""
