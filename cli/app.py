@@ -35,6 +35,7 @@ COMMANDS = {
     "review": "a page with every trace, its report and what was found",
     "findings": "what each text of a file asserts",
     "distill": "train a student on the accepted traces of a run",
+    "ablate": "measure what curation is worth: students that differ in one thing",
     "sample": "ask a student about studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",
     "merge": "make standalone weights of base and adapter",

@@ -21,7 +21,7 @@ from .candidate import Candidate
 from .errors import InputError
 from .example import Example
 from .policy import Attestation
-from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
+from .recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .study import RejectedRow, Study
 from .trace import Trace
@@ -44,6 +44,7 @@ NOUNS: tuple[type[Noun], ...] = (
     CurateRecipe,
     DistillRecipe,
     SampleRecipe,
+    AblateRecipe,
     Attestation,
 )
 
