@@ -22,16 +22,7 @@ from xml.etree import ElementTree
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Step, Trace
-from tenstep.validators import (
-    asymmetry,
-    certainty,
-    contradiction,
-    elsewhere,
-    location,
-    measurement,
-    severity,
-    unsupported,
-)
+from tenstep.validators import gate
 from tenstep.validators.findings import claims, sentences
 from tenstep.validators.reading import read_candidate
 
@@ -54,7 +45,9 @@ COLUMNS = {
     "Hernia": "hernia",
 }
 KINDS = {(True, True): "tp", (True, False): "fp", (False, True): "fn"}  # predicted, gold
-GROUNDING = (measurement, contradiction, unsupported, location, asymmetry, elsewhere, severity, certainty)
+GROUNDING = tuple(
+    rule for rule in gate.group("grounding") if rule.__name__.rpartition(".")[2] not in ("coverage", "substance")
+)
 Report = tuple[str, str]  # FINDINGS, IMPRESSION
 
 
@@ -127,13 +120,13 @@ def labels(reports: dict[str, Report], gold: list[dict[str, str]], python: str |
 
 
 def errors(report: str, steps: Iterable[str], blank: Candidate) -> int:
-    """Grounding errors of the steps against the report."""
+    """Grounding errors and doubts of the steps against the report."""
     study = Study(
         id="s", patient_id="p", source="open-i", data_class="public", report=report, report_form="four-header"
     )
     trace = Trace(steps=tuple(Step(number=number, text=text) for number, text in enumerate(steps, 1)))
     candidate = blank.model_copy(update={"trace": trace})
-    return sum(found.severity == "error" for rule in GROUNDING for found in rule.rule(study, candidate))
+    return sum(found.severity != "warning" for found in gate.findings(GROUNDING, study, candidate))
 
 
 def grounding(reports: dict[str, Report], gold: list[dict[str, str]]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
+from .arguments import positive
 from .output import check_page_target
 from .progress import progress
 
@@ -34,6 +35,19 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     audit = commands.add_parser("audit", help="judge any chain-of-thought dataset", epilog=_AUDIT)
     audit.add_argument("paths", type=Path, metavar="PATH", nargs="+", help="one dataset, or several to compare")
     audit.add_argument("--html", type=Path, metavar="FILE", help="write a page; RUN/audit.html for a run folder")
+    audit.add_argument(
+        "--columns", metavar="LIST", help="what columns are called there: reasoning=cot,answer=final,id=uid"
+    )
+    audit.add_argument(
+        "--layout",
+        choices=("auto", "ours", "think", "tags", "step_word", "numbered", "bullets", "prose"),
+        default="auto",
+        help="how reasoning is written; ours is ten numbered steps, plain or tagged (auto: whatever it looks like)",
+    )
+    audit.add_argument(
+        "--steps", choices=("10", "any"), default="10", help="any: another number or form of steps is no error (10)"
+    )
+    audit.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
     audit.set_defaults(run=_audit, json_keys=(frozenset({"rows", "accepted"}), frozenset({"datasets", "comparison"})))
 
 
@@ -70,7 +84,11 @@ def _audit(args: argparse.Namespace) -> Outcome:
 def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> "Audit":
     from ..curation.audit import audit
     from ..curation.auditing.examples import Examples
+    from ..curation.auditing.judged import Reader
+    from ..curation.auditing.rows import read_mapping
+    from ..curation.workers import cores
 
+    reader = Reader(read_mapping(args.columns) if args.columns else {}, args.layout, args.steps)
     several = len(args.paths) > 1
     examples = Examples(path.resolve().name if several else "", first=1 + at * _APART) if wanted else None
     with progress(None, f"audit {path.name}") as bar:
@@ -78,27 +96,32 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
             path,
             examples,
             lambda a: bar.advance(accepted=a.totals.accepted, doubted=a.totals.doubted, rejected=a.totals.rejected),
+            reader=reader,
+            workers=args.workers or cores(),
         )
 
 
 def _written(found: "list[Audit]", page: Path | None, runs: list[Path]) -> list[str]:
     """Write what is asked for; returns what to tell of it."""
     from ..curation.auditing.page import page as drawn
-    from ..curation.pages.onefile import write_whole
+    from ..data.files import replacing
 
     private = any(a.restricted for a in found)
     notes = []
     if page is not None:
         try:
-            write_whole(page, drawn(found), private=private)
+            with replacing(page, private=private) as stream:
+                stream.writelines(drawn(found))
         except OSError as error:
             raise InputError(f"cannot be written ({error.strerror})", file=page) from None
         notes.append(f"{page}: plots and worked examples; open it in a browser")
     for run in runs:
         try:
-            write_whole(run / "audit.json", found[0].json(), private=private)
+            with replacing(run / "audit.json", private=private) as stream:
+                stream.writelines(found[0].json())
             if page is None:
-                write_whole(run / "audit.html", drawn(found), private=private)
+                with replacing(run / "audit.html", private=private) as stream:
+                    stream.writelines(drawn(found))
         except OSError as error:
             notes.append(f"{run}: audit.json and audit.html could not be written there ({error.strerror})")
         else:

@@ -25,7 +25,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _findings(args: argparse.Namespace) -> Outcome:
     from collections import Counter
 
-    from ..data.lines import json_lines
+    from ..data.formats.json_lines import json_lines
     from ..validators.findings import claims
 
     records: list[dict[str, Any]] = []

@@ -13,11 +13,11 @@ from typing import Any
 
 from ..schemas.errors import InputError
 from .auditing.examples import Examples
-from .auditing.items import Item, Problem, is_run, items, printable
+from .auditing.items import Item, is_run, items
+from .auditing.judged import AS_IT_IS, Reader
+from .auditing.problems import Problem, Problems
 from .auditing.spool import Spool
 from .auditing.totals import Totals
-
-_TOLD = 20  # rows with problems that are named in notes; all stand in --json
 
 
 class Audit:
@@ -27,7 +27,7 @@ class Audit:
         self.path = path
         self.name = path.resolve().name
         self.totals = Totals()
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self.restricted = False
         self.probe = _probe_of(path)
         self.examples = examples
@@ -36,7 +36,7 @@ class Audit:
     def add(self, found: Item | Problem) -> None:
         """One more row."""
         if isinstance(found, Problem):
-            self.problems.append(found)
+            self.problems.add(found)
             return
         self.totals.add(found)
         self._spool.add(found)
@@ -50,16 +50,9 @@ class Audit:
         return iter(self._spool)
 
     @property
-    def unreadable(self) -> list[Problem]:
-        """Rows that were not audited."""
-        return [problem for problem in self.problems if not problem.audited]
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers must know."""
-        notes = [problem.line for problem in self.problems[:_TOLD]]
-        if len(self.problems) > _TOLD:
-            notes.append(f"and {len(self.problems) - _TOLD} more rows with problems; --json names them all")
+        notes = self.problems.lines
         totals = self.totals
         if totals.without_reference:
             notes.append(
@@ -69,7 +62,7 @@ class Audit:
         if len(totals.layouts) > 1:
             mixed = ", ".join(f"{layout} {n}" for layout, n in totals.layouts.most_common())
             rare = totals.layouts.most_common()[-1][0]
-            named = printable(", ".join(totals.layout_ids[rare]))
+            named = ", ".join(totals.layout_ids[rare])
             notes.append(
                 f"the traces are written in several layouts ({mixed}); a training set wants one. In {rare}: {named}"
             )
@@ -86,8 +79,7 @@ class Audit:
             "accepted": self.totals.accepted,
             "codes": dict(self.totals.codes.most_common()),
             **self.totals.as_dict(),
-            "unreadable": [problem.model_dump(exclude={"audited"}) for problem in self.unreadable],
-            "odd": [problem.model_dump(exclude={"audited"}) for problem in self.problems if problem.audited],
+            **self.problems.as_dict(),
             **({"probe": self.probe} if self.probe else {}),
         }
 
@@ -125,13 +117,22 @@ def _probe_of(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def audit(path: Path, examples: Examples | None = None, on_row: Callable[[Audit], None] = lambda found: None) -> Audit:
+def audit(
+    path: Path,
+    examples: Examples | None = None,
+    on_row: Callable[[Audit], None] = lambda found: None,
+    *,
+    reader: Reader = AS_IT_IS,
+    workers: int = 1,
+) -> Audit:
     """Audit a file, a folder, a saved dataset, a study store's traces or a run.
 
     Args:
         path: see data/foreign.py for what may lie there; a run folder is audited by its journal.
         examples: takes worked examples, for a page.
-        on_row: hears of every row, audited or not.
+        on_row: called after every row, audited or not.
+        reader: columns, layout and number of steps, where rows are not as ours.
+        workers: processes that judge; more than 1 need a main module that can be imported.
 
     Raises:
         InputError: there is nothing to audit at this path.
@@ -139,16 +140,16 @@ def audit(path: Path, examples: Examples | None = None, on_row: Callable[[Audit]
     """
     found = Audit(path, examples)
     try:
-        _fill(found, on_row)
+        _fill(found, on_row, reader, workers)
     except BaseException:
         found.close()
         raise
     return found
 
 
-def _fill(found: Audit, on_row: Callable[[Audit], None]) -> None:
+def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, workers: int) -> None:
     path = found.path
-    for one in items(path):
+    for one in items(path, reader, workers=workers):
         found.add(one)
         on_row(found)
     if not found.totals.rows and not found.problems:

@@ -1,27 +1,66 @@
-"""Text files that appear under their name only when they are whole, and who may read them."""
+"""Files and folders that appear under their name only when they are whole, who may read them, and locks.
+
+A reader never sees half a file, and what bore the name before stays until the new one is on disk. While it is written
+it lies beside its place under the name with `.part`; what a kill left there is overwritten by the next writer.
+"""
 
 import contextlib
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from ..schemas.errors import RunError, RunLockedError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+PART = ".part"
+_NO_LOCKS = "locks do nothing on this file system, so two processes could do the same work; choose a local disk"
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """A file that appears under its name only when it is whole and on disk; what bore the name stays until then."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as stream:
-        yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+def replacing(path: Path, *, private: bool = False) -> Iterator[TextIO]:
+    """A text file (UTF-8, `\\n`) that takes its name when the block ends, and is gone when it ends with an error.
+
+    Args:
+        path: its name.
+        private: only the owner may read it; otherwise the umask decides.
+    """
+    with (
+        _whole(path, private=private) as stream,
+        os.fdopen(os.dup(stream), "w", encoding="utf-8", newline="\n") as text,
+    ):
+        yield text
 
 
-def replace_text(path: Path, text: str) -> None:
+@contextlib.contextmanager
+def replacing_bytes(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """The same for bytes."""
+    with _whole(path, private=private) as stream, os.fdopen(os.dup(stream), "wb") as data:
+        yield data
+
+
+def replace_text(path: Path, text: str, *, private: bool = False) -> None:
     """Write a whole text."""
-    with replacing(path) as stream:
+    with replacing(path, private=private) as stream:
         stream.write(text)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill that takes its name when the block ends, in the place of one that bore it."""
+    part = path.with_name(path.name + PART)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager
@@ -35,3 +74,67 @@ def readable_by(*, owner_only: bool) -> Iterator[None]:
         yield
     finally:
         os.umask(old)
+
+
+def hold(file: Path, what: str) -> "FileLock":
+    """Lock a file until `release` is called on what is returned, or this process ends.
+
+    Args:
+        file: the lock's file; it is made, and stays.
+        what: what another process does that holds it, for its message: `training here`.
+
+    Raises:
+        RunLockedError: another process holds it.
+        RunError: it cannot be made, or the file system takes locks and keeps none, so that two processes could do
+            (and pay for) the same work.
+    """
+    import filelock
+
+    def lock() -> "FileLock":
+        return filelock.FileLock(file, timeout=0, thread_local=False, is_singleton=False, fallback_to_soft=False)
+
+    held = lock()
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        raise RunLockedError(f"another process is {what}; wait for it or stop it", file=file.parent) from None
+    except NotImplementedError:
+        raise RunError(_NO_LOCKS, file=file.parent) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise RunError(_NO_LOCKS, file=file.parent) from None
+        raise RunError(f"cannot write here ({error.strerror}); choose another folder", file=file.parent) from None
+    second = lock()
+    with contextlib.suppress(filelock.Timeout):
+        second.acquire()
+        second.release()
+        held.release()
+        raise RunError(_NO_LOCKS, file=file.parent)
+    return held
+
+
+@contextlib.contextmanager
+def _whole(path: Path, *, private: bool) -> Iterator[int]:
+    part = path.with_name(path.name + PART)
+    part.unlink(missing_ok=True)  # an old one could be open to others
+    stream = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666)
+    try:
+        try:
+            yield stream
+            os.fsync(stream)
+        finally:
+            os.close(stream)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Put a folder's list of names on disk: a rename survives a power cut only then."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -24,6 +24,8 @@ from .store.batch import Batch, Done
 from .store.studies import StudyStore
 from .store.writer import IMAGES, StoreWriter
 
+_PARTS = 2  # counts changes in how sources are cut into parts: an ingest that another cutting began cannot go on
+
 Told = Callable[[int, int, int, float | None], None]
 
 
@@ -127,5 +129,5 @@ def _ask(kind: str, path: Path, options: Options) -> str:
         if place is not None and place.exists():
             files = sorted(file for file in place.iterdir() if file.is_file()) if place.is_dir() else [place]
             seen += [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    asked = [kind, str(path.resolve()), seen, options.model_dump(mode="json")]
+    asked = [_PARTS, kind, str(path.resolve()), seen, options.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

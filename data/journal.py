@@ -3,7 +3,8 @@
 One thread writes. It takes whatever has been appended since its last commit and commits it at once (group
 commit), so that the price of a disk flush is shared by everything that is in flight. WAL with
 `synchronous=FULL`: a commit survives a kill and a power cut. Nothing is ever updated or deleted; the state
-of a request is the state of its last event.
+of a request is the state of its last event. A journal that holds fewer events than it has held (high_water.py) is
+refused, whoever opens it.
 
 This file knows events and states. It does not know what a request is, nor when to send one.
 """
@@ -15,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Self
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..schemas.errors import NewerRunError, RunError
 from ..schemas.run import Event, State
+from .high_water import HighWater, check_whole
 
 VERSION = 1
 _COLUMNS = "key, state, study_id, at, body, raw"
@@ -32,15 +34,27 @@ _Item = tuple[tuple[Event, ...], "Future[None]"] | None
 class Journal:
     """Events of one run. Use `append` from any thread; read at any time, also while another process writes."""
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
+    def __init__(self, path: Path, *, writable: bool, new: bool | None = None) -> None:
+        """Open a journal.
+
+        Args:
+            path: its file.
+            writable: whether events will be appended.
+            new: whether it may be made; by default, a writable one that is not there is.
+
+        Raises:
+            RunError: it cannot be opened, or has lost events.
+            NewerRunError: a later version wrote it.
+        """
         self.path = path
-        if not writable and not path.is_file():
-            raise RunError("there is no journal here; is this a run folder?", file=path)
+        self.held = check_whole(path, new=writable and not path.exists() if new is None else new)
         self._reader = _connect(path, writable=writable)
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._broken: Exception | None = None
         self._writer: threading.Thread | None = None
         if writable:
+            self._mark = HighWater(path, self.held)
+            self._inode = path.stat().st_ino
             self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
             self._writer.start()
 
@@ -61,16 +75,16 @@ class Journal:
 
     def states(self) -> dict[str, State]:
         """The state of every request, by key."""
-        return {key: State(state) for key, state in self._reader.execute("SELECT key, state FROM events ORDER BY seq")}
+        return {key: State(state) for key, state in self._select("SELECT key, state FROM events ORDER BY seq")}
 
     def events(self, *, raw: bool = True) -> Iterator[Event]:
         """All events in the order they were written; without `raw`, answers' bytes are left on disk."""
         columns = _COLUMNS if raw else _COLUMNS.replace("raw", "NULL")
-        yield from map(_event, self._reader.execute(f"SELECT {columns} FROM events ORDER BY seq"))  # noqa: S608 constants
+        yield from map(_event, self._select(f"SELECT {columns} FROM events ORDER BY seq"))  # noqa: S608 constants
 
     def latest(self, state: State) -> Iterator[Event]:
         """For each request that ever reached a state, its last event of that state; in order of first reaching it."""
-        rows = self._reader.execute(
+        rows = self._select(
             f"SELECT {_COLUMNS} FROM events JOIN (SELECT MAX(seq) AS last, MIN(seq) AS first FROM events "  # noqa: S608 the columns are a constant
             "WHERE state = ? GROUP BY key) ON seq = last ORDER BY first",
             (state,),
@@ -79,11 +93,36 @@ class Journal:
 
     def last(self, key: str, state: State) -> Event | None:
         """A request's last event of one state."""
-        row = self._reader.execute(
+        rows = self._select(
             f"SELECT {_COLUMNS} FROM events WHERE key = ? AND state = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608 the columns are a constant
             (key, state),
+        )
+        return next(map(_event, rows), None)
+
+    def _select(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._reader.execute(sql, values)
+        except sqlite3.Error as error:
+            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=self.path) from None
+
+    def received(self, key: str) -> Event | None:
+        """What came for the last sending of a request, whatever was made of it; none if nothing came."""
+        row = self._reader.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE key = ? AND state IN ('received', 'in_flight') "  # noqa: S608 the columns are a constant
+            "ORDER BY seq DESC LIMIT 1",
+            (key,),
         ).fetchone()
-        return None if row is None else _event(row)
+        found = None if row is None else _event(row)
+        return found if found is not None and found.state is State.RECEIVED else None
+
+    def unread(self) -> int:
+        """How many requests stand as unknown though their last sending was answered: the answer cannot be read."""
+        (count,) = self._reader.execute(
+            "SELECT COUNT(*) FROM (SELECT key, state, MAX(seq) FROM events GROUP BY key) AS last "
+            "WHERE state = 'unknown' AND (SELECT state FROM events WHERE key = last.key "
+            "AND state IN ('received', 'in_flight') ORDER BY seq DESC LIMIT 1) = 'received'"
+        ).fetchone()
+        return int(count)
 
     def close(self) -> None:
         """Write what was appended, then close."""
@@ -91,6 +130,7 @@ class Journal:
             self._queue.put(None)
             self._writer.join()
             self._writer = None
+            self._mark.close()
         self._reader.close()
 
     def __enter__(self) -> Self:
@@ -111,12 +151,15 @@ class Journal:
             try:
                 if self._broken:
                     raise self._broken
+                if not self._in_place():
+                    raise OSError("the run's folder was removed, or its journal was replaced")
                 with connection:
                     connection.execute("BEGIN")
                     connection.executemany(
                         f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 the columns are a constant
                         [_row(event) for events, _ in taken for event in events],
                     )
+                self._mark.note(*connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone())
             except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it
                 self._broken = error
                 for done in _waited_for(taken):
@@ -126,9 +169,16 @@ class Journal:
                     done.set_result(None)
         connection.close()
 
+    def _in_place(self) -> bool:
+        """Whether the file still bears its name: SQLite writes on into a file that was removed."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
 
 def _waited_for(taken: "list[tuple[tuple[Event, ...], Future[None]]]") -> "Iterator[Future[None]]":
-    """The futures that nobody has cancelled; a waiter that left must not stop the writer."""
+    """The futures that were not cancelled; a waiter that left must not stop the writer."""
     return (done for _, done in taken if done.set_running_or_notify_cancel())
 
 

@@ -3,6 +3,7 @@
     recipe.yaml      resolved, re-runnable, no secrets
     manifest.json    written first; its "finished" field is the mark of an ended run
     journal.db       every attempt, every answer, every verdict (journal.py)
+    journal.mark     how many events it has held (high_water.py)
     *.jsonl          accepted, doubted, and rejected or samples, written from the journal (tables.py)
     run.lock         held by the one process that writes
 
@@ -11,14 +12,15 @@ This file knows who may open a folder, whether a call continues what lies there,
 candidates come about nor what a line of a table looks like.
 """
 
-import fcntl
+import contextlib
 import hashlib
 import json
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import ValidationError
@@ -26,18 +28,23 @@ from pydantic import ValidationError
 from .. import __version__
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
-from ..schemas.errors import NewerRunError, PolicyError, RunError, RunLockedError
+from ..schemas.errors import NewerRunError, PolicyError, RunError
 from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, State
 from ..schemas.verdict import Verdict
 from . import tables
-from .files import readable_by, replace_text
+from .files import PART, hold, readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event
+from .nearby import Nearby
 from .store.studies import StudyStore
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 Kind = Literal["curate", "sample"]
+MANIFEST, JOURNAL = "manifest.json", "journal.db"
 
 # What may differ between two calls on one folder; anything else would make it another run.
 CONTINUABLE = frozenset(
@@ -48,7 +55,7 @@ CONTINUABLE = frozenset(
 class RunFolder:
     """A run, opened for writing with `open` or for reading with `read`."""
 
-    def __init__(self, path: Path, manifest: Manifest, journal: Journal, lock: TextIO | None) -> None:
+    def __init__(self, path: Path, manifest: Manifest, journal: Journal, lock: "FileLock | None") -> None:
         self.path = path
         self.manifest = manifest
         self.journal = journal
@@ -73,11 +80,21 @@ class RunFolder:
         """
         if path.exists() and not path.is_dir():
             raise RunError("is a file, not a run folder", file=path)
-        if path.is_dir() and not (path / "manifest.json").exists() and _strangers(path):
-            raise RunError("is not empty and not a run folder; choose another --out", file=path)
         private = studies.data_class == "restricted"
+        with _writing(path):
+            return cls._open(path, kind, recipe, studies, private=private)
+
+    @classmethod
+    def _open(cls, path: Path, kind: Kind, recipe: Noun, studies: StudyStore, *, private: bool) -> Self:
+        known = (path / MANIFEST).exists()
+        if path.is_dir() and not known and (foreign := _unexpected_files(path)):
+            raise RunError(
+                f"is not empty and not a run folder (it holds '{foreign[0]}'); choose another --out", file=path
+            )
         path.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
-        lock = _lock(path)
+        if private:
+            _keep_private(path)
+        lock = hold(path / "run.lock", "working on this run")
         try:
             resolved = recipe.model_dump(mode="json")
             manifest = cls._continued(path, kind, recipe) or Manifest(
@@ -93,25 +110,32 @@ class RunFolder:
                 update={"recipe": resolved, "recipe_sha256": _sha256(resolved), "finished": None}
             )
             with readable_by(owner_only=private):
-                replace_text(path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
+                journal = _journal(path, manifest, known=known)
+                replace_text(path / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
                 replace_text(path / "recipe.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
-                journal = Journal(path / "journal.db", writable=True)
         except BaseException:
-            lock.close()
+            lock.release()
             raise
         run = cls(path, manifest, journal, lock)
         run._studies = studies
         return run
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Open a run for reading, finished or not, also while another process writes to it."""
-        manifest = _manifest(path)
-        return cls(path, manifest, Journal(path / "journal.db", writable=False), None)
+    def read(cls, path: Path, *, studies: Path | None = None) -> Self:
+        """Open a run for reading, finished or not, also while another process writes to it.
+
+        Args:
+            path: the folder.
+            studies: its study store, if that is no longer where the manifest says.
+        """
+        store = None if studies is None else StudyStore.open(studies)
+        run = cls(path, _manifest(path), Journal(path / JOURNAL, writable=False), None)
+        run._studies = store
+        return run
 
     @classmethod
     def _continued(cls, path: Path, kind: Kind, recipe: Noun) -> Manifest | None:
-        if not (path / "manifest.json").exists():
+        if not (path / MANIFEST).exists():
             return None
         manifest = _manifest(path)
         if manifest.kind != kind:
@@ -129,7 +153,7 @@ class RunFolder:
     def decide(self, policy: PolicyDecision) -> None:
         """Write down, before anything is sent, where data goes and what may become of the answers."""
         self.manifest = self.manifest.model_copy(update={"policy": policy})
-        replace_text(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
+        self._write_manifest()
 
     def check_training(self) -> None:
         """Whoever exports this run for training, or trains on it, asks first.
@@ -155,7 +179,7 @@ class RunFolder:
 
     def accepted(self) -> Iterator[Example]:
         """One accepted candidate of each study, as an example (tables.py)."""
-        yield from tables.accepted(self.manifest, self.journal, self.studies.get)
+        yield from tables.accepted(self.manifest, self.journal, Nearby(self.studies).get)
 
     def record(self, candidate: Candidate, verdict: Verdict, *, raw: bytes) -> None:
         """Journal an answer and its verdict at once, durably: for authors that cannot be lost half-way."""
@@ -166,7 +190,8 @@ class RunFolder:
 
     def write_tables(self) -> dict[str, int]:
         """Write the tables from the journal as it stands, and count (tables.py)."""
-        return tables.write_tables(self.path, self.manifest, self.journal, self.studies)
+        with _writing(self.path):
+            return tables.write_tables(self.path, self.manifest, self.journal, self.studies)
 
     def finish(self, *, spend_usd: float | None = 0.0, **more: int) -> Manifest:
         """Write the tables and complete the manifest, last."""
@@ -178,14 +203,19 @@ class RunFolder:
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
-        replace_text(self.path / "manifest.json", self.manifest.model_dump_json(indent=2) + "\n")
+        self._write_manifest()
         return self.manifest
+
+    def _write_manifest(self) -> None:
+        with _writing(self.path):
+            private = not stat.S_IMODE((self.path / MANIFEST).stat().st_mode) & 0o077
+            replace_text(self.path / MANIFEST, self.manifest.model_dump_json(indent=2) + "\n", private=private)
 
     def close(self) -> None:
         """Close the journal and let go of the lock."""
         self.journal.close()
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -203,7 +233,7 @@ def _with_defaults(recipe: Mapping[str, Any], kind: type[Noun]) -> Mapping[str, 
 
 
 def _manifest(path: Path) -> Manifest:
-    file = path / "manifest.json"
+    file = path / MANIFEST
     try:
         found = json.loads(file.read_text("utf-8"))
         if found.get("schema_version", 0) > SCHEMA_VERSION:
@@ -215,18 +245,51 @@ def _manifest(path: Path) -> Manifest:
         raise RunError(f"the manifest cannot be read ({error})", file=file) from None
 
 
-def _strangers(path: Path) -> bool:
-    return any(child.name != "run.lock" for child in path.iterdir())
+def _journal(path: Path, manifest: Manifest, *, known: bool) -> Journal:
+    """The journal of a folder that has a manifest, or a new one.
+
+    Raises:
+        RunError: it is not what this folder's run has written.
+    """
+    journal = Journal(path / JOURNAL, writable=True, new=not known)
+    if journal.held and not known:
+        journal.close()
+        raise RunError(
+            f"{JOURNAL} holds {journal.held:,} events, and {MANIFEST} is missing; restore it, or choose another --out",
+            file=path,
+        )
+    if manifest.counts.get("attempts", 0) > journal.held:
+        journal.close()
+        raise RunError(
+            f"the manifest knows of {manifest.counts['attempts']:,} judged answers, and {JOURNAL} holds "
+            f"{journal.held:,} events; restore it from a copy, or choose another --out",
+            file=path,
+        )
+    return journal
 
 
-def _lock(path: Path) -> TextIO:
-    lock = (path / "run.lock").open("a")
+def _unexpected_files(path: Path) -> list[str]:
+    """What is in a folder but what a run that was killed at its very start leaves."""
+    ours = {"run.lock", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", "journal.mark", MANIFEST + PART}
+    return sorted({child.name for child in path.iterdir()} - ours)
+
+
+def _keep_private(path: Path) -> None:
+    """See to it that a folder for restricted data is its owner's only."""
+    if not path.stat().st_mode & 0o077:
+        return
+    if any(path.iterdir()):
+        raise RunError("others can read this folder, and the data is restricted; run: chmod -R go= on it", file=path)
+    path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What a disk says when it is full, read-only or gone, as an error that names the folder."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise RunLockedError("another process is working on this run; wait for it or stop it", file=path) from None
-    return lock
+        yield
+    except OSError as error:
+        raise RunError(f"cannot be written ({error.strerror or error})", file=path) from None
 
 
 def _sha256(resolved: Mapping[str, Any]) -> str:

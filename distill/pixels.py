@@ -12,14 +12,14 @@ from PIL import Image
 from ..data.store.studies import StudyStore
 from ..schemas.errors import ImageError
 from ..schemas.study import ImageRef, Study
-
-FRONTAL = ("PA", "AP", "frontal")
+from ..schemas.views import best_frontal
 
 
 def choose(study: Study) -> ImageRef | None:
-    """The one image that the student is shown: the first frontal view, else the first of all; none without images."""
-    frontal = (image for image in study.images if image.view in FRONTAL)
-    return next(frontal, next(iter(study.images), None))
+    """The one image that the student is shown: the frontal one (schemas/views.py); none without images."""
+    if not study.images:
+        return None
+    return study.images[best_frontal([image.view for image in study.images])]
 
 
 def open_image(path: str | Path) -> Image.Image:

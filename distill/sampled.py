@@ -16,15 +16,15 @@ from ..data.judged import Judged
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import Step, Trace
-from ..schemas.verdict import Finding, Verdict
-from ..validators import gate, headers, wrapping
-from ..validators.findings.reference import abnormal, relations
+from ..schemas.verdict import Verdict
+from ..validators import coverage, gate, headers, substance, wrapping
+from ..validators.findings.reference import abnormal
 from ..validators.grounding import reference_of, said
 
 _Z = 1.959964
 STEPS_FORM = gate.codes_of("structure")
 _FORM = gate.codes_of("completion", "structure") - wrapping.CODES.keys() | headers.CODES.keys()
-_GROUNDING = gate.group("grounding")
+_GROUNDING = tuple(rule for rule in gate.group("grounding") if rule not in (coverage, substance))
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _HEADER = re.compile(r"^(?:Technique|View|Findings|Impression):\s*")
 
@@ -48,7 +48,7 @@ class Figures(NamedTuple):
     answers: int
     well_formed: Share | None
     accepted: Share | None
-    grounded: Share | None  # no error of grounding, among the answers that can be read
+    grounded: Share | None  # no error or doubt about what it says, among the answers that can be read
     coverage: Share | None  # the reference's abnormal findings that the answer asserts too
 
 
@@ -91,7 +91,7 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
             continue
         readable += 1
         read.add(study.patient_id)
-        grounded += not _errors(study, shadow)
+        grounded += all(found.severity == "warning" for found in gate.findings(_GROUNDING, study, shadow))
         wanted = sum(1 for _ in abnormal(reference_of(study)))
         if wanted:
             seen.add(study.patient_id)
@@ -108,17 +108,9 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
 
 def agreeing_claims(study: Study, candidate: Candidate) -> int:
     """How many of the reference's abnormal findings some step asserts, or leaves open; to deny one is not to agree."""
-    asserted = {here.claim.finding for here in said(candidate) if here.claim.status != "absent"}
-    same = relations().same
-    return sum(
-        not asserted.isdisjoint({claim.finding, *same.get(claim.finding, ())})
-        or any(claim.finding in same.get(other, ()) for other in asserted)
-        for claim in abnormal(reference_of(study))
-    )
-
-
-def _errors(study: Study, candidate: Candidate) -> list[Finding]:
-    return [finding for finding in gate.findings(_GROUNDING, study, candidate) if finding.severity == "error"]
+    asserted = frozenset(here.claim.finding for here in said(candidate) if here.claim.status != "absent")
+    present = list(abnormal(reference_of(study)))
+    return len(present) - len(coverage.uncovered(present, asserted))
 
 
 def _sentences(candidate: Candidate) -> Candidate:

@@ -21,8 +21,10 @@ from .candidate import Candidate
 from .errors import InputError
 from .example import Example
 from .policy import Attestation
+from .reading import Reading
 from .recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
+from .selection import Selection
 from .study import RejectedRow, Study
 from .trace import Trace
 from .verdict import Verdict
@@ -46,6 +48,8 @@ NOUNS: tuple[type[Noun], ...] = (
     SampleRecipe,
     AblateRecipe,
     Attestation,
+    Reading,
+    Selection,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report

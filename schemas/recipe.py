@@ -85,8 +85,10 @@ class RequestOptions(Noun):
 
     kind: str
     name: Name
-    resend_unknown: Literal["ask", "yes", "no"] = Field(
-        "ask", description="Requests that were sent and never answered: ask stops and says so."
+    resend_unknown: Literal["ask", "yes", "no", "all"] = Field(
+        "ask",
+        description="Requests that were sent and never answered are sent again: yes or no; ask is no, and says so. "
+        "all: also those whose answer came and cannot be read.",
     )
     budget: Budget = Budget()
     prices: str | None = Field(None, description="A price table whose entries go before those that are shipped.")
@@ -115,6 +117,11 @@ class CurateRecipe(RequestOptions):
         None,
         description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
         "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
+    )
+    reader_overrides: Literal["doubts", "reject", "both"] = Field(
+        "both",
+        description="What a reader's decision may change. doubts: it settles doubts only; reject: it may also reject "
+        "what the rules accept; both: it may also accept what they reject.",
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tenstep.cli import app
 from tenstep.cli.app import COMMANDS, main, parser
 from tenstep.cli.output import as_json, check_json_target, printable, show
 from tenstep.schemas.errors import InputError
@@ -169,12 +170,13 @@ def test_a_removed_working_folder_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("tenstep: ") and done.stderr.count("\n") == 1
 
 
-def test_the_table_of_commands_says_what_each_says_itself() -> None:
-    def helps(root: object) -> dict[str, str]:
-        actions = next(action for action in root._actions if action.choices)  # type: ignore[attr-defined]  # argparse keeps the list here
-        return {choice.dest: choice.help for choice in actions._choices_actions}
+def test_every_command_is_listed_and_has_its_file() -> None:
+    def names(words: list[str] | None) -> list[str]:
+        return [name for action in parser(words)._actions if action.choices for name in action.choices]
 
-    assert helps(parser()) == COMMANDS == helps(parser(["--help"]))
+    assert names(None) == names(["--help"]) == list(COMMANDS)
+    files = {path.stem for path in Path(app.__file__).parent.glob("*.py") if "def register(" in path.read_text("utf-8")}
+    assert files == set(COMMANDS)
 
 
 def test_help_imports_no_command(tmp_path: Path) -> None:

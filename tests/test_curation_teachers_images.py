@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from servers.studies import make_image
 from tenstep.curation.clients.images import encode
+from tenstep.data.intake.images import Admitted, admit
 from tenstep.schemas.errors import ImageError
 from tenstep.schemas.study import ImageRef
 
@@ -118,3 +120,41 @@ def test_a_file_that_is_cut_or_no_image_is_one_line(form: str, tmp_path: Path) -
         ref = ImageRef(path=str(path), sha256=digest, width=400, height=300)
         with pytest.raises(ImageError):
             encode(path, ref, 100)
+
+
+def with_exif(data: bytes, block: bytes) -> bytes:
+    """A JPEG with an EXIF block of any length, in as many segments as it takes."""
+    parts = [b"Exif\0\0" + block[at : at + 65_000] for at in range(0, len(block), 65_000)]
+    segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part for part in parts)
+    return data[:2] + segments + data[2:]
+
+
+def long_exif(length: int, **tags: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * length
+    for tag in tags.values():
+        exif[0x0112] = tag
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("block", [long_exif(200_000), long_exif(9), b"x" * 70_000, b"MM\0*" + b"\xff" * 90, b"II"])
+def test_what_ingest_admits_with_odd_exif_can_be_sent(block: bytes, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((600, 400)).save(stream, "JPEG")
+    (tmp_path / "image.jpg").write_bytes(with_exif(stream.getvalue(), block))
+    admitted = admit(tmp_path / "image.jpg", tmp_path, tmp_path / "store" / "images")
+    assert isinstance(admitted, Admitted), admitted
+    for longest in (200, 5000):
+        sent = encode(tmp_path / "image.jpg", admitted.ref, longest)
+        with Image.open(io.BytesIO(base64.b64decode(sent.base64))) as image:
+            assert image.size == (min(600, longest), min(400, round(longest * 2 / 3)))
+        assert b"xxx" not in base64.b64decode(sent.base64)
+
+
+def test_a_long_exif_block_that_turns_the_picture_is_obeyed(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((60, 40)).save(stream, "JPEG")
+    (tmp_path / "image.jpg").write_bytes(with_exif(stream.getvalue(), long_exif(100_000, turn=6)))
+    admitted = admit(tmp_path / "image.jpg", tmp_path, tmp_path / "store" / "images")
+    assert isinstance(admitted, Admitted), admitted
+    assert (admitted.ref.width, admitted.ref.height) == (40, 60)

@@ -6,8 +6,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tenstep.data.formats.table import read_csv
 from tenstep.data.intake.archive import tar_members
-from tenstep.data.intake.table import read_csv
 from tenstep.schemas.errors import InputError
 
 

@@ -3,8 +3,8 @@
 import hashlib
 import io
 import random
+import signal
 import struct
-import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +15,21 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layouts.dicom import RAMP, bytes_of, dataset_of
 from PIL import Image
-from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     MPEG2MPML,
-    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
+from tenstep.data.intake.deadline import TooSlowError, deadline
 from tenstep.data.intake.images import Admitted, ImageFile, admit, admit_all
 from tenstep.data.intake.reports import Refusal
-from tenstep.data.intake.window import to_grey8
+from tenstep.data.intake.window import Rendering, to_grey8
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -40,29 +40,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def dicom(pixels: np.ndarray[Any, Any], syntax: str = ExplicitVRLittleEndian, **fields: Any) -> bytes:
     """A DICOM file of 12 stored bits with these pixels."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    meta.TransferSyntaxUID = syntax
-    dataset = pydicom.Dataset()
-    dataset.file_meta = meta
-    dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, "1.2.3"
-    dataset.PatientName = "Doe^Jane"
-    dataset.Rows, dataset.Columns = pixels.shape[:2]
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
-    dataset.PixelRepresentation = 0
-    dataset.PixelData = pixels.astype("<u2").tobytes()
-    for name, value in fields.items():
-        setattr(dataset, name, value)
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
-    return stream.getvalue()
-
-
-RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    return bytes_of(dataset_of(pixels, syntax, **fields))
 
 
 @pytest.fixture
@@ -102,11 +80,14 @@ def stored(tmp_path: Path, admitted: Admitted) -> Image.Image:
 
 
 def test_png_and_jpeg_stay_where_they_are(look: Look, tmp_path: Path, png: bytes) -> None:
-    grey = Image.new("L", (5, 4), 9)
+    grey = Image.linear_gradient("L").resize((50, 40))
+    palette = Image.effect_noise((30, 20), 90).convert("P")
     for data, size in (
         (png, (40, 30)),
-        (encoded(grey, "JPEG"), (5, 4)),
-        (encoded(Image.new("RGB", (3, 2)), "PNG"), (3, 2)),
+        (encoded(grey, "JPEG"), (50, 40)),
+        (encoded(grey.convert("RGB"), "PNG"), (50, 40)),
+        (encoded(grey.convert("RGBA"), "PNG"), (50, 40)),  # wholly opaque
+        (encoded(palette, "PNG"), (30, 20)),
     ):
         ref = accepted(look(data)).ref
         assert ref.path == str(tmp_path / "source" / "image.any")
@@ -166,10 +147,99 @@ def test_16_bit_png_is_windowed_not_clipped(look: Look, tmp_path: Path) -> None:
     assert len(np.unique(grey)) == 256
 
 
+def deep_png(film: np.ndarray[Any, Any], kind: int, alpha: int = 0xFFFF) -> bytes:
+    """A PNG of 16 bits a channel: grey, RGB, grey with alpha or RGBA (0, 2, 4, 6)."""
+    channels = {0: [film], 2: [film] * 3, 4: [film, np.full_like(film, alpha)], 6: [film] * 3 + [film * 0 + alpha]}[
+        kind
+    ]
+    rows = np.stack(channels, axis=-1).astype(">u2").reshape(len(film), -1)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", film.shape[1], film.shape[0], 16, kind, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", [0, 2, 4, 6])
+def test_every_16_bit_png_shows_all_its_greys(look: Look, tmp_path: Path, kind: int) -> None:
+    admitted = accepted(look(deep_png(RAMP, kind)))  # 12 of the 16 bits, as detectors give
+    assert [code for code, _ in admitted.warnings] == ["windowed_16_bit"]
+    grey = np.asarray(stored(tmp_path, admitted)).astype(int)
+    assert grey.ndim == 2
+    assert np.abs(grey - RAMP / 16).max() <= 2
+
+
+@pytest.mark.parametrize("kind", [4, 6])
+def test_a_film_that_is_wholly_transparent_is_blank(look: Look, kind: int) -> None:
+    assert reason(look(deep_png(RAMP, kind, alpha=0))) == "blank_image"
+
+
+def test_transparent_parts_are_black_for_every_reader(look: Look, tmp_path: Path) -> None:
+    film = Image.linear_gradient("L").resize((64, 64))
+    mask = Image.new("L", (64, 64), 255)
+    mask.paste(0, (0, 0, 64, 20))
+    for mode in ("LA", "RGBA"):
+        clear = film.convert(mode)
+        clear.putalpha(mask)
+        admitted = accepted(look(encoded(clear, "PNG")))
+        assert [code for code, _ in admitted.warnings] == ["transparent"]
+        grey = np.asarray(stored(tmp_path, admitted).convert("L"))
+        assert not grey[:20].any()
+        assert np.array_equal(grey[20:], np.asarray(film)[20:])
+
+
+def test_inks_become_the_greys_that_they_print(look: Look, tmp_path: Path) -> None:
+    film = Image.linear_gradient("L").resize((64, 64))
+    admitted = accepted(look(encoded(film.convert("RGB").convert("CMYK"), "JPEG", quality=98)))
+    assert [code for code, _ in admitted.warnings] == ["converted_cmyk"]
+    grey = np.asarray(stored(tmp_path, admitted).convert("L")).astype(int)
+    assert np.abs(grey - np.asarray(film)).mean() < 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "P", "LA"])
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_film_of_one_grey_is_refused(look: Look, mode: str, value: int) -> None:
+    assert reason(look(encoded(Image.new("L", (64, 64), value).convert(mode), "PNG"))) == "blank_image"
+    if mode in ("L", "RGB"):
+        assert reason(look(encoded(Image.new("L", (64, 64), value).convert(mode), "JPEG"))) == "blank_image"
+
+
+def test_a_film_that_shows_little_is_warned_of(look: Look) -> None:
+    dark = np.tile(np.arange(64, dtype=np.uint8) // 4, (64, 1))  # a 12-bit film cut to its high byte
+    nearly_black = np.zeros((64, 64), np.uint8)
+    nearly_black[:3] = np.arange(0, 256, 4, dtype=np.uint8)
+    two = np.where(np.indices((64, 64)).sum(0) % 2, 200, 20).astype(np.uint8)
+    for pixels, code in ((dark, "low_contrast"), (nearly_black, "low_contrast"), (two, "few_grey_levels")):
+        assert code in [found for found, _ in accepted(look(encoded(Image.fromarray(pixels), "PNG"))).warnings]
+
+
+def test_a_picture_in_colour_is_warned_of(look: Look) -> None:
+    rainbow = Image.merge(
+        "HSV", [Image.linear_gradient("L"), Image.new("L", (256, 256), 255), Image.linear_gradient("L")]
+    )
+    admitted = accepted(look(encoded(rainbow.convert("RGB"), "PNG")))
+    assert [code for code, _ in admitted.warnings] == ["colour"]
+
+
+def test_a_parser_that_never_ends_is_stopped() -> None:
+    def swallow() -> None:
+        while True:
+            try:
+                while True:
+                    pass
+            except Exception:  # noqa: BLE001  as parsers do
+                pass
+
+    with pytest.raises(TooSlowError), deadline(0.05):
+        swallow()
+    with deadline(60):
+        assert True
+    assert signal.getitimer(signal.ITIMER_REAL)[0] != pytest.approx(60, abs=1)
+
+
 def test_exif_orientation_is_applied_and_exif_dropped(look: Look, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "Jane Doe"
-    admitted = accepted(look(encoded(Image.new("RGB", (30, 20)), "JPEG", exif=exif)))
+    film = Image.linear_gradient("L").resize((30, 20)).convert("RGB")
+    admitted = accepted(look(encoded(film, "JPEG", exif=exif)))
     assert [code for code, _ in admitted.warnings] == ["turned_by_exif"]
     image = stored(tmp_path, admitted)
     assert image.size == (20, 30)
@@ -204,7 +274,8 @@ def test_files_that_are_cut_off_are_refused(look: Look, png: bytes) -> None:
 
 def test_what_is_no_image_is_refused_whatever_its_name(look: Look) -> None:
     assert reason(look(b"Findings: clear.")) == "not_an_image"
-    assert reason(look(b"%PDF-1.7")) == "not_an_image"
+    assert reason(look(b"%PDF-1.7")) == "unsupported_format"
+    assert reason(look(bytes(5000))) == "not_an_image"
     for kind in ("GIF", "BMP", "TIFF", "WEBP"):
         assert reason(look(encoded(Image.new("L", (4, 4)), kind))) == "unsupported_format"
     frames = [Image.new("L", (4, 4), shade) for shade in (0, 99)]
@@ -216,7 +287,7 @@ def test_dicom_that_is_no_radiograph_is_refused(look: Look) -> None:
         reason(look(dicom(np.stack([RAMP, RAMP]).reshape(128, 64), NumberOfFrames=2, Rows=64))) == "unsupported_format"
     )
     assert reason(look(dicom(RAMP, PhotometricInterpretation="RGB", SamplesPerPixel=3))) == "unsupported_format"
-    assert reason(look(dicom(np.full((8, 8), 7)))) == "unreadable_image"
+    assert reason(look(dicom(np.full((8, 8), 7)))) == "blank_image"
     assert reason(look(dicom(RAMP, DeflatedExplicitVRLittleEndian))) == "unsupported_format"
     whole = pydicom.dcmread(io.BytesIO(dicom(RAMP)))
     del whole.PixelData
@@ -308,10 +379,10 @@ def test_no_damage_does_worse_than_a_reason(
 )
 def test_windowing_keeps_the_order_of_greys(values: list[int], inverted: bool) -> None:
     pixels = np.array([values], dtype=np.uint16)
-    grey, used = to_grey8(pixels, inverted=inverted)
-    assert grey is not None
-    assert not used
+    grey = to_grey8(pixels, Rendering(inverted=inverted))
+    assert not isinstance(grey, Refusal)
+    assert grey.window is None
     order = np.argsort(pixels[0], kind="stable")
-    steps = np.diff(grey[0][order].astype(int))
+    steps = np.diff(grey.pixels[0][order].astype(int))
     assert (steps <= 0).all() if inverted else (steps >= 0).all()
-    assert {grey.min(), grey.max()} == {0, 255}
+    assert {grey.pixels.min(), grey.pixels.max()} == {0, 255}

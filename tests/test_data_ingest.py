@@ -216,7 +216,7 @@ def test_a_real_radiograph_in_monochrome1_shows_white_bones(tmp_path: Path, whee
     spine, lung, air = grey[1000:1400, 860:980], grey[300:450, 1150:1250], grey[60:150, 10:60]
     assert spine.mean() > 0.85
     assert 0.2 < lung.mean() < spine.mean() - 0.3
-    assert air.mean() < 0.25
+    assert air.mean() < 0.3  # by the file's own window, of which the film uses nine tenths
 
 
 @pytest.mark.slow

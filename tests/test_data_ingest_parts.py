@@ -114,12 +114,12 @@ def test_another_ingest_does_not_go_on_in_its_place(tmp_path: Path, table: Path)
 
 
 def test_ids_that_meet_across_parts_are_refused(tmp_path: Path) -> None:
-    rows = [row(n) for n in range(1, 2001)]
-    path = write(tmp_path / "t.csv", [*rows, row(1, view=9), row(2), row(3001)])
-    store = ingest("chexpert-plus", path, tmp_path / "store", TEXT)
+    path = tmp_path / "t.jsonl"
+    names = [*range(1, 2001), 1, 2, 3001]
+    path.write_text("".join(json.dumps({"id": n, "report": "The lungs are clear."}) + "\n" for n in names))
+    store = ingest("jsonl", path, tmp_path / "store", TEXT)
     assert (len(store), store.head.rejected) == (2001, {"duplicate_id": 2})
-    assert [study.id for study in store][-1] == "chexpert-plus/patient03001/study1"
-    assert store.get("chexpert-plus/patient03001/study1").patient_id == "chexpert-plus/patient03001"
+    assert [study.id for study in store][-1] == "jsonl/3001"
 
 
 def test_two_patients_with_one_study_id_are_named(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The journal: what is appended is on disk, in order, and stays there."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,5 +111,112 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "j.db").write_text("not a database, but long enough to be looked at as one " * 20)
     with pytest.raises(RunError, match="cannot be opened"):
         Journal(tmp_path / "j.db", writable=True)
-    with pytest.raises(RunError, match="run folder"):
+    with pytest.raises(RunError, match="journal is missing"):
         Journal(tmp_path / "none.db", writable=False)
+
+
+def full(path: Path, count: int = 9) -> Path:
+    with Journal(path, writable=True) as journal:
+        journal.append(*map(event, range(count))).result()
+    return path
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from tenstep.data.journal import Journal
+from tenstep.schemas.run import Event, State
+journal = Journal(Path(sys.argv[1]), writable=True)
+for n in range(40):
+    body = {"n": "x" * 500}
+    journal.append(Event(key=f"{n:064x}", state=State.PLANNED, study_id=f"s/{n}", at=0.0, body=body)).result()
+os._exit(9)  # what is in the -wal stays there
+"""
+
+
+def killed(path: Path) -> Path:
+    subprocess.run([sys.executable, "-c", KILLED, path], timeout=60, check=False)
+    assert path.with_name(path.name + "-wal").stat().st_size
+    return path
+
+
+def test_a_kill_loses_nothing_and_is_no_damage(tmp_path: Path) -> None:
+    with Journal(killed(tmp_path / "journal.db"), writable=True) as journal:
+        assert (journal.held, len(list(journal.events()))) == (40, 40)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_journal_that_is_gone_empty_or_replaced_is_never_begun_anew(tmp_path: Path, writable: bool) -> None:
+    path = full(tmp_path / "journal.db")
+    other = full(tmp_path / "other.db", 3)
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(RunError, match="6 of 9 events are missing"):
+        Journal(path, writable=writable)
+    path.write_bytes(b"")
+    with pytest.raises(RunError, match="is empty"):
+        Journal(path, writable=writable)
+    sqlite3.connect(path).execute("CREATE TABLE others (a)").connection.close()
+    with pytest.raises(RunError, match="holds no table of events"):
+        Journal(path, writable=writable)
+    path.unlink()
+    with pytest.raises(RunError, match="is missing"):
+        Journal(path, writable=writable)
+
+
+def test_events_that_were_cut_out_are_counted(tmp_path: Path) -> None:
+    path = full(tmp_path / "journal.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM events WHERE seq IN (3, 4)")
+    connection.close()
+    with pytest.raises(RunError, match="2 of 9 events are missing, perhaps because the journal was cut"):
+        Journal(path, writable=True)
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged or cut", "bits"])
+def test_a_write_ahead_log_that_lost_events_is_named_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
+    path = killed(tmp_path / "journal.db")
+    wal = path.with_name("journal.db-wal")
+    before = wal.read_bytes()
+    if damage == "missing":
+        wal.unlink()
+    elif damage == "bits":
+        wal.write_bytes(before[: len(before) // 2] + b"\0" * 50 + before[len(before) // 2 + 50 :])
+    else:
+        wal.write_bytes(before[: len(before) // 2])
+    damaged = wal.read_bytes() if wal.exists() else None
+    expected = "missing" if damage == "missing" else "damaged or cut"
+    with pytest.raises(RunError, match=rf"journal.db-wal is {expected}|no table of events"):
+        Journal(path, writable=True)
+    assert damaged is None or wal.read_bytes() == damaged
+
+
+def test_a_journal_of_an_earlier_version_has_no_mark_and_opens(tmp_path: Path) -> None:
+    path = full(tmp_path / "journal.db")
+    path.with_suffix(".mark").unlink()
+    with Journal(path, writable=True) as journal:
+        assert journal.held == 9
+        journal.append(event(10)).result()
+    assert int(path.with_suffix(".mark").read_text()) == 10
+
+
+def test_a_folder_that_is_removed_meanwhile_is_noticed_at_the_next_event(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with Journal(folder / "journal.db", writable=True) as journal:
+        journal.append(event(1)).result()
+        shutil.rmtree(folder)
+        with pytest.raises(RunError, match="folder was removed"):
+            journal.append(event(2)).result()
+
+
+def test_a_damaged_page_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = full(tmp_path / "journal.db", 500)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = b"\xff" * 4096
+    path.write_bytes(data)
+    with (
+        pytest.raises(RunError, match=r"journal is damaged|cannot be opened"),
+        Journal(path, writable=False) as journal,
+    ):
+        list(journal.events())

@@ -145,13 +145,56 @@ def test_a_stray_quote_costs_the_rows_around_it(tmp_path: Path) -> None:
     assert set(reasons(found)) <= {"bad_csv", "bad_id"}
 
 
-def test_a_compressed_table_says_what_to_do(tmp_path: Path) -> None:
+def test_a_compressed_table_is_read_as_it_is(tmp_path: Path) -> None:
     import gzip
 
-    path = tmp_path / "t.csv"
-    path.write_bytes(gzip.compress(b"x"))
-    with pytest.raises(InputError, match="gunzip"):
-        list(read(path, TEXT))
+    plain = write(tmp_path / "t.csv", TWO)
+    (tmp_path / "packed").mkdir()
+    packed = tmp_path / "packed" / "df_chexpert_plus_240401.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert studies(read(packed.parent, TEXT)) == studies(read(plain, TEXT))
+    packed.write_bytes(packed.read_bytes()[:-30])
+    assert "cut off" in next(one.detail for one in read(packed, TEXT) if isinstance(one, RejectedRow))
+
+
+def test_rows_of_one_study_far_apart_are_one_study(tmp_path: Path) -> None:
+    between = [row(patient) for patient in range(2, 4000)]
+    path = write(tmp_path / "t.csv", [TWO[0], *between, TWO[1]])
+    parts = list(shards(path, TEXT))
+    assert len(parts) > 1
+    found = [one for part in parts for one in read_shard(part, TEXT)]
+    assert reasons(found) == []
+    assert len(studies(found)) == 3999
+    (first,) = (study for study in studies(found) if study.patient_id.endswith("patient00001"))
+    assert first.views == ("PA", "lateral")
+
+
+REPORT = (
+    "Compared with January 5, 2010. Discussed with Dr. Smith at 3:15 PM. A 4 mm nodule in the right lung. ID 12345."
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (REPORT.replace("January 5, 2010", "March 17, 2013").replace("3:15", "11:02"), True),
+        (REPORT.replace("Dr. Smith", "Dr. Van Houten"), True),
+        (REPORT.replace("12345", "99-1"), True),
+        (REPORT.replace("4 mm", "9 mm"), False),
+        (REPORT.replace("right", "left"), False),
+        (REPORT.replace("A 4 mm nodule", "No 4 mm nodule"), False),
+        (REPORT + " Effusion.", False),
+        (REPORT.upper().replace("RIGHT", "LEFT"), False),
+    ],
+)
+def test_rows_that_differ_in_surrogates_only_are_one_study_with_a_warning(
+    tmp_path: Path, other: str, same: bool
+) -> None:
+    one = REPORT.upper() if other.isupper() else REPORT
+    rows = [row(section_findings=one), row(view=2, plane="lateral", section_findings=other)]
+    found = list(read(write(tmp_path / "t.csv", rows), TEXT))
+    assert reasons(found) == ([] if same else ["conflicting_rows"])
+    assert [one.code for one in found if isinstance(one, SourceWarning)] == (["surrogates_differ"] if same else [])
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

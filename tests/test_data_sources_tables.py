@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts.mimic import film
 from tenstep.data.columns import Columns
-from tenstep.data.intake.json_array import split_objects
+from tenstep.data.formats.columnar import rows as stored_rows
+from tenstep.data.formats.json_array import split_objects
 from tenstep.data.intake.reports import Refusal
 from tenstep.data.source import Options, Row, load
 from tenstep.data.sources import csv as csv_source
@@ -230,7 +231,7 @@ def test_any_range_of_a_parquet_file_is_its_rows(tmp_path: Path) -> None:
 
     pq.write_table(pa.table({"id": list(range(700))}), tmp_path / "t.parquet", row_group_size=230)
     for start, stop in ((0, 700), (0, 1), (229, 231), (100, 699), (459, 461), (600, 700)):
-        found = [row["id"] for row in hf._rows(tmp_path / "t.parquet", ("id",), start, stop)]
+        found = [row["id"] for row in stored_rows(tmp_path / "t.parquet", ("id",), start, stop)]
         assert found == list(range(start, stop))
 
 

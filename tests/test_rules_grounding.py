@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Step, Trace
+from tenstep.schemas.verdict import Finding
 from tenstep.validators import check, gate
 from tenstep.validators.findings import sentences
 from tenstep.validators.reading import read_candidate
@@ -27,40 +28,64 @@ TRACES = rows("traces.jsonl")
 SENTENCES = rows("sentences.jsonl")  # single steps about two of the reports, right and wrong
 
 
-def errors(trace: dict[str, Any], steps: list[str]) -> list[tuple[int | None, str, str]]:
+def text_of(steps: list[str], report: str) -> str:
+    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + "\n\n" + report
+
+
+def found_in(trace: dict[str, Any], steps: list[str]) -> set[tuple[int | None, str, str]]:
+    """Errors and doubts."""
     report = REPORTS[trace["study"]]
-    text = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + "\n\n" + report["report"]
-    verdict = check(text, report["report"], views=report["views"])
-    return [(found.step, found.code, found.message) for found in verdict.findings if found.severity == "error"]
+    verdict = check(text_of(steps, report["report"]), report["report"], views=report["views"])
+    return {(found.step, found.code, found.message) for found in verdict.findings if found.severity != "warning"}
 
 
-@pytest.mark.parametrize("trace", TRACES, ids=lambda trace: f"{trace['study']}-{trace['style']}")
-def test_good_traces_of_many_styles_are_accepted(trace: dict[str, Any]) -> None:
-    assert errors(trace, trace["steps"]) == []
+def test_good_traces_of_many_styles_are_rarely_doubted_and_never_rejected() -> None:
+    doubted = 0
+    for trace in TRACES:
+        report = REPORTS[trace["study"]]
+        outcome = check(text_of(trace["steps"], report["report"]), report["report"], views=report["views"]).outcome
+        assert outcome != "reject", f"{trace['study']} ({trace['style']})"
+        doubted += outcome == "doubt"
+    assert doubted <= 0.45 * len(TRACES)
 
 
 def test_nine_of_ten_changed_meanings_are_found_in_their_own_step() -> None:
     found, cases = 0, 0
     for trace in TRACES:
+        known = found_in(trace, trace["steps"])
         for bad in trace["bad"]:
             steps = [*trace["steps"]]
             steps[bad["step"] - 1] = bad["text"]
             cases += 1
-            found += bad["step"] in {step for step, _, _ in errors(trace, steps)}
+            found += bad["step"] in {step for step, _, _ in found_in(trace, steps) - known}
     assert cases > 100
     assert found >= 0.9 * cases
 
 
-@pytest.mark.parametrize("row", SENTENCES, ids=lambda row: row["text"][:40])
-def test_a_step_of_its_study_passes_and_one_of_another_does_not(row: dict[str, Any]) -> None:
-    assert (codes(REPORTS[row["study"]]["report"], row["text"]) == set()) == row["good"]
+def test_a_step_of_its_study_is_no_error_and_one_of_another_is_found() -> None:
+    doubted = missed = 0
+    for row in SENTENCES:
+        found = findings_of(REPORTS[row["study"]]["report"], row["text"])
+        if row["good"]:
+            assert "error" not in {one.severity for one in found}, row["text"]
+            doubted += found != []
+        else:
+            missed += found == []
+    right = sum(row["good"] for row in SENTENCES)
+    assert doubted <= 0.25 * right
+    assert missed <= 0.1 * (len(SENTENCES) - right)
+
+
+def findings_of(report: str, step: str, number: int = 5) -> list[Finding]:
+    """Errors and doubts about one step."""
+    steps = [f"Region {n} was inspected." for n in range(1, 11)]
+    steps[number - 1] = step
+    found = check(text_of(steps, report), report).findings
+    return [one for one in found if one.step == number and one.severity != "warning"]
 
 
 def codes(report: str, step: str, number: int = 5) -> set[str]:
-    steps = [f"Region {n} was inspected." for n in range(1, 11)]
-    steps[number - 1] = step
-    text = "\n".join(f"{n}. {line}" for n, line in enumerate(steps, 1)) + "\n\n" + report
-    return {found.code for found in check(text, report).findings if found.severity == "error"}
+    return {found.code for found in findings_of(report, step, number)}
 
 
 TUBED = """\
@@ -149,6 +174,6 @@ def test_real_reports_hardly_ever_contradict_themselves(wheel_file: Callable[[st
                     trace = Trace(steps=(Step(number=1, text=part[start:end]),))
                     candidate = blank.model_copy(update={"trace": trace})
                     total += 1
-                    wrong += any(f.severity == "error" for f in gate.findings(GROUNDING, study, candidate))
+                    wrong += any(f.severity != "warning" for f in gate.findings(GROUNDING, study, candidate))
     assert total > 20_000
     assert wrong <= 0.01 * total

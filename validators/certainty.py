@@ -23,7 +23,7 @@ CODES: Mapping[str, Severity] = {
     "overstated": "error",
     "overclaimed": "error",
     "understated": "error",
-    "hedge_dropped": "warning",
+    "hedge_dropped": "doubt",
     "rules_out_open": "error",
 }
 find = Finder(__name__, CODES)

@@ -17,10 +17,10 @@ from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
-    "denies_reference": "error",
-    "denies_softly": "warning",
+    "denies_reference": "doubt",
+    "denies_softly": "doubt",
     "asserts_denied": "error",
-    "hedges_denied": "warning",
+    "hedges_denied": "doubt",
 }
 find = Finder(__name__, CODES)
 

@@ -1,45 +1,133 @@
-"""Coverage: findings of the reference that no step mentions. A warning: a trace may leave out what is minor.
+"""Coverage: what the reference has and no step speaks of, and what matters in a normal study and no step denies.
 
-It protects against traces that reason about everything but the abnormality. A step that denies a finding mentions it;
-that is `contradiction`'s business.
+It protects against traces that reason about everything but the abnormality, and against texts that fit every normal
+study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding of the impression is a
+doubt, another one a warning: a trace may leave out what is minor. All of them missing is an error.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings.reference import abnormal, relations
+from .findings import Claim
+from .findings.reference import Reference, abnormal, relations
 from .grounding import name, reference_of, said
 from .rule import Case, Finder, Group, ten
+from .steps import steps_of
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"uncovered_finding": "warning"}
+CODES: Mapping[str, Severity] = {
+    "nothing_covered": "error",
+    "uncovered_finding": "doubt",
+    "uncovered_detail": "warning",
+    "normal_unsaid": "error",
+    "normal_partly_unsaid": "doubt",
+}
 find = Finder(__name__, CODES)
+
+# What a reader of any chest film looks for first, by region of the checklist.
+_MATTERS = {
+    "lungs": "disease of the lungs",
+    "pleura": "a pleural effusion",
+    "pneumothorax": "a pneumothorax",
+    "cardiomediastinum": "an enlarged heart",
+}
+_MANY = 3  # regions that one sentence clears at once: a summary ("no acute disease of the chest")
+_FEW_LEFT_OUT = 1  # of those that matter
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """Asserted findings of the reference, devices included, that nothing in the steps speaks of."""
-    mentioned = {here.claim.finding for here in said(candidate)}
-    if not mentioned:
+    """Asserted findings, devices included, that no step speaks of; in a normal study, what no step denies."""
+    if not steps_of(candidate):
         return
-    reference, table = reference_of(study), relations()
-    for claim in abnormal(reference):
-        finding = claim.finding
-        near = table.same.get(finding, frozenset()) | table.related.get(finding, frozenset()) | {finding}
-        if mentioned.isdisjoint(near) and not any(finding in table.same.get(other, ()) for other in mentioned):
-            yield find(
-                "uncovered_finding",
-                f"No step speaks of {name(finding)}; one should.",
-                evidence=reference.sentence(claim),
-            )
+    reference = reference_of(study)
+    claims = list(abnormal(reference))
+    if claims:
+        yield from _uncovered(reference, claims, mentioned(candidate))
+    elif not any(reference.uncertain.values()):
+        yield from _undenied(reference, candidate)
+
+
+def _uncovered(reference: Reference, claims: list[Claim], named: frozenset[str]) -> Iterator[Finding]:
+    missing = uncovered(claims, named)
+    if len(missing) == len(claims):
+        names = ", ".join(name(claim.finding) for claim in claims[:5])
+        yield find(
+            "nothing_covered",
+            f"No step speaks of anything abnormal that this study has ({names}); the steps should lead to it.",
+            evidence=reference.sentence(missing[0]),
+        )
+        return
+    concluded = {claim.finding for claim in reference.concluded()}
+    for claim in missing:
+        yield find(
+            "uncovered_finding" if claim.finding in concluded else "uncovered_detail",
+            f"No step speaks of {name(claim.finding)}; one should.",
+            evidence=reference.sentence(claim),
+        )
+
+
+def mentioned(candidate: Candidate) -> frozenset[str]:
+    """The findings that the steps name; what a normal organ implies is not named."""
+    return frozenset(here.claim.finding for here in said(candidate) if not here.claim.implied)
+
+
+def uncovered(claims: Iterable[Claim], named: frozenset[str]) -> list[Claim]:
+    """Those of a reference's claims that none of the findings mentioned speaks of, by its own or a related name."""
+    return [claim for claim in claims if not _speaks_of(named, claim.finding)]
+
+
+def _speaks_of(named: frozenset[str], finding: str) -> bool:
+    table = relations()
+    near = table.same.get(finding, frozenset()) | table.related.get(finding, frozenset()) | {finding}
+    return not named.isdisjoint(near) or any(finding in table.same.get(other, ()) for other in named)
+
+
+def _undenied(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
+    wanted = [
+        region
+        for region in _MATTERS
+        if any(
+            claim.region == region
+            for table in (reference.absent, reference.implied)
+            for found in table.values()
+            for claim in found
+        )
+    ]
+    cleared: dict[tuple[int, tuple[int, int]], set[str]] = defaultdict(set)
+    for here in said(candidate):
+        if here.claim.status == "absent" and not here.claim.dismissed:
+            cleared[here.step, here.claim.sentence].add(here.claim.region)
+    matters = set(wanted)
+    denied = set().union(*(regions for regions in cleared.values() if len(regions & matters) < _MANY), set())
+    unsaid = [_MATTERS[region] for region in wanted if region not in denied]
+    if unsaid and len(unsaid) == len(wanted):
+        yield find("normal_unsaid", f"The study is normal, and no step says so: deny {', '.join(unsaid)}.")
+    elif len(unsaid) > _FEW_LEFT_OUT:
+        yield find("normal_partly_unsaid", f"The study is normal, and no step denies {', '.join(unsaid)}.")
 
 
 _SCOLIOSIS = """\
 Technique: Chest radiograph.
 View: PA
-Findings: Scoliosis of the thoracic spine. The heart is normal in size.
+Findings: Scoliosis of the thoracic spine. Calcified granuloma in the left apex. The heart is normal in size.
 Impression: Scoliosis."""
+_UNSAID = {
+    number: f"{part} is examined from one side to the other."
+    for number, part in enumerate(("The film", "The heart", "The aorta", "The trachea", "The lung", "The pleura"), 1)
+}
+_DENIES_LITTLE = _UNSAID | {7: "No free air lies below the diaphragm.", 8: "The bones are intact."}
 
-PASSES = (Case(ten()), Case(ten({9: "The spine is curved to the right."}, _SCOLIOSIS), None, _SCOLIOSIS))
-FAILS = (Case(ten(report=_SCOLIOSIS), "uncovered_finding", _SCOLIOSIS),)
+PASSES = (
+    Case(ten()),
+    Case(ten({5: "A granuloma lies in the left apex.", 9: "The spine is curved."}, _SCOLIOSIS), None, _SCOLIOSIS),
+)
+FAILS = (
+    Case(ten(report=_SCOLIOSIS), "nothing_covered", _SCOLIOSIS),
+    Case(ten({9: "The spine is curved."}, _SCOLIOSIS), "uncovered_detail", _SCOLIOSIS),
+    Case(ten({5: "A calcified granuloma is in the left apex."}, _SCOLIOSIS), "uncovered_finding", _SCOLIOSIS),
+    Case(ten(_DENIES_LITTLE | {10: "Synthesis: an unremarkable film."}), "normal_unsaid"),
+    Case(ten(_UNSAID | {3: "The heart is not enlarged.", 7: "The bones are intact."}), "normal_partly_unsaid"),
+)

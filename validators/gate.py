@@ -39,18 +39,20 @@ RULES: tuple[Rule, ...] = tuple(
         "contradiction",
         "unsupported",
         "location",
-        "asymmetry",
-        "elsewhere",
+        "unreported_location",
         "severity",
         "certainty",
         "coverage",
+        "substance",
     )
 )
 
 FAILED = "rule_failed"  # the finding of a rule that raised; no recipe can change what it weighs
+ALIASES: Mapping[str, str] = {"wrong_whereabouts": "unreported_location"}  # codes of older runs and recipes: today's
 # Every code, with the rule that finds it; a recipe that names another one is wrong.
 CODES: Mapping[str, str] = {
     **{code: rule.__name__.rpartition(".")[2] for rule in RULES for code in rule.CODES},
+    **ALIASES,
     FAILED: "gate",
 }
 
@@ -90,6 +92,7 @@ def judge(
         The findings in the rules' order. An unreadable candidate is asked for completion alone, and cannot be accepted.
         A rule that raises is an error of its own (`rule_failed`), which names the rule and the exception.
     """
+    severities = {ALIASES.get(code, code): weight for code, weight in severities.items()}
     rules = _asked(severities) if candidate.trace is not None else RULES[:1]  # completion reads no trace
     found = findings(rules, study, candidate)
     return Verdict(findings=tuple(kept for one in found if (kept := _weighed(one, severities)) is not None))

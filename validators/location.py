@@ -16,17 +16,19 @@ from ..schemas.verdict import Finding, Severity
 from .findings import Claim, claims, location_of, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import GENERIC, Reference, other_lobe, places_agree, relations
-from .grounding import Said, name, read_claims, reference_of, said
+from .findings.sides import worse_sides
+from .grounding import REPORT_LIMIT, Said, name, read_claims, reference_of, said
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
-    "wrong_side": "error",
+    "wrong_side": "doubt",
     "wrong_place": "error",
-    "wrong_tip": "error",
-    "tip_contradiction": "error",
-    "side_added": "warning",
+    "wrong_tip": "doubt",
+    "tip_contradiction": "doubt",
+    "wrong_asymmetry": "doubt",
+    "side_added": "doubt",
 }
 find = Finder(__name__, CODES)
 
@@ -65,6 +67,24 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     for here in _referring(candidate):
         if reference.standing(here.claim) == "supported":
             yield from _located(reference, here)
+    yield from _compared(study.report[:REPORT_LIMIT], candidate)
+
+
+def _compared(report: str, candidate: Candidate) -> Iterator[Finding]:
+    """Comparisons of the sides whose worse side is the reference's better one."""
+    known = {side: report[start:end] for start, end in sentences(report) for side in worse_sides(report[start:end])}
+    if len(known) != 1:  # none, or one for each side: then which is meant cannot be known
+        return
+    (side, evidence), *_ = known.items()
+    other = "right" if side == "left" else "left"
+    for position, text in steps_of(candidate):
+        if other in worse_sides(text):
+            yield find(
+                "wrong_asymmetry",
+                f"{text!r}: the {side} side is the worse one; correct the comparison.",
+                step=position,
+                evidence=evidence,
+            )
 
 
 def _referring(candidate: Candidate) -> Iterator[Said]:
@@ -197,6 +217,11 @@ Technique: Chest radiograph.
 View: PA
 Findings: Right jugular catheter with its tip in the lower SVC. Opacity in the left lower lobe. Bilateral effusions.
 Impression: Left lower lobe opacity. Scoliosis."""
+_UNEQUAL = """\
+Technique: Chest radiograph.
+View: PA
+Findings: Bilateral pleural effusions, right greater than left.
+Impression: Effusions."""
 
 PASSES = (
     Case(ten()),
@@ -206,6 +231,8 @@ PASSES = (
         _LEFT,
     ),
     Case(ten({2: "The right jugular catheter ends in the superior vena cava."}, _LEFT), None, _LEFT),
+    Case(ten({6: "Both pleural spaces hold fluid, more on the right than on the left."}, _UNEQUAL), None, _UNEQUAL),
+    Case(ten({6: "Effusions are seen, the left one smaller than the right."}, _UNEQUAL), None, _UNEQUAL),
 )
 FAILS = (
     Case(ten({5: "An opacity is seen.", 6: "It lies at the right base."}, _LEFT), "wrong_side", _LEFT),
@@ -218,4 +245,13 @@ FAILS = (
         _LEFT,
     ),
     Case(ten({9: "There is a right scoliosis."}, _LEFT), "side_added", _LEFT),
+    Case(
+        ten({6: "Both pleural spaces hold fluid, the left larger than the right."}, _UNEQUAL),
+        "wrong_asymmetry",
+        _UNEQUAL,
+    ),
+    Case(ten({6: "The effusions are worse on the left than on the right."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
+    Case(ten({6: "Fluid on both sides, more pronounced on the left."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
+    Case(ten({6: "The two effusions are unequal: the left one is the larger."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
+    Case(ten({6: "Both effusions are small, the left exceeding the right."}, _UNEQUAL), "wrong_asymmetry", _UNEQUAL),
 )

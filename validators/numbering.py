@@ -4,6 +4,7 @@ It protects repair from going in circles: an author who wrote `1)` ten times and
 writes them again. It says nothing once ten steps are read, so lists inside a step are left alone.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,9 @@ STYLES = {
     "heading": r"\#{1,6}[ \t]?[0-9]{1,2}",
     "bracket": r"\(?[0-9]{1,2}\)|\[[0-9]{1,2}\]",
     "escaped_dot": r"[0-9]{1,2}\\\.",
+    "keycap": r"[0-9]\ufe0f?\u20e3",
+    "of_ten": r"[0-9]{1,2}[ \t]?/[ \t]?[0-9]{1,2}\b",
+    "other_space": r"[0-9]{1,2}\.[\u00a0\u2000-\u200b\u202f\u3000]",
     "no_space": r"[0-9]{1,2}\.[^\s0-9.]",
     "other_mark": r"[0-9]{1,2}[ \t]?[:–—-][ \t]|[0-9]{1,2}[ \t]\.[ \t]",
     "other_digits": r"(?![0-9])\d{1,2}|[0-9]{1,2}[．、。｡]|[\u2460-\u249b]",  # fullwidth, circled, ...
@@ -52,6 +56,13 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             numbers = ", ".join(map(str, inner))
             message = f"The line of step {step.number} goes on with step {numbers}; begin a new line for every step."
             yield find("steps_on_one_line", message, step=position)
+    if not trace.steps and (count := _array(candidate.text)):
+        message = (
+            f"The {count} steps are a JSON array, which is not read; write each on a line of its own, with its number, "
+            'a dot and a space before it: "1. ".'
+        )
+        yield find("numbering_style", message)
+        return
     openings = list(_STYLE.finditer(_before_report(candidate.text, trace)[:_LOOK_AT]))
     if not openings:
         return
@@ -64,6 +75,17 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             'its number in ASCII digits, a dot and a space, and nothing before it: "1. ".'
         )
         yield find("numbering_style", message, span=opening.span())
+
+
+def _array(text: str) -> int:
+    """How many texts a JSON array holds that opens the answer; 0 where none does."""
+    if not text.lstrip().startswith("["):
+        return 0
+    try:
+        found, _ = json.JSONDecoder(strict=False).raw_decode(text.lstrip()[:_LOOK_AT])
+    except (ValueError, RecursionError):
+        return 0
+    return len(found) if len(found) > 1 and all(isinstance(one, str) for one in found) else 0
 
 
 def _inner_steps(step: Step, trace: Trace) -> list[int]:
@@ -109,10 +131,14 @@ FAILS = (
             "{}: ",
             "- ",
             "\ufeff{}. ",
+            "{}.\u00a0",
+            "{}\ufe0f\u20e3 ",
+            "{}/10 ",
         )
     ),
     Case(ten().replace("\n10. ", "\n10) "), "numbering_style"),
     Case(_restyled("{}. ").translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"}), "numbering_style"),
+    Case('["The lungs are clear.", "The heart is normal."]', "numbering_style"),
     Case(ten().replace("\n", " ", 9), "steps_on_one_line"),
     Case(ten().replace("\n7. ", " 7. "), "steps_on_one_line"),
 )

@@ -7,6 +7,7 @@ were numbered so that the parser could not see them are explained by `numbering.
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -46,6 +47,9 @@ def _count_message(trace: Trace) -> str:
         )
     more = f"{count - STEPS} too many; merge some" if count > STEPS else f"{STEPS - count} too few; add what is missing"
     message = f"There are {count} steps, {more}, so that there are exactly {STEPS}."
+    anew = sum(step.number <= before.number for before, step in pairwise(trace.steps))
+    if count > STEPS and anew:
+        message += f" The numbering begins anew {anew} times: lists inside a step are read as steps; write sentences."
     if count < STEPS and trace.layout == "plain" and trace.report:
         message += (
             f" The steps end at the blank line or header behind number {trace.steps[-1].number},"

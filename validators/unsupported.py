@@ -18,10 +18,10 @@ from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
-    "unsupported_finding": "error",
+    "unsupported_finding": "doubt",
     "unsupported_device": "error",
-    "inferred_finding": "warning",
-    "hedged_unsupported": "warning",
+    "inferred_finding": "doubt",
+    "hedged_unsupported": "doubt",
 }
 find = Finder(__name__, CODES)
 

@@ -13,16 +13,17 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
+from ..schemas.views import Kind, view_kinds
 from .patterns import Patterns
 from .rule import REFERENCE, Case, Finder, Group, ten
 from .steps import steps_of
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"view_not_shown": "error"}
+CODES: Mapping[str, Severity] = {"view_not_shown": "doubt"}
 find = Finder(__name__, CODES)
 
 _NOUN = r"(?:views?|images?|radiographs?|projections?|films?|x-?rays?|exposures?|studies|study|chest radiographs?)"
-_SPOKEN = {
+_SPOKEN: dict[Kind, Patterns] = {
     "lateral": Patterns(
         rf"\b(?:lateral|LL) (?:\w+ )?{_NOUN}\b|\b(?:PA|AP|frontal|posteroanterior|anteroposterior)(?: view"
         rf"| image| projection| radiograph)?,? (?:and|with|plus|\+|&)(?: an?"
@@ -60,33 +61,23 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 break
 
 
-def _allowed(view: str, has: frozenset[str]) -> bool:
+def _allowed(view: Kind, has: frozenset[Kind]) -> bool:
     if view in ("PA", "AP"):
         return view in has or ("frontal" in has and not has & {"PA", "AP"})
     return view in has or (view == "frontal" and bool(has & {"PA", "AP"}))
 
 
-def _inventory(study: Study) -> frozenset[str]:
+def _inventory(study: Study) -> frozenset[Kind]:
     """The views that the study has, of lateral, frontal, PA, AP; empty if unknown or if any of them is."""
     listed = [view for view in study.views if view.strip()] or [
         match[1] for match in _LINES.finditer(study.report[:2000]) if _kinds(match[1])
     ]
     kinds = [_kinds(view) for view in listed]
-    return frozenset().union(*kinds) if kinds and all(kinds) else frozenset()
+    return frozenset[Kind]().union(*kinds) if kinds and all(kinds) else frozenset()
 
 
-def _kinds(view: str) -> frozenset[str]:
-    words = set(re.findall(r"[a-z]+", view.lower()))
-    found = set()
-    if words & {"lateral", "ll", "lat", "rl"}:
-        found.add("lateral")
-    if words & {"pa", "posteroanterior"}:
-        found.add("PA")
-    if words & {"ap", "anteroposterior", "portable"}:
-        found.add("AP")
-    if words & {"frontal", "pa", "ap", "posteroanterior", "anteroposterior", "portable"}:
-        found.add("frontal")
-    return frozenset(found)
+def _kinds(view: str) -> frozenset[Kind]:
+    return view_kinds(view) & _SPOKEN.keys()
 
 
 _BOTH = REFERENCE.replace("View: PA", "View: PA and lateral").replace("Single frontal", "Two-view")

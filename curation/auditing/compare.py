@@ -20,15 +20,28 @@ def difference(hits: int, of: int, other_hits: int, other_of: int) -> Interval:
     return Interval(apart, low, high)
 
 
-def shares(totals: Totals) -> dict[str, Interval]:
-    """What can be compared, by what it is called."""
+def shares(totals: Totals) -> dict[str, Interval | None]:
+    """What can be compared, by what it is called; none where there is nothing of which it could be a share."""
     return {
         "accepted": totals.acceptance,
         "claims that the reference supports": totals.grounded,
         "reference findings that steps speak of": totals.coverage,
-        "runs of four words copied": totals.copied,
+        "four-word phrases copied from the reference": totals.copied,
         "conclusion in the first five steps": totals.early,
     }
+
+
+_NOTHING = {
+    "claims that the reference supports": "no claims",
+    "reference findings that steps speak of": "no findings",
+    "four-word phrases copied from the reference": "no phrases",
+    "conclusion in the first five steps": "no conclusions",
+}
+
+
+def percent_of(name: str, found: Interval | None, places: int = 1) -> str:
+    """One of `shares`, for people."""
+    return _NOTHING.get(name, "none") if found is None else f"{found.share:.{places}%}"
 
 
 def compare(datasets: Sequence[Named]) -> dict[str, Any]:

@@ -1,51 +1,30 @@
-"""Items: what lies at a path, row by row, each with its verdict; or why a row could not be judged.
+"""Items: what lies at a path, row by row, each judged and measured; or why a row could not be judged.
 
 A row without a reference of its own is judged against the report in its text. Of a run, the candidate that decided
-each study counts: the accepted one, else the last in doubt, else the last. Nothing is held but the row at hand.
+each study counts: the accepted one, else the last in doubt, else the last. Only a few rows at a time are held, and
+processes may share the work: what comes out, and its order, is the same for any number of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ...data.foreign import Raw, rows
 from ...data.run import RunFolder
-from ...schemas.base import Noun
 from ...schemas.candidate import Candidate
 from ...schemas.study import Study
-from ...schemas.verdict import Outcome, Verdict
-from ...validators.check import as_pair
-from ...validators.gate import judge
-from ..doubts import doubts_of
+from ...schemas.verdict import Outcome, Verdict, Weight
+from ..doubts import Doubts, doubts_of
 from ..pages.review import located
 from ..recheck import judge_again
+from ..workers import in_order
+from .judged import AS_IT_IS, Reader, judge_row
+from .measures import Measured, measured
+from .problems import Problem
 from .rows import BadRow, Form, read_row
 
 _ORDER: tuple[Outcome, ...] = ("accept", "doubt", "reject")
-
-
-def printable(text: str) -> str:
-    """A text for a terminal: names may hold what moves a cursor."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
-class Problem(Noun):
-    """A row that has something wrong with it besides its trace."""
-
-    row: int
-    file: str | None = None
-    id: str | None = None
-    field: str | None = None
-    message: str
-    audited: bool = False
-
-    @property
-    def line(self) -> str:
-        """The same for people."""
-        what = f"{self.field}: {self.message}" if self.field else self.message
-        place = f"{self.file}, row {self.row}" if self.file else f"row {self.row}"
-        said = f"{place} {'is odd, and was audited' if self.audited else 'was not audited'}: {what}"
-        return printable(said)
 
 
 class Item(NamedTuple):
@@ -55,19 +34,26 @@ class Item(NamedTuple):
     study: Study
     candidate: Candidate
     verdict: Verdict
+    measured: Measured | None  # none where the trace could not be read
     has_reference: bool = True
-    patient: str | None = None  # none where nobody said
+    patient: str | None = None  # none where the data does not say
     split: str | None = None
+    layout: str = "plain"
 
 
-def items(path: Path) -> Iterator[Item | Problem]:
+def items(path: Path, reader: Reader = AS_IT_IS, *, workers: int = 1) -> Iterator[Item | Problem]:
     """Judge every row at a path.
+
+    Args:
+        path: what to audit.
+        reader: how its rows are read; a run's are known.
+        workers: processes that judge.
 
     Raises:
         InputError: there is nothing to audit.
         MissingExtraError: it takes a library that is absent.
     """
-    return _of_run(path) if is_run(path) else _of_rows(path)
+    return _of_run(path, workers) if is_run(path) else _of_rows(path, reader, workers)
 
 
 def is_run(path: Path) -> bool:
@@ -75,10 +61,9 @@ def is_run(path: Path) -> bool:
     return (path / "manifest.json").is_file() and (path / "journal.db").is_file()
 
 
-def _of_rows(path: Path) -> Iterator[Item | Problem]:
+def _of_rows(path: Path, reader: Reader, workers: int) -> Iterator[Item | Problem]:
     first: Form | None = None
-    for raw in rows(path):
-        found = _read(raw)
+    for raw, found in in_order(partial(_judged, reader), rows(path), workers):
         if isinstance(found, Problem):
             yield found
             continue
@@ -90,43 +75,72 @@ def _of_rows(path: Path) -> Iterator[Item | Problem]:
         yield item
 
 
-def _read(raw: Raw) -> tuple[Item, Form] | Problem:
+class _Place(NamedTuple):
+    """Where a row stands; its fields need not come back from a worker."""
+
+    row: int
+    file: str
+
+
+def _judged(reader: Reader, raws: Sequence[Raw]) -> list[tuple[_Place, tuple[Item, Form] | Problem]]:
+    return [(_Place(raw.row, raw.file), _judge(raw, reader)) for raw in raws]
+
+
+def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | Problem:
     file = raw.file or None
     if raw.fields is None:
         return Problem(row=raw.row, file=file, message=raw.problem)
     try:
-        row, form = read_row(raw.fields, f"{raw.file} row {raw.row}".strip())
+        row, form = read_row(raw.fields, f"{raw.file} row {raw.row}".strip(), reader.columns)
     except BadRow as error:
         given = raw.fields.get("id")
         name = str(given)[:100].encode(errors="replace").decode() if isinstance(given, str | int) else None
         return Problem(row=raw.row, file=file, id=name, field=error.field, message=error.message)
-    study, candidate = as_pair(
-        row.text,
-        row.id,
-        row.reference_report,
-        patient_id=row.patient_id or None,
-        views=row.views,
-        labels=row.labels,
-        has_prior=row.has_prior,
-        author=row.author,
-    )
-    verdict = judge(study, candidate)
-    return Item(row.id, study, candidate, verdict, row.has_reference, row.patient_id, row.split or raw.split), form
+    study, candidate, verdict, layout = judge_row(row, reader)
+    found = measured(candidate.trace, study.report)
+    split = row.split or raw.split
+    return Item(row.id, study, candidate, verdict, found, row.has_reference, row.patient_id, split, layout), form
 
 
-def _of_run(path: Path) -> Iterator[Item]:
+class _Stored(NamedTuple):
+    """A candidate of a run, to be judged again."""
+
+    study: Study  # its images by their whole paths
+    candidate: Candidate
+    verdict: Verdict
+    severities: dict[str, Weight]
+    doubts: Doubts
+
+
+def _of_run(path: Path, workers: int) -> Iterator[Item]:
     with RunFolder.read(path) as run:
-        deciding: dict[str, str] = {}
-        best: dict[str, int] = {}
-        for candidate, verdict in run.judged():
-            place = _ORDER.index(verdict.outcome)
-            if place <= best.get(candidate.study_id, place) and best.get(candidate.study_id) != 0:
-                deciding[candidate.study_id], best[candidate.study_id] = candidate.key, place
-        severities, doubts = run.manifest.recipe.get("severities", {}), doubts_of(run.manifest.recipe)
-        keys = set(deciding.values())
-        for candidate, verdict in run.judged():
-            if candidate.key in keys:
-                study = run.studies.get(candidate.study_id)
-                patient = study.patient_id if study.patient_id != study.id else None
-                now = judge_again(study, candidate, verdict, severities, doubts)
-                yield Item(study.id, located(run.studies, study), candidate, now, True, patient, study.split)
+        yield from in_order(_judged_again, _deciding(run), workers)
+
+
+def _deciding(run: RunFolder) -> Iterator[_Stored]:
+    deciding: dict[str, str] = {}
+    best: dict[str, int] = {}
+    for candidate, verdict in run.judged():
+        place = _ORDER.index(verdict.outcome)
+        if place <= best.get(candidate.study_id, place) and best.get(candidate.study_id) != 0:
+            deciding[candidate.study_id], best[candidate.study_id] = candidate.key, place
+    severities, doubts = run.manifest.recipe.get("severities", {}), doubts_of(run.manifest.recipe)
+    keys = set(deciding.values())
+    for candidate, verdict in run.judged():
+        if candidate.key in keys:
+            study = located(run.studies, run.studies.get(candidate.study_id))
+            yield _Stored(study, candidate, verdict, severities, doubts)
+
+
+def _judged_again(stored: Sequence[_Stored]) -> list[Item]:
+    return [_judge_again(*one) for one in stored]
+
+
+def _judge_again(
+    study: Study, candidate: Candidate, verdict: Verdict, severities: dict[str, Weight], doubts: Doubts
+) -> Item:
+    now = judge_again(study, candidate, verdict, severities, doubts)
+    patient = study.patient_id if study.patient_id != study.id else None
+    layout = candidate.trace.layout if candidate.trace else "unreadable"
+    found = measured(candidate.trace, study.report)
+    return Item(study.id, study, candidate, now, found, True, patient, study.split, layout)

@@ -5,7 +5,7 @@ copies from it, and how early the conclusion is given away. It judges nothing: r
     claim       one assertion of the findings engine; a normal organ ("the lungs are clear") counts once
     standing    supported: the reference asserts or denies the same; contradicted: it says the opposite;
                 silent: it does not speak of it, which is not called false: the image may show it
-    copied      share of a step's runs of four words that stand in the reference as well
+    copied      share of a step's four-word phrases that stand in the reference as well
     conclusion  findings that the impression asserts (the whole reference, where it has no impression)
 """
 
@@ -14,18 +14,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...schemas.trace import STEPS, Trace
 from ...validators.findings import Claim, claims
 from ...validators.findings.reference import Reference, read_reference, relations
 from ...validators.findings.text import headed_sentences
+from .sketch import Sketch, sketch
+from .templates import sentence_key
 
 Standing = Literal["supported", "silent", "contradicted"]
 STANDINGS: tuple[Standing, ...] = ("supported", "silent", "contradicted")
 RUN = 4  # words
 _WORD = re.compile(r"[^\W_]+")
 _LONGEST = 20_000  # characters of one step or report that are measured
+_SHORT_REPORT = 20  # words; shorter reports, being normal ones, repeat by nature
 _CONCLUSIONS = ("impression", "conclusion", "opinion")
 _SAID = ("present", "uncertain")
 
@@ -47,6 +50,34 @@ class Measure:
     steps: tuple[StepMeasure, ...]  # the first ten
     covered: dict[str, bool]  # findings that the reference asserts or leaves open: does a step speak of them?
     concluded: int | None  # the first step that gives away the conclusion, from 1; 0: none does; none: nothing to give
+
+
+class Measured(NamedTuple):
+    """All that an audit counts of one trace, small enough to come from another process."""
+
+    measure: Measure
+    sentences: tuple[tuple[int, str], ...]  # of the first ten steps: a hash of its words, and its beginning
+    steps: Sketch
+    report: Sketch  # the reference
+    long_report: bool  # long enough that being like another says something
+
+
+def measured(trace: Trace | None, report: str) -> Measured | None:
+    """Measure a trace that could be read, and sketch it."""
+    if trace is None:
+        return None
+    tokens = [words(step.text) for step in trace.steps]
+    known = words(report)
+    sentences = tuple(
+        (sentence_key(found), step.text[:300]) for step, found in zip(trace.steps[:STEPS], tokens, strict=False)
+    )
+    return Measured(
+        measure(trace, report),
+        sentences,
+        sketch([word for step in tokens for word in step]),
+        sketch(known),
+        len(known) >= _SHORT_REPORT,
+    )
 
 
 def words(text: str) -> list[str]:

@@ -5,13 +5,11 @@ a sketch, an id and a few short numbers for each row.
 """
 
 from array import array
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...schemas.study import Study
-from .sketch import ALIKE, Sketches, likeness, sketch
+from .sketch import ALIKE, Sketch, Sketches, likeness
 
-_SHORT = 20  # words
 _NAMED = 20  # examples that are named
 
 Splits = tuple[str, ...]
@@ -46,14 +44,14 @@ class Overlaps:
         self.patients: set[str] = set()
 
     def add(
-        self, study: Study, patient: str | None, split: str | None, trace: Sequence[str], report: Sequence[str]
+        self, study: Study, patient: str | None, split: str | None, trace: Sketch, report: Sketch, *, long: bool
     ) -> None:
-        """One more row, with the words of its steps and of its reference."""
+        """One more row, with the sketches of its steps and of its reference, and whether that is long."""
         self.ids.append(study.id)
         self.splits.append(split)
-        self.traces.add(sketch(trace))
-        self.reports.add(sketch(report))
-        self._long.append(len(report) >= _SHORT)
+        self.traces.add(trace)
+        self.reports.add(report)
+        self._long.append(long)
         if patient is not None:
             self.patients.add(patient)
         if split is None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...schemas.outcome import Table
 from ..requests.forecast import Interval
-from .compare import shared, shares
+from .compare import percent_of, shared, shares
 from .totals import Totals
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def summary_tables(found: "Audit") -> tuple[Table, ...]:
         (f"  {code}", f"{count}{'' if totals.severities[code] == 'error' else f' ({totals.severities[code]})'}")
         for code, count in totals.codes.most_common()
     ]
-    rows += [("rows that were not audited", str(len(found.unreadable)))] if found.unreadable else []
+    rows += [("rows that were not audited", f"{found.problems.unread:,}")] if found.problems.unread else []
     if totals.read:
         alike, splits = extra["near_duplicates"], extra["splits"]
-        rows += [(name, f"{share.share:.1%}") for name, share in list(shares(totals).items())[1:]]
+        rows += [(name, percent_of(name, share)) for name, share in list(shares(totals).items())[1:]]
         rows += [
             ("nearly equal traces", f"{alike['traces']} in {alike['groups']} groups"),
             ("  before different reports", str(alike["before_other_reports"])),
@@ -71,7 +71,7 @@ def comparison_table(found: "Sequence[Audit]") -> Table:
     rows = [("rows", *(str(totals.rows) for totals in all_totals))]
     rows += [("accepted", *(percent(totals.acceptance) for totals in all_totals))]
     rows += [("in doubt", *(str(totals.doubted) for totals in all_totals))]
-    rows += [(name, *(f"{one[name].share:.1%}" for one in each)) for name in list(each[0])[1:]]
+    rows += [(name, *(percent_of(name, one[name]) for one in each)) for name in list(each[0])[1:]]
     codes = dict.fromkeys(code for totals in all_totals for code in totals.code_rows)
     rows += [
         (f"rows with {code}", *(f"{t.code_rows[code] / t.rows:.1%}" if t.rows else "" for t in all_totals))

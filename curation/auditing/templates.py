@@ -17,6 +17,12 @@ _HELD = 64
 _DIGITS = re.compile(r"\d+")
 
 
+def sentence_key(tokens: Sequence[str]) -> int:
+    """The same eight bytes for sentences whose words are the same, digits aside."""
+    same = _DIGITS.sub("0", " ".join(tokens))
+    return int.from_bytes(hashlib.blake2b(same.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+
+
 class Template(NamedTuple):
     """A sentence that stands in many traces."""
 
@@ -43,16 +49,14 @@ class Templates:
         self._hashes = array("Q")
         self._held: dict[int, list[int | str]] = {}  # hash: count as Misra and Gries keep it, text
 
-    def add(self, text: str, tokens: Sequence[str]) -> None:
-        """One more sentence, with its words."""
-        same = _DIGITS.sub("0", " ".join(tokens))
-        key = int.from_bytes(hashlib.blake2b(same.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+    def add(self, key: int, text: str) -> None:
+        """One more sentence, by its key, with its beginning."""
         self._hashes.append(key)
         held = self._held.get(key)
         if held is not None:
             held[0] = int(held[0]) + 1
         elif len(self._held) < _HELD:
-            self._held[key] = [1, text[:300]]
+            self._held[key] = [1, text]
         else:
             self._held = {k: [int(n) - 1, t] for k, (n, t) in self._held.items() if int(n) > 1}
 

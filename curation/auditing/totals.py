@@ -14,7 +14,7 @@ from ...schemas.verdict import Severity
 from ...validators.gate import RULES
 from ..requests.forecast import Interval, wilson
 from .items import Item
-from .measures import STANDINGS, Measure, Standing, measure, words
+from .measures import STANDINGS, Measure, Standing
 from .overlaps import Overlaps
 from .templates import Templates
 
@@ -107,30 +107,27 @@ class Totals:
         first = next((finding.rule for finding in verdict.findings if finding.severity == "error"), None)
         if first is not None:
             self.stopped[first] += 1
-        if trace is None:
+        found = item.measured
+        if trace is None or found is None:
             return
         self.read += 1
-        self.layouts[trace.layout] += 1
-        if self.layouts[trace.layout] <= _NAMED:
-            self.layout_ids[trace.layout].append(item.id)
+        self.layouts[item.layout] += 1
+        if self.layouts[item.layout] <= _NAMED:
+            self.layout_ids[item.layout].append(item.id)
         self.escaped += trace.escaped
         for number in {f.step for f in verdict.findings if f.severity == "error" and f.step and f.step <= STEPS}:
             self.steps[number - 1].errors += 1
-        report = item.study.report
-        tokens = [words(step.text) for step in trace.steps]
-        self._measured(measure(trace, report), [step.text for step in trace.steps], tokens)
-        self.overlaps.add(
-            item.study, item.patient, item.split, [word for step in tokens for word in step], words(report)
-        )
+        self._measured(found.measure, found.sentences)
+        self.overlaps.add(item.study, item.patient, item.split, found.steps, found.report, long=found.long_report)
 
-    def _measured(self, found: Measure, texts: Iterable[str], tokens: Iterable[list[str]]) -> None:
-        for total, step, text, words_ in zip(self.steps, found.steps, texts, tokens, strict=False):
+    def _measured(self, found: Measure, sentences: Iterable[tuple[int, str]]) -> None:
+        for total, step, (key, text) in zip(self.steps, found.steps, sentences, strict=False):
             total.traces += 1
             total.lengths[step.words] += 1
             total.standings.update(step.standings)
             total.runs += step.runs
             total.copied += step.copied
-            total.templates.add(text, words_)
+            total.templates.add(key, text)
         if found.concluded is not None:
             self.concluded[found.concluded] += 1
         for name, spoken in found.covered.items():
@@ -156,26 +153,26 @@ class Totals:
         return found
 
     @property
-    def coverage(self) -> Interval:
+    def coverage(self) -> Interval | None:
         """The share of the references' asserted findings of which a step speaks."""
         hits = sum(counts[True] for counts in self.covered.values())
-        return wilson(hits, sum(counts.total() for counts in self.covered.values()))
+        return _wilson(hits, sum(counts.total() for counts in self.covered.values()))
 
     @property
-    def grounded(self) -> Interval:
+    def grounded(self) -> Interval | None:
         """The share of all claims that the reference supports."""
-        return wilson(sum(s.standings["supported"] for s in self.steps), sum(s.standings.total() for s in self.steps))
+        return _wilson(sum(s.standings["supported"] for s in self.steps), sum(s.standings.total() for s in self.steps))
 
     @property
-    def copied(self) -> Interval:
-        """The share of the steps' runs of four words that stand in the reference."""
-        return wilson(sum(step.copied for step in self.steps), sum(step.runs for step in self.steps))
+    def copied(self) -> Interval | None:
+        """The share of the steps' four-word phrases that stand in the reference."""
+        return _wilson(sum(step.copied for step in self.steps), sum(step.runs for step in self.steps))
 
     @property
-    def early(self) -> Interval:
+    def early(self) -> Interval | None:
         """Of traces whose reference concludes something: those that give it away in the first half of the steps."""
         early = sum(n for step, n in self.concluded.items() if 1 <= step <= STEPS // 2)
-        return wilson(early, self.concluded.total())
+        return _wilson(early, self.concluded.total())
 
     def as_dict(self) -> dict[str, Any]:
         """For machines; counts and shares, and no text but sentences that many traces share."""
@@ -231,5 +228,12 @@ def _share(hits: int, of: int) -> float | None:
     return round(hits / of, 4) if of else None
 
 
-def _interval(found: Interval) -> dict[str, float]:
+def _wilson(hits: int, of: int) -> Interval | None:
+    """None of none is no share, and not 0 %."""
+    return wilson(hits, of) if of else None
+
+
+def _interval(found: Interval | None) -> dict[str, float | None]:
+    if found is None:
+        return {"share": None, "low": None, "high": None}
     return {"share": round(found.share, 4), "low": round(found.low, 4), "high": round(found.high, 4)}

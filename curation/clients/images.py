@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from ...data.intake.plain import orientation, turned
 from ...schemas.errors import ImageError
 from ...schemas.study import ImageRef
 
@@ -67,31 +68,33 @@ def encode(path: Path, ref: ImageRef, max_side: int) -> Encoded:
 def _smaller(content: bytes, max_side: int, path: Path) -> bytes:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of odd metadata, which is not kept; size is checked here
             with Image.open(io.BytesIO(content)) as image:
                 if image.width * image.height > _PIXELS:
                     raise ImageError(f"{image.width} x {image.height} pixels are too many", file=path)
                 image.draft(None, (max_side, max_side))  # JPEG decodes at a fraction; nothing else is touched
-                upright = ImageOps.exif_transpose(image)
-                upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-                plain = upright.convert("L" if upright.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+                upright = turned(image, orientation(image))
+    except ImageError:
+        raise
+    except Exception as error:  # noqa: BLE001  a decoder raises whatever damaged bytes make it trip over
         raise ImageError(f"the image cannot be decoded ({type(error).__name__})", file=path) from None
-    plain.info.clear()
+    upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    plain.save(stream, "JPEG", quality=92)
+    upright.save(stream, "JPEG", quality=92)
     return stream.getvalue()
 
 
 def _bare(content: bytes) -> bytes | None:
     """A JPEG or PNG without what is not picture; none if it must be decoded first: other formats, turned by EXIF."""
     try:
-        if content.startswith(_PNG):
-            return _PNG + b"".join(_png_chunks(content))
-        if content.startswith(b"\xff\xd8"):
-            return b"\xff\xd8" + b"".join(_jpeg_segments(content))
-    except (struct.error, IndexError, ValueError):
-        return None  # not as the format says; the decoder will tell
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata
+            if content.startswith(_PNG):
+                return _PNG + b"".join(_png_chunks(content))
+            if content.startswith(b"\xff\xd8"):
+                return b"\xff\xd8" + b"".join(_jpeg_segments(content))
+    except (struct.error, IndexError, ValueError, SyntaxError, OSError):
+        return None  # not as the format says, as is an EXIF block in several segments; the decoder will tell
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...data.lines import json_lines
+from ...data.formats.json_lines import json_lines
 from ...schemas.errors import InputError
 from .raters import Value
 

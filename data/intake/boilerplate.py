@@ -5,6 +5,7 @@ Only whole lines and what follows an end mark go; a sentence of the report is ne
 
 import re
 
+# no part of the pattern but the last line end goes past a line: a column of empty lines costs no more than its length
 _LINE = re.compile(
     r"""(?imx)^[ \t]*(?:
       i \s have \s personally \s reviewed \b .*
@@ -13,7 +14,7 @@ _LINE = re.compile(
     | (?:electronically \s)? signed \s (?:by|on|date) \b .*
     | (?:dictated|transcribed|interpreted|attending|verified|approved) \s by \b .*
     | physician \s to \s physician \b .*
-    | \W* summary (?: :|\s*\d) .*
+    | [^\w\n]* summary [ \t]* [:\d] .*
     | accession \s (?:number|no\.?) \b .*
     | (?:end \s of \s impression|narrative|findings|impression) [ \t]* : [ \t]*
     )$\n?"""

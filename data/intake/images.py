@@ -1,20 +1,20 @@
 """Images: found inside their folder, limited, decoded once, hashed. What cannot be used is a reason, not an error.
 
-PNG and JPEG of 8 bits stay where they are. What a student could not read as it is (DICOM, 16-bit PNG, a JPEG
-that asks to be turned) is written as an 8-bit PNG into the store, named by the SHA-256 of what it came from.
-The libraries that decode are imported when there is something to decode: a source of texts does without.
+PNG and JPEG of 8 bits stay where they are. What readers do not show alike (DICOM, and what plain.py names) is written
+as an 8-bit PNG into the store, named by the SHA-256 of what it came from. The libraries that decode are imported when
+there is something to decode: a source of texts does without.
 """
 
 import hashlib
 import io
 import os
 import stat
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...schemas.study import ImageRef
+from .deadline import TooSlowError, deadline
 from .reports import UNKNOWN_VIEW, Refusal
 
 if TYPE_CHECKING:
@@ -24,9 +24,13 @@ MAX_BYTES = 128 * 2**20
 MAX_PIXELS = 50_000_000  # the largest detectors give some 20 million
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm")
 
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_OTHERS = ((b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"RIFF", "WebP"))
-_ORIENTATION = 0x0112  # EXIF tag
+MAX_SECONDS = 30  # of decoding; the largest films take one or two
+_OTHERS = (  # where a kind's mark stands, the mark, its name
+    (0, b"GIF8", "GIF"), (0, b"BM", "BMP"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"), (8, b"WEBP", "WebP"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"), (0, b"\xff\x4f\xff\x51", "JPEG 2000"), (4, b"ftyp", "HEIC or AVIF"),
+    (0, b"\xff\x0a", "JPEG XL"), (0, b"\0\0\0\x0cJXL ", "JPEG XL"), (0, b"%PDF", "PDF"), (0, b"NRRD", "NRRD"),
+    (344, b"n+1\0", "NIfTI"), (0, b"\x1f\x8b", "a gzip file: unpack it"), (0, b"PK\x03\x04", "a zip file: unpack it"),
+)  # fmt: skip
 
 
 class ImageFile(NamedTuple):
@@ -85,7 +89,8 @@ def _admit(data: bytes, place: Path | None, converted: Path | None, view: str) -
         if decoded.replacement is not None:
             digest, name = keep(decoded.replacement, converted, digest)
         else:
-            name = _write(data, converted, f"{digest}{'.png' if data.startswith(_PNG) else '.jpg'}")
+            suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"
+            name = _write(data, converted, f"{digest}{suffix}")
     else:
         name = str(place)
     seen = decoded.view if view == UNKNOWN_VIEW else view
@@ -140,73 +145,41 @@ def read_limited(path: Path, limit: int, reason: str) -> bytes | Refusal:
 
 
 def _decode(data: bytes) -> _Decoded | Refusal:
-    if data.startswith((_PNG, _JPEG)):
-        return _decode_plain(data)
-    from . import dicom
+    try:
+        with deadline(MAX_SECONDS):
+            return _decode_now(data)
+    except TooSlowError:
+        return Refusal("slow_image", f"not decoded within {MAX_SECONDS} seconds; is it damaged?")
 
-    if dicom.is_dicom(data):
-        picture = dicom.decode(data, MAX_PIXELS)
+
+def _decode_now(data: bytes) -> _Decoded | Refusal:
+    from . import dicom, plain
+
+    if data.startswith((plain.PNG, plain.JPEG)):
+        picture = plain.decode_plain(data, MAX_PIXELS)
         if isinstance(picture, Refusal):
             return picture
-        return _Decoded(picture.image.size, picture.image, picture.view, picture.warnings)
+        return _Decoded(picture.size, picture.replacement, UNKNOWN_VIEW, picture.warnings)
+    if dicom.is_dicom(data):
+        film = dicom.decode(data, MAX_PIXELS)
+        if isinstance(film, Refusal):
+            return film
+        return _Decoded(film.image.size, film.image, film.view, film.warnings)
     if not data:
         return Refusal("unreadable_image", "the file is empty")
-    for magic, name in _OTHERS:
-        if data.startswith(magic):
+    for start, magic, name in _OTHERS:
+        if data.startswith(magic, start):
             return Refusal("unsupported_format", f"{name}; convert it to PNG")
-    return Refusal("not_an_image", "its bytes are neither PNG, JPEG nor DICOM, whatever its name says")
-
-
-def _decode_plain(data: bytes) -> _Decoded | Refusal:
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # size is checked here, and odd metadata does no harm
-        try:
-            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    return Refusal("large_image", f"{width} x {height} pixels; at most {MAX_PIXELS:,} are allowed")
-                if getattr(image, "n_frames", 1) != 1:
-                    return Refusal("unsupported_format", "several frames; a radiograph has one")
-                image.load()
-                return _ready(image)
-        except Image.DecompressionBombError as error:
-            return Refusal("large_image", str(error))
-        except Exception as error:  # noqa: BLE001  a decoder raises whatever damaged bytes make it trip over
-            return Refusal("unreadable_image", f"damaged or cut off ({str(error)[:120] or type(error).__name__})")
-
-
-def _ready(image: "Image.Image") -> _Decoded | Refusal:
-    from PIL import Image, ImageOps
-
-    found: list[tuple[str, str]] = []
-    replacement = None
-    if image.mode.startswith("I"):  # 16 bits; a plain conversion would clip nearly all of it to white
-        import numpy as np
-
-        from .window import to_grey8
-
-        grey, _ = to_grey8(np.asarray(image))
-        if grey is None:
-            return Refusal("unreadable_image", "all its pixels are alike")
-        replacement = Image.fromarray(grey)
-        found.append(("windowed_16_bit", "a 16-bit image was windowed to 8 bits by percentiles"))
-    turn = image.getexif().get(_ORIENTATION, 1)
-    if turn in range(2, 9):
-        turned = image if replacement is None else replacement
-        turned.getexif()[_ORIENTATION] = turn
-        replacement = ImageOps.exif_transpose(turned)
-        found.append(("turned_by_exif", f"EXIF orientation {turn} was applied"))
-    return _Decoded((replacement or image).size, replacement, UNKNOWN_VIEW, tuple(found))
+    detail = "its bytes are neither PNG, JPEG nor DICOM, whatever its name says"
+    return Refusal("not_an_image", f"{detail} (no DICM after a preamble of 128 bytes)")
 
 
 def keep(image: "Image.Image", folder: Path, origin: str) -> tuple[str, str]:
     """Write a converted image; its hash, and its path relative to the store."""
-    bare = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
-    bare.info.clear()  # comments and EXIF of the original may name people
+    from .plain import without_metadata
+
     stream = io.BytesIO()
-    bare.save(stream, "PNG", compress_level=3)
+    without_metadata(image).save(stream, "PNG", compress_level=3)
     return hashlib.sha256(stream.getvalue()).hexdigest(), _write(stream.getvalue(), folder, f"{origin}.png")
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from ...schemas.base import Status
 from ...schemas.errors import InputError
+from ..formats.table import read_csv
 from .reports import UNKNOWN_VIEW, Refusal
-from .table import read_csv
 from .zip_index import Entry, zip_entries
 
 ARCHIVE = "mimic-cxr-reports.zip"

@@ -12,40 +12,38 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ...schemas.study import ImageRef
+from ...schemas.views import best_frontal, is_frontal, is_lateral, view_kinds
 from .images import keep
-from .reports import UNKNOWN_VIEW, describe_views
+from .reports import describe_views
 
-FRONTAL = frozenset({"PA", "AP", "frontal"})
-LATERAL = frozenset({"lateral", "LL", "RL", "LATERAL"})
 _TWO = re.compile(r"\b(?:two|2)[- ]?views?\b", re.I)
 
 
 class OneImage(NamedTuple):
-    """The image, how it came about, and what a reader must be told."""
+    """The image, how it came about, and warnings for whoever reads the study."""
 
     ref: ImageRef
     mark: str  # image=frontal-first, image=canvas
     warnings: tuple[tuple[str, str], ...]
 
 
-def fewer(told: Sequence[str], text: str, shown: Sequence[str]) -> str | None:
+def fewer(named: Sequence[str], text: str, shown: Sequence[str]) -> str | None:
     """What a report is about and its images do not show, in words; none if nothing is missing.
 
     Args:
-        told: the views that the report or its source names.
+        named: the views that the report or its source names.
         text: the words that name them, which may only give their number.
         shown: the view of each image.
     """
-    number = max(len(told), 2 if _TWO.search(text) else 1)
-    unknown = sum(view == UNKNOWN_VIEW for view in shown)
+    number = max(len({view_kinds(view) or view for view in named}), 2 if _TWO.search(text) else 1)
+    kinds = [view_kinds(view) for view in shown]
+    unknown = sum(not one for one in kinds)
     lacking = [
-        name
-        for name, kind in (("frontal", FRONTAL), ("lateral", LATERAL))
-        if kind & set(told) and not kind & set(shown)
+        is_kind for is_kind in (is_frontal, is_lateral) if any(map(is_kind, named)) and not any(map(is_kind, shown))
     ]
     if len(shown) >= number and len(lacking) <= unknown:
         return None
-    about = describe_views(told) if told else f"{number} views"
+    about = describe_views(named) if named else f"{number} views"
     return f"the report is about {about}; its images: {len(shown)} ({', '.join(shown)})"
 
 
@@ -59,17 +57,18 @@ def one_image(
 
     Args:
         refs: all its images, decoded once.
-        how: the first frontal view, else the first of all; or all of them side by side, as high as the lowest.
+        how: the best frontal view (schemas/views.py); or all of them side by side, as high as the lowest.
         path_of: finds an image's file.
         folder: where a canvas is written.
     """
     if len(refs) < 2 or (how == "canvas" and folder is None):
         return None
     if how == "frontal-first":
-        ref = next((ref for ref in refs if ref.view in FRONTAL), refs[0])
-        views = ", ".join(other.view for other in refs)
-        told = f"of {len(refs)} images ({views}) the study keeps one ({ref.view}), and its report is about all"
-        return OneImage(ref, "image=frontal-first", (("one_of_several_views", told),))
+        views = [ref.view for ref in refs]
+        ref = refs[best_frontal(views)]
+        all_views = ", ".join(views)
+        detail = f"of {len(refs)} images ({all_views}) the study keeps one ({ref.view}), and its report is about all"
+        return OneImage(ref, "image=frontal-first", (("one_of_several_views", detail),))
     assert folder is not None  # returned above
     return OneImage(_canvas(refs, path_of, folder), "image=canvas", ())
 

@@ -1,6 +1,6 @@
 """CheXpert Plus: the table `df_chexpert_plus_240401.csv`, one row an image, with or without its unnamed index.
 
-    PATH        the CSV, or the folder that holds it
+    PATH        the CSV, or the CSV as .gz, or the folder that holds it
     --images    the folder that holds train/ and valid/ (PNG or JPEG release, or DICOM); PATH's folder if not given
     id          chexpert-plus/patient00001/study2: all its rows, all its views
     patient_id  chexpert-plus/patient00001
@@ -13,28 +13,33 @@ process beyond the CSV's own line. Sections are the table's; lines that are no r
 `END OF IMPRESSION`) are dropped from them, and history is kept without age and sex. The data class is `restricted`,
 whatever is said.
 
-Rows of one study should stand together, as they do in the release. Where they lie megabytes apart, the later ones
-are rejected as a duplicate id, not merged.
+Rows of one study are put together wherever they stand; the table is read twice for that, the first time for its paths
+alone. De-identification draws dates, names and numbers for each row anew: rows of one study whose texts differ in
+nothing else are one study with the first row's text and the warning `surrogates_differ`.
 """
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
+from ..formats.table import PART, Line, Table, size_of
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.boilerplate import without_boilerplate
-from ..intake.deidentify import without_age_and_sex
+from ..intake.deidentify import without_age_and_sex, without_surrogates
 from ..intake.images import ImageFile
 from ..intake.reports import Refusal
-from ..intake.table import PART, Part, csv_parts, read_part, share_of
 from ..source import Options, Row, RowsRead, Shard
 
 _NAME = "chexpert-plus"
-_FILE = "df_chexpert_plus_*.csv"
+_FILES = ("df_chexpert_plus_*.csv", "df_chexpert_plus_*.csv.gz")
 _SECTIONS = {
     "technique": ("section_technique",),
     "findings": ("section_findings",),
@@ -48,7 +53,7 @@ _COLUMNS = ("path_to_image", "path_to_dcm", "frontal_lateral", "ap_pa", "deid_pa
 _REQUIRED = ("path_to_image", "report", "section_findings", "section_impression")
 _PATH = re.compile(r"(?:^|/)((?:train|valid|test)/(patient\d+)/(study\d+)/[\w.-]+)$")
 _OTHERS = re.compile(r"comparison|history|clinical|findings|impression", re.I)
-_WITH_IMAGES = 2**18  # bytes of the table in a part when images are opened: they are the work then
+_WITH_IMAGES = 2**17  # characters of the table in a part when images are opened: they are the work then
 
 
 class _Image(NamedTuple):
@@ -60,7 +65,7 @@ class _Image(NamedTuple):
 
 
 def shards(path: Path, options: Options) -> Iterator[Shard]:
-    """Parts of the table; no study lies in two.
+    """Rows of the table, some at a time; no study lies in two parts.
 
     Raises:
         InputError: there is no table at `path`, or it lacks a column.
@@ -69,42 +74,52 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or file.parent
     if not root.is_dir():
         raise InputError("there is no such folder of images", file=root)
-    place = 0
-
-    def study(row: Sequence[str]) -> str:
-        found = _PATH.search(row[place].strip()) if place < len(row) else None
-        return f"{found[2]}/{found[3]}" if found else ""
-
-    parts = csv_parts(file, _REQUIRED, study, PART if options.text_only else _WITH_IMAGES)
-    for part in parts:
-        place = part.header.index("path_to_image")
-        yield part, root
+    scattered = _scattered(file)
+    table = Table(file, _REQUIRED, _COLUMNS)
+    size = PART if options.text_only else _WITH_IMAGES
+    held: list[Line] = []
+    length, last = 0, ""
+    for name, lines in _together(table, scattered):
+        if length >= size and name != last:
+            yield file.name, tuple(held), root, table.share
+            held, length = [], 0
+        held += lines
+        length += sum(map(size_of, lines))
+        last = name
+    if held:
+        yield file.name, tuple(held), root, table.share
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part, in the order in which they begin."""
-    part, root = shard
+    table, lines, root, _ = shard
     groups: dict[str, list[_Image]] = {}
-    rows, table = 0, part.path.name
-    for row in _images(part):
-        rows += 1
+    for row in _images(table, lines):
         if isinstance(row, _Image):
             groups.setdefault(f"{row.patient}/{row.study}", []).append(row)
         else:
             yield rejected(_NAME, *row)
-    for name, images in groups.items():
+    for name, every in groups.items():
+        once: dict[str, _Image] = {}
+        for image in every:
+            once.setdefault(image.path, image)
+        images = list(once.values())
         where = f"{table} row {images[0].row} ({name})"
-        refusal = _conflict(images)
-        if refusal is not None:
-            yield rejected(_NAME, where, refusal)
+        found = _differences(images)
+        if isinstance(found, Refusal):
+            yield rejected(_NAME, where, found)
         else:
-            yield from assemble(_draft(name, where, images, root, options), options, options.form or "four-header")
-    yield RowsRead(rows)
+            if len(images) < len(every):
+                found = (*found, ("repeated_rows", f"{len(every) - len(images)} of its rows name an image again"))
+            draft = _draft(name, where, images, root, options)._replace(warnings=found)
+            yield from assemble(draft, options, options.form or "four-header")
+    yield RowsRead(len(lines))
 
 
-def share(shard: Shard) -> float:
+def share(shard: Shard) -> float | None:
     """How much of the file lies up to the end of a part."""
-    return share_of(shard[0])
+    found: float | None = shard[-1]
+    return found
 
 
 def read(path: Path, options: Options) -> Iterator[Row]:
@@ -114,18 +129,65 @@ def read(path: Path, options: Options) -> Iterator[Row]:
 
 def _table(path: Path) -> Path:
     if path.is_dir():
-        found = sorted(path.glob(_FILE))
+        found = sorted(file for pattern in _FILES for file in path.glob(pattern))
         if len(found) != 1:
-            raise InputError(f"the folder holds {len(found)} files {_FILE}; name the one to read", file=path)
+            raise InputError(f"the folder holds {len(found)} files {_FILES[0]}; name the one to read", file=path)
         return found[0]
     if not path.exists():
         raise InputError("there is no such file or folder", file=path)
     return path
 
 
-def _images(part: Part) -> Iterator[_Image | tuple[str, Refusal]]:
-    table = part.path.name
-    for line in read_part(part, _COLUMNS):
+def _study_of(line: Line) -> str:
+    """The study that a record names; empty if it names none."""
+    found = None if isinstance(line.cells, Refusal) else _PATH.search(line.cells["path_to_image"].strip())
+    return f"{found[2]}/{found[3]}" if found else ""
+
+
+def _scattered(file: Path) -> Counter[str]:
+    """The studies whose rows do not all stand together, with the number of their rows."""
+    seen: set[int] = set()  # hashes: 64 bytes a study
+    again: set[str] = set()
+    last = ""
+    for line in Table(file, _REQUIRED, ("path_to_image",)):
+        name = _study_of(line)
+        if name and name != last:
+            if hash(name) in seen:
+                again.add(name)
+            seen.add(hash(name))
+        last = name
+    if not again:
+        return Counter()
+    named = map(_study_of, Table(file, _REQUIRED, ("path_to_image",)))
+    return Counter(name for name in named if name in again)
+
+
+def _together(table: Iterable[Line], scattered: Counter[str]) -> Iterator[tuple[str, list[Line]]]:
+    """Records by study: as they come, but those of scattered studies all at once where the last of them stands."""
+    if not scattered:
+        yield from ((_study_of(line), [line]) for line in table)
+        return
+    with tempfile.TemporaryDirectory(prefix="tenstep-") as folder:
+        database = sqlite3.connect(Path(folder) / "rows.db", isolation_level=None)
+        database.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE held (study TEXT, number INT, cells TEXT);"
+            "CREATE INDEX by_study ON held (study); BEGIN;"
+        )
+        for line in table:
+            name = _study_of(line)
+            if name not in scattered:
+                yield name, [line]
+                continue
+            database.execute("INSERT INTO held VALUES (?, ?, ?)", (name, line.number, json.dumps(line.cells)))
+            scattered[name] -= 1
+            if not scattered[name]:
+                rows = database.execute("SELECT number, cells FROM held WHERE study = ? ORDER BY rowid", (name,))
+                yield name, [Line(number, json.loads(cells)) for number, cells in rows]
+        database.close()
+
+
+def _images(table: str, lines: Iterable[Line]) -> Iterator[_Image | tuple[str, Refusal]]:
+    for line in lines:
         if isinstance(line.cells, Refusal):
             yield f"{table} row {line.number}", line.cells
             continue
@@ -138,17 +200,26 @@ def _images(part: Part) -> Iterator[_Image | tuple[str, Refusal]]:
             yield _Image(line.number, line.cells, found[1], found[2], found[3])
 
 
-def _conflict(images: Sequence[_Image]) -> Refusal | None:
+def _differences(images: Sequence[_Image]) -> tuple[tuple[str, str], ...] | Refusal:
+    """Why rows are not one study; else the warning that they differ in surrogates, where they do."""
     first = images[0]
     patients = {image.cells.get("deid_patient_id", "").strip() for image in images} - {"", first.patient}
     if patients:
         named = ", ".join(sorted(patients | {first.patient}))
         return Refusal("study_of_two_patients", f"its rows name {named}; a study has one patient")
+    differing: dict[str, None] = {}
     for image in images[1:]:
         for column in _OF_STUDY:
-            if image.cells.get(column) != first.cells.get(column):
+            one, other = first.cells.get(column, ""), image.cells.get(column, "")
+            if one == other:
+                continue
+            if column == "split" or without_surrogates(one) != without_surrogates(other):
                 return Refusal("conflicting_rows", f"rows {first.row} and {image.row} differ in '{column}'")
-    return None
+            differing[column] = None
+    if not differing:
+        return ()
+    told = f"its rows differ in dates, names or numbers of {', '.join(differing)}; row {first.row} is used"
+    return (("surrogates_differ", told),)
 
 
 def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options: Options) -> Draft:

@@ -1,6 +1,6 @@
-"""Any CSV with a header, UTF-8 and commas: which column is what is told by a mapping (`--columns map.yaml`).
+"""Any CSV with a header, UTF-8 and commas, gzipped or not: which column is what is said by `--columns map.yaml`.
 
-    PATH        the CSV
+    PATH        the CSV, or the CSV as .gz
     --columns   see data/columns.py; without it, columns of the mapping's own names are used
     --images    the folder that image paths are relative to; the CSV's own if not given
     id          csv/<id>
@@ -14,18 +14,18 @@ from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
+from ..formats.table import PART, Table, in_parts
 from ..intake.assemble import assemble, rejected
 from ..intake.mapped import absent, draft_of, paths_in
 from ..intake.reports import Refusal
-from ..intake.table import PART, csv_parts, read_part, share_of
 from ..source import Options, Row, Shard
 
 _NAME = "csv"
-_WITH_IMAGES = 2**18  # bytes of the table in a part when images are opened
+_WITH_IMAGES = 2**17  # characters of the table in a part when images are opened
 
 
 def shards(path: Path, options: Options) -> Iterator[Shard]:
-    """Parts of the file.
+    """Rows of the file, some at a time.
 
     Raises:
         InputError: there is no such file, it is empty, or it lacks a column of the mapping.
@@ -35,18 +35,20 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or path.parent
     if not root.is_dir():
         raise InputError("there is no such folder of images", file=root)
-    for part in csv_parts(path, (options.columns.id,), size=PART if options.text_only else _WITH_IMAGES):
-        if (column := absent(options.columns, part.header)) is not None:
-            found = ", ".join(name[:30] for name in part.header[:12])
-            raise InputError(f"the column is missing; found: {found}; see --columns", file=path, row=1, field=column)
-        yield part, root
+    table = Table(path, (options.columns.id,), options.columns.every())
+    if (column := absent(options.columns, table.header)) is not None:
+        table.close()
+        found = ", ".join(name[:30] for name in table.header[:12])
+        raise InputError(f"the column is missing; found: {found}; see --columns", file=path, row=1, field=column)
+    for lines in in_parts(table, PART if options.text_only else _WITH_IMAGES):
+        yield path.name, lines, root, table.share
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part."""
-    part, root = shard
-    for line in read_part(part, options.columns.every()):
-        where = f"{part.path.name} row {line.number}"
+    name, lines, root, _ = shard
+    for line in lines:
+        where = f"{name} row {line.number}"
         if isinstance(line.cells, Refusal):
             yield rejected(_NAME, where, line.cells)
             continue
@@ -59,9 +61,10 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             yield from assemble(draft, options, options.form or "verbatim")
 
 
-def share(shard: Shard) -> float:
+def share(shard: Shard) -> float | None:
     """How much of the file lies up to the end of a part."""
-    return share_of(shard[0])
+    found: float | None = shard[-1]
+    return found
 
 
 def read(path: Path, options: Options) -> Iterator[Row]:

@@ -16,15 +16,14 @@ from pathlib import Path
 
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass
+from ..formats.folders import REPORT, report_of
 from ..intake.assemble import Draft, assemble, rejected
-from ..intake.images import ImageFile, locate, read_limited
-from ..intake.reports import MAX_REPORT, Refusal, decode
+from ..intake.images import ImageFile
+from ..intake.reports import Refusal
 from ..source import Options, Row, Shard
 
 _NAME = "folders"
-_REPORT = "report.txt"
 _STUDIES = 100  # of a part
-_MAX_BYTES = 4 * MAX_REPORT  # a character has at most four bytes in UTF-8
 
 
 def shards(path: Path, options: Options) -> Iterator[Shard]:
@@ -37,8 +36,8 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         raise InputError("there is no such folder" if not path.exists() else "this is not a folder", file=path)
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     if not entries:
-        raise InputError(f"the folder is empty; it should hold <id>/image.* and <id>/{_REPORT}", file=path)
-    if (path / _REPORT).is_file():
+        raise InputError(f"the folder is empty; it should hold <id>/image.* and <id>/{REPORT}", file=path)
+    if (path / REPORT).is_file():
         raise InputError("this is the folder of one study; name the folder that holds it", file=path)
     for start in range(0, len(entries), _STUDIES):
         yield path, tuple(entry.name for entry in entries[start : start + _STUDIES])
@@ -61,20 +60,14 @@ def read(path: Path, options: Options) -> Iterator[Row]:
 
 
 def _draft(folder: Path, root: Path, data_class: DataClass) -> Draft | Refusal:
-    if not folder.is_dir():
-        return Refusal("not_a_folder", f"a study is a folder with image.* and {_REPORT}")
-    place = locate(folder / _REPORT, root)
-    if isinstance(place, Refusal):
-        return Refusal("no_report", place.detail) if place.reason == "missing_file" else place
-    data = read_limited(place, _MAX_BYTES, "long_report")
-    text = data if isinstance(data, Refusal) else decode(data)
+    text = report_of(folder, root)
     if isinstance(text, Refusal):
         return text
     return Draft(
         source=_NAME,
         native_id=folder.name,
         where=folder.name,
-        text=text.removesuffix("\n").removesuffix("\r"),
+        text=text,
         data_class=data_class,
         root=root,
         images=tuple(ImageFile(image) for image in sorted(folder.glob("image.*"))),

@@ -11,12 +11,12 @@ Parquet needs nothing more; what `save_to_disk` wrote needs the `datasets` packa
 is ever loaded from the hub, and no code of a dataset is run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from ...schemas.errors import InputError, MissingExtraError
+from ...schemas.errors import InputError
+from ..formats.columnar import is_saved_dataset, parts_of, rows, shape
 from ..intake.assemble import assemble, rejected
 from ..intake.images import ImageFile
 from ..intake.mapped import absent, draft_of, paths_in
@@ -25,7 +25,6 @@ from ..source import Options, Row, Shard
 
 _NAME = "hf"
 _ROWS, _FILMS = 1000, 100  # rows of a part, without and with images
-_STATE, _SPLITS = "state.json", "dataset_dict.json"
 
 
 def shards(path: Path, options: Options) -> Iterator[Shard]:
@@ -37,21 +36,24 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     """
     size = _ROWS if options.text_only else _FILMS
     for place, split in _places(path):
-        header, rows = _shape(place)
+        header, count = shape(place)
         if (column := absent(options.columns, header)) is not None:
             found = ", ".join(name[:30] for name in header[:12])
             raise InputError(f"the column is missing; found: {found}; see --columns", file=place, field=column)
         root = options.images or (path if path.is_dir() else path.parent)
-        for start in range(0, rows, size):
-            yield place, split, root, start, min(start + size, rows)
+        for start in range(0, count, size):
+            yield place, split, root, start, min(start + size, count)
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part."""
     place, split, root, start, stop = shard
     columns = options.columns
-    for number, cells in enumerate(_rows(place, columns.every(), start, stop), start + 1):
+    for number, cells in enumerate(rows(place, columns.every(), start, stop), start + 1):
         where = f"{place.name} row {number}"
+        if isinstance(cells, str):
+            yield rejected(_NAME, where, Refusal("long_row", cells))
+            continue
         images: list[ImageFile] = []
         refusal = None
         for column in columns.image_columns if not options.text_only else ():
@@ -80,68 +82,12 @@ def _places(path: Path) -> list[tuple[Path, str | None]]:
         return [(path, None)]
     if not path.is_dir():
         raise InputError("there is no such file or folder", file=path)
-    if (path / _STATE).is_file():
-        return [(path, None)]
-    if (path / _SPLITS).is_file():
-        return [(part, part.name) for part in sorted(path.iterdir()) if (part / _STATE).is_file()]
+    if is_saved_dataset(path):
+        return parts_of(path)
     files = sorted(path.rglob("*.parquet"))
     if not files:
         raise InputError("the folder holds neither parquet files nor what save_to_disk writes", file=path)
     return [(file, file.stem.partition("-")[0]) for file in files]
-
-
-def _shape(place: Path) -> tuple[list[str], int]:
-    if place.is_dir():
-        table = _dataset(place)
-        return list(table.column_names), table.num_rows
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(place) as file:
-            return list(file.schema_arrow.names), file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"not a parquet file, or damaged ({str(error)[:120]})", file=place) from None
-
-
-def _rows(place: Path, wanted: tuple[str, ...], start: int, stop: int) -> Iterator[Mapping[str, Any]]:
-    if place.is_dir():
-        table = _dataset(place)
-        names = [name for name in table.column_names if name in wanted]
-        yield from table.select_columns(names).select(range(start, stop)).with_format("arrow")[:].to_pylist()
-        return
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(place) as file:
-        names = [name for name in file.schema_arrow.names if name in wanted]
-        first = 0
-        for group in range(file.num_row_groups):
-            length = file.metadata.row_group(group).num_rows
-            if first < stop and start < first + length:
-                yield from _slice(file, group, names, max(start - first, 0), min(stop - first, length))
-            first += length
-
-
-def _slice(file: Any, group: int, names: list[str], low: int, high: int) -> Iterator[Mapping[str, Any]]:
-    """Rows of one row group, of which no more is held than a batch."""
-    first = 0
-    for batch in file.iter_batches(batch_size=_FILMS, row_groups=[group], columns=names):
-        if first >= high:
-            return
-        if first + batch.num_rows > low:
-            yield from batch.slice(max(low - first, 0), high - max(first, low)).to_pylist()
-        first += batch.num_rows
-
-
-def _dataset(place: Path) -> Any:
-    try:
-        import datasets
-    except ModuleNotFoundError:
-        raise MissingExtraError("hf", "the datasets package, which reads what save_to_disk wrote,") from None
-    try:
-        return datasets.load_from_disk(str(place))
-    except Exception as error:  # noqa: BLE001  whatever a damaged folder makes it trip over
-        raise InputError(f"cannot be read as a dataset ({str(error)[:120]})", file=place) from None
 
 
 def _text(value: object) -> str | None:

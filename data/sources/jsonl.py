@@ -1,4 +1,4 @@
-"""JSON Lines: one study a line, UTF-8.
+"""JSON Lines: one study a line, UTF-8, gzipped or not.
 
     id                required; a string or a whole number
     report            the reference; or
@@ -20,20 +20,20 @@ import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from ...schemas.base import Status
 from ...schemas.errors import InputError
 from ...schemas.study import Study
+from ..formats.json_lines import LONGEST, object_of, raw_lines
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
-from ..intake.reports import UNKNOWN_VIEW, Refusal, decode
+from ..intake.reports import UNKNOWN_VIEW, Refusal
 from ..source import Options, Row, Shard, SourceWarning
 
 _NAME = "jsonl"
-_MAX_LINE = 2**20  # bytes
 _TEXTS, _STUDIES = 1000, 100  # lines of a part, without and with images
 _MAX_PART = 2**23  # bytes
 _Native = StrictStr | Annotated[StrictInt, Field(ge=0)]
@@ -67,17 +67,16 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     if path.stat().st_size == 0:
         raise InputError("the file is empty", file=path)
     limit = _TEXTS if options.text_only else _STUDIES
-    with path.open("rb") as file:
-        held: list[tuple[int, bytes | Refusal]] = []
-        size = 0
-        for number, line in _lines(file):
-            held.append((number, line))
-            size += len(line)
-            if len(held) == limit or size > _MAX_PART:
-                yield path, tuple(held)
-                held, size = [], 0
-        if held:
+    held: list[tuple[int, bytes | str | None]] = []
+    size = 0
+    for number, line in raw_lines(path):
+        held.append((number, line))
+        size += len(line or "")
+        if len(held) == limit or size > _MAX_PART:
             yield path, tuple(held)
+            held, size = [], 0
+    if held:
+        yield path, tuple(held)
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
@@ -86,7 +85,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     told: set[str] = set()
     for number, data in lines:
         where = f"{path.name} row {number}"
-        fields = data if isinstance(data, Refusal) else _fields(data)
+        fields = _fields(data)
         draft = fields if isinstance(fields, Refusal) else _draft(fields, where, path, options)
         if isinstance(draft, Refusal):
             yield rejected(_NAME, where, draft)
@@ -103,30 +102,18 @@ def read(path: Path, options: Options) -> Iterator[Row]:
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | Refusal]]:
-    """Numbered lines that are not blank; of one that is too long, no more is held than the limit."""
-    number = 0
-    while line := file.readline(_MAX_LINE + 1):
-        number += 1
-        if len(line) > _MAX_LINE:
-            while line and not line.endswith(b"\n"):
-                line = file.readline(_MAX_LINE)
-            yield number, Refusal("long_line", f"more than {_MAX_LINE:,} bytes; is a line break missing?")
-        elif line.strip():
-            yield number, line
-
-
-def _fields(data: bytes) -> dict[str, Any] | Refusal:
-    text = decode(data)
-    if isinstance(text, Refusal):
-        return text
-    try:
-        fields = json.loads(text)
-        if "\\u" in text:
-            json.dumps(fields, ensure_ascii=False).encode()  # half a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        return Refusal("bad_json", f"not JSON ({str(error)[:120]})")
-    return fields if isinstance(fields, dict) else Refusal("bad_json", "not a JSON object")
+def _fields(data: bytes | str | None) -> dict[str, Any] | Refusal:
+    if data is None:
+        return Refusal("long_line", f"more than {LONGEST:,} bytes; is a line break missing?")
+    found = object_of(data) if isinstance(data, bytes) else data
+    if isinstance(found, str):
+        return Refusal("bad_encoding" if found.startswith("not UTF-8") else "bad_json", found)
+    if isinstance(data, bytes) and b"\\u" in data:
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except ValueError:
+            return Refusal("bad_json", "half a surrogate pair is no text")
+    return found
 
 
 def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> Draft | Refusal:

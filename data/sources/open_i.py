@@ -23,11 +23,11 @@ from xml.etree import ElementTree
 
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
+from ..formats.table import read_csv
 from ..intake.archive import Member, tar_members
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile, locate, read_limited
 from ..intake.reports import UNKNOWN_VIEW, Refusal, join_sections, views_in
-from ..intake.table import read_csv
 from ..source import Options, Row, Shard
 
 _NAME = "open-i"

@@ -20,9 +20,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from ...schemas.errors import InputError
+from ..formats.json_array import split_objects
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
-from ..intake.json_array import split_objects
 from ..intake.reports import Refusal
 from ..source import Options, Row, Shard
 

@@ -5,22 +5,25 @@ a part of the source is either in the index with all that it came to, or it is d
 (0700, files 0600) and is opened to others only if every study is public.
 """
 
-import fcntl
 import os
 import re
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from ...schemas.errors import InputError, RunLockedError
+from ...schemas.errors import InputError
 from ...schemas.study import RejectedRow, Study
+from ..files import hold, sync_folder
 from ..source import Row
 from . import parquet
 from .batch import Batch, Done, count, taken
 from .head import BESIDE, Tally
 from .index import File, Index
 from .merge import merge_small
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 HEAD = "store.json"
 INDEX = "index.db"
@@ -48,7 +51,7 @@ class StoreWriter:
         self.root = root
         self._source, self._ask, self._options = source, ask, options or {}
         self._made = not root.exists()
-        self._lock: BinaryIO | None = None
+        self._lock: FileLock | None = None
         self._index: Index
         self._batch: Batch
         self._tally = Tally()
@@ -80,13 +83,8 @@ class StoreWriter:
                 raise InputError(f"not empty (it holds '{foreign[0]}'); name another folder", file=self.root)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _private(self.root / _LOCK)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = hold(self.root / _LOCK, "writing this store")
             self._open()
-        except BlockingIOError:
-            assert self._lock is not None  # it could not be had
-            self._lock.close()
-            raise RunLockedError("another process is writing this store", file=self.root) from None
         except OSError as error:
             self._close()
             raise InputError(f"cannot write here ({error.strerror}); name another folder", file=self.root) from None
@@ -240,7 +238,7 @@ class StoreWriter:
         temporary.rename(self.root / HEAD)
         (self.root / (INDEX + PARTIAL)).unlink()
         (self.root / _LOCK).unlink()
-        _sync_folder(self.root)
+        sync_folder(self.root)
 
     def _publish(self, head: Path) -> None:
         """Give public data the permissions that the user's umask gives any new file."""
@@ -270,7 +268,7 @@ class StoreWriter:
         if self._lock is not None:
             if not any((self.root / name).exists() for name in (INDEX + PARTIAL, HEAD)):
                 (self.root / _LOCK).unlink(missing_ok=True)
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
 
@@ -280,11 +278,3 @@ class _TakenError(Exception):
 
 def _private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb")
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

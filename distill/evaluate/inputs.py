@@ -3,16 +3,16 @@
 Of a sampling run two parts are compared with the reference report: the report that the student wrote, and everything
 that it wrote. An answer without a readable report stays, as an empty one: it is counted, and it costs.
 
-A file has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without it, each line
-is a patient. What class of data it holds is not known.
+A file, gzipped or not, has one JSON object a line: `id`, `hypothesis`, `reference`, and perhaps `patient_id`; without
+it, each line is a patient. What class of data it holds is not known.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...data.formats.json_lines import json_lines
 from ...data.judged import Judged
-from ...data.lines import json_lines
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
 from ...schemas.recipe import SampleRecipe

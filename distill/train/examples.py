@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ...data.run import RunFolder
+from ...data.selection import examples_of, runs_of
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
 from ...schemas.candidate import Candidate
@@ -87,7 +88,7 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
 
     Args:
         recipe: which data.
-        run: a run folder; none if the recipe names study stores.
+        run: a run folder, or a selection of runs; none if the recipe names study stores.
         prompt: the student's instruction; it must ask for what the targets are.
 
     Raises:
@@ -120,25 +121,26 @@ def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "rep
         PolicyError: the run may not be used for training.
         RunError, InputError: it cannot be read.
     """
-    with RunFolder.read(path) as run:
-        run.check_training()
-        if source in ("accepted", "reports"):
-            for example in run.accepted():
-                study, steps = example.study, example.trace.texts
-                if source == "accepted":
-                    yield TrainingExample(study, run.studies, example.target, example.provenance.key, steps)
-                else:
-                    yield TrainingExample(study, run.studies, study.report, study.id, tuple(study.report.splitlines()))
-            return
-        layout = run.manifest.recipe.get("layout", "plain")
-        done: set[str] = set()
-        for candidate, verdict in run.judged():
-            if candidate.attempt > 1 or candidate.study_id in done:
-                continue
-            done.add(candidate.study_id)
-            if source == "first" or verdict.accepted:
-                study = run.studies.get(candidate.study_id)
-                yield TrainingExample(study, run.studies, *_unfiltered(candidate, study, layout))
+    if source in ("accepted", "reports"):
+        for example, store, _ in examples_of(path):
+            study = example.study
+            if source == "accepted":
+                yield TrainingExample(study, store, example.target, example.provenance.key, example.trace.texts)
+            else:
+                yield TrainingExample(study, store, study.report, study.id, tuple(study.report.splitlines()))
+        return
+    done: set[str] = set()
+    for folder in runs_of(path):
+        with RunFolder.read(folder) as run:
+            run.check_training()
+            layout = run.manifest.recipe.get("layout", "plain")
+            for candidate, verdict in run.judged():
+                if candidate.attempt > 1 or candidate.study_id in done:
+                    continue
+                done.add(candidate.study_id)
+                if source == "first" or verdict.accepted:
+                    study = run.studies.get(candidate.study_id)
+                    yield TrainingExample(study, run.studies, *_unfiltered(candidate, study, layout))
 
 
 def _unfiltered(

@@ -10,11 +10,11 @@ adapter/         the trained student (adapter.py)
 """
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...schemas.errors import RunError, RunLockedError
+from ...data.files import hold
+from ...schemas.errors import RunError
 from .run_card import FILE
 
 ADAPTER, BASE, BOARD, CHECKPOINTS, ROWS = "adapter", "base", "tensorboard", "checkpoints", "rows.jsonl"
@@ -43,9 +43,5 @@ def claimed(out: Path, *, restricted: bool, resume: bool) -> Iterator[None]:
     if restricted and out.exists() and out.stat().st_mode & 0o077:
         raise RunError("others can read this folder, and the data is restricted; run: chmod -R go= on it", file=out)
     out.mkdir(parents=True, exist_ok=True, mode=0o700 if restricted else 0o777)
-    with (out / "run.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunLockedError("another process is training here; wait for it or stop it", file=out) from None
+    with hold(out / "run.lock", "training here"):
         yield

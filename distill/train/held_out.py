@@ -7,6 +7,7 @@ list of study ids, one a line. Equal report texts are no overlap: many normal re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...data.formats.json_lines import id_lines
 from ...data.splitting.splits import read_splits
 from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, TrainingError
@@ -41,7 +42,7 @@ def _shared(studies: Sequence[Study], path: Path) -> list[tuple[str, str]]:
         splits = read_splits(path)
         known = (study for study in studies if study.source in splits.sources)
         return [(study.id, "it is test there") for study in known if splits.of(study) == "test"]
-    listed = set(path.read_text("utf-8").splitlines())
+    listed = set(id_lines(path))
     return [(study.id, "it is listed there") for study in studies if study.id in listed]
 
 

@@ -1,18 +1,20 @@
 """What a sentence of a chest X-ray report, or of a reasoning step, asserts.
 
-    claims(text)                  every finding, device and normal organ, with status, side, place, size, number and
-    span sentences(text)               spans of the sentences region_of(sentence)           the part of the reading
-    checklist that a sentence is about compares_with_prior(sentence) whether it speaks of an earlier examination
-    measurements(text)            numbers with a unit, as `mm`, `ml`, `%`, ...
+    claims(text)                   every finding, device and normal organ, with status, side, place, size, number
+    sentences(text)                spans of the sentences
+    names_anything(text)           whether it names anything that a chest film shows
+    region_of(sentence)            the part of the reading checklist that a sentence is about
+    compares_with_prior(sentence)  whether it speaks of an earlier examination
+    measurements(text)             numbers with a unit, as `mm`, `ml`, `%`, ...
 
-The lexicon is the TSV files of this folder: findings, devices, organs and what is said of them, places, sides, cues. To
-teach it a phrase, add the phrase there. Nothing here knows of studies, traces or rules.
+The lexicon is the TSV files of this folder: findings, devices, organs and what is said of them, places, sides, cues.
+Nothing here knows of studies, traces or rules.
 """
 
 from .claim import REGIONS, Claim, Measurement, Region, Side, Status
 from .compares import compares_with_prior, comparison
 from .measure import measurements
-from .reader import claims, location_of, region_of
+from .reader import claims, location_of, names_anything, region_of
 from .text import sentences
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "comparison",
     "location_of",
     "measurements",
+    "names_anything",
     "region_of",
     "sentences",
 ]

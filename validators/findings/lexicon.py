@@ -57,6 +57,7 @@ class Lexicon:
     pairs: dict[tuple[str, str], tuple[str, str]]
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     findings: tuple[str, ...]
+    topics: frozenset[str]  # single words that name a part, a finding or a device
 
 
 def rows(name: str) -> Iterator[list[str]]:
@@ -253,4 +254,7 @@ def lexicon() -> Lexicon:
         pairs=pairs,
         normal=normal,
         findings=tuple(regions),
+        topics=frozenset(
+            words[0] for words, entry in build.entries.items() if len(words) == 1 and (entry.organ or entry.finding)
+        ),
     )

@@ -8,8 +8,8 @@ from .claim import Claim, Region, Side, Status
 from .lexicon import CUES, lexicon, word_set
 from .scope import tagged_sentence
 from .sentence import read_sentence
-from .tagging import Tagged
-from .text import NOT_ASSERTED, headed_sentences, sentences
+from .tagging import Tagged, tag
+from .text import NOT_ASSERTED, headed_sentences, lower, sentences
 
 _SUPPOSES = re.compile(r"\b(?:would|could|should|might|can)\b", re.I)
 _ANSWERS = re.compile(r"\b(?:yes|no|none|not|but|there|do (?:find|see)|(?:is|are) (?:present|visible|seen))\b", re.I)
@@ -177,6 +177,18 @@ def region_of(sentence: str) -> Region:
 
 
 _TECHNIQUE = word_set("technique")
+
+
+def names_anything(text: str) -> bool:
+    """Whether a text names a part, a finding, a device or a view of a chest film; whatever it says of it."""
+    low = lower(text)
+    tagged = tag(low, 0, len(low))
+    if not (lexicon().topics | word_set("reading")).isdisjoint(tagged.words):
+        return True
+    return _technique(tagged) or any(
+        entry.finding or entry.organ or entry.place or entry.tip or "abnormal" in entry.qualities
+        for entry in tagged.entries
+    )
 
 
 def _technique(tagged: Tagged) -> bool:

@@ -14,7 +14,7 @@ from .claim import Claim, Measurement
 from .lexicon import lexicon, names, rows
 from .measure import measurements
 from .reader import claims
-from .text import lower
+from .text import headed_sentences, lower
 
 Standing = Literal["supported", "related", "denied", "unsupported"]
 
@@ -90,6 +90,12 @@ class Reference:
     absent: dict[str, tuple[Claim, ...]]  # said so
     implied: dict[str, tuple[Claim, ...]]  # absent because the organ is normal
     measurements: tuple[Measurement, ...]
+    impression: tuple[tuple[int, int], ...]  # its sentences; all of them in a report without one
+
+    def concluded(self) -> tuple[Claim, ...]:
+        """What the impression asserts."""
+        spans = set(self.impression)
+        return tuple(claim for found in self.present.values() for claim in found if claim.sentence in spans)
 
     def sentence(self, claim: Claim) -> str:
         """The sentence that makes a claim."""
@@ -218,7 +224,13 @@ def read_reference(report: str) -> Reference:
         if claim.finding == "cardiomegaly" and claim.size == "borderline":
             table.setdefault("borderline_heart_size", []).append(claim)
     frozen = {kind: {name: tuple(found) for name, found in table.items()} for kind, table in tables.items()}
-    return Reference(report, **frozen, measurements=measurements(lower(report)))
+    return Reference(report, **frozen, measurements=measurements(lower(report)), impression=_impression(report))
+
+
+def _impression(report: str) -> tuple[tuple[int, int], ...]:
+    spans = headed_sentences(report)
+    found = [(start, end) for start, end, heading in spans if heading.startswith(("impression", "conclusion"))]
+    return tuple(found or [(start, end) for start, end, _ in spans])
 
 
 def abnormal(reference: Reference) -> Iterator[Claim]:

@@ -1,4 +1,4 @@
-"""Elsewhere: a step puts something abnormal where the reference has nothing.
+"""Unreported location: a step puts something abnormal where the reference has nothing.
 
 It protects against places that are moved in words the other rules do not know ("the change lies at the apex"). A place
 is wrong if the reference has places of its kind (zones of the lungs, levels of the spine, ribs, parts of the
@@ -25,7 +25,7 @@ from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"wrong_whereabouts": "error"}
+CODES: Mapping[str, Severity] = {"unreported_location": "doubt"}
 find = Finder(__name__, CODES)
 
 _SPINE = re.compile(r"[ctl]\d+|sacrum")
@@ -68,7 +68,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                         continue
                     first = others[0].span
                     yield find(
-                        "wrong_whereabouts",
+                        "unreported_location",
                         f"{text[start:end]!r}: nothing is known at this place; correct the side or place.",
                         step=position,
                         span=(start, end),
@@ -103,7 +103,7 @@ def _other_side(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     continue  # what is seen there is known on this side, by another name of its place
                 (known_side, source), *_ = evidence.items()
                 yield find(
-                    "wrong_whereabouts",
+                    "unreported_location",
                     f"{sentence!r}: the {match.lastgroup} of this study is the {known_side} one; correct the side.",
                     step=position,
                     span=(start, end),
@@ -204,10 +204,10 @@ PASSES = (
     Case(ten({5: "The right base is clear, and nothing else is seen there."}, _APEX), None, _APEX),
 )
 FAILS = (
-    Case(ten({5: "The changes lie at the left base."}, _APEX), "wrong_whereabouts", _APEX),
-    Case(ten({5: "Something dense occupies the right apex."}, _APEX), "wrong_whereabouts", _APEX),
-    Case(ten({5: "A dense, well-defined focus is in the right base."}, _APEX), "wrong_whereabouts", _APEX),
-    Case(ten({6: "The left hilum harbors calcified lymph nodes."}, _PAIR), "wrong_whereabouts", _PAIR),
-    Case(ten({6: "It enters by way of the right jugular vein."}, _PAIR), "wrong_whereabouts", _PAIR),
-    Case(ten({9: "A deformed vertebra stands at T6."}, _APEX), "wrong_whereabouts", _APEX),
+    Case(ten({5: "The changes lie at the left base."}, _APEX), "unreported_location", _APEX),
+    Case(ten({5: "Something dense occupies the right apex."}, _APEX), "unreported_location", _APEX),
+    Case(ten({5: "A dense, well-defined focus is in the right base."}, _APEX), "unreported_location", _APEX),
+    Case(ten({6: "The left hilum harbors calcified lymph nodes."}, _PAIR), "unreported_location", _PAIR),
+    Case(ten({6: "It enters by way of the right jugular vein."}, _PAIR), "unreported_location", _PAIR),
+    Case(ten({9: "A deformed vertebra stands at T6."}, _APEX), "unreported_location", _APEX),
 )

@@ -1,0 +1,136 @@
+r"""Layouts that are not ours: reasoning in anybody's form, taken apart into steps or sentences and a report.
+
+    think      <think>...</think> answer, also with a bare </think>, <reasoning>, <thought>, <scratchpad>, ...
+    tags       LLaVA-CoT: <SUMMARY> <CAPTION> <REASONING> <CONCLUSION>; and <answer>
+    step_word  lines that open with "Step 3:", "### Step 3", "**Step 3**"
+    numbered   lines that open with 3) (3) [3] 3: 3/10 **3.** "3." and a no-break space, keycaps, circled digits
+    bullets    lines that open with - * + or a bullet sign
+    prose      sentences
+
+Inside think and tags the reasoning is in one of the other forms; what a step holds over several lines, and lists that
+are indented within it, belong to it. It knows text. It judges nothing: that a layout is not ours is `structure`'s.
+"""
+
+import re
+from typing import Literal, NamedTuple, get_args
+
+from ...validators.findings.text import sentences
+
+LayoutName = Literal["think", "tags", "step_word", "numbered", "bullets", "prose"]
+LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
+
+_THINK = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|rationale)"
+_THOUGHT = re.compile(rf"<({_THINK})>(?P<inside>.*?)</\1>", re.I | re.S)
+_BARE_END = re.compile(rf"</{_THINK}>", re.I)
+_TAGGED = re.compile(r"<(SUMMARY|CAPTION|REASONING|CONCLUSION)>(?P<inside>.*?)(?:</\1>|\Z)", re.I | re.S)
+_ANSWER = re.compile(r"<(answer|report)>(?P<inside>.*?)(?:</\1>|\Z)", re.I | re.S)
+_BLANK = r"[ \t\u00a0\u2007\u202f]"
+_OPENINGS: tuple[tuple[LayoutName, re.Pattern[str]], ...] = (
+    (
+        "step_word",
+        re.compile(
+            rf"{_BLANK}*[#*_> ]{{0,8}}step{_BLANK}{{1,4}}\d{{1,3}}\b[*_]*{_BLANK}*[:.)\u2013\u2014-]*[*_]*{_BLANK}*",
+            re.I,
+        ),
+    ),
+    (
+        "numbered",
+        re.compile(
+            rf"{_BLANK}*[#*_>\u200b\ufeff]{{0,4}}{_BLANK}*(?:\(\d{{1,3}}\)|\[\d{{1,3}}\]|\d{{1,3}}/\d{{1,3}}[.:)]?(?=\s)"
+            rf"|\d{{1,3}}\ufe0f?\u20e3\.?|[\u2460-\u249b]|\d{{1,3}}(?:\\?\.(?!\d)|[):])(?=[\s*_]|[A-Za-z]))[*_]*{_BLANK}*"
+        ),
+    ),
+    ("bullets", re.compile(rf"{_BLANK}*[-*+\u2022\u2023\u25e6\u2013]{_BLANK}+")),
+)  # fmt: skip
+_REPORT = re.compile(
+    r"^[ \t*#_]{0,8}(?:technique|view|findings|impression|(?:final )?(?:report|answer))[ \t*_]{0,4}(?::|$)", re.I | re.M
+)
+_ANSWER_WORD = re.compile(r"\A[ \t*#_]{0,8}(?:(?:final )?(?:report|answer))[ \t*_]{0,4}:?[*_]*\s*", re.I)
+_INDENT = re.compile(r"[ \t]*")
+_MOST = 400  # steps or sentences of one trace; what comes later is not read
+
+
+class Reading(NamedTuple):
+    """A trace in another layout."""
+
+    layout: LayoutName
+    preamble: str  # what stands before the first step, and belongs to none
+    units: tuple[str, ...]  # steps or sentences, each on one line
+    report: str | None
+    is_prose: bool  # units are sentences, and no steps
+
+
+def read_layout(text: str, layout: LayoutName | None = None, answer: str | None = None) -> Reading:
+    """Take a text apart.
+
+    Args:
+        text: reasoning and report, or the reasoning alone where an answer is given.
+        layout: what it is known to be; found out if not given.
+        answer: the report, where it was kept apart from the reasoning.
+    """
+    outer, reasoning, report = _outer(text) if layout in (None, "think", "tags") else (None, text, None)
+    if answer is not None:
+        report = answer
+    elif outer is None:
+        reasoning, report = _cut_report(reasoning)
+    inner: LayoutName
+    inner, preamble, units = _units(reasoning, layout if layout not in ("think", "tags") else None)
+    report = _ANSWER_WORD.sub("", report).strip() if report else ""
+    return Reading(outer or inner, preamble, tuple(units[:_MOST]), report or None, inner == "prose")
+
+
+def _outer(text: str) -> tuple[LayoutName | None, str, str | None]:
+    """The frame of tags, the reasoning in it, and what is the answer."""
+    parts = {match[1].lower(): match["inside"] for match in _TAGGED.finditer(text)}
+    if len(parts) > 1:
+        report = parts.pop("conclusion", None)
+        return "tags", "\n".join(parts.values()), report
+    answer = _ANSWER.search(text)
+    thought = _THOUGHT.search(text)
+    if thought is not None:
+        rest = answer["inside"] if answer is not None else text[thought.end() :]
+        return "think", "\n".join(match["inside"] for match in _THOUGHT.finditer(text)), rest
+    end = _BARE_END.search(text)
+    if end is not None:
+        return "think", text[: end.start()], answer["inside"] if answer is not None else text[end.end() :]
+    if answer is not None:
+        return "tags", text[: answer.start()], answer["inside"]
+    return None, text, None
+
+
+def _cut_report(text: str) -> tuple[str, str | None]:
+    """The reasoning, and the report behind it: what opens with a report's heading, below something else."""
+    for match in _REPORT.finditer(text):
+        if text[: match.start()].strip():
+            return text[: match.start()], text[match.start() :]
+    return text, None
+
+
+def _units(text: str, layout: LayoutName | None) -> tuple[LayoutName, str, list[str]]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    if layout != "prose":
+        for name, opening in _OPENINGS:
+            if layout is not None and name != layout:
+                continue
+            at = [n for n, line in enumerate(lines) if opening.match(line)]
+            if at:  # lists that are indented below the first are parts of a step
+                least = min(_indent(lines[n]) for n in at)
+                at = [n for n in at if _indent(lines[n]) <= least + 1]
+            if len(at) < 2:
+                continue
+            units = [
+                _one_line([opening.sub("", lines[start], count=1), *lines[start + 1 : end]])
+                for start, end in zip(at, [*at[1:], len(lines)], strict=True)
+            ]
+            return name, _one_line(lines[: at[0]]), [unit for unit in units if unit]
+    flat = "\n".join(lines)
+    return "prose", "", [_one_line([flat[start:end]]) for start, end in sentences(flat)]
+
+
+def _indent(line: str) -> int:
+    found = _INDENT.match(line)
+    return len(found[0].expandtabs(4)) if found else 0
+
+
+def _one_line(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())

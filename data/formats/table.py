@@ -1,0 +1,180 @@
+"""CSV files, gzipped or not, row by row: columns checked first, every unusable row named, constant memory.
+
+pyarrow.csv is quicker and will not do: one stray quote ends its reading, and it does not say on which line a row lies.
+Here a broken record costs its own lines and no more: the reading goes on with the next line that is a whole record.
+"""
+
+import csv
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ...schemas.errors import InputError
+from ..intake.reports import Refusal
+from .packed import CutOffError, open_file
+
+_MAX_FIELD = 2**24  # characters; longer reports than a report can be must be read to be refused
+PART = 2**19  # characters, some hundred reports
+
+
+class Line(NamedTuple):
+    """One record: the line of the file on which it ends, and its cells by column or why it cannot be used."""
+
+    number: int
+    cells: dict[str, str] | Refusal
+
+
+class Table:
+    """A CSV file, opened: its header is checked; iterating reads it once, from the first record on.
+
+    Args:
+        path: the file.
+        columns: those that it must have.
+        keep: those that are wanted of the rest; none: all.
+
+    Raises:
+        InputError: the file cannot be opened, is empty, or lacks a column.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], keep: Sequence[str] | None = None) -> None:
+        if csv.field_size_limit() < _MAX_FIELD:
+            csv.field_size_limit(_MAX_FIELD)
+        self.path = path
+        self._size = path.stat().st_size if path.exists() else 0
+        self._keep = keep
+        self._lines = _Lines(open_file(path), path)
+        try:
+            self._reader = csv.reader(self._lines, strict=True)
+            self.header = tuple(self._header(columns))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of a file that is not read to its end."""
+        self._lines.stream.close()
+
+    @property
+    def share(self) -> float | None:
+        """How much of the file has been read, from 0 to 1; none for a compressed one."""
+        return min(self._lines.read / self._size, 1.0) if self._lines.read <= self._size else None
+
+    def __iter__(self) -> Iterator[Line]:
+        width = len(self.header)
+        wanted = [(at, name) for at, name in enumerate(self.header) if self._keep is None or name in self._keep]
+        lines = self._lines
+        broken: tuple[int, str] | None = None  # a record that is none, whose lines are still passed over
+        with lines.stream:
+            while True:
+                lines.taken.clear()
+                try:
+                    row = next(self._reader, None)
+                except csv.Error as error:
+                    broken = broken or (lines.number - len(lines.taken) + 1, str(error))
+                    lines.give_back(1)
+                    self._reader = csv.reader(lines, strict=True)
+                    continue
+                except CutOffError as error:
+                    yield Line(lines.number + 1, Refusal("bad_csv", error.message))
+                    return
+                if broken and (row is None or len(row) == width):
+                    yield _broken(broken, lines.number - len(lines.taken))
+                    broken = None
+                if row is None:
+                    return
+                if row and not broken:
+                    yield Line(lines.number, _cells(row, width, wanted))
+
+    def _header(self, columns: Sequence[str]) -> list[str]:
+        try:
+            header = next(self._reader, None)
+        except csv.Error as error:
+            raise InputError(f"not a CSV record ({error}); is a quote missing?", file=self.path, row=1) from None
+        if header is None:
+            raise InputError("the file is empty", file=self.path, row=1)
+        for column in columns:
+            if column not in header:
+                found = ", ".join(name[:30] for name in header[:12])
+                other = next((name for name in (";", "\t", "|") if len(header) == 1 and name in header[0]), None)
+                hint = f"; is it separated by {other!r}? a comma is wanted" if other else ""
+                raise InputError(f"the column is missing; found: {found}{hint}", file=self.path, row=1, field=column)
+        return header
+
+
+def read_csv(path: Path, columns: Sequence[str], keep: Sequence[str] | None = None) -> Iterator[Line]:
+    """The records of a comma-separated file, all as text; arguments and errors are those of `Table`."""
+    yield from Table(path, columns, keep)
+
+
+def size_of(line: Line) -> int:
+    """Characters of a record."""
+    return 0 if isinstance(line.cells, Refusal) else sum(map(len, line.cells.values()))
+
+
+def in_parts(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
+    """Records some at a time, of about `size` characters."""
+    held: list[Line] = []
+    length = 0
+    for line in lines:
+        held.append(line)
+        length += size_of(line)
+        if length >= size:
+            yield tuple(held)
+            held, length = [], 0
+    if held:
+        yield tuple(held)
+
+
+class _Lines:
+    """Lines of a file as text, counted; those of the record that is being read can be given back."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self.stream, self._path = stream, path
+        self.number = 0  # of the line that was read last
+        self.read = 0  # bytes
+        self.taken: list[str] = []
+        self._again: deque[str] = deque()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._again:
+            text = self._again.popleft()
+        else:
+            line = self.stream.readline(_MAX_FIELD + 1)
+            if not line:
+                raise StopIteration
+            if len(line) > _MAX_FIELD:
+                raise InputError("far larger than a table of this kind; refused", file=self._path)
+            text = (line if self.read else line.removeprefix(b"\xef\xbb\xbf")).decode("utf-8", "surrogateescape")
+            self.read += len(line)
+        self.number += 1
+        self.taken.append(text)
+        return text
+
+    def give_back(self, keep: int) -> None:
+        """Read the lines of this record again, but for the first `keep`."""
+        back = self.taken[keep:]
+        self._again.extendleft(reversed(back))
+        self.number -= len(back)
+
+
+def _broken(broken: tuple[int, str], last: int) -> Line:
+    first, error = broken
+    lines = f"line {first} is" if last <= first else f"lines {first} to {last} are"
+    return Line(first, Refusal("bad_csv", f"{lines} no CSV record ({error}); is a quote missing, or the file cut off?"))
+
+
+def _cells(row: list[str], width: int, wanted: Sequence[tuple[int, str]]) -> dict[str, str] | Refusal:
+    if len(row) != width:
+        return Refusal("bad_csv", f"{len(row)} cells where the header has {width}; is the file cut off?")
+    cells = {name: row[place] for place, name in wanted}
+    for cell in cells.values():
+        if not cell.isascii():
+            try:
+                cell.encode()
+            except UnicodeEncodeError:
+                return Refusal("bad_encoding", "not UTF-8; save the file as UTF-8")
+    return cells
