@@ -26,7 +26,7 @@ from ...schemas.study import Study
 from ...schemas.trace import STEPS
 from ..prompt import Prompt
 from .drawing import draw
-from .held_out import check_apart
+from .held_out import check_held_out
 
 
 class TrainingExample(NamedTuple):
@@ -110,7 +110,8 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
     if run is not None:
         found = draw(found, recipe.traces, lambda: [example.study for example in pool(run, "first")])
     examples = _split(recipe, found)
-    check_apart([example.study for example in examples.all], recipe.test_sets)
+    stores = {example.store.root: example.store for example in found}.values()
+    check_held_out([example.study for example in examples.all], recipe.test_sets, stores)
     return examples
 
 
