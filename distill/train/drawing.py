@@ -10,7 +10,7 @@ side by side; a row of a large weight stands more than once. A label that no row
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,20 @@ from ...schemas.recipe import Traces
 from ...schemas.study import Study
 from ..evaluate.finding_f1 import positive
 
-if TYPE_CHECKING:
-    from .examples import TrainingExample
-
 _ROUNDS = 200  # of raking; it has converged long before where it can
 
 
-def draw(
-    rows: Sequence["TrainingExample"], traces: Traces, population: Callable[[], Sequence[Study]]
-) -> list["TrainingExample"]:
+class Drawn(Protocol):
+    """A row: whatever is about a study."""
+
+    @property
+    def study(self) -> Study: ...
+
+
+RowT = TypeVar("RowT", bound=Drawn)
+
+
+def draw(rows: Sequence[RowT], traces: Traces, population: Callable[[], Sequence[Study]]) -> list[RowT]:
     """The rows that are trained on.
 
     Args:
