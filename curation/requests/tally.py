@@ -22,6 +22,7 @@ class Tally:
     recalled: int = 0  # verdicts read from the journal
     unknown: int = 0
     failed: int = 0
+    waiting: int = 0  # for an answer in a file or a batch
     refused: int = 0
     reasons: Counter[str] = field(default_factory=Counter)  # why requests of this call brought nothing
     spend_usd: float | None = 0.0  # what answers say; None if a price is unknown
@@ -29,6 +30,10 @@ class Tally:
     codes: Counter[str] = field(default_factory=Counter)  # errors, or doubts, of the candidate that decided, by study
     ended: Reason = "data"  # why this call asks no more
     budget: str = ""  # where the budget stands
+    verified: Counter[str] = field(
+        default_factory=Counter
+    )  # traces that a verifier was asked about, by what came of it
+    notes: tuple[str, ...] = ()  # what teachers have to say to whoever runs them
     forecast: Forecast | None = None  # after the pilot
 
     @property
