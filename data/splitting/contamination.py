@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...schemas.study import ImageRef, Study
-from .alike import NEAR_BITS, Alike, distance, hash_of, likeness, minhash, report_bands, stack, words_of
+from ..similarity import Searched, Signature, band_keys, likeness, signature
+from .alike import NEAR_BITS, Hashes, distance, hash_of, stack, words_of
 
 ERRORS = ("patient", "study", "image")
 KINDS = (*ERRORS, "near_image", "report", "near_report")
 LISTED = 1000
 _SOME = 2048
+_RUN = 3  # words of a run of which a report's likeness is told
 
 
 class Pair(NamedTuple):
@@ -99,8 +100,8 @@ class _Held:
         self.patients: dict[str, str] = {}
         self.files: dict[str, str] = {}
         self.texts: dict[bytes, list[int]] = {}
-        signatures: list[NDArray[np.uint32]] = []
-        hashes: list[NDArray[np.uint32]] = []
+        signatures: list[Signature] = []
+        hashes: list[Hashes] = []
         self.pictured: list[str] = []
         while some := list(islice(ones, _SOME)) if isinstance(ones, Iterator) else []:
             for one in some:
@@ -109,14 +110,14 @@ class _Held:
                 self.ids.append(study.id)
                 self.patients.setdefault(study.patient_id, study.id)
                 self.files.update((ref.sha256, study.id) for ref in study.images)
-                signatures.append(minhash(study.report))
+                signatures.append(_signature(study))
             for id_, found in _hashes(some, pool):
                 self.pictured.append(id_)
                 hashes.append(found)
         self.known = set(self.ids)
         self.signatures, self.hashes = stack(signatures), stack(hashes)
-        self.reports = Alike(report_bands(self.signatures)) if signatures else None
-        self.images = Alike(self.hashes.astype(np.uint64)) if hashes else None
+        self.reports = Searched(band_keys(self.signatures)) if signatures else None
+        self.images = Searched(self.hashes.astype(np.uint64)) if hashes else None
 
     def shared(self, some: Sequence[One], similarity: float, pool: ThreadPoolExecutor | None) -> Iterator[Pair]:
         """What these share with the held-out ones."""
@@ -134,8 +135,8 @@ class _Held:
                 same.add((number, place))
                 yield Pair("report", study.id, self.ids[place], "the same words")
         if self.reports is not None:
-            signatures = stack([minhash(one.study.report) for one in some])
-            for theirs, ours in self.reports.candidates(report_bands(signatures)):
+            signatures = stack([_signature(one.study) for one in some])
+            for theirs, ours in self.reports.candidates(band_keys(signatures)):
                 alike = likeness(signatures[theirs], self.signatures[ours])
                 for at in np.flatnonzero(alike >= similarity).tolist():
                     if (theirs[at], ours[at]) not in same:
@@ -157,7 +158,7 @@ class _Held:
                 yield Pair("near_image", found[theirs[at]][0], self.pictured[ours[at]], detail)
 
 
-def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, NDArray[np.uint32]]]:
+def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, Hashes]]:
     if pool is None:
         return
     named = [(one.study.id, one.path_of(ref)) for one in some for ref in one.study.images]
@@ -168,3 +169,7 @@ def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tu
 
 def _text(study: Study) -> bytes:
     return hashlib.sha256(" ".join(words_of(study.report)).encode()).digest()[:16]
+
+
+def _signature(study: Study) -> Signature:
+    return signature(words_of(study.report), _RUN)
