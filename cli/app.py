@@ -34,6 +34,7 @@ COMMANDS = {
     "probe": "do a teacher's steps move with the image?",
     "review": "a page with every trace, its report and what was found",
     "findings": "what each text of a file asserts",
+    "select": "a small set: quality, then difficulty, then diversity, within quotas",
     "distill": "train a student on the accepted traces of a run",
     "sample": "sample a student on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",

@@ -41,7 +41,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is resumed")
     curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
     curate.add_argument(
-        "--resend-unknown", choices=("ask", "yes", "no"), help="requests that were sent but never answered"
+        "--resend-unknown",
+        choices=("ask", "yes", "no", "all"),
+        help="requests that were sent but never answered; all: and those whose answer cannot be read",
     )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
     curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
@@ -69,7 +71,8 @@ def _curate(args: argparse.Namespace) -> Outcome:
             engine = worker(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
-    return _outcome(args, recipe, manifest, engine.tally, time.monotonic() - since)
+        unread = run.journal.unread()
+    return _outcome(args, recipe, manifest, engine.tally, unread, time.monotonic() - since)
 
 
 def _recipe(args: argparse.Namespace) -> "CurateRecipe":
@@ -168,7 +171,7 @@ def _few_collections() -> Iterator[None]:
 
 
 def _outcome(
-    args: argparse.Namespace, recipe: "CurateRecipe", manifest: "Manifest", tally: "Tally", seconds: float
+    args: argparse.Namespace, recipe: "CurateRecipe", manifest: "Manifest", tally: "Tally", unread: int, seconds: float
 ) -> Outcome:
     from ..curation.status import money
 
@@ -200,10 +203,12 @@ def _outcome(
     }
     table = Table(title=f"curate {recipe.name}", columns=("", ""), rows=tuple(rows))
     exit_code = 130 if tally.ended == "stopped" else 0
-    return Outcome(payload=payload, tables=(table,), notes=tuple(_notes(args, manifest, tally)), exit_code=exit_code)
+    return Outcome(
+        payload=payload, tables=(table,), notes=tuple(_notes(args, manifest, tally, unread)), exit_code=exit_code
+    )
 
 
-def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> Iterator[str]:
+def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally", unread: int) -> Iterator[str]:
     match tally.ended:
         case "data" if not tally.asked:
             yield "nothing to do: every question of this recipe has its answer in the journal"
@@ -217,10 +222,15 @@ def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally") -> It
     yield f"{args.out}: {files}; look at them with: tenstep review {args.out}"
     if doubted := manifest.counts["doubted"]:
         yield f"{doubted} studies are in doubt: they wait for a verifier or a reader, and are not exported"
-    if unknown := manifest.counts.get("unknown"):
+    if unanswered := manifest.counts.get("unknown", 0) - unread:
         yield (
-            f"{unknown} requests were sent and never answered; they may have been paid for. "
+            f"{unanswered} requests were sent and never answered; they may have been paid for. "
             "To send them again: --resend-unknown yes"
+        )
+    if unread:
+        yield (
+            f"{unread} requests were answered, and the answers cannot be read; they are in the journal, may have been "
+            "paid for, and are read again, not sent again, by every later call"
         )
     if manifest.policy is not None and not manifest.policy.training:
         yield f"nothing of this run may be exported for training: {manifest.policy.reason}"

@@ -27,7 +27,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add `tenstep distill`."""
     distill = commands.add_parser("distill", help="train a student on the accepted traces of a run", epilog=_DISTILL)
     distill.add_argument("recipe", type=Path, metavar="RECIPE")
-    distill.add_argument("--run", type=Path, dest="run_folder", help="a run folder, in place of the recipe's")
+    distill.add_argument("--run", type=Path, dest="run_folder", help="a run or a selection, in place of the recipe's")
     distill.add_argument("--out", type=Path, metavar="DIR", help="a new folder; runs/<the recipe's name> if not given")
     distill.add_argument("--resume", action="store_true", help="continue the run in DIR, if there is one")
     distill.add_argument("--preflight", action="store_true", help="check everything, train nothing")

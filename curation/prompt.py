@@ -7,7 +7,7 @@ This file knows what is asked. It does not know who answers.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -25,6 +25,8 @@ from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding
 
 PACKAGE = __package__ or ""
+_FORM = frozenset({"numbering", "wrapping"})  # rules about how an answer is written
+_NUMBERED = frozenset({"step_count", "step_order"})  # codes about numbers that an object does not have
 
 
 class PromptFile(Noun):
@@ -118,12 +120,14 @@ class Prompts:
             if self._file.repair is None:
                 raise RecipeError(f"the prompt {self.id} has no second attempt", field="prompt")
             template = self._file.repair
-            fields["previous"] = json.dumps(_previous(previous, findings), ensure_ascii=False, indent=1)
+            fields["previous"] = json.dumps(
+                _previous(previous, findings, self._file.keys), ensure_ascii=False, indent=1
+            )
         user = Template(template).substitute(fields)
         return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
 
 
-def _previous(previous: Candidate, findings: Sequence[Finding]) -> dict[str, Any]:
+def _previous(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> dict[str, Any]:
     """An earlier answer with its errors as problems and its doubts as questions."""
     asked = [
         {
@@ -136,13 +140,26 @@ def _previous(previous: Candidate, findings: Sequence[Finding]) -> dict[str, Any
     ]
     return {
         "earlier_answer": previous.text,
-        "to_change": [
-            {"step": f.step, "problem": f.message, "the_reference_says": f.evidence}
-            for f in findings
-            if f.severity != "doubt"
-        ],
+        "to_change": list(_problems(previous, [f for f in findings if f.severity != "doubt"], keys)),
         **({"to_answer": asked} if asked else {}),
     }
+
+
+def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What has to change. Rules speak of numbered lines; whoever was asked for an object hears of an object."""
+    has_keys = previous.trace is not None and previous.trace.layout == "json"
+    form = [f for f in findings if f.rule in _FORM or (f.code in _NUMBERED and not has_keys)]
+    if form:
+        what = ", ".join(dict.fromkeys(f.code.replace("_", " ") for f in form))
+        problem = (
+            f"The answer did not have the form that was asked for ({what}). Answer with one JSON object with the keys "
+            f"{', '.join(keys)}, each a string on one line, without its number; no other key, and nothing before or "
+            "behind the object."
+        )
+        yield {"step": None, "problem": problem, "the_reference_says": None}
+    for f in findings:
+        if f not in form:
+            yield {"step": f.step, "problem": f.message, "the_reference_says": f.evidence}
 
 
 def read_prompt(content: str, file: str) -> PromptFile:

@@ -69,6 +69,7 @@ class Status(Noun):
     spend_usd: float | None = Field(description="What answers say; none if a price is unknown.")
     usd_per_accepted: float | None
     unknown: Unknown
+    unread: int = Field(description="Of the unknown ones, those whose answer came and cannot be read.")
     budget: dict[str, Any]
     by_attempt: tuple[Share, ...]
     by_teacher: tuple[TeacherShare, ...]
@@ -139,6 +140,7 @@ def status(run: RunFolder) -> Status:
             tokens_at_most=history.uncertain.tokens,
             usd_at_most=history.uncertain.usd,
         ),
+        unread=run.journal.unread(),
         budget={key: value for key, value in (recipe.get("budget") or {}).items() if value is not None},
         by_attempt=tuple(
             _share(f"attempt {n}", c.total(), c["accept"], c["doubt"]) for n, c in sorted(attempts.items())
@@ -206,11 +208,16 @@ def notes(found: Status) -> tuple[str, ...]:
         )
     if found.unknown.ever:
         bound = money(found.unknown.usd_at_most)
-        lines.append(
-            f"{found.unknown.ever} requests were sent and never answered; they may have cost {bound} at most beyond "
-            f"the spend ({found.unknown.tokens_at_most} tokens). {found.unknown.now} of them stand so; "
-            "to send those again: tenstep curate ... --resend-unknown yes"
+        what = "sent and never answered" if not found.unread else "sent and brought no answer that can be read"
+        line = (
+            f"{found.unknown.ever} requests were {what}; they may have cost {bound} at most beyond the spend "
+            f"({found.unknown.tokens_at_most} tokens)"
         )
+        if unanswered := found.unknown.now - found.unread:
+            line += f". {unanswered} stand unanswered; to send those again: tenstep curate ... --resend-unknown yes"
+        if found.unread:
+            line += f". {found.unread} were answered; every later call reads those answers again and sends nothing"
+        lines.append(line)
     if found.states.get(State.IN_FLIGHT):
         lines.append(f"{found.states[State.IN_FLIGHT]} requests are under way, if the process still runs")
     if found.forecast is not None:

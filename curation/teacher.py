@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 from pydantic import ValidationError
 
 from ..schemas.candidate import Candidate, Usage
-from ..schemas.errors import RecipeError
+from ..schemas.errors import RecipeError, TeacherError
 from ..schemas.recipe import TeacherSpec
 from ..schemas.run import State
 from ..schemas.study import ImageRef, Study
@@ -84,6 +84,19 @@ class Unanswered(Exception):
         self.throttled = throttled
         self.sent = sent
         self.usage = usage
+
+
+class Denied(TeacherError):
+    """A request that was turned away as no request of this teacher would be taken, unless others have been answered.
+
+    Args:
+        message: what is wrong if none was answered.
+        alone: the failure of this one request, if others were.
+    """
+
+    def __init__(self, message: str, alone: Unanswered) -> None:
+        super().__init__(message)
+        self.alone = alone
 
 
 class Teacher(Protocol):

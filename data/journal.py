@@ -105,6 +105,25 @@ class Journal:
         except sqlite3.Error as error:
             raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=self.path) from None
 
+    def received(self, key: str) -> Event | None:
+        """What came for the last sending of a request, whatever was made of it; none if nothing came."""
+        row = self._reader.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE key = ? AND state IN ('received', 'in_flight') "  # noqa: S608 the columns are a constant
+            "ORDER BY seq DESC LIMIT 1",
+            (key,),
+        ).fetchone()
+        found = None if row is None else _event(row)
+        return found if found is not None and found.state is State.RECEIVED else None
+
+    def unread(self) -> int:
+        """How many requests stand as unknown though their last sending was answered: the answer cannot be read."""
+        (count,) = self._reader.execute(
+            "SELECT COUNT(*) FROM (SELECT key, state, MAX(seq) FROM events GROUP BY key) AS last "
+            "WHERE state = 'unknown' AND (SELECT state FROM events WHERE key = last.key "
+            "AND state IN ('received', 'in_flight') ORDER BY seq DESC LIMIT 1) = 'received'"
+        ).fetchone()
+        return int(count)
+
     def close(self) -> None:
         """Write what was appended, then close."""
         if self._writer is not None:

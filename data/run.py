@@ -37,6 +37,7 @@ from . import tables
 from .files import PART, hold, readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event
+from .nearby import Nearby
 from .store.studies import StudyStore
 
 if TYPE_CHECKING:
@@ -120,10 +121,17 @@ class RunFolder:
         return run
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Open a run for reading, finished or not, also while another process writes to it."""
-        manifest = _manifest(path)
-        return cls(path, manifest, Journal(path / JOURNAL, writable=False), None)
+    def read(cls, path: Path, *, studies: Path | None = None) -> Self:
+        """Open a run for reading, finished or not, also while another process writes to it.
+
+        Args:
+            path: the folder.
+            studies: its study store, if that is no longer where the manifest says.
+        """
+        store = None if studies is None else StudyStore.open(studies)
+        run = cls(path, _manifest(path), Journal(path / JOURNAL, writable=False), None)
+        run._studies = store
+        return run
 
     @classmethod
     def _continued(cls, path: Path, kind: Kind, recipe: Noun) -> Manifest | None:
@@ -171,7 +179,7 @@ class RunFolder:
 
     def accepted(self) -> Iterator[Example]:
         """One accepted candidate of each study, as an example (tables.py)."""
-        yield from tables.accepted(self.manifest, self.journal, self.studies.get)
+        yield from tables.accepted(self.manifest, self.journal, Nearby(self.studies).get)
 
     def record(self, candidate: Candidate, verdict: Verdict, *, raw: bytes) -> None:
         """Journal an answer and its verdict at once, durably: for authors that cannot be lost half-way."""

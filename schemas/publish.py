@@ -23,6 +23,7 @@ from .example import Example
 from .policy import Attestation
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
+from .selection import Selection
 from .study import RejectedRow, Study
 from .trace import Trace
 from .verdict import Verdict
@@ -45,6 +46,7 @@ NOUNS: tuple[type[Noun], ...] = (
     DistillRecipe,
     SampleRecipe,
     Attestation,
+    Selection,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report

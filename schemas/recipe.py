@@ -85,8 +85,10 @@ class RequestOptions(Noun):
 
     kind: str
     name: Name
-    resend_unknown: Literal["ask", "yes", "no"] = Field(
-        "ask", description="Requests that were sent and never answered: ask stops and says so."
+    resend_unknown: Literal["ask", "yes", "no", "all"] = Field(
+        "ask",
+        description="Requests that were sent and never answered are sent again: yes or no; ask is no, and says so. "
+        "all: also those whose answer came and cannot be read.",
     )
     budget: Budget = Budget()
     prices: str | None = Field(None, description="A price table whose entries go before those that are shipped.")

@@ -39,6 +39,7 @@ class Client:
         async def process() -> Any:
             batches: Batches = self.teacher.batches(self.folder)
             batches._grace = more.get("grace", 120.0)
+            batches._late = more.get("late", 3600.0)
             try:
                 return await work(batches)
             finally:
@@ -53,11 +54,11 @@ class Client:
     def submit(self, keys: list[str] = KEYS) -> int:
         return int(self(lambda batches: batches.submit(keys, self.body)).sent)
 
-    def harvest(self) -> list[tuple[str, Outcome]]:
+    def harvest(self, **more: Any) -> list[tuple[str, Outcome]]:
         async def all_of(batches: Batches) -> list[tuple[str, Outcome]]:
             return [pair async for some in batches.harvest() for pair in some]
 
-        found: list[tuple[str, Outcome]] = self(all_of)
+        found: list[tuple[str, Outcome]] = self(all_of, **more)
         return found
 
     def pending(self) -> frozenset[str]:
@@ -148,11 +149,21 @@ def test_a_request_without_a_line_is_unknown(client: Client, server: TeacherServ
     assert (counts.count("unknown"), counts.count("answered")) == (3, 17)
 
 
-def test_a_batch_without_an_output_file_is_unknown(server: TeacherServer, tmp_path: Path) -> None:
+def test_a_batch_that_names_no_output_file_yet_is_looked_at_again(server: TeacherServer, tmp_path: Path) -> None:
     server.batches.no_output = True
     client = Client("openai", server, tmp_path / "b")
     client.submit()
-    assert set(states(client.harvest()).values()) == {"unknown"}
+    assert client.harvest() == [] and client.pending() == set(KEYS)
+    server.batches.no_output = False
+    assert set(states(client.harvest()).values()) == {"answered"}
+    assert server.batches.created == 1
+
+
+def test_a_batch_that_never_names_its_output_file_is_unknown(server: TeacherServer, tmp_path: Path) -> None:
+    server.batches.no_output = True
+    client = Client("openai", server, tmp_path / "b")
+    client.submit()
+    assert set(states(client.harvest(late=0.0)).values()) == {"unknown"}
 
 
 def test_a_batch_that_still_runs_is_left_alone(client: Client, server: TeacherServer) -> None:
@@ -211,6 +222,23 @@ def test_a_batch_whose_creation_was_not_heard_of_is_found_again(
             break
     assert set(states(found).values()) == {"answered"} and len(found) == 20
     assert server.batches.created == 1 and set(server.batches.paid.values()) == {1}
+
+
+@pytest.mark.parametrize("hours", [-26, -2, 2, 26])
+def test_a_clock_that_is_hours_off_buys_no_batch_twice(
+    client: Client, server: TeacherServer, hours: int, tmp_path: Path
+) -> None:
+    other = Client("anthropic" if isinstance_anthropic(client) else "openai", server, tmp_path / "other")
+    other.submit([hashlib.sha256(b"x").hexdigest()])
+    client.submit()
+    for batch in server.batches.held.values():
+        batch.created_at += hours * 3600
+    ledger = client.folder / "ledger.jsonl"
+    kept = [line for line in ledger.read_text().splitlines() if '"created"' not in line]
+    ledger.write_text("\n".join(kept) + "\n")  # what a kill between request and note leaves
+    client(lambda batches: batches.reconcile(), grace=0.0)
+    assert client.pending() == set(KEYS) and client.submit() == 0
+    assert len(client.harvest()) == 20 and server.batches.created == 2
 
 
 def isinstance_anthropic(client: Client) -> bool:

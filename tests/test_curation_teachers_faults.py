@@ -107,6 +107,47 @@ def test_a_run_that_cannot_go_on_ends_at_once(
     assert manifest.counts["accepted"] == N
 
 
+@pytest.mark.parametrize("kind", ["openai", "openai-chat", "anthropic"])
+@pytest.mark.parametrize("fault", ["403", "404_model", "schema", "parameter", "307"])
+def test_one_request_that_is_denied_among_answers_ends_nothing(
+    kind: str, fault: str, server: TeacherServer, store: StudyStore, tmp_path: Path
+) -> None:
+    recipe = recipe_for(kind, server)
+    server.fail(fault, where="Film 7.")
+    server.fail("ok", "ok")
+    tally, manifest = curate(tmp_path / "run", recipe, store)
+    assert (manifest.counts["accepted"], tally.failed) == (N - 1, 1)
+    server.fail(fault, where="Film 7.")  # the first question of the next call; there were answers before
+    tally, manifest = curate(tmp_path / "run", recipe, store)
+    assert (manifest.counts["accepted"], tally.failed, tally.asked) == (N - 1, 1, 1)
+    _, manifest = curate(tmp_path / "run", recipe, store)
+    assert manifest.counts["accepted"] == N
+    assert set(server.paid.values()) == {1}
+
+
+def test_a_key_that_is_revoked_in_the_middle_ends_the_run(
+    server: TeacherServer, store: StudyStore, tmp_path: Path
+) -> None:
+    server.fail("ok", "ok", *["403"] * N)
+    with pytest.raises(TeacherError, match="TEACHER_KEY"):
+        curate(tmp_path / "run", recipe_for("openai", server), store)
+    assert 2 + 32 <= server.requests <= 2 + 32 + 8  # those under way when it was plain
+
+
+def test_an_answer_that_cannot_be_read_is_read_again_and_not_bought_again(
+    server: TeacherServer, store: StudyStore, tmp_path: Path
+) -> None:
+    server.fail("ok", "200_empty_object", "cut")
+    curate(tmp_path / "run", recipe_for("openai", server), store)
+    before = server.requests
+    tally, manifest = curate(tmp_path / "run", recipe_for("openai", server, resend_unknown="yes"), store)
+    assert (server.requests, tally.asked, tally.unknown) == (before + 1, 1, 1)  # the one that was cut off
+    with RunFolder.read(tmp_path / "run") as run:
+        assert run.journal.unread() == manifest.counts["unknown"] == 1
+    tally, manifest = curate(tmp_path / "run", recipe_for("openai", server, resend_unknown="all"), store)
+    assert (server.requests, manifest.counts["accepted"]) == (before + 2, N)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_byte_that_came_is_in_the_journal(
     kind: str, server: TeacherServer, store: StudyStore, tmp_path: Path

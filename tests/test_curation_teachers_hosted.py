@@ -161,11 +161,10 @@ REJECTED = {
     "empty_text",
     "malformed",
     "chatter",
-    "fenced",
     "nine_steps",
     "surrogate",
 }
-GOOD = {"drip", "gzip", "same_request_id"}
+GOOD = {"drip", "gzip", "same_request_id", "fenced"}
 HOPELESS = {"400", "413", "422"}
 
 

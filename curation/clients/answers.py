@@ -1,46 +1,112 @@
 """Answers: what a provider's bytes say: text, thinking, tokens, and why the author stopped.
 
-An answer that is not the provider's own object (HTML, `{}`, half of one, the wrong type) is `unknown`: something
-was received, nobody can tell what, and it may have been paid for. An author that declined is `refused`, and what
-that cost is kept. Anything else is a Reply, however bad: rules judge. Whatever ends otherwise than finished has a
-stop reason that the gate rejects.
+Servers of many makers answer in the same few forms, each with its own small differences; all that are known are read
+here. An answer that is none (HTML, `{}`, half of one) is `unknown`: something was received, nobody can tell what, and
+it may have been paid for. An error inside an answer is `failed`. An author that declined is `refused`, and what that
+cost is kept. Anything else is a Reply, however bad: rules judge. Whatever ends otherwise than finished has a stop
+reason that the gate rejects.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...schemas.candidate import Usage
+from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Reply, Unanswered
 from .envelope import Envelope
+from .failures import error_in, failure
+from .unwrap import unwrap
 
 CUT = "incomplete"  # the gate's name for an answer that was not finished, whatever the provider calls it
-_FINISHED = frozenset({"stop", "end_turn", "completed"})
 _CUT = {"length": "length", "max_tokens": "max_tokens", "max_output_tokens": "max_output_tokens"}
-_CUT |= {"model_context_window_exceeded": "max_tokens"}
+_CUT |= {"model_context_window_exceeded": "max_tokens", "model_length": "length"}
+# Words of a reason. `max_tokens` and `tool_use` are no good ends, whatever else they hold.
+_NOT_WHOLE = frozenset({"length", "max", "limit", "window", "incomplete", "error", "tool", "tools", "function"})
+_WHOLE = frozenset(
+    {
+        "stop",
+        "stopped",
+        "eos",
+        "eot",
+        "end",
+        "ended",
+        "endoftext",
+        "complete",
+        "completed",
+        "finish",
+        "finished",
+        "done",
+    }
+)
+_FILTERED = re.compile(r"content_?filter|safety|recitation|blocklist|prohibited|guardrail|\bspii\b")
 
 
 def read_chat(answer: Envelope) -> Reply:
     """OpenAI chat completions, of whatever server.
 
     Raises:
-        Unanswered: refused, or not a chat completion.
+        Unanswered: refused, failed, or not a chat completion.
     """
     found = _object(answer)
     match found:
-        case {"id": str(), "choices": [{"message": dict(message)} as choice, *_]}:
+        case {"choices": [{"message": dict(message)} as choice, *_]}:
             usage = _openai_usage(found.get("usage"), "prompt_tokens", "completion_tokens")
         case _:
             raise _unreadable("no chat completion")
-    reason = choice.get("finish_reason")
-    if message.get("refusal") or reason == "content_filter":
-        raise _refused("content_filter" if reason == "content_filter" else "refusal", usage)
-    thinking = message.get("reasoning_content") or message.get("reasoning")
-    text = message.get("content") or ""
-    if not isinstance(text, str):
+    text, thinking, refused = _content(message.get("content"))
+    reason = _word(choice.get("finish_reason"))
+    if message.get("refusal") or refused or _FILTERED.search(reason):
+        raise _refused("content_filter" if _FILTERED.search(reason) else "refusal", usage)
+    # vLLM, DeepSeek: reasoning_content; OpenRouter, newer vLLM: reasoning; Ollama: thinking
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        if isinstance(said := message.get(name), str) and said:
+            thinking.append(said)
+            break
+    else:
+        thinking += [said for part in _dicts(message.get("reasoning_details")) if (said := _said(part))]
+    return _reply(answer, text, thinking, usage, reason)
+
+
+def _content(content: object) -> tuple[str, list[str], bool]:
+    """Text, thinking, and whether the author declined, of a content that is text or a list of parts."""
+    if content is None or isinstance(content, str):
+        return content or "", [], False
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
         raise _unreadable("content that is no text")
-    return _reply(answer, text, [thinking] if isinstance(thinking, str) else [], usage, reason)
+    text, thinking, refused = [], [], False
+    for part in content:
+        kind = _word(part.get("type", "text")) if isinstance(part, dict) else "text"
+        if isinstance(part, str):
+            text.append(part)
+        elif not isinstance(part, dict):
+            raise _unreadable("content that is no text")
+        elif "think" in kind or "reason" in kind:
+            thinking.append(_said(part))
+        elif kind == "refusal":
+            refused = True
+        elif "text" in kind:
+            text.append(_said(part))
+    return "".join(text), thinking, refused
+
+
+def _said(part: Mapping[str, Any]) -> str:
+    """The words of one part: text, a summary, or a list of such parts (Mistral's thinking)."""
+    for name in ("text", "thinking", "reasoning", "summary", "content", "value"):
+        match part.get(name):
+            case str(words):
+                return words
+            case list(parts):
+                return "".join(
+                    one if isinstance(one, str) else _said(one) for one in parts if isinstance(one, str | dict)
+                )
+            case dict(inner):
+                return _said(inner)
+    return ""
 
 
 def read_responses(answer: Envelope) -> Reply:
@@ -50,9 +116,10 @@ def read_responses(answer: Envelope) -> Reply:
         Unanswered: refused, or not a response that ended.
     """
     found = _object(answer)
+    usage = _openai_usage(found.get("usage"), "input_tokens", "output_tokens")
     match found:
-        case {"id": str(), "object": "response", "status": "completed" | "incomplete" as status, "output": list(items)}:
-            usage = _openai_usage(found.get("usage"), "input_tokens", "output_tokens")
+        case {"status": "completed" | "incomplete" as status, "output": list(items)}:
+            pass
         case {"object": "response", "status": str(status)}:
             raise _unreadable(f"a response with status {status[:20]!r}")
         case _:
@@ -60,8 +127,9 @@ def read_responses(answer: Envelope) -> Reply:
     details = found.get("incomplete_details")
     reason = status if status == "completed" else (details or {}).get("reason") if isinstance(details, dict) else None
     parts = [part for item in _dicts(items) if item.get("type") == "message" for part in _dicts(item.get("content"))]
-    if reason == "content_filter" or any(part.get("type") == "refusal" for part in parts):
-        raise _refused("content_filter" if reason == "content_filter" else "refusal", usage)
+    reason = _word(reason)
+    if _FILTERED.search(reason) or any(part.get("type") == "refusal" for part in parts):
+        raise _refused("content_filter" if _FILTERED.search(reason) else "refusal", usage)
     text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
     thinking = [
         str(part.get("text", ""))
@@ -80,11 +148,11 @@ def read_messages(answer: Envelope) -> Reply:
     """
     found = _object(answer)
     match found:
-        case {"id": str(), "type": "message", "role": "assistant", "content": list(content)}:
+        case {"type": "message", "role": "assistant", "content": list(content)}:
             usage = _anthropic_usage(found.get("usage"))
         case _:
             raise _unreadable("no message")
-    reason = found.get("stop_reason")
+    reason = _word(found.get("stop_reason"))
     if reason == "refusal":
         details = found.get("stop_details")
         category = details.get("category") if isinstance(details, dict) else None
@@ -95,10 +163,17 @@ def read_messages(answer: Envelope) -> Reply:
     return _reply(answer, text, thinking, usage, reason)
 
 
-def _reply(answer: Envelope, text: str, thinking: list[str], usage: Usage, reason: object) -> Reply:
+def _word(reason: object) -> str:
+    """Why it ended, in one spelling: `STOP`, `FINISH_REASON_STOP` and `stop` are one; empty if it does not say."""
+    return reason.strip().lower().removeprefix("finish_reason_") if isinstance(reason, str) else ""
+
+
+def _reply(answer: Envelope, text: str, thinking: list[str], usage: Usage, reason: str) -> Reply:
+    text, aloud = unwrap(text)
     text, plan = _without_plan(text)
-    reasoning = "\n\n".join(part for part in (*thinking, plan) if part)
-    stop = reason if isinstance(reason, str) and reason in _FINISHED else _CUT.get(str(reason), CUT)
+    reasoning = "\n\n".join(part for part in (*thinking, aloud, plan) if part)
+    words = set(re.split(r"[^a-z]+", reason))
+    stop = reason if words & _WHOLE and not words & _NOT_WHOLE else _CUT.get(reason, CUT)
     return Reply(text=text, usage=usage, stop_reason=stop, reasoning=reasoning or None, batched=answer.batched)
 
 
@@ -129,6 +204,9 @@ def _object(answer: Envelope) -> dict[str, Any]:
         raise _unreadable(f"{len(answer.body)} bytes that are not JSON") from None
     if not isinstance(found, dict):
         raise _unreadable("JSON that is no object")
+    if (error := error_in(found, answer)) is not None:  # an answer of a batch, or kept by an earlier version
+        no = failure(error, "the server", None)
+        raise Unanswered(State.FAILED, no.message) if isinstance(no, TeacherError) else no
     return found
 
 

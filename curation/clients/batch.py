@@ -33,9 +33,10 @@ from ...schemas.run import State
 from ..teacher import Unanswered
 from .envelope import unseal
 
-_GRACE = 120.0  # seconds after which a batch that the provider does not list was never created
+_GRACE = 120.0  # seconds from the first look on, after which a batch that is not listed was never created
+_LATE = 3600.0  # seconds for which a batch that has ended may name no file of its answers
 _CHUNK = 256  # outcomes that are handed out at once
-_SLACK = 3600.0  # seconds by which clocks may differ
+_LOOKED_AT = 20_000  # batches of the provider's, newest first, among which one of ours is looked for
 
 Outcome = bytes | Unanswered
 
@@ -54,10 +55,10 @@ class Listed:
     """A batch as the provider shows it."""
 
     id: str
-    created_at: float
     requests: int
     ended: bool
     turned_away: bool = False  # as a whole, before any request was worked on
+    unnamed: bool = False  # it counts answers, and does not say yet which file they are in
     name: str | None = None  # the shard's, where the provider keeps names
     files: tuple[str, ...] = ()  # of results
 
@@ -138,6 +139,9 @@ class Batches:
         self._grace = grace
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._entries = {entry.shard.name: entry for entry in _read(folder / "ledger.jsonl")}
+        self._late = _LATE
+        self._unnamed_since: dict[str, float] = {}  # monotonic
+        self._first_look: dict[str, float] = {}  # monotonic; at an intent that was not confirmed
 
     @property
     def pending(self) -> frozenset[str]:
@@ -204,20 +208,34 @@ class Batches:
         lost = [entry for entry in self._entries.values() if entry.state == "intent"]
         if not lost:
             return
-        since = min(entry.shard.at for entry in lost) - _SLACK
-        ours = {entry.batch for entry in self._entries.values()}
+        listed = await self._since_ours(lost)
+        for entry in lost:
+            found, maybe = await self._look_up(entry.shard, listed)
+            looked = self._first_look.setdefault(entry.shard.name, time.monotonic())
+            if found is not None:
+                self._created(entry, found)
+            elif not maybe and time.monotonic() - looked >= self._grace:
+                self._absent(entry)
+
+    async def _since_ours(self, lost: Sequence[_Entry]) -> list[Listed]:
+        """Batches that are not known to be ours, back to one that we created before those that are looked for.
+
+        No clock is asked: ours and the provider's may differ by hours.
+        """
+        entries = list(self._entries.values())
+        before = {entry.batch for entry in entries[: entries.index(lost[0])] if entry.batch}
+        ours = {entry.batch for entry in entries}
+        names = {entry.shard.name for entry in lost}
         listed: list[Listed] = []
         async for batch in self._api.newest():
-            if batch.created_at < since:
+            if batch.id in before or len(listed) >= _LOOKED_AT:
                 break
             if batch.id not in ours:
                 listed.append(batch)
-        for entry in lost:
-            found, maybe = await self._look_up(entry.shard, listed)
-            if found is not None:
-                self._created(entry, found)
-            elif not maybe and time.time() - entry.shard.at >= self._grace:
-                self._absent(entry)
+                names.discard(batch.name or "")
+                if not names:
+                    break
+        return listed
 
     async def _look_up(self, shard: Shard, listed: Sequence[Listed]) -> tuple[str | None, bool]:
         """The batch of a shard; and if there is none, whether one that runs may be it."""
@@ -226,7 +244,7 @@ class Batches:
             if batch.name is not None:
                 if batch.name == shard.name:
                     return batch.id, True
-            elif batch.requests == len(shard.keys) and batch.created_at >= shard.at - _SLACK:
+            elif batch.requests == len(shard.keys):
                 if not batch.ended:
                     maybe = True
                     continue
@@ -261,6 +279,10 @@ class Batches:
         for name, listed in (await self.poll()).listed.items():
             if not listed.ended:
                 continue
+            if listed.unnamed:  # what it counts has been paid for, so it is waited for
+                ended = self._unnamed_since.setdefault(name, time.monotonic())
+                if time.monotonic() - ended < self._late:
+                    continue
             entry = self._entries[name]
             file = self._folder / f"{name[:16]}.results.jsonl"
             if not file.is_file():

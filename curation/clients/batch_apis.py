@@ -5,7 +5,6 @@ A batch keeps what it is sent for days: it is for public data alone, which polic
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from ...schemas.errors import TeacherError
@@ -161,11 +160,12 @@ def _outcome(status: int, headers: Mapping[str, str], body: Any) -> Outcome:
 
 
 def _openai(found: Mapping[str, Any]) -> Listed:
+    counts = found.get("request_counts") or {}
     return Listed(
         id=found["id"],
-        created_at=float(found["created_at"]),
-        requests=(found.get("request_counts") or {}).get("total", 0),
+        requests=counts.get("total", 0),
         ended=found["status"] in _ENDED,
+        unnamed=bool(counts.get("completed")) and not found.get("output_file_id"),
         turned_away=found["status"] == "failed",
         name=(found.get("metadata") or {}).get("tenstep_shard", ""),
         files=tuple(file for name in ("output_file_id", "error_file_id") if (file := found.get(name))),
@@ -175,7 +175,6 @@ def _openai(found: Mapping[str, Any]) -> Listed:
 def _anthropic(found: Mapping[str, Any]) -> Listed:
     return Listed(
         id=found["id"],
-        created_at=datetime.fromisoformat(found["created_at"]).timestamp(),
         requests=sum(found["request_counts"].values()),
         ended=found["processing_status"] == "ended" and bool(found.get("results_url")),
     )

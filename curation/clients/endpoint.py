@@ -17,7 +17,7 @@ from ...schemas.errors import MissingExtraError, RecipeError, TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
 from .envelope import seal, unseal
-from .failures import failure
+from .failures import error_inside, failure
 
 _KEY = re.compile(r"[!-~]+")  # what may stand in a header
 
@@ -68,7 +68,10 @@ class Endpoint:
             Unanswered: failed, or unknown.
             TeacherError: nothing can be had from this endpoint.
         """
-        return await self._send("post", path, content=content)
+        raw = await self._send("post", path, content=content)
+        if (error := error_inside(raw)) is not None:
+            raise failure(error, self.base_url, self._key_env, raw)
+        return raw
 
     async def get(self, path: str) -> bytes:
         """Ask for something that costs nothing; the answer, sealed. Raises as `post` does."""
@@ -95,9 +98,9 @@ class Endpoint:
         self._expected = True
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
         raw = seal(response.status_code, headers, response.content)
-        if response.is_success:
-            return raw
-        raise failure(unseal(raw), self.base_url, self._key_env)
+        if not response.is_success:
+            raise failure(unseal(raw), self.base_url, self._key_env)
+        return raw
 
     def _lost(self, kind: type[BaseException], unsent: bool) -> Unanswered | TeacherError:
         if not unsent:

@@ -22,7 +22,7 @@ from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
 from ..clients.envelope import unseal
-from ..teacher import Question, Reply, Teacher, Unanswered, request_key
+from ..teacher import Denied, Question, Reply, Teacher, Unanswered, request_key
 from .allowance import used_up
 from .budget import Amount, Ledger, actual_usage, max_cost
 from .commits import Commits
@@ -158,27 +158,30 @@ class Asker:
         state = self._states.get(key)
         if state is State.JUDGED:
             await self.concluded(key)
-            received = self._recall(key)
-            return self._answer(lane, question, key, lane.teacher.read(received.raw), received)
+            earlier = self._recall(key)
+            assert earlier is not None  # or nothing could have been concluded
+            return self._answer(lane, question, key, lane.teacher.read(earlier.raw), earlier)
         if state is State.REFUSED:
             self._tally.refused += 1
             return None
-        if state is State.UNKNOWN and self._options.resend_unknown != "yes":
+        received: _Received | None = self._recall(key) if state in (State.RECEIVED, State.UNKNOWN) else None
+        if state is State.UNKNOWN and received is None and self._options.resend_unknown not in ("yes", "all"):
             self._tally.unknown += 1
             return None
         turned_away = throttled = 0
         while True:
-            received_now: _Received | None = None
             try:
-                received_now = self._recall(key) if state is State.RECEIVED else await self._send(lane, question, key)
-                reply = lane.teacher.read(received_now.raw)
+                received = received or await self._send(lane, question, key)
+                reply = _read(lane.teacher, received.raw)
             except Unanswered as outcome:
+                if received is not None:  # it came, and may have been paid for, but cannot be used
+                    self._account(lane, outcome, received.reserved, received=True)
+                if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
+                    await self._end(lane, question, key, outcome)
                 state = outcome.state
-                if received_now is not None:  # it came, and may have been paid for, but cannot be used
-                    self._account(lane, outcome, received_now.reserved, received=True)
-                await self._end(lane, question, key, outcome)
-                if not self._again(outcome):
+                if not self._again(outcome, received=received is not None):
                     break
+                received = None
                 self._check_alive(lane, outcome)
                 throttled += outcome.throttled
                 turned_away += not outcome.throttled
@@ -186,17 +189,19 @@ class Asker:
                     break
                 await self._pause(turned_away + throttled, outcome)
             else:
-                answer = self._answer(lane, question, key, reply, received_now)
-                self._settle(lane, answer, received_now)
+                answer = self._answer(lane, question, key, reply, received)
+                self._settle(lane, answer, received)
                 return answer
         self._tally.unknown += state is State.UNKNOWN
         self._tally.failed += state is State.FAILED
         self._tally.refused += state is State.REFUSED
         return None
 
-    def _recall(self, key: str) -> _Received:
-        received = self._run.journal.last(key, State.RECEIVED)
-        assert received is not None
+    def _recall(self, key: str) -> _Received | None:
+        """What came for the last sending of a request; none if nothing did."""
+        received = self._run.journal.received(key)
+        if received is None:
+            return None
         return _Received(received.raw or b"", received.body["started_at"], received.body["seconds"], None)
 
     def _answer(self, lane: Lane, question: Question, key: str, reply: Reply, received: _Received) -> Answer:
@@ -229,6 +234,7 @@ class Asker:
         try:
             raw = await lane.teacher.ask(question)
             outcome = "answered"
+            lane.answered, lane.denied = True, 0
             _heed(lane, raw)
         except Unanswered as unanswered:
             outcome, retry_after = _outcome(unanswered), unanswered.retry_after
@@ -237,6 +243,9 @@ class Asker:
         except (TeacherError, InputError) as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays
             outcome = "answered"
+            if isinstance(error, Denied) and lane.concerns_one_request():
+                self._account(lane, error.alone, reserved)
+                raise error.alone from None
             if isinstance(error, InputError):
                 self._ledger.undo(reserved)
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
@@ -282,7 +291,7 @@ class Asker:
         """Settle a request that brought no answer to read."""
         if outcome.usage is not None:
             self._ledger.settle(reserved, actual_usage(outcome.usage, lane.cost_of(outcome.usage)))
-        elif outcome.state is State.UNKNOWN or received:
+        elif outcome.state is State.UNKNOWN or (received and outcome.state is State.REFUSED):
             self._ledger.mark_uncertain(reserved)
         elif not outcome.sent and reserved is not None:
             self._ledger.undo(reserved)
@@ -298,9 +307,9 @@ class Asker:
         await self._commits.write(event(key, outcome.state, question, body, outcome.raw))
         self._states[key] = outcome.state
 
-    def _again(self, outcome: Unanswered) -> bool:
+    def _again(self, outcome: Unanswered, *, received: bool) -> bool:
         if outcome.state is State.UNKNOWN:
-            return self._options.resend_unknown == "yes"
+            return self._options.resend_unknown == "all" or (self._options.resend_unknown == "yes" and not received)
         return outcome.state is State.FAILED and outcome.retryable
 
     def _check_alive(self, lane: Lane, outcome: Unanswered) -> None:
@@ -334,6 +343,20 @@ class Asker:
         except TimeoutError:
             return
         raise Stopped
+
+
+def _read(teacher: Teacher, raw: bytes) -> Reply:
+    """Read an answer; whatever goes wrong with that, it is on disk, and says nothing of the others.
+
+    Raises:
+        Unanswered: it says that the author declined, is an error, or cannot be read.
+    """
+    try:
+        return teacher.read(raw)
+    except Unanswered:
+        raise
+    except Exception as error:  # noqa: BLE001  a teacher may be anyone's; a fault in it must not end the run
+        raise Unanswered(State.UNKNOWN, f"the answer came and cannot be read ({type(error).__name__})") from None
 
 
 def _heed(lane: Lane, raw: bytes) -> None:

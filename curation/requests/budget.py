@@ -35,6 +35,10 @@ class Amount:
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Amount(self.tokens + other.tokens, usd)
 
+    def __sub__(self, other: "Amount") -> "Amount":
+        usd = None if self.usd is None or other.usd is None else self.usd - other.usd
+        return Amount(self.tokens - other.tokens, usd)
+
 
 def max_cost(teacher: Teacher, question: Question, price: Price | None) -> Amount:
     """The most that one request can use: no tokenizer makes more tokens than bytes of text."""

@@ -20,6 +20,7 @@ class Flight:
     open: bool = False
     departures: int = 0
     counted: bool = False  # its answer's use has been added
+    uncertain: Amount | None = None  # what was counted as uncertain, since its answer could not be read
 
 
 @dataclass
@@ -31,6 +32,7 @@ class History:
     uncertain: Amount = field(default_factory=Amount)
     uncertain_calls: int = 0
     studies: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)  # teachers
     flights: dict[str, Flight] = field(default_factory=dict)
 
     @classmethod
@@ -53,20 +55,20 @@ class History:
                 flight.departures += 1
                 self.studies.add(event.study_id)
                 flight.amount = Amount(event.body.get("tokens", 0), event.body.get("usd"))
-                flight.open, flight.received, flight.counted = True, False, False
+                flight.open, flight.received, flight.counted, flight.uncertain = True, False, False, None
             case State.RECEIVED:
                 flight.received = True
+                self.answered.add(flight.teacher)
             case State.JUDGED:
                 # a verdict of `recheck` holds the candidate alone
-                candidate = event.body.get(
-                    "candidate", {"usage": event.body.get("usage"), "cost_usd": event.body.get("usd")}
-                )
-                self._settle(flight, actual_usage(Usage.model_validate(candidate["usage"]), candidate["cost_usd"]))
+                body = event.body
+                found = body.get("candidate") or {"usage": body["usage"], "cost_usd": body["usd"]}
+                self._settle(flight, actual_usage(Usage.model_validate(found["usage"]), found["cost_usd"]))
             case State.REFUSED | State.FAILED:
                 usage = event.body.get("usage")
                 if usage is not None:
                     self._settle(flight, actual_usage(Usage.model_validate(usage), event.body.get("usd")))
-                elif flight.received:
+                elif flight.received and event.state is State.REFUSED:
                     self._doubt(flight)
                 if event.body.get("sent") is False and flight.open:
                     self.calls -= 1
@@ -89,10 +91,14 @@ class History:
     def _settle(self, flight: Flight, amount: Amount) -> None:
         if not flight.counted:  # judged again by a recheck is not paid again
             self.settled += amount
-        flight.counted, flight.open = True, False
+        if flight.uncertain is not None:  # a later version could read it
+            self.uncertain -= flight.uncertain
+            self.uncertain_calls -= 1
+        flight.counted, flight.open, flight.uncertain = True, False, None
 
     def _doubt(self, flight: Flight) -> None:
         if flight.open:
             self.uncertain += flight.amount
             self.uncertain_calls += 1
+            flight.uncertain = flight.amount if flight.received else None
         flight.open = False

@@ -14,6 +14,8 @@ from .prices import Price, Prices
 
 _FREE = Price(provider="none", model="*", since=date.min, input=0, output=0, source="runs in this process")
 
+_DENIED = 32  # requests in a row; then it is not about them
+
 
 @dataclass
 class Lane:
@@ -23,6 +25,8 @@ class Lane:
     gate: Gate
     price: Price | None  # None: nobody knows
     tokens: float = 0.0  # that an answer has used lately, for the rate limit
+    answered: bool = False  # ever, in this run
+    denied: int = 0  # requests in a row
 
     def cost(self, reply: Reply) -> float | None:
         """What an answer cost, in USD; the teacher's own word goes first."""
@@ -31,6 +35,11 @@ class Lane:
     def cost_of(self, usage: Usage, *, batch: bool = False) -> float | None:
         """What so many tokens cost."""
         return None if self.price is None else self.price.cost(usage, batch=batch)
+
+    def concerns_one_request(self) -> bool:
+        """Whether one more request that was denied says nothing of the others: some were answered, not long ago."""
+        self.denied += 1
+        return self.answered and self.denied < _DENIED
 
     def learn(self, usage: Usage) -> None:
         """Remember how many tokens an answer takes."""

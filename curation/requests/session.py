@@ -60,6 +60,8 @@ class Session:
         self.tally = Tally()
         states = settle_flights(run)
         self.history = History.of(run.journal.events(raw=False))
+        for lane in self.lanes:
+            lane.answered = lane.teacher.name in self.history.answered
         self.ledger = self.history.ledger(options.budget)
         self.asker = Asker(run, options, decision, self.ledger, self.tally, states)
         self.ended: Reason | None = None  # why nothing more is asked; none: as long as there is something to ask

@@ -80,7 +80,7 @@ def contamination(
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     pairs: list[Pair] = []
     with ThreadPoolExecutor(workers) as pool:
-        held = _Held((one for one in studies() if one.held), pool if images else None)
+        held = Held((one for one in studies() if one.held), pool if images else None)
         others = (one for one in studies() if not one.held)
         while some := list(islice(others, _SOME)):
             for pair in held.shared(some, similarity, pool if images else None):
@@ -92,7 +92,7 @@ def contamination(
     return Found(dict(counts), tuple(sorted(pairs, key=lambda pair: KINDS.index(pair.kind))))
 
 
-class _Held:
+class Held:
     """The held-out studies, ready to be searched."""
 
     def __init__(self, ones: Iterable[One], pool: ThreadPoolExecutor | None) -> None:

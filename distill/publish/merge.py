@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ...data.files import readable_by
 from ...data.run import RunFolder
+from ...data.selection import runs_of
 from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, RunError, TrainingError
 from .. import adapter
@@ -185,8 +186,9 @@ def stores_of(card: RunCard) -> list[StudyStore]:
     run, studies = card.recipe.get("run"), card.recipe.get("studies") or ()
     try:
         if run:
-            with RunFolder.read(Path(run)) as folder:
-                found.append(folder.studies)
+            for path in runs_of(Path(run)):
+                with RunFolder.read(path) as folder:
+                    found.append(folder.studies)
         found += [StudyStore.open(path) for path in studies]
     except (InputError, RunError):
         return []

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from ...data.run import RunFolder
+from ...data.selection import examples_of
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, TrainingError
@@ -71,7 +71,7 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
 
     Args:
         recipe: which data.
-        run: a run folder; none if the recipe names study stores.
+        run: a run folder, or a selection of runs; none if the recipe names study stores.
         prompt: the student's instruction; it must ask for what the targets are.
 
     Raises:
@@ -95,12 +95,8 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
 
 
 def _of_run(path: Path) -> Iterator[TrainingExample]:
-    with RunFolder.read(path) as run:
-        run.check_training()
-        for example in run.accepted():
-            yield TrainingExample(
-                example.study, run.studies, example.target, example.provenance.key, example.trace.texts
-            )
+    for example, store, _ in examples_of(path):
+        yield TrainingExample(example.study, store, example.target, example.provenance.key, example.trace.texts)
 
 
 def _of_stores(paths: Iterable[str]) -> Iterator[TrainingExample]:

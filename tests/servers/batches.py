@@ -110,6 +110,8 @@ class Batches:
         batch.looks += 1
         if batch.output is None and (batch.looks >= self.polls or batch.canceled):
             self._finish(batch)
+        if batch.output and not batch.output_file_id and not self.no_output:
+            batch.output_file_id = self.files.put(batch.output)
 
     def _create(self, body: dict[str, Any], anthropic: bool, url: str) -> Answer:
         if anthropic:
@@ -165,7 +167,6 @@ class Batches:
         batch.output, batch.errors = self._file(good), self._file(bad)
         if batch.anthropic:
             return
-        batch.output_file_id = self.files.put(batch.output) if batch.output and not self.no_output else None
         batch.error_file_id = self.files.put(batch.errors) if batch.errors else None
 
     def _file(self, lines: list[str]) -> bytes:

@@ -12,15 +12,15 @@ Stop = Literal["stop", "length", "refusal", "filter"]
 
 STEPS = (
     "The frontal projection, the rotation and the exposure are judged before anything else.",
-    "The neck, the chest and the upper abdomen are searched for anything that was placed there.",
-    "The border of the heart and the contour of the mediastinum are followed on each side.",
-    "The trachea is traced downward until it divides into the main bronchi.",
-    "Both lungs are compared with each other zone after zone, starting at the apex.",
-    "The costophrenic angles and the fissures are checked along their whole length.",
-    "A thin line parallel to the chest wall is looked for at each apex.",
-    "The calibre of the vessels is followed from the hila outward.",
-    "The ribs, the clavicles and the visible spine are inspected one by one.",
-    "Synthesis: these observations together lead to what is concluded.",
+    "No tube, line or other device is seen over the neck, the chest or the upper abdomen.",
+    "The heart is normal in size, and the mediastinum has a normal contour.",
+    "The trachea is midline.",
+    "Both lungs are clear from the apex to the base.",
+    "The costophrenic angles are sharp, so there is no pleural effusion.",
+    "There is no pneumothorax at either apex.",
+    "The pulmonary vessels are of normal calibre.",
+    "The ribs, the clavicles and the visible spine are intact.",
+    "Synthesis: this is a normal chest.",
 )
 REPORT = "Findings: The film was read.\nImpression: As described."
 THINKING = "First the projection, then region after region."

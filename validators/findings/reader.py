@@ -183,7 +183,7 @@ def names_anything(text: str) -> bool:
     """Whether a text names a part, a finding, a device or a view of a chest film; whatever it says of it."""
     low = lower(text)
     tagged = tag(low, 0, len(low))
-    if not lexicon().topics.isdisjoint(tagged.words):
+    if not (lexicon().topics | word_set("reading")).isdisjoint(tagged.words):
         return True
     return _technique(tagged) or any(
         entry.finding or entry.organ or entry.place or entry.tip or "abnormal" in entry.qualities

@@ -1,0 +1,53 @@
+"""A selection's folder: selection.json, removed.jsonl, two plots, and a folder for each baseline."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...data.files import readable_by, replace_text, replacing
+from ...data.selection import FILE
+from ...schemas.selection import Method, Selection
+from . import plots
+from .stages import Funnel
+
+
+def write(
+    out: Path,
+    selection: Selection,
+    baselines: Mapping[Method, Selection],
+    funnel: Funnel,
+    curve: Sequence[float],
+    *,
+    private: bool,
+) -> None:
+    """Write everything; selection.json last, so that a folder that holds one is whole.
+
+    Args:
+        out: the folder.
+        selection: what was chosen.
+        baselines: selections of the same size.
+        funnel: what left, and where.
+        curve: coverage after each choice.
+        private: only its owner may read it.
+    """
+    with readable_by(owner_only=private):
+        out.mkdir(parents=True, exist_ok=True)
+        for method, baseline in baselines.items():
+            folder = out / "baselines" / method
+            folder.mkdir(parents=True, exist_ok=True)
+            up = [run.model_copy(update={"path": _from_below(run.path)}) for run in baseline.runs]
+            _write_json(folder, baseline.model_copy(update={"runs": tuple(up)}))
+        with replacing(out / "removed.jsonl") as stream:
+            for left in funnel.left:
+                stream.write(json.dumps(left._asdict(), ensure_ascii=False) + "\n")
+        replace_text(out / "coverage.svg", plots.coverage(selection, curve))
+        replace_text(out / "stages.svg", plots.stages(selection))
+        _write_json(out, selection)
+
+
+def _write_json(folder: Path, selection: Selection) -> None:
+    replace_text(folder / FILE, selection.model_dump_json(indent=1) + "\n")
+
+
+def _from_below(path: str) -> str:
+    return path if Path(path).is_absolute() else f"../../{path}"

@@ -1,0 +1,113 @@
+"""Selections on disk, and the one way to read accepted examples from a run or from a selection of runs.
+
+    SELECTION/selection.json    schemas/selection.py
+    SELECTION/removed.jsonl     every example that was not chosen: at which stage, and why
+
+Whoever takes a run (distill, ablate, export) takes a selection too, through `examples_of`.
+"""
+
+from collections.abc import Iterator
+from os.path import relpath
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from ..schemas.errors import InputError
+from ..schemas.example import Example
+from ..schemas.selection import Selection
+from .run import RunFolder
+from .store.studies import StudyStore
+
+FILE = "selection.json"
+
+
+class Sourced(NamedTuple):
+    """An accepted example, the store that holds its study, and the run it comes from."""
+
+    example: Example
+    store: StudyStore
+    run: Path
+
+
+def is_selection(path: Path) -> bool:
+    """Whether a selection lies at this path: the folder, or its selection.json."""
+    return (path / FILE).is_file() or path.name == FILE
+
+
+def read_selection(path: Path) -> Selection:
+    """Read one.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    file = _file(path)
+    try:
+        return Selection.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=file) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or None
+        raise InputError(
+            f"is no selection: {first['msg']}; make one with: tenstep select", file=file, field=field
+        ) from None
+
+
+def runs_of(path: Path) -> tuple[Path, ...]:
+    """The run folders of a selection, or the run itself."""
+    if not is_selection(path):
+        return (path,)
+    folder = _file(path).parent
+    return tuple((folder / run.path).resolve() for run in read_selection(path).runs)
+
+
+def stored_path(run: Path, folder: Path) -> str:
+    """How a selection in `folder` names a run: a folder that is moved with its runs still finds them."""
+    try:
+        return Path(relpath(run.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive
+        return str(run.resolve())
+
+
+def examples_of(path: Path, *, studies: Path | None = None) -> Iterator[Sourced]:
+    """The accepted examples of a run in their order, or the chosen ones of a selection by rank.
+
+    Args:
+        path: a run folder, a selection's folder or its selection.json.
+        studies: the study store, if it is no longer where the runs say.
+
+    Raises:
+        PolicyError: the terms of an endpoint that wrote them do not allow training.
+        InputError, RunError: something cannot be read, or a chosen example is no longer accepted.
+    """
+    if not is_selection(path):
+        yield from _of_run(path, studies)
+        return
+    selection = read_selection(path)
+    wanted = {(row.run, row.key): row for row in selection.rows}
+    found: dict[int, Sourced] = {}
+    for number, run in enumerate(runs_of(path)):
+        for one in _of_run(run, studies):
+            row = wanted.pop((number, one.example.provenance.key), None)
+            if row is not None:
+                found[row.rank] = one
+    if wanted:
+        row = next(iter(wanted.values()))
+        raise InputError(
+            f"{len(wanted)} chosen examples are no longer accepted in their run (the first is '{row.study_id}'): a "
+            "recheck or a review changed them; select again",
+            file=path,
+        )
+    yield from (found[rank] for rank in sorted(found))
+
+
+def _of_run(path: Path, studies: Path | None) -> Iterator[Sourced]:
+    with RunFolder.read(path, studies=studies) as run:
+        run.check_training()
+        for example in run.accepted():
+            yield Sourced(example, run.studies, path)
+
+
+def _file(path: Path) -> Path:
+    return path / FILE if path.is_dir() else path
