@@ -104,21 +104,24 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
 def _written(found: "list[Audit]", page: Path | None, runs: list[Path]) -> list[str]:
     """Write what is asked for; returns what to tell of it."""
     from ..curation.auditing.page import page as drawn
-    from ..curation.pages.onefile import write_whole
+    from ..data.files import replacing
 
     private = any(a.restricted for a in found)
     notes = []
     if page is not None:
         try:
-            write_whole(page, drawn(found), private=private)
+            with replacing(page, private=private) as stream:
+                stream.writelines(drawn(found))
         except OSError as error:
             raise InputError(f"cannot be written ({error.strerror})", file=page) from None
         notes.append(f"{page}: plots and worked examples; open it in a browser")
     for run in runs:
         try:
-            write_whole(run / "audit.json", found[0].json(), private=private)
+            with replacing(run / "audit.json", private=private) as stream:
+                stream.writelines(found[0].json())
             if page is None:
-                write_whole(run / "audit.html", drawn(found), private=private)
+                with replacing(run / "audit.html", private=private) as stream:
+                    stream.writelines(drawn(found))
         except OSError as error:
             notes.append(f"{run}: audit.json and audit.html could not be written there ({error.strerror})")
         else:

@@ -78,7 +78,7 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
     if target == "-":
         sys.stdout.writelines(as_json(row) + "\n" for row in rows)
         return
-    from ..curation.pages.onefile import write_whole
+    from ..data.files import replacing
 
     path = Path(target)
     try:
@@ -86,7 +86,8 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
             with path.open("w", encoding="utf-8") as stream:
                 stream.writelines(as_json(row) + "\n" for row in rows)
             return
-        write_whole(path.resolve(), (as_json(row) + "\n" for row in rows), private=private)
+        with replacing(path.resolve(), private=private) as stream:
+            stream.writelines(as_json(row) + "\n" for row in rows)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", file=target) from None
 

@@ -31,8 +31,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _probe(args: argparse.Namespace) -> Outcome:
-    from ..curation.pages.onefile import write_whole
     from ..curation.probe import probe
+    from ..data.files import replace_text
     from ..data.run import RunFolder
     from ..schemas.errors import InputError
     from ..schemas.recipe import Budget
@@ -53,7 +53,7 @@ def _probe(args: argparse.Namespace) -> Outcome:
     out = args.path / "probe" / "probe.json"
     with RunFolder.read(args.path) as run:
         private = run.studies.data_class == "restricted"
-    write_whole(out, [json.dumps(told, indent=1) + "\n"], private=private)
+    replace_text(out, json.dumps(told, indent=1) + "\n", private=private)
     rows = []
     for arm, one in told["arms"].items():
         beyond = _said(one.get("claims_beyond_chance"))

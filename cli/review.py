@@ -1,30 +1,62 @@
-"""`tenstep review`: a page with every trace, its report and what was found."""
+"""`tenstep review`: look at a run's traces on a page, or decide on them in a browser with --serve."""
 
 import argparse
 from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .output import check_page_target
+from .arguments import not_negative, share
+from .output import check_page_target, say
 
-_REVIEW = """\
+_EPILOG = """\
 examples:
   tenstep review runs/offline                                     runs/offline/review.html, which opens from disk
   tenstep review runs/offline runs/samples --out review.html      teacher and student on one page
+  tenstep review runs/offline --serve --reader anna               anna decides, in her browser
+  tenstep review runs/offline --serve --reader anna --reader ben  a link for each; a fifth of the traces is read by both
+  ssh -L 8765:127.0.0.1:8765 host                                 then --serve --no-browser --port 8765 on the host
+
+The server listens on this machine only. Decisions are kept in the run's journal; tables and counts follow when it ends.
 """
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tenstep review`."""
-    review = commands.add_parser(
-        "review", help="a page with every trace, its report and what was found", epilog=_REVIEW
-    )
+    review = commands.add_parser("review", help="read traces on a page, or decide on them in a browser", epilog=_EPILOG)
     review.add_argument("runs", type=Path, metavar="RUN", nargs="+", help="of teachers, of students, or both")
     review.add_argument("--out", type=Path, metavar="HTML", help="where to write it; review.html in the first RUN")
-    review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}),))
+    served = review.add_argument_group("with --serve")
+    served.add_argument("--serve", action="store_true", help="decide in a browser; needs the extra 'review'")
+    served.add_argument("--static", action="store_true", help="write the page (what happens without --serve)")
+    served.add_argument("--reader", metavar="NAME", action="append", help="who reads; may be given again (your login)")
+    served.add_argument("--port", type=int, default=0, help="a free one if not given")
+    served.add_argument("--no-browser", action="store_true", help="print the links and open none")
+    served.add_argument("--seed", type=int, default=0, help="of the samples")
+    served.add_argument("--share", type=share, default=0.1, help="of accepted and of rejected traces to read (0.1)")
+    served.add_argument("--overlap", type=share, default=0.2, help="of items that every reader reads (0.2)")
+    served.add_argument(
+        "--blind",
+        choices=("never", "second", "always"),
+        default="second",
+        help="from whom findings are hidden until the own decision: nobody, second readers (default), all",
+    )
+    served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)")
+    review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"})))
 
 
 def _review(args: argparse.Namespace) -> Outcome:
+    if not args.serve:
+        return _page(args)
+    if args.static:
+        raise InputError("--static and --serve: choose one")
+    if args.out is not None:
+        raise InputError("--out belongs to the static page, not to --serve")
+    if len(args.runs) != 1:
+        raise InputError("--serve takes one RUN")
+    return _serve(args)
+
+
+def _page(args: argparse.Namespace) -> Outcome:
     from contextlib import ExitStack
 
     from ..curation.pages.review import write_review
@@ -40,4 +72,32 @@ def _review(args: argparse.Namespace) -> Outcome:
             raise InputError(f"cannot be written ({error.strerror})", file=out) from None
     return Outcome(
         payload={"page": str(out), "studies": studies}, notes=(f"{out}: {studies} studies; open it in a browser",)
+    )
+
+
+def _serve(args: argparse.Namespace) -> Outcome:
+    import getpass
+    import webbrowser
+
+    from ..curation.reviewing.queues import Sampling
+    from ..curation.reviewing.screens import Settings
+    from ..curation.reviewing.serve import serve
+
+    readers = list(dict.fromkeys(args.reader or [getpass.getuser()]))
+    if bad := [name for name in readers if not name.strip() or len(name) > 80 or not name.isprintable()]:
+        raise InputError(f"{bad[0]!r} is no name for a reader")
+    sampling = Sampling(seed=args.seed, share=args.share, overlap=args.overlap)
+    settings = Settings(sampling=sampling, blind=args.blind, min_seconds=args.min_seconds)
+
+    def links(by_reader: dict[str, str]) -> None:
+        for name, link in by_reader.items():
+            say(f"{name}: {link}")
+        say("Each link works once. Ctrl-C ends the server.")
+        if not args.no_browser:
+            webbrowser.open(next(iter(by_reader.values())))
+
+    decided = serve(args.runs[0], readers, settings, port=args.port, on_links=links)
+    return Outcome(
+        payload={"run": str(args.runs[0]), "decided": decided},
+        notes=(f"{decided} candidates have a reader's decision; look at them with: tenstep reviews {args.runs[0]}",),
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 from .base import Noun, Record, Sha256
 from .trace import Trace
 
-Author = Literal["teacher", "student"]
+Author = Literal["teacher", "student", "reader"]  # reader: a person rewrote steps of a candidate
 
 
 class Usage(Noun):

@@ -21,6 +21,7 @@ from .candidate import Candidate
 from .errors import InputError
 from .example import Example
 from .policy import Attestation
+from .reading import Reading
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .selection import Selection
@@ -46,6 +47,7 @@ NOUNS: tuple[type[Noun], ...] = (
     DistillRecipe,
     SampleRecipe,
     Attestation,
+    Reading,
     Selection,
 )
 

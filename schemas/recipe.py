@@ -118,6 +118,11 @@ class CurateRecipe(RequestOptions):
         description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
         "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
     )
+    reader_overrides: Literal["doubts", "reject", "both"] = Field(
+        "both",
+        description="What a reader's decision may change. doubts: it settles doubts only; reject: it may also reject "
+        "what the rules accept; both: it may also accept what they reject.",
+    )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
 
 

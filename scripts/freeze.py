@@ -128,6 +128,7 @@ def _text(file: Path) -> str:
     """A page with a line for each tag, so that differences can be read."""
     text = file.read_text("utf-8") if file.is_file() else "(no such page)"
     text = re.sub(r"data:image/[^\"]{80,}", lambda found: f"data:{zlib.crc32(found[0].encode()):08x}", text)
+    text = text.replace("&#39;", "&#x27;").replace("&#34;", "&quot;")  # two ways to escape the same
     return re.sub(r"(?<=>)\s*(?=<)", "\n", text)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from page_parts import Tags, browser_only, contrast, tab_of, visible
 from tenstep.curation.audit import audit
-from tenstep.curation.auditing.charts import Bar, band, bars, columns, heat, rounded_up
 from tenstep.curation.auditing.examples import ALL, Examples
 from tenstep.curation.auditing.page import page
+from tenstep.data.charts import Bar, band, bars, columns, heat, rounded_up
 from tenstep.validators.rule import REFERENCE, ten
 
 if TYPE_CHECKING:

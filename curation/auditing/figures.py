@@ -1,13 +1,13 @@
-"""Figures: the totals of an audit as tiles, charts and lists for a page."""
+"""Figures: the totals of an audit as tiles, charts and lists for a page; their frame is pages/figures.html."""
 
-import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from markupsafe import Markup
+
+from ...data.charts import Bar, band, bars, columns, heat, rounded_up
 from ...validators.gate import RULES
-from ..pages.marked import shown
 from ..requests.forecast import Interval, wilson
-from .charts import Bar, band, bars, columns, heat, rounded_up
 from .compare import difference, percent_of, shared, shares
 from .measures import STANDINGS, Standing
 from .totals import StepTotal, Totals
@@ -33,46 +33,71 @@ _TILES = {
 }
 
 
-def headline(totals: Totals) -> str:
+def drawn(svg: str) -> Markup:
+    """A chart of data/charts.py, which escapes its labels."""
+    return Markup(svg)  # noqa: S704 - escaped where it was drawn
+
+
+class Tile(NamedTuple):
+    """One of the numbers that come first."""
+
+    number: str
+    name: str
+    more: str = ""
+
+
+class Listed(NamedTuple):
+    """A table below a chart; one column may hold text of the data."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text: int
+    title: str = ""
+
+
+class Figure(NamedTuple):
+    """A chart with its title, and what else stands in its frame."""
+
+    title: str
+    what: str
+    chart: Markup = Markup()
+    key: tuple[tuple[str, str], ...] = ()
+    tables: tuple[Listed, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def tiles(totals: Totals) -> list[Tile]:
     """The numbers that come first."""
     acceptance = totals.acceptance
-    tiles = [
-        _tile(f"{acceptance.share:.0%}", "accepted", f"{totals.accepted:,} of {totals.rows:,}; {_range(acceptance)}")
+    counts = f"{totals.accepted:,} of {totals.rows:,}; {_range(acceptance)}"
+    doubted = wilson(totals.doubted, totals.rows)
+    found = [
+        Tile(f"{acceptance.share:.0%}", "accepted", counts),
+        Tile(f"{doubted.share:.0%}", "in doubt", f"{totals.doubted:,} of {totals.rows:,}"),
     ]
     for name, share in list(shares(totals).items())[1:]:
-        tiles.append(_tile(percent_of(name, share, 0), "" if share is None else _TILES[name], ""))
-    doubted = wilson(totals.doubted, totals.rows)
-    tiles.insert(1, _tile(f"{doubted.share:.0%}", "in doubt", f"{totals.doubted:,} of {totals.rows:,}"))
+        found.append(Tile(percent_of(name, share, 0), "" if share is None else _TILES[name]))
     alike = totals.overlaps.alike()
     near = sum(group.traces for group in alike)
-    tiles.append(_tile(f"{near:,}", "traces nearly equal to another", f"{len(alike):,} groups"))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
-
-
-def _tile(number: str, name: str, more: str) -> str:
-    said = f"<span>{html.escape(more)}</span>" if more else ""
-    return f'<div class="tile"><b>{html.escape(number)}</b>{html.escape(name)}{said}</div>'
+    return [*found, Tile(f"{near:,}", "traces nearly equal to another", f"{len(alike):,} groups")]
 
 
 def _range(found: Interval) -> str:
     return f"95 % interval {found.low:.0%} to {found.high:.0%}"
 
 
-def compared(audits: "Sequence[Audit]") -> str:
-    """Datasets side by side, and what they share."""
+def compared(audits: "Sequence[Audit]") -> list[tuple[str, list[str]]]:
+    """Datasets side by side, and what they share: rows of a table, each with a cell for each dataset."""
     base = audits[0].totals
     each = [shares(audit.totals) for audit in audits]
-    heads = "".join(f'<th class="text">{shown(audit.name, 80)}</th>' for audit in audits)
-    rows = [_row("traces", [f"{audit.totals.rows:,}" for audit in audits])]
-    for name in each[0]:
-        rows.append(_row(name, [percent_of(name, one[name]) for one in each]))
+    rows = [("traces", [f"{audit.totals.rows:,}" for audit in audits])]
+    rows += [(name, [percent_of(name, one[name]) for one in each]) for name in each[0]]
     apart = ["" if not at else _apart(base, audit.totals) for at, audit in enumerate(audits)]
-    rows.insert(2, _row("difference to the first, 95 % interval", apart))
+    rows.insert(2, ("difference to the first, 95 % interval", apart))
     both = [shared(base.overlaps, audit.totals.overlaps) for audit in audits[1:]]
     said = {"ids": "same ids as the first", "patients": "same patients", "like_traces": "groups of nearly equal traces",
             "like_reports": "groups of nearly equal reports"}  # fmt: skip
-    rows += [_row(words, ["", *(f"{one[kind]:,}" for one in both)]) for kind, words in said.items()]
-    return f'<table class="compared"><thead><tr><th></th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return [*rows, *((words, ["", *(f"{one[kind]:,}" for one in both)]) for kind, words in said.items())]
 
 
 def _apart(base: Totals, totals: Totals) -> str:
@@ -80,36 +105,17 @@ def _apart(base: Totals, totals: Totals) -> str:
     return f"{found.share:+.1%} ({found.low:+.1%} to {found.high:+.1%})".replace("-", "−")
 
 
-def _row(name: str, cells: Sequence[str]) -> str:
-    return f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
-
-
-def figures(totals: Totals) -> str:
+def figures(totals: Totals) -> list[Figure]:
     """All charts of one dataset."""
-    parts = [
-        _figure(
-            "Where traces stop",
-            "The first rule that found an error, in the order of the rules; then what is left in doubt.",
-            _funnel(totals),
-        )
-    ]
+    parts = [_funnel(totals)]
     if totals.code_rows:
-        said = "Traces that have it. Choose one to see examples."
-        parts.append(_figure("What was found", said, _codes(totals), key=_SEVERITY_KEY))
+        parts.append(_codes(totals))
     if totals.read:
-        parts += _step_figures(totals.steps, totals)
-        parts += [_coverage(totals), _repeats(totals), _likeness(totals)]
-    return "".join(parts)
+        parts += [*_step_figures(totals.steps, totals), _coverage(totals), _repeats(totals), _likeness(totals)]
+    return parts
 
 
-def _figure(title: str, said: str, drawn: str, key: Sequence[tuple[str, str]] = ()) -> str:
-    keys = "".join(f'<span class="key {kind}">{html.escape(name)}</span>' for kind, name in key)
-    legend = f'<p class="legend">{keys}</p>' if keys else ""
-    heading = f'<h3>{html.escape(title)}</h3><p class="quiet">{html.escape(said)}</p>'
-    return f'<figure class="chart">{heading}{legend}{drawn}</figure>'
-
-
-def _funnel(totals: Totals) -> str:
+def _funnel(totals: Totals) -> Figure:
     rows = totals.rows
     lines = [Bar("all traces", (("kept", rows),), f"{rows:,}")]
     for rule, stopped, left in totals.funnel:
@@ -122,21 +128,30 @@ def _funnel(totals: Totals) -> str:
     kept = f"{totals.accepted:,}, {totals.acceptance.share:.0%}" if rows else "0"
     lines.append(Bar("accepted", (("good", totals.accepted),), kept))
     quiet = sum(not stopped for _, stopped, _ in totals.funnel)
-    more = f'<p class="quiet">{quiet} more rules stopped none.</p>' if quiet else ""
-    return bars("Where traces stop", lines, rows) + more
+    return Figure(
+        "Where traces stop",
+        "The first rule that found an error, in the order of the rules; then what is left in doubt.",
+        drawn(bars("Where traces stop", lines, rows)),
+        notes=(f"{quiet} more rules stopped none.",) if quiet else (),
+    )
 
 
-def _codes(totals: Totals) -> str:
+def _codes(totals: Totals) -> Figure:
     lines = [
         Bar(code, ((totals.severities[code], n),), f"{n:,}, {n / totals.rows:.0%}", code=code)
         for code, n in totals.code_rows.most_common(_CODES)
     ]
     left = len(totals.code_rows) - len(lines)
-    more = f'<p class="quiet">and {left} rarer ones</p>' if left > 0 else ""
-    return bars("What was found", lines, totals.rows) + more
+    return Figure(
+        "What was found",
+        "Traces that have it. Choose one to see examples.",
+        drawn(bars("What was found", lines, totals.rows)),
+        key=_SEVERITY_KEY,
+        notes=(f"and {left} rarer ones",) if left > 0 else (),
+    )
 
 
-def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[str]:
+def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[Figure]:
     each = [step.as_dict() for step in steps]
     stacks = [
         [(_CLASS[kind], _per(step, kind), f"step {step.number}: {kind} {step.standings[kind]:,}") for kind in STANDINGS]
@@ -149,29 +164,29 @@ def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[str]:
     first = [totals.concluded[step.number] / max(1, totals.concluded.total()) for step in steps]
     never = totals.concluded[0]
     found = [
-        _figure(
+        Figure(
             "What each step claims",
             "Claims in a step, on average, and how they stand to the reference. Silent is not false.",
-            columns("Claims by step", stacks, top=claims, unit=""),
+            drawn(columns("Claims by step", stacks, top=claims, unit="")),
             key=(("supported", "supported"), ("silent", "reference is silent"), ("contradicted", "contradicted")),
         ),
-        _figure(
+        Figure(
             "How early the conclusion is given away",
             "The first step that asserts what the impression concludes"
             + (f"; {never:,} traces never do." if never else "."),
             _shares("First conclusion by step", first),
         ),
-        _figure(
+        Figure(
             "What is copied",
             "Share of the step's four-word phrases that stand in the reference as well.",
             _shares("Copied by step", copied),
         ),
-        _figure(
+        Figure(
             "Length",
             "Words in a step: the median, within the band that holds eight of ten.",
-            band("Words by step", words, top=rounded_up(max(row[2] for row in words)), unit=""),
+            drawn(band("Words by step", words, top=rounded_up(max(row[2] for row in words)), unit="")),
         ),
-        _figure(
+        Figure(
             "Templates",
             "Share of traces whose sentence at this step stands in another trace as well.",
             _shares("Repeated sentences by step", repeated),
@@ -180,10 +195,10 @@ def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[str]:
     placed = _places(totals)
     if placed:
         found.append(
-            _figure(
+            Figure(
                 "Where it was found",
                 "Findings by step. Choose a line to see examples.",
-                heat("Findings by step", placed),
+                drawn(heat("Findings by step", placed)),
             )
         )
     return found
@@ -200,12 +215,12 @@ def _places(totals: Totals) -> list[tuple[str, str, list[int]]]:
     return [(code, totals.severities[code], codes[code]) for _, code in ranked[:_HEAT]]
 
 
-def _shares(title: str, values: Sequence[float]) -> str:
+def _shares(title: str, values: Sequence[float]) -> Markup:
     stacks = [[("accent", value, f"step {at}: {value:.1%}")] for at, value in enumerate(values, 1)]
-    return columns(title, stacks, top=rounded_up(max(values), share=True), unit="%")
+    return drawn(columns(title, stacks, top=rounded_up(max(values), share=True), unit="%"))
 
 
-def _coverage(totals: Totals) -> str:
+def _coverage(totals: Totals) -> Figure:
     ranked = sorted(totals.covered.items(), key=lambda pair: (-pair[1].total(), pair[0]))[:_FINDINGS]
     lines = [
         Bar(
@@ -215,69 +230,61 @@ def _coverage(totals: Totals) -> str:
         )
         for name, counts in ranked
     ]
-    drawn = (
-        bars("Coverage", lines, max(counts.total() for _, counts in ranked))
-        if ranked
-        else '<p class="quiet">No reference asserts a finding.</p>'
-    )
-    return _figure(
+    chart = bars("Coverage", lines, max(counts.total() for _, counts in ranked)) if ranked else ""
+    return Figure(
         "Findings of the references",
         "How often a step speaks of what the reference asserts or leaves open.",
-        drawn,
+        drawn(chart),
         key=(("supported", "spoken of"), ("silent", "left out")),
+        notes=() if ranked else ("No reference asserts a finding.",),
     )
 
 
-def _repeats(totals: Totals) -> str:
+def _repeats(totals: Totals) -> Figure:
     places = [step.templates.place for step in totals.steps]
     found = sorted((t for place in places for t in place.frequent), key=lambda t: (-t.traces, t.step))[:_LISTED]
-    rows = [f'<tr><td>{t.step}</td><td class="text">{shown(t.text, 200)}</td><td>{t.traces:,}</td></tr>' for t in found]
-    drawn = _listed(("Step", "Sentence", "Traces"), rows) if rows else '<p class="quiet">No sentence stands twice.</p>'
-    return _figure("Sentences that stand most often", "Digits aside, word for word.", drawn)
-
-
-def _likeness(totals: Totals) -> str:
-    alike, crossings = totals.overlaps.alike(), totals.overlaps.crossings()
-    rows = [
-        f"<tr><td>{group.traces:,}</td><td>{'different' if group.other_reports else 'alike'}</td>"
-        f'<td class="text">{shown(", ".join(group.ids[:6]), 200)}</td></tr>'
-        for group in alike[:_LISTED]
-    ]
-    drawn = (
-        _listed(("Traces", "Their reports", "Ids"), rows)
-        if rows
-        else '<p class="quiet">No two traces are nearly equal.</p>'
+    rows = tuple((str(t.step), t.text, f"{t.traces:,}") for t in found)
+    return Figure(
+        "Sentences that stand most often",
+        "Digits aside, word for word.",
+        tables=(Listed(("Step", "Sentence", "Traces"), rows, text=1),) if rows else (),
+        notes=() if rows else ("No sentence stands twice.",),
     )
+
+
+def _likeness(totals: Totals) -> Figure:
+    alike, crossings = totals.overlaps.alike(), totals.overlaps.crossings()
+    tables, notes = [], []
+    rows = tuple(
+        (f"{group.traces:,}", "different" if group.other_reports else "alike", ", ".join(group.ids[:6]))
+        for group in alike[:_LISTED]
+    )
+    if rows:
+        tables.append(Listed(("Traces", "Their reports", "Ids"), rows, text=2))
+    else:
+        notes.append("No two traces are nearly equal.")
     if len(totals.split_rows) > 1:
         splits = ", ".join(f"{name} {n:,}" for name, n in totals.split_rows.most_common())
-        lines = [
-            f"<tr><td>{kind}</td><td>{len(found):,}</td>"
-            f'<td class="text">{shown("; ".join(c.what for c in found[:4]), 200)}</td></tr>'
-            for kind, found in crossings.items()
-        ]
-        drawn += f"<h4>In two splits ({shown(splits, 200)})</h4>" + _listed(("What", "Number", "For example"), lines)
+        lines = tuple(
+            (kind, f"{len(found):,}", "; ".join(c.what for c in found[:4])) for kind, found in crossings.items()
+        )
+        tables.append(Listed(("What", "Number", "For example"), lines, text=2, title=f"In two splits ({splits})"))
     else:
-        drawn += '<p class="quiet">The rows name no splits, so nothing can be said of leaks between them.</p>'
-    said = "Traces with 80 % of their four-word runs in common, as estimated from sketches."
-    return _figure("Nearly equal traces, and leaks between splits", said, drawn)
+        notes.append("The rows name no splits, so nothing can be said of leaks between them.")
+    what = "Traces with 80 % of their four-word phrases in common, as estimated from sketches."
+    return Figure("Nearly equal traces, and leaks between splits", what, tables=tuple(tables), notes=tuple(notes))
 
 
-def probed(found: Mapping[str, Any] | None) -> str:
+def probed(found: Mapping[str, Any] | None) -> list[Figure]:
     """What `tenstep probe` found: how far claims move when image or report is exchanged."""
     if not found:
-        return ""
+        return []
     lines = []
     for arm, one in found.get("arms", {}).items():
         moved = one["claims"]
         interval = "" if moved["low"] is None else f" ({moved['low'] * 100:.0f}–{moved['high']:.0%})"
         kind = "silent" if arm == "again" else "supported"
         lines.append(Bar(_ARMS.get(arm, arm), ((kind, moved["mean"]),), f"{moved['mean']:.0%}{interval}"))
-    said = "".join(f'<p class="quiet">{shown(line, 300)}</p>' for line in found.get("reading", ()))
-    drawn = bars("Claims moved by arm", lines, 1.0) + said
     what = f"Share of claims that move when one thing is exchanged; {found.get('studies', 0):,} studies asked again."
-    return _figure("Image or report?", what, drawn)
-
-
-def _listed(heads: Sequence[str], rows: Sequence[str]) -> str:
-    cells = "".join(f"<th>{head}</th>" for head in heads)
-    return f'<table class="listed"><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    chart = drawn(bars("Claims moved by arm", lines, 1.0))
+    return [Figure("Image or report?", what, chart, notes=tuple(found.get("reading", ())))]

@@ -2,18 +2,17 @@
 
 Numbers and plots first, then worked examples in the cards of the review page: offending words marked, the sentence of
 the reference beside them. Several datasets stand side by side. It judges nothing and measures nothing. Text of the data
-passes through `marked`, and the page's policy forbids every request and every script but its own.
+is escaped by the templates, and the page's policy forbids every request and every script but its own.
 """
 
-import html
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ... import __version__
-from ..pages.marked import shown
-from ..pages.onefile import opening, options, part
-from .figures import compared, figures, headline, probed
+from ..pages.cards import STATUS
+from ..pages.templates import closing, opening, part, ranked, render
+from .figures import compared, figures, probed, tiles
 
 if TYPE_CHECKING:
     from ..audit import Audit
@@ -41,18 +40,15 @@ def page(audits: "Sequence[Audit]") -> Iterator[str]:
         script=script,
         lead=_lead(audits),
         notes=_notes(audits),
-        headline=headline(audits[0].totals) if len(audits) == 1 else compared(audits),
+        headline=_headline(audits),
         figures=_figures(audits),
         sample=_sample(audits, len(cards)),
-        total=f"{len(cards):,}",
-        accepted=f"{outcomes['accept']:,}",
-        doubted=f"{outcomes['doubt']:,}",
-        rejected=f"{outcomes['reject']:,}",
-        codes=options(codes),
-        authors=options(authors),
+        counts={"": len(cards), **{status: outcomes[outcome] for outcome, status in STATUS.items()}},
+        codes=ranked(codes),
+        authors=ranked(authors),
     )
     yield from (card.html for card in cards)
-    yield f"</main>{part('audit_method.html')}<script>{script}</script></body></html>\n"
+    yield "</main>" + part("audit_method.html") + closing(script)
 
 
 def _lead(audits: "Sequence[Audit]") -> str:
@@ -61,26 +57,26 @@ def _lead(audits: "Sequence[Audit]") -> str:
     what = "traces" if rows != 1 else "trace"
     return (
         f"{rows:,} {what}, each held against its reference report by {runs} rules of tenstep "
-        f"{html.escape(__version__)}. No model was asked."
+        f"{__version__}. No model was asked."
     )
 
 
-def _notes(audits: "Sequence[Audit]") -> str:
+def _notes(audits: "Sequence[Audit]") -> list[str]:
     notes = [note if len(audits) == 1 else f"{audit.name}: {note}" for audit in audits for note in audit.notes]
     if any(audit.restricted for audit in audits):
-        notes.append("Restricted data, or data of which nobody said otherwise: keep this file where its terms allow.")
-    return "".join(f'<p class="note">{shown(note, 400)}</p>' for note in notes[:_NOTES])
+        notes.append("Restricted data, or data that is not known to be public: keep this file where its terms allow.")
+    return notes[:_NOTES]
+
+
+def _headline(audits: "Sequence[Audit]") -> str:
+    if len(audits) == 1:
+        return render("headline.html", items=tiles(audits[0].totals), rows=(), names=())
+    return render("headline.html", items=(), rows=compared(audits), names=[audit.name for audit in audits])
 
 
 def _figures(audits: "Sequence[Audit]") -> str:
-    if len(audits) == 1:
-        return f'<div class="figures">{figures(audits[0].totals)}{probed(audits[0].probe)}</div>'
-    each = (
-        f'<div class="dataset"><h2 class="name text">{shown(audit.name, 120)}</h2>'
-        f"{figures(audit.totals)}{probed(audit.probe)}</div>"
-        for audit in audits
-    )
-    return f'<div class="datasets">{"".join(each)}</div>'
+    datasets = [{"name": audit.name, "figures": [*figures(audit.totals), *probed(audit.probe)]} for audit in audits]
+    return render("figures.html", datasets=datasets, several=len(audits) > 1)
 
 
 def _sample(audits: "Sequence[Audit]", cards: int) -> str:

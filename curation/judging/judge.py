@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...data.files import replacing
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.errors import RecipeError, RunError
 from ...schemas.study import Study
 from ...schemas.verdict import Finding, Severity, Verdict
-from ..pages.onefile import write_whole
 from ..recheck import JUDGE, Rechecked, amend
 from ..requests.lane import Lane
 from ..requests.polite import run_politely
@@ -162,7 +162,8 @@ def judge_run(
         work = _Work(book, recipe, judges, on_trace)
         result = run_politely(work.judge(traces), work.stop)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows())
-    write_whole(folder / "judgements.jsonl", lines, private=store.data_class == "restricted")
+    with replacing(folder / "judgements.jsonl", private=store.data_class == "restricted") as stream:
+        stream.writelines(lines)
     found = {one.candidate.key: one.findings(recipe.worst, severities) for one in traces if one.marks}
 
     def with_judge(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:

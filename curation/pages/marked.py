@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from ...schemas.verdict import Severity
 
 CUT = 6_000  # characters of one text that are shown
@@ -31,12 +33,12 @@ class Mark(NamedTuple):
     number: int
 
 
-def shown(text: str, cut: int = CUT) -> str:
+def shown(text: str, cut: int = CUT) -> Markup:
     """The text as inert HTML; what is hidden, such as a bidi override, is named by its code point."""
-    return _visible(text[:cut]) + _tail(text, cut)
+    return Markup(_visible(text[:cut]) + _tail(text, cut))  # noqa: S704 - escaped by `_visible`
 
 
-def marked(text: str, marks: Sequence[Mark], cut: int = CUT) -> str:
+def marked(text: str, marks: Sequence[Mark], cut: int = CUT) -> Markup:
     """The same, with spans marked and numbered; overlapping spans share the worse severity. Empty spans are widened."""
     inside = [
         mark._replace(end=min(max(mark.end, mark.start + 1), cut))
@@ -53,18 +55,18 @@ def marked(text: str, marks: Sequence[Mark], cut: int = CUT) -> str:
             piece = f'<mark class="{severity}">{piece}</mark>'
         ending = [str(mark.number) for mark in inside if mark.number and min(mark.end, len(text)) == end]
         parts.append(piece + (f"<sup>{','.join(ending)}</sup>" if ending else ""))
-    return "".join(parts) + _tail(text, cut)
+    return Markup("".join(parts) + _tail(text, cut))  # noqa: S704 - each part is escaped by `_visible`
 
 
-def excerpt(text: str, mark: Mark, around: int = 90) -> str:
+def excerpt(text: str, mark: Mark, around: int = 90) -> Markup:
     """A marked span with its surroundings."""
     start, end = max(0, mark.start - around), min(len(text), max(mark.end, mark.start + 1) + around)
     moved = mark._replace(start=mark.start - start, end=mark.end - start)
     body = marked(text[start:end], [moved], cut=400)
-    return f"{'… ' if start else ''}{body}{' …' if end < len(text) else ''}"
+    return ("… " if start else "") + body + (" …" if end < len(text) else "")
 
 
-def differences(reference: str, written: str) -> str | None:
+def differences(reference: str, written: str) -> Markup | None:
     """A report with what differs from the reference marked by word, or none where it is too long to compare."""
     old, new = (re.findall(r"\s+|\S+", text) for text in (reference, written))
     if max(len(old), len(new)) > 2 * _DIFF or max(len(reference), len(written)) > CUT:
@@ -77,7 +79,7 @@ def differences(reference: str, written: str) -> str | None:
             continue
         parts += [f"<del>{gone}</del>"] if gone.strip() else []
         parts += [f"<ins>{came}</ins>"] if came.strip() else [came]
-    return "".join(parts)
+    return Markup("".join(parts))  # noqa: S704 - each part is escaped by `_visible`
 
 
 def _tail(text: str, cut: int) -> str:

@@ -8,21 +8,23 @@ otherwise: it passes through `marked`, and the page's policy forbids every reque
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ...data.files import replacing
 from ...data.run import RunFolder
 from ...data.store.studies import StudyStore
 from ...schemas.run import State
 from ...schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of
-from .marked import shown
-from .onefile import opening, options, part, write_whole
+from .templates import closing, opening, part, ranked, render
 
 Item = tuple[Study, Sequence[Judged]]
 LIMIT = 2_000  # studies on one page; a browser keeps up with these
 _ROWS = 200  # rejected source rows that are listed
 _CHUNK = 1 << 20
+_SHOWN = ("repaired", "doubted", "rejected")
 _UNJUDGED = {State.REFUSED: "refused", State.FAILED: "failed", State.UNKNOWN: "sent, and the answer never read whole"}
 
 
@@ -47,7 +49,8 @@ def write_review(runs: Sequence[RunFolder], out: Path) -> int:
         notes=notes,
         rejected=(row for store in _stores(runs) for row in store.rejected()),
     )
-    write_whole(out, pieces, private=restricted)
+    with replacing(out, private=restricted) as stream:
+        stream.writelines(pieces)
     return sum(sheet.studies for sheet in sheets)
 
 
@@ -117,38 +120,27 @@ def page(
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})
         style, script = part("review.css"), part("review.js")
+        accepted = statuses["accepted"] + statuses["repaired"]
         yield opening(
             "review.html",
             title=title,
             style=style,
             script=script,
-            notes="".join(f"<p>{shown(note, 400)}</p>" for note in notes),
-            total=f"{statuses.total():,}",
-            accepted=f"{statuses['accepted'] + statuses['repaired']:,}",
-            repaired=f"{statuses['repaired']:,}",
-            doubted=f"{statuses['doubted']:,}",
-            rejected=f"{statuses['rejected']:,}",
-            codes=options(codes),
-            authors=options(authors),
+            notes=notes,
+            counts={"": statuses.total(), "accepted": accepted, **{name: statuses[name] for name in _SHOWN}},
+            codes=ranked(codes),
+            authors=ranked(authors),
         )
         cards.seek(0)
         while chunk := cards.read(_CHUNK):
             yield chunk
     yield _rejected(rejected)
-    yield f"</main><script>{script}</script></body></html>\n"
+    yield "</main>" + closing(script)
 
 
 def _rejected(rows: Iterable[RejectedRow]) -> str:
-    lines, count = [], 0
-    for count, row in enumerate(rows, 1):
-        if count <= _ROWS:
-            cells = (shown(text, 300) for text in (row.row, row.reason, row.detail))
-            lines.append("<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in cells) + "</tr>")
-    if not lines:
+    iterator = iter(rows)
+    listed = list(islice(iterator, _ROWS))
+    if not listed:
         return ""
-    more = f"<p>and {count - _ROWS:,} more</p>" if count > _ROWS else ""
-    return (
-        f'<section class="rows"><h2>Source rows that did not become studies: {count:,}</h2><table>'
-        "<thead><tr><th>Row</th><th>Reason</th><th>What was seen</th></tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table>{more}</section>"
-    )
+    return render("rejected_rows.html", rows=listed, count=len(listed) + sum(1 for _ in iterator))

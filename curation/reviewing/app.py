@@ -1,0 +1,273 @@
+"""The routes of the review application: pages for reading, deciding, adjudicating and looking at agreement.
+
+HTML comes from templates/ (autoescaped, undefined names are errors); a decision is a form, answered with the next
+candidate. The application knows sessions, forms and templates; what they mean is in screens.py and decide.py.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from ...data.files import readable_by, replace_text
+from ...data.films import pixels
+from ...schemas.errors import InputError, TenstepError
+from ...validators.gate import CODES
+from .decide import Form, edited, rewritten
+from .guard import Guard, Session, Sessions
+from .measured import agreement_rows, gate_rows
+from .screens import PAGE, Filters, ReviewRun
+from .shown import explained, finding, item, safe
+
+_BODY = 1_000_000  # bytes of a form
+_STATIC = {
+    "app.js": "text/javascript",
+    "app.css": "text/css",
+    "htmx.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def application(review: ReviewRun, sessions: Sessions, *, port: int) -> Starlette:
+    """The application for one run.
+
+    Args:
+        review: the run that is read.
+        sessions: who may come.
+        port: that it is served on; requests for another are refused.
+    """
+    return Starlette(
+        routes=Pages(review).routes(), middleware=[Middleware(Guard, port=port, sessions=sessions)], debug=False
+    )
+
+
+class Pages:
+    """The handlers, over one run."""
+
+    def __init__(self, review: ReviewRun) -> None:
+        self._review = review
+        self._templates = Environment(
+            loader=PackageLoader(__package__ or "", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters["safe_text"] = safe
+
+    def routes(self) -> list[Route]:
+        """Every address; errors of ours become a page that says what to do."""
+        table: list[tuple[str, Handler, list[str]]] = [
+            ("/", self.home, ["GET"]),
+            ("/read", self.read, ["GET"]),
+            ("/item/{key}", self.open, ["GET"]),
+            ("/item/{key}", self.decide, ["POST"]),
+            ("/item/{key}/check", self.check, ["POST"]),
+            ("/item/{key}/draft", self.draft, ["POST"]),
+            ("/undo", self.undo, ["POST"]),
+            ("/film/{key}/{number:int}", self.film, ["GET"]),
+            ("/list", self.list, ["GET"]),
+            ("/agreement", self.agreement, ["GET"]),
+            ("/static/{name}", self.static, ["GET"]),
+        ]
+        return [Route(path, _said(handler), methods=methods) for path, handler, methods in table]
+
+    async def home(self, request: Request) -> Response:
+        """To the default queue."""
+        return RedirectResponse("/read", 303)
+
+    async def read(self, request: Request) -> Response:
+        """The next candidate of a queue, or that there is none left."""
+        spec = request.query_params.get("queue", "work")
+        reader = _session(request).reader
+        key = self._review.next_key(reader, spec)
+        if key is None:
+            return self._page("done.html", request, spec)
+        return self._item(request, key, spec)
+
+    async def open(self, request: Request) -> Response:
+        """One candidate by its key."""
+        return self._item(request, request.path_params["key"], request.query_params.get("queue", "work"))
+
+    async def decide(self, request: Request) -> Response:
+        """Write a decision; the answer is the next candidate's part of the page."""
+        form = await _form(request)
+        spec, reader, key = form.one("queue", "work"), _session(request).reader, request.path_params["key"]
+        self._review.decide(reader, key, form, spec, adjudicate=spec == "disputed")
+        return self._next(request, spec, reader, after=key)
+
+    async def undo(self, request: Request) -> Response:
+        """Take back the last decision and show its candidate again."""
+        form = await _form(request)
+        spec, reader = form.one("queue", "work"), _session(request).reader
+        key = self._review.undo(reader)
+        return self._item(request, key, spec, part=True) if key else self._next(request, spec, reader, after=None)
+
+    def _next(self, request: Request, spec: str, reader: str, *, after: str | None) -> Response:
+        key = self._review.next_key(reader, spec, after=after)
+        return (
+            self._page("done.html", request, spec, part=True)
+            if key is None
+            else self._item(request, key, spec, part=True)
+        )
+
+    async def check(self, request: Request) -> Response:
+        """What the rules say of a rewritten step, at once."""
+        form = await _form(request)
+        reader, key = _session(request).reader, request.path_params["key"]
+        screen = self._review.screen(reader, key)
+        texts = rewritten(form, screen.judged.candidate)
+        step = int(form.number("step"))
+        if not texts:
+            return HTMLResponse("")
+        verdict = self._review.desk.judged_edit(screen.study, edited(screen.judged.candidate, texts, reader))
+        mine = [finding(n, f) for n, f in enumerate(verdict.findings, 1) if f.step == step]
+        return HTMLResponse(self._templates.get_template("findings.html").render(findings=mine, checked=True))
+
+    async def draft(self, request: Request) -> Response:
+        """Keep an unfinished form, so that a closed window loses nothing."""
+        form = await _form(request)
+        file = self._review.draft_file(_session(request).reader, request.path_params["key"])
+        self._review.screen(_session(request).reader, request.path_params["key"])  # there is such a candidate
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        with readable_by(owner_only=True):
+            replace_text(file, json.dumps({name: list(values) for name, values in form.fields.items()}))
+        return Response(status_code=204)
+
+    async def film(self, request: Request) -> Response:
+        """The pixels of one film."""
+        screen = self._review.screen(_session(request).reader, request.path_params["key"])
+        number = request.path_params["number"]
+        if number >= len(screen.study.images):
+            return PlainTextResponse("no such film", 404)
+        ref = screen.study.images[number]
+        found = await run_in_threadpool(pixels, self._review.run.studies.path_of(ref))
+        return Response(found.data, media_type="application/octet-stream", headers=found.headers)
+
+    async def list(self, request: Request) -> Response:
+        """A queue as a list, filtered and sorted by what the address says."""
+        query = request.query_params
+        spec = query.get("queue", "all")
+        names = [name for name in Filters._fields if name != "page"]
+        page = query.get("page", "1")
+        filters = Filters(
+            **{name: query.get(name, "") for name in names if name != "sort"},
+            sort=query.get("sort", "queue"),
+            page=max(1, int(page)) if page.isdigit() else 1,
+        )
+        rows, total = self._review.listing(spec, filters)
+        given = {"queue": spec, **{name: value for name, value in filters._asdict().items() if value}}
+        pages = max(1, -(-total // PAGE))
+        index = self._review.index.entries.values()
+        return self._page(
+            "list.html",
+            request,
+            spec,
+            rows=rows,
+            total=total,
+            filters=filters,
+            pages=pages,
+            codes=sorted({code for entry in index for code in entry.codes}),
+            authors=sorted({entry.author for entry in index}),
+            address=lambda number: "/list?" + urlencode({**given, "page": number}),
+        )
+
+    async def agreement(self, request: Request) -> Response:
+        """How far readers agree, and how far the rules agree with them."""
+        run = self._review.run
+        readings = self._review.desk.readings.current()
+        return self._page(
+            "agreement.html",
+            request,
+            "work",
+            agreement=await run_in_threadpool(agreement_rows, run, readings),
+            gate=await run_in_threadpool(gate_rows, self._review.index, readings),
+        )
+
+    async def static(self, request: Request) -> Response:
+        """Our own script and style, and the vendored htmx."""
+        name = request.path_params["name"]
+        if name not in _STATIC:
+            return PlainTextResponse("no such file", 404)
+        data = resources.files(__package__ or "").joinpath("static", name).read_bytes()
+        return Response(data, media_type=_STATIC[name])
+
+    def _item(self, request: Request, key: str, spec: str, *, part: bool = False) -> Response:
+        reader = _session(request).reader
+        adjudicate = spec == "disputed"
+        screen = self._review.screen(reader, key, adjudicate=adjudicate)
+        attempts = self._review.index.attempts(screen.study.id)
+        return self._page(
+            "item.html",
+            request,
+            spec,
+            part=part,
+            item=item(screen.study, screen.judged, findings=screen.findings, own=screen.own),
+            screen=screen,
+            draft=_draft(self._review.draft_file(reader, key)),
+            attempt=(list(attempts).index(key) + 1, len(attempts)),
+            code_names=sorted(CODES),
+            explained=explained,
+        )
+
+    def _page(self, name: str, request: Request, spec: str, *, part: bool = False, **values: Any) -> Response:
+        reader = _session(request).reader
+        template = self._templates.get_template(name)
+        common = {
+            "part": part,
+            "queue": spec,
+            "reader": reader,
+            "run_name": self._review.run.manifest.name,
+            "restricted": self._review.run.studies.data_class == "restricted",
+            "min_seconds": self._review.settings.min_seconds,
+            "progress": self._review.progress(reader, spec),
+        }
+        return HTMLResponse(template.render(common | values))
+
+
+def _said(handler: Handler) -> Handler:
+    """The handler, with errors of ours as a page; the message was written for people and is escaped."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except TenstepError as error:
+            return HTMLResponse(f'<p role="alert" class="problem">{safe(str(error), 600)}</p>', 422)
+
+    return answered
+
+
+def _session(request: Request) -> Session:
+    session: Session = request.scope["session"]
+    return session
+
+
+async def _form(request: Request) -> Form:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _BODY:
+            raise InputError(f"the form is larger than {_BODY:,} bytes; shorten the comment")
+    try:
+        return Form(parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+    except ValueError:
+        raise InputError("the form has too many fields; load the page again") from None
+
+
+def _draft(file: Path) -> Mapping[str, list[str]]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,323 @@
+"""Readings as files: for `tenstep agreement`, for spreadsheets, for Argilla and Label Studio, and back into a run.
+
+    csv            a row a reading; opens in a spreadsheet
+    ratings        JSON lines of one reader, as `tenstep agreement` reads them
+    argilla        records as Argilla 2 exports and imports them (JSON array: fields, metadata, responses)
+    label-studio   tasks as Label Studio exports and imports them (JSON array: data, annotations)
+    labelled       JSON lines for `tenstep calibrate`: traces that readers have decided on, good or bad
+
+All of them quote reports or speak of patients, so they are their owner's files. What comes back is a new revision of
+its reader's reading: nothing is replaced.
+"""
+
+import csv
+import io
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from ...data.judged import Judged
+from ...data.readings import final
+from ...data.run import RunFolder
+from ...schemas.errors import InputError
+from ...schemas.reading import Reading
+from ...schemas.study import Study
+from .index import TraceIndex
+
+_CSV = (
+    "key",
+    "study_id",
+    "reader",
+    "kind",
+    "decision",
+    "codes",
+    "comment",
+    "reference",
+    "wrong_steps",
+    "seconds",
+    "at",
+)
+LABEL_STUDIO = """\
+<View>
+  <Text name="text" value="$text"/>
+  <Choices name="decision" toName="text">
+    <Choice value="accept"/><Choice value="reject"/><Choice value="unsure"/>
+  </Choices>
+  <TextArea name="comment" toName="text"/>
+</View>
+"""
+
+
+class Row(NamedTuple):
+    """A reading with what it is about."""
+
+    reading: Reading
+    study: Study
+    judged: Judged
+
+    @property
+    def text(self) -> str:
+        """Steps and reference, for a tool that shows one text."""
+        trace = self.judged.candidate.trace
+        steps = "\n".join(f"{n}. {text}" for n, text in enumerate(trace.texts, 1)) if trace else ""
+        return f"{steps}\n\n{self.study.report}"
+
+    @property
+    def wrong(self) -> list[int]:
+        """Steps that the reader marked wrong."""
+        return [step.step for step in self.reading.steps if step.mark == "wrong"]
+
+
+def rows_of(run: RunFolder, readings: Iterable[Reading]) -> Iterator[Row]:
+    """The readings with their studies and candidates."""
+    index = TraceIndex(run)
+    try:
+        for reading in readings:
+            judged = index.judged(reading.key)
+            if judged is not None:
+                yield Row(reading, run.studies.get(reading.study_id), judged)
+    finally:
+        index.close()
+
+
+def as_csv(rows: Iterable[Row]) -> Iterator[str]:
+    """A header, then a row a reading; several codes or steps are separated by spaces."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_CSV)
+    for row in rows:
+        fields = row.reading.model_dump(mode="json")
+        fields |= {"codes": " ".join(row.reading.codes), "wrong_steps": " ".join(map(str, row.wrong))}
+        writer.writerow([_cell(fields[name]) for name in _CSV])
+    yield stream.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet would run a cell that begins like a formula."""
+    text = "" if value is None else str(value)
+    formula = text.startswith(("=", "+", "-", "@", "\t", "\r")) and not isinstance(value, int | float)
+    return f"'{text}" if formula else text
+
+
+def as_ratings(rows: Iterable[Row]) -> Iterator[str]:
+    """What one reader answered; `tenstep agreement a.jsonl b.jsonl` compares two such files."""
+    for row in rows:
+        if row.reading.kind == "reading":
+            found: dict[str, object] = {"id": row.reading.key, "patient_id": row.study.patient_id}
+            found |= {"rater": row.reading.reader, "decision": row.reading.decision}
+            yield json.dumps(found | dict.fromkeys(row.reading.codes, True)) + "\n"
+
+
+def as_argilla(rows: Iterable[Row]) -> Iterator[str]:
+    """Records with the text, and a response for each reader."""
+    yield _json_array(
+        {
+            "id": key,
+            "status": "completed",
+            "fields": {"text": mine[0].text},
+            "metadata": {"study_id": mine[0].study.id},
+            "suggestions": {},
+            "responses": {
+                "decision": [{"value": row.reading.decision, "user_id": row.reading.reader} for row in mine],
+                "comment": [
+                    {"value": r.reading.comment, "user_id": r.reading.reader} for r in mine if r.reading.comment
+                ],
+            },
+            "vectors": {},
+        }
+        for key, mine in _by_key(rows)
+    )
+
+
+def as_label_studio(rows: Iterable[Row]) -> Iterator[str]:
+    """Tasks with the text, and an annotation for each reader."""
+
+    def annotation(reading: Reading) -> dict[str, Any]:
+        common = {"to_name": "text"}
+        result = [
+            common | {"from_name": "decision", "type": "choices", "value": {"choices": [reading.decision]}},
+            common | {"from_name": "comment", "type": "textarea", "value": {"text": [reading.comment]}},
+        ]
+        return {"completed_by": {"email": reading.reader}, "lead_time": reading.seconds, "result": result}
+
+    yield _json_array(
+        {
+            "data": {"key": key, "study_id": mine[0].study.id, "text": mine[0].text},
+            "annotations": [annotation(row.reading) for row in mine],
+        }
+        for key, mine in _by_key(rows)
+    )
+
+
+def as_labelled(rows: Iterable[Row]) -> Iterator[str]:
+    """Traces that readers have settled, as a labelled set; the family is the first code they named."""
+    for key, mine in _by_key(rows):
+        found = final([row.reading for row in mine])
+        trace = mine[0].judged.candidate.trace
+        if found.decision is None or trace is None:
+            continue
+        bad = found.decision == "reject"
+        wrong = [step for row in mine for step in row.wrong]
+        codes = [code for row in mine for code in row.reading.codes]
+        line = {
+            "id": key,
+            "view": ", ".join(mine[0].study.views),
+            "report": mine[0].study.report,
+            "steps": list(trace.texts),
+            "good": not bad,
+            "family": (codes[0] if codes else "unnamed") if bad else None,
+            "wrong_step": wrong[0] if bad and wrong else None,
+            "note": " ".join(row.reading.comment for row in mine if row.reading.comment) or None,
+        }
+        yield json.dumps(line, ensure_ascii=False) + "\n"
+
+
+FORMS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {
+    "csv": as_csv,
+    "ratings": as_ratings,
+    "argilla": as_argilla,
+    "label-studio": as_label_studio,
+    "labelled": as_labelled,
+}
+
+
+class Foreign(NamedTuple):
+    """A decision as a file holds it."""
+
+    key: str
+    reader: str
+    decision: str
+    comment: str = ""
+    codes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def read_foreign(path: Path) -> list[Foreign]:
+    """Decisions from a file that `csv`, `argilla` or `label-studio` wrote, or that those tools gave back.
+
+    Raises:
+        InputError: it cannot be read, or is none of these.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 at byte {error.start}", file=path) from None
+    if not text.lstrip().startswith("["):
+        return list(_from_csv(text, path))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not JSON ({error})", file=path) from None
+    decisions: list[Foreign] = []
+    for row, one in enumerate(found, 1):
+        try:
+            decisions += _from_label_studio(one) if "annotations" in one else _from_argilla(one)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            raise InputError("is neither an Argilla record nor a Label Studio task", file=path, row=row) from None
+    return decisions
+
+
+def _from_csv(text: str, path: Path) -> Iterator[Foreign]:
+    rows = csv.DictReader(io.StringIO(text))
+    if missing := {"key", "reader", "decision"} - set(rows.fieldnames or ()):
+        raise InputError(f"has no column {', '.join(sorted(missing))}", file=path, row=1)
+    for row in rows:
+        comment = (row.get("comment") or "").removeprefix("'")
+        yield Foreign(
+            row["key"].strip(),
+            row["reader"].strip(),
+            row["decision"].strip(),
+            comment,
+            tuple((row.get("codes") or "").split()),
+        )
+
+
+def _from_argilla(record: dict[str, Any]) -> Iterator[Foreign]:
+    comments = {one["user_id"]: one["value"] for one in record["responses"].get("comment", ())}
+    for one in record["responses"]["decision"]:
+        yield Foreign(str(record["id"]), str(one["user_id"]), str(one["value"]), comments.get(one["user_id"], ""))
+
+
+def _from_label_studio(task: dict[str, Any]) -> Iterator[Foreign]:
+    for annotation in task["annotations"]:
+        by = annotation["completed_by"]
+        reader = str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by)
+        values = {one["from_name"]: one["value"] for one in annotation["result"]}
+        if "decision" in values:
+            comment = " ".join(values.get("comment", {}).get("text", ()))
+            seconds = float(annotation.get("lead_time") or 0)
+            yield Foreign(str(task["data"]["key"]), reader, str(values["decision"]["choices"][0]), comment, (), seconds)
+
+
+class Taken(NamedTuple):
+    """What became of a file's decisions."""
+
+    added: int
+    same: int  # the reader's current decision already
+    foreign: tuple[str, ...]  # keys that the run does not have
+
+
+def readings_from(
+    run: RunFolder, found: Iterable[Foreign], current: Iterable[Reading], path: Path
+) -> tuple[list[Reading], Taken]:
+    """The readings to add for a file's decisions.
+
+    Raises:
+        InputError: not one of them is about this run, or a decision is none of accept, reject and unsure.
+    """
+    have = {(reading.key, reading.reader): reading for reading in current if reading.kind == "reading"}
+    index = TraceIndex(run)
+    index.close()
+    new: list[Reading] = []
+    foreign: list[str] = []
+    same = 0
+    for row, one in enumerate(found, 1):
+        entry, old = index.entries.get(one.key), have.get((one.key, one.reader))
+        if entry is None:
+            foreign.append(one.key)
+            continue
+        if old is not None and (old.decision, old.comment, old.codes) == (one.decision, one.comment, one.codes):
+            same += 1
+            continue
+        try:
+            reading = Reading.model_validate(
+                {
+                    "key": one.key,
+                    "study_id": entry.study_id,
+                    "reader": one.reader,
+                    "decision": one.decision,
+                    "revision": 1,
+                    "codes": one.codes,
+                    "comment": one.comment,
+                    "saw_findings": True,
+                    "queue": f"import:{path.name}",
+                    "seconds": one.seconds,
+                    "at": time.time(),
+                }
+            )
+        except ValidationError as error:
+            field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
+            wrong = "accept, reject or unsure is wanted" if field == "decision" else "cannot be read"
+            raise InputError(wrong, file=path, row=row, field=field) from None
+        new.append(reading)
+    if foreign and not new and not same:
+        raise InputError(f"is about another run: none of its {len(foreign)} keys is in {run.path}", file=path)
+    return new, Taken(len(new), same, tuple(foreign))
+
+
+def _by_key(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.reading.key].append(row)
+    yield from found.items()
+
+
+def _json_array(values: Iterable[dict[str, Any]]) -> str:
+    return "[" + ",\n".join(json.dumps(value, ensure_ascii=False) for value in values) + "]\n"

@@ -1,0 +1,388 @@
+"""The review application without a browser: who may come, what a decision changes, what two readers see, files."""
+
+import csv
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served
+from tenstep.cli.app import main
+from tenstep.curation.recheck import recheck
+from tenstep.curation.reviewing.index import TraceIndex
+from tenstep.curation.reviewing.queues import Sampling, in_overlap, queue, sampled
+from tenstep.data.readings import Readings, final, finals
+from tenstep.data.run import RunFolder
+from tenstep.schemas.reading import Reading
+
+
+def reading(number: int = 0, reader: str = "anna", decision: str | None = "accept", **more: object) -> Reading:
+    fields = {
+        "key": key_of(number), "study_id": f"t/{number}", "reader": reader, "decision": decision, "revision": 1,
+        "saw_findings": True, "queue": "work", "seconds": 2.0, "at": 1.0,
+    }  # fmt: skip
+    return Reading.model_validate(fields | more)
+
+
+def outcomes(run: Path) -> dict[str, str]:
+    with RunFolder.read(run) as opened:
+        return {candidate.key: verdict.outcome for candidate, verdict in opened.judged()}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return reviewed_run(tmp_path)
+
+
+def test_a_reading_is_written_once_however_often_it_is_sent(run: Path) -> None:
+    with Readings(run, writable=True) as stored:
+        assert stored.append(reading())
+        assert not stored.append(reading(decision="reject"))
+        assert stored.append(reading(decision=None, revision=2))
+        assert [one.decision for one in stored.all()] == ["accept", None]
+        assert stored.current() == []
+
+
+def test_readers_that_agree_decide_and_others_wait_for_adjudication() -> None:
+    one, other = reading(), reading(reader="ben", decision="reject")
+    assert final([one]) == ("accept", "single", ("anna",))
+    assert final([one, reading(reader="ben")]).provenance == "unanimous"
+    assert final([one, other]) == (None, "disputed", ("anna", "ben"))
+    assert final([one, other, reading(reader="ben", decision="reject", kind="adjudication")])[:2] == (
+        "reject",
+        "adjudicated",
+    )
+    assert final([reading(decision="unsure")])[:2] == (None, "unsure")
+
+
+def test_a_queue_begins_with_doubts_and_its_samples_are_the_same_for_every_order(run: Path) -> None:
+    with RunFolder.read(run) as opened:
+        index = TraceIndex(opened)
+        work = queue("work", index, Sampling(seed=3, share=0.5), {})
+        assert [entry.outcome for entry in work[:3]] == ["doubt"] * 3
+        assert {entry.outcome for entry in work[3:]} == {"accept", "reject"}
+        entries = list(index.entries.values())
+        assert sampled(entries, "accept", 0.5, 3) == sampled(reversed(entries), "accept", 0.5, 3)
+        assert sampled(entries, "accept", 1.0, 3) != sampled(entries, "accept", 1.0, 4)
+        index.close()
+
+
+def test_strangers_get_nothing(run: Path) -> None:
+    with served(run, "anna") as server:
+        link = server.links["anna"].split(f":{server.port}")[1]
+        assert server.ask("/read")[0] == 401
+        assert server.ask("/enter?token=wrong")[0] == 401
+        assert server.ask(link, headers={"Host": "evil.test"})[0] == 403
+        assert server.ask(link, headers={"Host": f"127.0.0.1:{server.port + 1}"})[0] == 403
+        cookie = server.enter("anna")
+        assert server.ask(link)[0] == 401, "a link works once"
+        status, headers, _ = server.ask("/read", cookie=cookie)
+        assert status == 200
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-frame-options"] == "DENY"
+        path = f"/item/{key_of(0)}"
+        form = {"base": 0, "seconds": 1, "decision": "accept", "queue": "work"}
+        for origin in ("", "null", "http://evil.test", f"http://127.0.0.1:{server.port + 1}"):
+            assert server.ask(path, cookie=cookie, form=form, headers={"Origin": origin})[0] == 403
+        assert server.ask(path, cookie=cookie, form=form, headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
+        assert server.ask(path, cookie="other=1", form=form)[0] == 401
+        assert server.ask(path, cookie=cookie, form=form)[0] == 200, "the same form from our page is taken"
+    with Readings(run, writable=False) as stored:
+        assert len(stored.current()) == 1
+
+
+def test_the_cookie_is_named_with_the_port_and_stays_on_this_site(run: Path) -> None:
+    with served(run, "anna") as server:
+        _, headers, _ = server.ask(server.links["anna"].split(f":{server.port}")[1])
+        given = headers["set-cookie"].lower()
+        assert given.startswith(f"tenstep_review_{server.port}=")
+        assert "httponly" in given and "samesite=strict" in given
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"decision": "maybe"}, {"seconds": "soon"}, {"base": ""}, {"text-2": "", "mark-2": "good"}, {"reference": "x"}],
+)
+def test_a_form_that_is_not_whole_changes_nothing(run: Path, form: dict[str, str]) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        status, text = server.decide(key_of(0), cookie, **form)
+        assert status == 422 and "problem" in text
+    assert finals(run) == {}
+
+
+def test_a_decision_before_anybody_can_have_read_is_refused(run: Path) -> None:
+    with served(run, "anna", more=("--min-seconds", "30")) as server:
+        status, text = server.decide(key_of(0), server.enter("anna"))
+        assert status == 422 and "look at it first" in text
+    assert finals(run) == {}
+
+
+def test_decisions_resolve_doubts_and_override_rules_and_the_tables_follow(run: Path) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        assert server.decide(key_of(0), cookie, decision="accept")[0] == 200
+        assert server.decide(key_of(1), cookie, decision="accept")[0] == 200
+        assert (
+            server.decide(key_of(2), cookie, decision="reject", code=["wrong_side"], comment="left, not right")[0]
+            == 200
+        )
+        assert server.decide(key_of(3), cookie, decision="unsure")[0] == 200
+    found = outcomes(run)
+    assert [found[key_of(n)] for n in range(5)] == ["accept", "accept", "reject", "accept", "doubt"]
+    ids = {line["study"]["id"] for line in lines(run / "accepted.jsonl")}
+    assert {"t/0", "t/1"} <= ids and "t/2" not in ids
+    assert json.loads((run / "manifest.json").read_text())["counts"]["doubted"] == STUDIES // 4 - 1
+    recheck(run)
+    assert outcomes(run)[key_of(1)] == "accept", "a recheck keeps what a reader decided"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"), [("doubts", ["accept", "reject", "accept"]), ("reject", ["accept", "reject", "reject"])]
+)
+def test_the_recipe_says_what_a_reader_may_override(tmp_path: Path, overrides: str, expected: list[str]) -> None:
+    run = reviewed_run(tmp_path, overrides=overrides)
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        for number, decision in ((0, "accept"), (1, "accept"), (2, "reject")):
+            assert server.decide(key_of(number), cookie, decision=decision)[0] == 200
+    assert [outcomes(run)[key_of(n)] for n in range(3)] == expected
+    assert len(finals(run)) == 3, "what is not allowed to count is on record all the same"
+
+
+def test_undo_gives_back_what_was(run: Path) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        server.decide(key_of(1), cookie, decision="accept")
+        status, _, page = server.ask("/undo", cookie=cookie, form={"queue": "work"})
+        assert status == 200 and f'data-key="{key_of(1)}"' in page
+    assert outcomes(run)[key_of(1)] == "reject"
+    with Readings(run, writable=False) as stored:
+        assert [one.decision for one in stored.all()] == ["accept", None]
+
+
+def test_a_rewritten_step_is_judged_at_once_and_becomes_a_readers_candidate(run: Path) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        wrong = {"text-2": "There is a large left pneumothorax seen by the reader in 2019.", "step": 2}
+        status, _, page = server.ask(f"/item/{key_of(2)}/check", cookie=cookie, form={**wrong, "base": 0, "seconds": 1})
+        assert status == 200 and "findings" in page
+        assert (
+            server.decide(key_of(2), cookie, **{"text-2": "The heart is normal in size.", "mark-3": "unneeded"})[0]
+            == 200
+        )
+    with RunFolder.read(run) as opened:
+        written = [candidate for candidate, _ in opened.judged() if candidate.author == "reader"]
+    assert len(written) == 1
+    assert written[0].parent == key_of(2) and written[0].teacher == "anna" and written[0].trace
+    assert written[0].trace.texts[1] == "The heart is normal in size."
+    assert outcomes(run)[key_of(2)] == "reject" and outcomes(run)[written[0].key] == "accept"
+    with Readings(run, writable=False) as stored:
+        first = stored.current(key_of(2))[0]
+    assert first.edited == written[0].key
+    assert [(s.step, s.mark, s.text) for s in first.steps] == [
+        (2, None, "The heart is normal in size."),
+        (3, "unneeded", None),
+    ]
+    examples = {line["study"]["id"]: line["provenance"] for line in lines(run / "accepted.jsonl")}
+    assert examples["t/2"]["author"] == "reader"
+
+
+def test_a_second_reader_sees_neither_findings_nor_the_first_decision(run: Path) -> None:
+    key = key_of(0)
+    with served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "1")) as server:
+        anna, ben = server.enter("anna"), server.enter("ben")
+        assert "denies_reference</b>" in server.ask(f"/item/{key}", cookie=anna)[2].replace(": denies", "denies")
+        server.decide(key, anna, decision="reject", comment="SECRET OPINION")
+        blinded = server.ask(f"/item/{key}", cookie=ben)[2]
+        assert "SECRET OPINION" not in blinded and "<mark" not in blinded and "blinded" in blinded
+        assert "findings" not in re.sub(r"<(?:head|dialog).*?</(?:head|dialog)>", "", blinded, flags=re.S)
+        server.decide(key, ben, decision="accept")
+        assert "<mark" in server.ask(f"/item/{key}", cookie=ben)[2], "after the own decision it is shown"
+        settle = server.ask("/read?queue=disputed", cookie=ben)[2]
+        assert "SECRET OPINION" in settle and f'data-key="{key}"' in settle
+        assert outcomes(run)[key] == "doubt"
+        server.decide(key, ben, decision="reject", queue="disputed")
+        assert "Nothing is left" in server.ask("/read?queue=disputed", cookie=ben)[2]
+        assert "anna, ben" in server.ask("/agreement", cookie=ben)[2]
+    assert finals(run)[key] == ("reject", "adjudicated", ("anna", "ben"))
+    assert outcomes(run)[key] == "reject"
+
+
+def test_each_item_is_read_by_one_reader_except_the_overlap(run: Path) -> None:
+    sampling = Sampling(overlap=0.5, share=1.0)
+    with served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "0.5", "--share", "1")) as server:
+        anna, ben = server.enter("anna"), server.enter("ben")
+        for number in range(STUDIES):
+            server.decide(key_of(number), anna)
+        seen = set()
+        while found := re.search(r'data-key="(\w+)"', server.ask("/read", cookie=ben)[2]):
+            seen.add(found[1])
+            server.decide(found[1], ben)
+    assert seen == {key_of(n) for n in range(STUDIES) if in_overlap(key_of(n), sampling)}
+    assert 0 < len(seen) < STUDIES
+
+
+def test_a_killed_server_loses_no_decision(run: Path) -> None:
+    for number in (0, 1, 2):
+        with pytest.raises(AssertionError), served(run, "anna") as server:
+            server.decide(key_of(number), server.enter("anna"), decision="reject")
+            server.process.kill()
+    assert {key: found.decision for key, found in finals(run).items()} == {key_of(n): "reject" for n in (0, 1, 2)}
+
+
+def test_a_run_that_is_being_written_can_be_read_and_decided_on(run: Path) -> None:
+    with RunFolder.read(run) as opened:
+        recipe, store = opened.manifest.recipe, opened.studies
+    from tenstep.schemas.recipe import CurateRecipe
+
+    with (
+        RunFolder.open(run, kind="curate", recipe=CurateRecipe.model_validate(recipe), studies=store) as writing,
+        served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "1")) as server,
+    ):
+        cookies = [server.enter("anna"), server.enter("ben")]
+        for number, study in enumerate(store):
+            candidate, verdict = judged(study, number)
+            again = candidate.model_copy(update={"key": key_of(100 + number), "attempt": 2})
+            writing.record(again, verdict, raw=b"{}")
+            for cookie in cookies:
+                assert server.decide(key_of(100 + number), cookie, decision="accept")[0] == 200
+        writing.finish()
+    assert len(finals(run)) == STUDIES
+    assert len(outcomes(run)) == 2 * STUDIES
+
+
+def test_a_draft_comes_back_and_is_its_owners_file(run: Path) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        form = {"comment": "half a thought", "text-2": "A step in the making.", "mark-1": "wrong"}
+        assert server.ask(f"/item/{key_of(0)}/draft", cookie=cookie, form=form)[0] == 204
+        (draft,) = (run / "drafts").iterdir()
+        assert stat.S_IMODE(draft.stat().st_mode) == 0o600
+        page = server.ask(f"/item/{key_of(0)}", cookie=cookie)[2]
+        assert 'value="half a thought"' in page and "A step in the making." in page
+        server.decide(key_of(0), cookie)
+        assert not list((run / "drafts").iterdir())
+
+
+def test_hostile_texts_are_inert_in_every_view(tmp_path: Path) -> None:
+    run = reviewed_run(tmp_path, evil=True)
+    with served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "1")) as server:
+        anna, ben = server.enter("anna"), server.enter("ben")
+        server.decide(key_of(0), anna, decision="reject", comment=EVIL, **{"text-2": f"Rewritten {EVIL}", "code": EVIL})
+        server.decide(key_of(0), ben)
+        pages = [
+            "/read",
+            f"/item/{key_of(0)}",
+            f"/item/{key_of(1)}",
+            "/list?queue=all",
+            "/read?queue=disputed",
+            "/agreement",
+        ]
+        pages.append("/list?" + "&".join(f"{name}=%22%3E%3Cscript%3E" for name in ("queue", "study", "code", "sort")))
+        for path in pages:
+            for cookie in (anna, ben):
+                page = server.ask(path, cookie=cookie)[2]
+                assert not re.search(r"<img|<script(?! src=\"/static/)|\son\w+=(?!\\)['\"]?alert\(3\)[^&]*>", page), (
+                    path
+                )
+
+
+def test_fifty_at_a_time_are_listed_and_filters_stand_in_the_address(run: Path) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        page = server.ask("/list?queue=all&outcome=doubt", cookie=cookie)[2]
+        assert page.count("<tr><td><a") == STUDIES // 4
+        assert server.ask("/list?queue=code:denies_reference", cookie=cookie)[2].count("<tr><td><a") == STUDIES // 2
+        assert server.ask("/list?queue=nothing", cookie=cookie)[0] == 422
+
+
+def test_a_film_comes_as_raw_values(run: Path) -> None:
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        status, headers, body = server.ask(f"/film/{key_of(0)}/1", cookie=cookie)
+        assert status == 200 and headers["x-film-width"] == "96" and headers["x-film-bits"] == "8"
+        assert len(body) <= 96 * 96
+        assert server.ask(f"/film/{key_of(0)}/2", cookie=cookie)[0] == 404
+        assert server.ask(f"/film/{'f' * 64}/0", cookie=cookie)[0] == 422
+
+
+def test_readings_go_out_in_every_form_and_come_back_once(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "1")) as server:
+        anna, ben = server.enter("anna"), server.enter("ben")
+        for number in range(6):
+            decision = "reject" if number % 2 else "accept"
+            server.decide(
+                key_of(number), anna, decision=decision, code=["wrong_side"] if number % 2 else [], comment="=1+1"
+            )
+            server.decide(key_of(number), ben, decision="accept" if number == 5 else decision)
+    for form in ("csv", "argilla", "label-studio", "labelled"):
+        assert main(["reviews", str(run), "--to", form, "--out", str(tmp_path / form)]) == 0
+        assert stat.S_IMODE((tmp_path / form).stat().st_mode) == 0o600
+    rows = list(csv.DictReader((tmp_path / "csv").read_text().splitlines()))
+    assert len(rows) == 12 and rows[0]["comment"] == "'=1+1", "a spreadsheet must not run a comment"
+    for reader in ("anna", "ben"):
+        assert main(["reviews", str(run), "--to", "ratings", "--reader", reader, "--out", str(tmp_path / reader)]) == 0
+    assert main(["agreement", str(tmp_path / "anna"), str(tmp_path / "ben")]) == 0
+    labelled = [json.loads(line) for line in (tmp_path / "labelled").read_text().splitlines()]
+    assert [one["good"] for one in labelled] == [True, False, True, False, True], "the disputed one is left out"
+    assert labelled[1]["family"] == "wrong_side" and len(labelled[1]["steps"]) == 10
+    for form in ("csv", "argilla", "label-studio"):
+        empty = reviewed_run(tmp_path / f"again-{form}")
+        assert main(["reviews", str(empty), "--from", str(tmp_path / form)]) == 0
+        given = {key: (found.decision, found.provenance) for key, found in finals(empty).items()}
+        assert given == {key: (found.decision, found.provenance) for key, found in finals(run).items()}
+        assert outcomes(empty) == outcomes(run)
+        assert main(["reviews", str(empty), "--from", str(tmp_path / form)]) == 0
+        with Readings(empty, writable=False) as stored:
+            assert len(list(stored.all())) == 12, "what is there already is not added again"
+    capsys.readouterr()
+
+
+def test_decisions_about_another_run_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "foreign.csv"
+    file.write_text(f"key,reader,decision\n{'e' * 64},anna,accept\n")
+    assert main(["reviews", str(run), "--from", str(file)]) == 2
+    assert "another run" in capsys.readouterr().err
+    file.write_text(f"key,reader,decision\n{key_of(0)},anna,perhaps\n")
+    assert main(["reviews", str(run), "--from", str(file)]) == 2
+    assert "row 1" in capsys.readouterr().err
+    assert finals(run) == {}
+
+
+def test_figures_of_the_gate_follow_the_readers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Readings(run, writable=True) as stored:
+        for number in range(8):
+            stored.append(
+                reading(number, decision="reject" if number in (1, 4, 5) else "accept", codes=("denies_reference",))
+            )
+    assert main(["reviews", str(run), "--json"]) == 0
+    (code,) = json.loads(capsys.readouterr().out)["codes"]
+    assert code == {"code": "denies_reference", "found": 4, "rejected": 3, "named": 3, "both": 3}
+
+
+def test_a_port_that_is_taken_and_a_run_with_nothing_judged_are_one_line(run: Path, tmp_path: Path) -> None:
+    def said(*words: object) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "tenstep", "review", *map(str, words), "--serve", "--no-browser"],
+            capture_output=True, text=True, timeout=60, env={**os.environ, "COLUMNS": "200"},
+        )  # fmt: skip
+        assert done.returncode == 2
+        return done.stderr
+
+    with served(run, "anna") as server:
+        assert "cannot be used" in said(run, "--port", server.port)
+    assert "is no name" in said(run, "--reader", "\x1b[2J")
+    assert "not a run folder" in said(tmp_path / "nowhere") or "manifest" in said(tmp_path / "nowhere")
