@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..similarity import Signature, signature
+
 _WORD = re.compile(r"[^\W_]+")
 _SIDE = 16
+_RUN = 3  # words
 NEAR_BITS = 7  # of 256; one of eight bands of 32 bits is then the same for certain
 
 Hashes = NDArray[np.uint32]
@@ -23,6 +26,11 @@ Hashes = NDArray[np.uint32]
 def words_of(report: str) -> list[str]:
     """A report's words, without case and punctuation: what two copies of it share."""
     return _WORD.findall(report.casefold())
+
+
+def report_signature(report: str) -> Signature:
+    """The MinHash signature of a report, by its runs of three words."""
+    return signature(words_of(report), _RUN)
 
 
 def difference_hash(data: bytes) -> Hashes:

@@ -21,14 +21,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ...schemas.study import ImageRef, Study
-from ..similarity import Searched, Signature, band_keys, likeness, signature
-from .alike import NEAR_BITS, Hashes, distance, hash_of, stack, words_of
+from ..similarity import Searched, Signature, band_keys, likeness
+from .alike import NEAR_BITS, Hashes, distance, hash_of, report_signature, stack, words_of
 
 ERRORS = ("patient", "study", "image")
 KINDS = (*ERRORS, "near_image", "report", "near_report")
 LISTED = 1000
 _SOME = 2048
-_RUN = 3  # words of a run of which a report's likeness is told
 
 
 class Pair(NamedTuple):
@@ -110,7 +109,7 @@ class Held:
                 self.ids.append(study.id)
                 self.patients.setdefault(study.patient_id, study.id)
                 self.files.update((ref.sha256, study.id) for ref in study.images)
-                signatures.append(_signature(study))
+                signatures.append(report_signature(study.report))
             for id_, found in _hashes(some, pool):
                 self.pictured.append(id_)
                 hashes.append(found)
@@ -135,7 +134,7 @@ class Held:
                 same.add((number, place))
                 yield Pair("report", study.id, self.ids[place], "the same words")
         if self.reports is not None:
-            signatures = stack([_signature(one.study) for one in some])
+            signatures = stack([report_signature(one.study.report) for one in some])
             for theirs, ours in self.reports.candidates(band_keys(signatures)):
                 alike = likeness(signatures[theirs], self.signatures[ours])
                 for at in np.flatnonzero(alike >= similarity).tolist():
@@ -169,7 +168,3 @@ def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tu
 
 def _text(study: Study) -> bytes:
     return hashlib.sha256(" ".join(words_of(study.report)).encode()).digest()[:16]
-
-
-def _signature(study: Study) -> Signature:
-    return signature(words_of(study.report), _RUN)
