@@ -1,6 +1,7 @@
 """`tenstep audit`: any dataset judged, as tables, as JSON and as a page."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def _audit(args: argparse.Namespace) -> Outcome:
 def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> "Audit":
     from ..curation.audit import audit
     from ..curation.auditing.examples import Examples
+    from ..curation.auditing.items import count
     from ..curation.auditing.judged import Reader
     from ..curation.auditing.rows import read_mapping
     from ..curation.workers import cores
@@ -91,7 +93,7 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
     reader = Reader(read_mapping(args.columns) if args.columns else {}, args.layout, args.steps)
     several = len(args.paths) > 1
     examples = Examples(path.resolve().name if several else "", first=1 + at * _APART) if wanted else None
-    with progress(None, f"audit {path.name}") as bar:
+    with progress(count(path) if sys.stderr.isatty() else None, f"audit {path.name}") as bar:
         return audit(
             path,
             examples,

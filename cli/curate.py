@@ -42,8 +42,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
     curate.add_argument(
         "--resend-unknown",
-        choices=("ask", "yes", "no", "all"),
-        help="requests that were sent but never answered; all: and those whose answer cannot be read",
+        choices=("ask", "yes", "unanswered", "no"),
+        help="requests that brought no answer; unanswered: but not those whose answer came and cannot be read",
     )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
     curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
@@ -225,7 +225,7 @@ def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally", unrea
     if unanswered := manifest.counts.get("unknown", 0) - unread:
         yield (
             f"{unanswered} requests were sent and never answered; they may have been paid for. "
-            "To send them again: --resend-unknown yes"
+            f"To send them again: --resend-unknown {'unanswered' if unread else 'yes'}"
         )
     if unread:
         yield (

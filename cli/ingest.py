@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
 from .progress import progress
 
@@ -61,10 +62,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--data-class",
         choices=("public", "restricted"),
-        default="restricted",
         help="where the data may go, for sources that cannot know it (default: restricted); mimic-cxr and "
         "chexpert-plus are always restricted, open-i is public",
     )
+    parser.add_argument(
+        "--public-because",
+        metavar="REASON",
+        help="why data with marks of MIMIC-CXR or CheXpert Plus is public all the same; kept in the store",
+    )
+    parser.add_argument("--patients", metavar="CSV", type=Path, help="for folders: id, patient_id, perhaps split")
     parser.add_argument(
         "--workers", metavar="N", type=int, default=0, help="processes (default: one a core, but at most two)"
     )
@@ -78,11 +84,15 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     from ..data.source import Options
     from .ingest_table import notes_of, table_of
 
+    if args.public_because is not None and len(args.public_because.strip()) < 8:
+        raise InputError("--public-because wants a reason in words, which is kept in the store")
     options = Options(
         images=args.images,
         text_only=args.text_only,
         form=args.form,
-        data_class=args.data_class,
+        data_class=args.data_class or "restricted",
+        public_because=args.public_because,
+        patients=args.patients,
         columns=read_recipe(args.columns, Columns) if args.columns else Columns(),
         missing_findings=args.missing_findings,
         missing_impression=args.missing_impression,
@@ -93,16 +103,16 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     with progress(None, "ingest") as bar:
         before = 0
 
-        def told(rows: int, studies: int, rejected: int, share: float | None) -> None:
+        def on_part(rows: int, studies: int, rejected: int, share: float | None) -> None:
             nonlocal before
             total = round(rows / share) if share else None
             bar.advance(rows - before, accepted=studies, rejected=rejected, total=total)
             before = rows
 
         workers = args.workers if args.workers > 0 else min(2, len(os.sched_getaffinity(0)))
-        store = ingest(args.kind, args.path, args.out, options, told, workers=workers)
+        store = ingest(args.kind, args.path, args.out, options, on_part, workers=workers)
     seconds = time.perf_counter() - started
-    notes, failed = notes_of(store, options, seconds)
+    notes, failed = notes_of(store, options, seconds, by_default=args.data_class is None)
     return Outcome(
         payload={"store": str(store.root), **store.head.model_dump(mode="json"), "seconds": round(seconds, 3)},
         tables=(table_of(store.head, args.kind),),

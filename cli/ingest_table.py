@@ -5,6 +5,7 @@ from ..data.store.head import StoreHead
 from ..data.store.studies import StudyStore
 from ..schemas.outcome import Table
 
+ALWAYS_RESTRICTED = ("mimic-cxr", "chexpert-plus")
 _ORDER = ("technique", "view", "findings", "impression", "indication", "comparison", "history")
 
 
@@ -24,7 +25,9 @@ def table_of(head: StoreHead, kind: str) -> Table:
     return Table(title=f"ingest {kind}", columns=("rows", "count"), rows=tuple(shown))
 
 
-def notes_of(store: StudyStore, options: Options, seconds: float) -> tuple[tuple[str, ...], bool]:
+def notes_of(
+    store: StudyStore, options: Options, seconds: float, *, by_default: bool = False
+) -> tuple[tuple[str, ...], bool]:
     """Lines for people, and whether the source is not what it was said to be."""
     head, failed = store.head, False
     notes = [f"{store.root}: {head.data_class} data, {head.report_form or 'no'} references, {seconds:.1f} s"]
@@ -34,6 +37,8 @@ def notes_of(store: StudyStore, options: Options, seconds: float) -> tuple[tuple
         notes.append(f"warnings, each with its study: {store.root / 'warnings.jsonl'}")
     if head.traces:
         notes.append(f"{head.traces} reports came with steps; judge them: tenstep audit {store.root / 'traces.jsonl'}")
+    if by_default and head.data_class == "restricted" and head.source not in ALWAYS_RESTRICTED:
+        notes.append("restricted is the default; data that anybody may have is ingested with --data-class public")
     for name, policy in (("findings", options.missing_findings), ("impression", options.missing_impression)):
         if policy == "require" and (lacking := head.rejected.get(f"no_{name}")):
             notes.append(f"{lacking} studies have no {name}, which was required of all")

@@ -90,7 +90,8 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
         dimensions[name] = {"mean": mean, "self_agreement": alpha._asdict(), "new_findings": low, "severity": may}
     judged = sum(bool(one.marks) for one in found.traces)
     notes = [
-        f"{judged} of {len(found.traces)} traces have a judgement; asked {tally.asked}, recalled {tally.recalled}, "
+        f"{judged} of {len(found.traces)} traces have a judgement; asked {tally.asked}, "
+        f"answers from the journal {tally.recalled}, "
         f"unreadable {found.unreadable}, no answer {tally.unknown + tally.failed + tally.refused}; "
         f"spend {'unknown' if tally.spend_usd is None else f'${tally.spend_usd:.2f}'}; {tally.budget}",
         f"{folder / 'judgements.jsonl'}: every score with its citation; compare it with people's: tenstep agreement",
@@ -98,7 +99,10 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
     if tally.ended != "data":
         notes.insert(0, f"ended before every trace was judged ({tally.ended}); the same command again goes on")
     if not severities:
-        notes.append("nobody has measured how far this judge agrees with people: its findings are warnings")
+        notes.append("how far this judge agrees with people has not been measured: its findings are warnings")
+    if not judged:
+        why = next((reason for one in found.traces for reason in one.unreadable), "no request was answered")
+        notes.insert(0, f"no trace was judged: {why}")
     return Outcome(
         payload={
             "judge": str(folder),
@@ -117,4 +121,5 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
             Table(title="judge", columns=("question", "mean", "agrees with itself", "new findings"), rows=tuple(rows)),
         ),
         notes=tuple(notes),
+        exit_code=0 if judged else 1,
     )

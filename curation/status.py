@@ -214,7 +214,8 @@ def notes(found: Status) -> tuple[str, ...]:
             f"({found.unknown.tokens_at_most} tokens)"
         )
         if unanswered := found.unknown.now - found.unread:
-            line += f". {unanswered} stand unanswered; to send those again: tenstep curate ... --resend-unknown yes"
+            word = "unanswered" if found.unread else "yes"
+            line += f". {unanswered} stand unanswered; to send those again: tenstep curate ... --resend-unknown {word}"
         if found.unread:
             line += f". {found.unread} were answered; every later call reads those answers again and sends nothing"
         lines.append(line)

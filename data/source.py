@@ -40,12 +40,16 @@ Missing = Literal["require", "allow", "reject"]
 
 
 class Options(Noun):
-    """What a source is told. What it has no use for, it leaves alone."""
+    """What the caller asks of a source. What it has no use for, it leaves alone."""
 
     images: Path | None = Field(None, description="The folder that holds the images; a source may know better.")
     text_only: bool = Field(False, description="Studies without pixels: images are neither required nor opened.")
     form: ReportForm | None = Field(None, description="How the reference is made; none: the source's default.")
     data_class: DataClass = Field("restricted", description="For sources that cannot know it; the careful default.")
+    public_because: str | None = Field(
+        None, min_length=8, description="Why data that bears marks of a restricted dataset is public all the same."
+    )
+    patients: Path | None = Field(None, description="For folders: a CSV of id and patient_id, perhaps split.")
     columns: Columns = Field(Columns(), description="For csv and hf: which column is what.")
     missing_findings: Missing = Field(
         "reject",

@@ -44,6 +44,8 @@ _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!<>~|])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A line this long that ends without a stop was wrapped, so a number that opens the next line is a measurement.
 _WRAPPED = 40
+# Steps that are told apart; what follows the last of them is its text. No writer means to give so many.
+_MOST_STEPS = 1000
 
 
 def write(steps: Sequence[str], report: str, layout: Literal["plain", "tagged"] = "plain") -> str:
@@ -180,6 +182,8 @@ def _step_starts(lines: list[str], numbers: list[int | None], first: int) -> tup
                 return starts, at
             gaps, at = gaps + 1, following
             continue
+        if len(starts) == _MOST_STEPS:
+            return starts, len(lines)
         if number is not None and (number == expected or not _was_wrapped(lines[at - 1])):
             starts.append(at)
             expected = number + 1

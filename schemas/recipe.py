@@ -85,10 +85,10 @@ class RequestOptions(Noun):
 
     kind: str
     name: Name
-    resend_unknown: Literal["ask", "yes", "no", "all"] = Field(
+    resend_unknown: Literal["ask", "yes", "unanswered", "no"] = Field(
         "ask",
-        description="Requests that were sent and never answered are sent again: yes or no; ask is no, and says so. "
-        "all: also those whose answer came and cannot be read.",
+        description="Requests that were sent and brought no answer that can be read: yes sends them again; unanswered: "
+        "only those to which nothing came; ask is no, and says so.",
     )
     budget: Budget = Budget()
     prices: str | None = Field(None, description="A price table whose entries go before those that are shipped.")

@@ -189,7 +189,7 @@ def test_a_run_stops_at_its_calls_and_a_larger_budget_goes_on(tmp_path: Path, st
 def test_what_has_its_answer_is_still_counted_when_the_budget_is_used_up(tmp_path: Path, store: StudyStore) -> None:
     curate(tmp_path / "run", recipe_of(), store)
     with sqlite3.connect(tmp_path / "run" / "journal.db") as journal:  # as if the first ones had not been asked
-        journal.execute("DELETE FROM events WHERE study_id IN ('t/0', 't/1')")
+        journal.execute("UPDATE events SET key = 'ffff' || substr(key, 5) WHERE study_id IN ('t/0', 't/1')")
     tally = curate(tmp_path / "run", recipe_of(budget={"calls": 10}), store)
     assert (tally.asked, tally.recalled, tally.accepted, tally.ended) == (0, 10, 10, "budget")
 

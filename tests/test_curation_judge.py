@@ -193,7 +193,7 @@ def judge(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capsys.readouterr()
     code = main(["judge", *words, "--json"])
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert code == 0, found
+    assert code == (0 if found["judged"] else 1), found
     return found
 
 
@@ -228,6 +228,32 @@ def test_a_judge_adds_warnings_and_is_never_asked_twice(
     assert rows[0]["grounding"] == 2 and len(rows[0]["judgements"]) == 2
     mode = stat.S_IMODE((run / "judge" / "reader" / "judgements.jsonl").stat().st_mode)
     assert mode == 0o600
+
+
+def test_a_limit_keeps_what_was_judged_before(
+    tmp_path: Path, run: Path, server: TeacherServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, file = recipe(tmp_path / "judge.yaml", server), run / "judge" / "reader" / "judgements.jsonl"
+    judge(capsys, str(run), asked)
+    before = sorted(file.read_text().splitlines())
+    assert judge(capsys, str(run), asked, "--limit", "2")["judged"] == 2
+    assert sorted(file.read_text().splitlines()) == before and len(before) == 6
+
+
+def test_nothing_judged_is_no_success_and_says_why(
+    tmp_path: Path, run: Path, server: TeacherServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.write = lambda body: "Five of five."
+    assert main(["judge", str(run), recipe(tmp_path / "judge.yaml", server)]) == 1
+    assert "no trace was judged: openai, repeat" in " ".join(capsys.readouterr().out.split())
+
+
+def test_scores_show_in_the_review_page(
+    tmp_path: Path, run: Path, server: TeacherServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(capsys, str(run), recipe(tmp_path / "judge.yaml", server))
+    assert main(["review", str(run)]) == 0
+    assert (run / "review.html").read_text().count("Judge reader, of 5: coherence 5") == 6
 
 
 def test_traces_go_out_shuffled_and_unsigned(

@@ -14,6 +14,7 @@ from tenstep.data.intake.reports import (
     reference,
     split_steps,
     usable,
+    view_words,
     views_in,
 )
 from tenstep.schemas.layout import write
@@ -133,7 +134,8 @@ def test_views_are_listed_once() -> None:
 @given(st.lists(words, min_size=10, max_size=10), st.sampled_from(["plain", "tagged"]))
 def test_steps_before_a_report_are_taken_off_it(steps: list[str], layout: str) -> None:
     text = write(steps, FOUR, "plain" if layout == "plain" else "tagged")
-    assert split_steps(text) == (FOUR, True)
+    assert split_steps(text)[:2] == (FOUR, True)
+    assert "10 steps before the report" in (split_steps(text).warning or ("", ""))[1]
 
 
 @pytest.mark.parametrize(
@@ -148,4 +150,66 @@ def test_steps_before_a_report_are_taken_off_it(steps: list[str], layout: str) -
     ],
 )
 def test_a_report_that_only_looks_like_steps_stays_whole(text: str) -> None:
-    assert split_steps(text) == (text, False)
+    assert split_steps(text) == (text, False, None)
+
+
+@pytest.mark.parametrize("count", [6, 9, 11, 12])
+def test_a_numbered_report_keeps_its_findings_and_says_so(count: int) -> None:
+    text = "\n".join(f"{n}. Finding." for n in range(1, count + 1)) + "\n\nImpression: many."
+    whole, has_steps, warning = split_steps(text)
+    assert (whole, has_steps) == (text, False)
+    assert warning is not None and warning[0] == "numbered_report"
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "none", "NULL", "n/a", " N/A ", "<NA>", "-", "___", "."])
+def test_words_for_a_missing_value_are_no_text(word: str) -> None:
+    assert reason(usable(word)) == "empty_report"
+    text = f"FINDINGS: {word}\nIMPRESSION: {word}"
+    assert find_sections(text) == Sections()
+    assert reason(reference(text, Sections(), (), "verbatim")) == "empty_report"
+    assert not has_four_headers(f"Technique: Chest.\nView: PA\nFindings: {word}\nImpression: Normal.")
+
+
+@pytest.mark.parametrize("text", ["None.", "None seen.", "Nan Xu was notified.", "1"])
+def test_what_people_write_is_text(text: str) -> None:
+    assert usable(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FINDINGS: The lungs are clear. IMPRESSION: Normal.",
+        "Findings: The lungs are clear. Impression: Normal.",
+        "FINDINGS: The lungs are clear IMPRESSION: Normal.",
+        "EXAM: Chest.\nFINDINGS: The lungs are clear.   Impression : Normal.",
+    ],
+)
+def test_sections_on_one_line_are_sections(text: str) -> None:
+    found = find_sections(text)
+    assert ((found.findings or "").rstrip("."), found.impression) == ("The lungs are clear", "Normal.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Findings: As the impression: clear.",
+        "Findings: See the findings of 2010. The impression: clear.",
+        "Findings: No change in the findings (impression below).",
+    ],
+)
+def test_a_word_inside_a_sentence_is_no_header(text: str) -> None:
+    assert find_sections(text).impression is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("PORTABLE AP CHEST 2:15 AM\nFINDINGS: Clear. Lateral view shows more.", "AP"),
+        ("EXAMINATION: Chest, PA and lateral\nFINDINGS: Clear.", "PA and lateral"),
+        ("TECHNIQUE: Single AP view. FINDINGS: Clear.", "AP"),
+        ("COMPARISON: AP chest of 2010\nFINDINGS: Clear.", "unknown"),
+        ("The AP window is normal.", "unknown"),
+    ],
+)
+def test_a_report_names_its_own_views_above_its_findings(text: str, words: str) -> None:
+    assert describe_views(views_in(view_words(text))) == words

@@ -1,10 +1,12 @@
 """Folders: `<id>/image.*` and `<id>/report.txt`, plain or with steps."""
 
+import gzip
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tenstep.data.source import Options, Row, SourceTrace
+from tenstep.data.source import Options, Row, SourceTrace, SourceWarning
 from tenstep.data.sources.folders import read
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
@@ -70,7 +72,8 @@ def test_steps_are_kept_for_the_audit_and_the_report_is_the_reference(folder: Pa
     steps = [f"Step {n}." for n in range(10)]
     text = write(steps, REPORT, "plain" if layout == "plain" else "tagged")
     (folder / "a" / "report.txt").write_text(text)
-    study, trace = read(folder, Options())
+    study, warning, trace = read(folder, Options())
+    assert isinstance(warning, SourceWarning) and warning.code == "steps_taken_off"
     assert isinstance(study, Study)
     assert study.report == REPORT
     assert trace == SourceTrace(id="folders/a", text=text, reference_report=REPORT, views=("PA",))
@@ -128,3 +131,44 @@ def test_what_holds_no_studies_is_named(folder: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             list(read(path, Options()))
+
+
+def test_films_of_any_name_are_the_studys_and_say_their_view(folder: Path, png: bytes) -> None:
+    (folder / "a" / "image.png").unlink()
+    for name in ("frontal.png", "lateral.png", "image_1.PNG", ".hidden.png"):
+        (folder / "a" / name).write_bytes(png)
+    (folder / "a" / "notes.txt").touch()
+    (study,) = (row for row in read(folder, Options()) if isinstance(row, Study))
+    assert [(Path(ref.path).name, ref.view) for ref in study.images] == [
+        ("frontal.png", "frontal"),
+        ("image_1.PNG", "unknown"),
+        ("lateral.png", "lateral"),
+    ]
+
+
+def test_a_gzipped_report_is_read(folder: Path) -> None:
+    report = folder / "a" / "report.txt"
+    (folder / "a" / "report.txt.gz").write_bytes(gzip.compress(report.read_bytes()))
+    report.unlink()
+    assert [row.report for row in read(folder, Options()) if isinstance(row, Study)] == [REPORT]
+
+
+def test_a_mapping_says_which_studies_share_a_patient(folder: Path) -> None:
+    shutil.copytree(folder / "a", folder / "b")
+    shutil.copytree(folder / "a", folder / "c")
+    (folder / "patients.csv").write_text("id,patient_id,split\n\ufeffa ,7.0,train\nb,7,train\nz,8,test\n")
+    rows = list(read(folder, Options()))
+    found = {row.id: (row.patient_id, row.split) for row in rows if isinstance(row, Study)}
+    assert found == {
+        "folders/a": ("folders/7", "train"),
+        "folders/b": ("folders/7", "train"),
+        "folders/c": ("folders/c", None),
+    }
+    assert [(row.study_id, row.code) for row in rows if isinstance(row, SourceWarning)] == [("folders/c", "no_patient")]
+    assert [row.detail for row in rows if isinstance(row, RejectedRow)] == ["there is no folder 'z'"]
+
+
+def test_a_mapping_that_names_no_study_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,patient_id\nx,1\ny,2\n")
+    with pytest.raises(InputError, match=r"none of its 2 ids \(the first: 'x'\)"):
+        list(read(folder, Options(patients=tmp_path / "p.csv")))

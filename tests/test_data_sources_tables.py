@@ -14,7 +14,7 @@ from tenstep.data.columns import Columns
 from tenstep.data.formats.columnar import rows as stored_rows
 from tenstep.data.formats.json_array import split_objects
 from tenstep.data.intake.reports import Refusal
-from tenstep.data.source import Options, Row, load
+from tenstep.data.source import Options, Row, RowsRead, SourceWarning, load
 from tenstep.data.sources import csv as csv_source
 from tenstep.data.sources import hf, r2gen
 from tenstep.schemas.errors import InputError
@@ -55,11 +55,30 @@ def annotation(path: Path, **splits: list[Any]) -> Path:
 def test_both_forms_of_r2gen_are_read(tmp_path: Path) -> None:
     path = annotation(tmp_path / "annotation.json", train=[IU], val=[], test=[MIMIC])
     films(tmp_path / "images", *IU["image_path"], *MIMIC["image_path"])
-    first, second = studies(r2gen.read(path, Options(converted=tmp_path / "store" / "images", data_class="public")))
+    options = Options(converted=tmp_path / "store" / "images", data_class="public", public_because="made for this test")
+    first, second = studies(r2gen.read(path, options))
     assert (first.id, first.patient_id, first.split) == ("r2gen/CXR2384_IM-0942", "open-i/CXR2384", "train")
     assert (second.patient_id, second.split, second.data_class) == ("mimic-cxr/p10000032", "test", "public")
     assert (first.report, first.report_form) == ("the lungs are clear .", "verbatim")
     assert [len(study.images) for study in (first, second)] == [2, 1]
+
+
+def test_objects_of_one_study_are_one_study_wherever_they_stand(tmp_path: Path) -> None:
+    def film_of(name: str, **more: Any) -> dict[str, Any]:
+        return MIMIC | {"id": name, "image_path": [f"{name}.jpg"], "split": "train"} | more
+
+    between = [film_of(f"b{n}", study_id=n) for n in range(3000)]
+    path = annotation(tmp_path / "annotation.json", train=[film_of("a1"), *between, film_of("a2", study_id=50414267.0)])
+    films(tmp_path / "images", "a1.jpg", "a2.jpg")
+    found = list(r2gen.read(path, TEXT))
+    assert (len(studies(found)), reasons(found)) == (3001, [])
+    assert sum(row.rows for row in found if isinstance(row, RowsRead)) == 3002
+    few = annotation(tmp_path / "few.json", train=[film_of("a1")], test=[film_of("a2", split="test")])
+    (study,) = studies(r2gen.read(few, Options(converted=tmp_path / "store" / "images")))
+    assert (study.id, [Path(ref.path).name for ref in study.images]) == ("r2gen/a1", ["a1.jpg", "a2.jpg"])
+    assert study.split is None
+    other = annotation(tmp_path / "other.json", train=[film_of("a1"), film_of("a2", report="another .")])
+    assert reasons(r2gen.read(other, TEXT)) == ["conflicting_rows"]
 
 
 def test_bad_items_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -257,3 +276,69 @@ def test_an_error_in_a_json_file_is_a_refusal(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"train": [{"id": 1}, {"id": ')
     last = list(split_objects(tmp_path / "a.json"))[-1]
     assert isinstance(last[2], Refusal)
+
+
+@pytest.mark.parametrize("word", ["nan", "NULL", "n/a", "None"])
+def test_words_for_a_missing_value_are_no_text_of_a_csv(tmp_path: Path, word: str) -> None:
+    text = f"id,findings,impression,patient_id,split\na,Clear.,{word},{word},{word}\nb,{word},{word},1.0,train\n"
+    found = list(csv_source.read(table(tmp_path / "t.csv", text), TEXT))
+    (study,) = studies(found)
+    assert (study.report, study.patient_id, study.split) == ("FINDINGS: Clear.", "csv/a", None)
+    assert reasons(found) == ["empty_report"]
+
+
+def test_a_patient_is_one_however_a_table_writes_the_number(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{patient},Clear.\n" for n, patient in enumerate(["1000.0", "1000", "\ufeff1000", "1000 "]))
+    found = list(csv_source.read(table(tmp_path / "t.csv", "id,patient_id,report\n" + rows), TEXT))
+    assert {study.patient_id for study in studies(found)} == {"csv/1000"}
+    assert next(row.detail for row in found if isinstance(row, SourceWarning)) == "'1000.0' is read as '1000'"
+
+
+@pytest.mark.parametrize(
+    ("written", "there"),
+    [
+        ("m\u00fcller.png", "mu\u0308ller.png"),
+        ("mu\u0308ller.png", "m\u00fcller.png"),
+        ("sub\\x.png", "sub/x.png"),
+        ("x.jpg", "x.jpeg"),
+        ("x.jpg", "x.JPG"),
+    ],
+)
+def test_a_film_is_found_under_the_name_that_another_system_gave_it(tmp_path: Path, written: str, there: str) -> None:
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_bytes(film(0))
+    path = table(tmp_path / "t.csv", f"id,report,image\na,Clear.,{written}\n")
+    found = list(csv_source.read(path, Options(converted=tmp_path / "store" / "images")))
+    assert (len(studies(found)), reasons(found)) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "id,report,subject_id,dicom_id\na,Clear.,1,2\n"),
+        ("t.csv", "id,report,path_to_image,deid_patient_id\na,Clear.,1,2\n"),
+        ("t.csv", "id,report\na,Compared with ___ there is no change.\n"),
+        ("t.csv", "id,report\ns50414267,Clear.\n"),
+        ("t.csv", "id,report,patient_id\na,Clear.,patient00001\n"),
+        ("mimic-cxr.csv", "id,report\na,Clear.\n"),
+    ],
+)
+def test_what_bears_marks_of_a_restricted_dataset_is_public_only_with_a_reason(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = table(tmp_path / name, text)
+    public = TEXT.model_copy(update={"data_class": "public"})
+    with pytest.raises(InputError, match="bears a mark of"):
+        list(csv_source.read(path, public))
+    assert studies(csv_source.read(path, TEXT))[0].data_class == "restricted"
+    said = public.model_copy(update={"public_because": "made by hand for this test"})
+    assert studies(csv_source.read(path, said))[0].data_class == "public"
+
+
+def test_a_view_is_read_off_the_report_where_the_table_says_unknown(tmp_path: Path) -> None:
+    films(tmp_path, "x.png")
+    report = "PORTABLE AP CHEST. FINDINGS: Clear. IMPRESSION: Normal."
+    path = table(tmp_path / "t.csv", f"id,report,image,views\na,{report},x.png,unknown\n")
+    options = Options(converted=tmp_path / "store" / "images", form="four-header")
+    (study,) = studies(csv_source.read(path, options))
+    assert "View: AP\n" in study.report

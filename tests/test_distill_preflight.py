@@ -155,7 +155,7 @@ def test_what_a_test_set_shares_stops_the_run(
     other = write_folders(tmp_path / "films", 2, first_seed=500, size=64, defects=False)
     apart = ingested(tmp_path / "apart", other)
     load_examples(changed(recipe, test_sets=[str(apart.root)]), run, TEN)
-    with pytest.raises(TrainingError, match=r"8 studies are not apart .* 'folders/demo-00000': the same study"):
+    with pytest.raises(TrainingError, match=r"8 studies are in this test set .* 'folders/demo-00000': the same study"):
         load_examples(changed(recipe, test_sets=[str(apart.root), str(store.root)]), run, TEN)
     first = next(iter(store))
     for fields, why in (({"id": "x/1"}, "the same patient"), ({"id": "x/1", "patient_id": "x"}, "the same image")):
@@ -164,11 +164,21 @@ def test_what_a_test_set_shares_stops_the_run(
             path = str(store.path_of(first.images[0]))
             images = tuple(image.model_copy(update={"path": path}) for image in first.images)
             writer.add(first.model_copy(update={"images": images, **fields}))
-        with pytest.raises(TrainingError, match=rf"1 studies are not apart .*'{first.id}': {why}"):
+        with pytest.raises(TrainingError, match=rf"1 studies are in this test set .*'{first.id}': {why}"):
             load_examples(changed(recipe, test_sets=[str(root)]), run, TEN)
     (tmp_path / "test.ids").write_text("folders/demo-00003\n")
     with pytest.raises(TrainingError, match="'folders/demo-00003': it is listed there"):
         load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
+    for written in ("\ufefffolders/demo-00003 \r\n", "demo-00003\n", "other/demo-00003\n"):
+        (tmp_path / "test.ids").write_text(written)
+        with pytest.raises(TrainingError, match="'folders/demo-00003': it is listed there"):
+            load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
+    for written in ("00017\n", "folders/film-3\n", "made-up/1\n"):
+        (tmp_path / "test.ids").write_text(written)
+        with pytest.raises(InputError, match="nothing can be compared"):
+            load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
+    (tmp_path / "test.ids").write_text("mimic-cxr/s50414267\n")  # a source that is known, and is not at hand
+    load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
     with pytest.raises(InputError, match="there is no such test set"):
         load_examples(changed(recipe, test_sets=["nowhere"]), run, TEN)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...data.foreign import Raw, rows
+from ...data.foreign import count as rows_at
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.study import Study
@@ -54,6 +55,14 @@ def items(path: Path, reader: Reader = AS_IT_IS, *, workers: int = 1) -> Iterato
         MissingExtraError: it takes a library that is absent.
     """
     return _of_run(path, workers) if is_run(path) else _of_rows(path, reader, workers)
+
+
+def count(path: Path) -> int | None:
+    """How many rows there will be, as far as that is quick to know."""
+    if not is_run(path):
+        return rows_at(path)
+    with RunFolder.read(path) as run:
+        return len({candidate.study_id for candidate, _ in run.judged()})
 
 
 def is_run(path: Path) -> bool:

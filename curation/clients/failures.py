@@ -71,7 +71,8 @@ def failure(answer: Envelope, who: str, key_env: str | None, raw: bytes | None =
     if status == 404:
         return Denied(f"{what}: there is no such model or address; check model and base_url", alone)
     if 300 <= status < 400:
-        return Denied(f"{what}: it points elsewhere, and redirects are not followed; put the new address there", alone)
+        advice = "it points elsewhere, and redirects are not followed; put the new address there"
+        return TeacherError(f"{what}: {advice}")
     if status in (400, 422) and (_SCHEMA.search(message) or _SCHEMA.search(code or "")):
         advice = "it does not take the schema of the answer; try another api, server or model"
         return Denied(f"{what}: {advice}", alone)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.files import replacing
+from ...data.formats.json_lines import json_lines
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.errors import RecipeError, RunError
@@ -35,6 +36,7 @@ from .raters import Estimate, Rated, agreement
 from .recipe import JudgeRecipe
 from .rubric import Mark, UnreadableJudgement, ask, read_judgement, rubric
 
+JUDGEMENTS = "judgements.jsonl"  # in RUN/judge/NAME
 TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions
 
 
@@ -161,9 +163,7 @@ def judge_run(
     with RunFolder.open(folder, kind="curate", recipe=recipe, studies=store) as book:
         work = _Work(book, recipe, judges, on_trace)
         result = run_politely(work.judge(traces), work.stop)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows())
-    with replacing(folder / "judgements.jsonl", private=store.data_class == "restricted") as stream:
-        stream.writelines(lines)
+    _write(folder / JUDGEMENTS, result, private=store.data_class == "restricted")
     found = {one.candidate.key: one.findings(recipe.worst, severities) for one in traces if one.marks}
 
     def with_judge(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
@@ -173,6 +173,16 @@ def judge_run(
         return verdict.model_copy(update={"findings": (*others, *found[candidate.key])})
 
     return result, amend(path, with_judge)
+
+
+def _write(file: Path, result: Judging, *, private: bool) -> None:
+    """Write what was said now, and keep what was said before of traces that this call had no answer about."""
+    rows = {str(row["key"]): row for row in result.rows()}
+    before = (
+        {str(line.found.get("key")): line.found for line in json_lines(file) if line.found} if file.is_file() else {}
+    )
+    with replacing(file, private=private) as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in (before | rows).values())
 
 
 def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[Judged]:

@@ -165,7 +165,7 @@ class Asker:
             self._tally.refused += 1
             return None
         received: _Received | None = self._recall(key) if state in (State.RECEIVED, State.UNKNOWN) else None
-        if state is State.UNKNOWN and received is None and self._options.resend_unknown not in ("yes", "all"):
+        if state is State.UNKNOWN and received is None and not self._resends(received=False):
             self._tally.unknown += 1
             return None
         turned_away = throttled = 0
@@ -309,8 +309,12 @@ class Asker:
 
     def _again(self, outcome: Unanswered, *, received: bool) -> bool:
         if outcome.state is State.UNKNOWN:
-            return self._options.resend_unknown == "all" or (self._options.resend_unknown == "yes" and not received)
+            return self._resends(received=received)
         return outcome.state is State.FAILED and outcome.retryable
+
+    def _resends(self, *, received: bool) -> bool:
+        """Whether a request that may have been paid for is sent again."""
+        return self._options.resend_unknown == "yes" or (self._options.resend_unknown == "unanswered" and not received)
 
     def _check_alive(self, lane: Lane, outcome: Unanswered) -> None:
         """See whether a teacher is gone: so many requests in a row, each sent alone, that found no answer.

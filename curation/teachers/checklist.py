@@ -54,7 +54,7 @@ class Teacher:
 
     def identity(self) -> Mapping[str, Any]:
         """See `curation.teacher.Teacher`."""
-        return {"provider": "checklist", "version": 1}
+        return {"provider": "checklist", "version": 2}
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`; never fails."""
@@ -122,7 +122,7 @@ def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
         words = (
             "; ".join(dict.fromkeys(_lower_first(say(c)).rstrip(".") for c in found if c.status != "absent")) or words
         )
-    return f"Synthesis: {_lower_first(words or 'nothing beyond the observations above is concluded')}."
+    return f"Synthesis: {_lower_first(words or 'nothing beyond the observations of the chest above is concluded')}."
 
 
 def _sayable(sentence: str) -> bool:

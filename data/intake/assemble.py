@@ -5,14 +5,16 @@ that stand before a report are taken off it and kept as a SourceTrace; the repor
 study is not the source's own is said in its Marks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.base import Status
 from ...schemas.study import DataClass, ImageRef, RejectedRow, ReportForm, Sections, Study
+from ..ids import is_missing
 from ..source import Marks, Options, Row, SourceTrace, SourceWarning
 from .images import ImageFile, admit_all
+from .marks import refuse_marked
 from .one_image import fewer, one_image
 from .reports import (
     UNKNOWN_VIEW,
@@ -22,7 +24,9 @@ from .reports import (
     reference,
     split_steps,
     usable,
+    view_words,
     views_in,
+    without_empty,
 )
 
 MAX_ID = 200
@@ -46,9 +50,10 @@ class Draft(NamedTuple):
     labels: dict[str, Status] = {}  # noqa: RUF012  never written to
     has_prior: bool = False
     steps: bool = True  # there may be steps before the report
-    view_text: str | None = None  # words of the report that name its views; its technique and view if none
+    view_text: str | None = None  # words of the report that name its views; if none, what `view_words` finds
     marks: tuple[str, ...] = ()  # what the source itself changed or made up
     warnings: tuple[tuple[str, str], ...] = ()
+    fields: Collection[str] = ()  # names of the columns or keys that the source has beside it
 
     @property
     def id(self) -> str:
@@ -97,8 +102,9 @@ def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal
     report = split.report if draft.report is None else draft.report
     if report is not draft.text and (refusal := usable(report)):
         return refusal
-    sections = draft.sections or find_sections(report)
-    pictures = _pictures(draft, sections, options)
+    sections = without_empty(draft.sections) if draft.sections else find_sections(report)
+    words = view_words(report) if draft.view_text is None else draft.view_text
+    pictures = _pictures(draft, words, options)
     if isinstance(pictures, Refusal):
         return pictures
     known = draft.views or pictures.shown
@@ -125,10 +131,22 @@ def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal
         labels=draft.labels,
         has_prior=draft.has_prior,
     )
+    if options.data_class == draft.data_class == "public" and not options.public_because:
+        refuse_marked(study, (draft.where, draft.root.name, draft.root.parent.name), draft.fields)
     composed = text is not report
     marks = (*draft.marks, *(_derived(sections, known, views) if composed else ()), *pictures.marks)
     trace = None if draft.report is None and not split.has_steps else draft.text
-    return _Parts(study, marks, (*draft.warnings, *pictures.warnings), trace)
+    odd = (split.warning,) if split.warning and draft.report is None else ()
+    return _Parts(study, marks, (*draft.warnings, *odd, *_left_out(draft, report), *pictures.warnings), trace)
+
+
+def _left_out(draft: Draft, report: str) -> Iterator[tuple[str, str]]:
+    """Sections whose only word is one for a missing value: they are none, and a verbatim report still shows them."""
+    given = draft.sections or find_sections(report, empty=True)
+    main = (("findings", given.findings), ("impression", given.impression))
+    words = [f"{name} is {body.strip()!r}" for name, body in main if body and body.strip() and is_missing(body)]
+    if words:
+        yield "empty_section", f"{', '.join(words)}: taken as empty"
 
 
 class _Pictures(NamedTuple):
@@ -139,8 +157,7 @@ class _Pictures(NamedTuple):
     warnings: tuple[tuple[str, str], ...]
 
 
-def _pictures(draft: Draft, sections: Sections, options: Options) -> _Pictures | Refusal:
-    words = f"{sections.technique or ''} {sections.view or ''}" if draft.view_text is None else draft.view_text
+def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal:
     if options.text_only:
         return _Pictures((), (), () if draft.views else views_in(words), (), ())
     told = views_in(words)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from ...schemas.study import Sections
 from ..columns import SECTIONS, Columns
+from ..ids import is_missing, plain_id
 from ..source import Options
 from .assemble import Draft
 from .images import ImageFile
-from .reports import UNKNOWN_VIEW, Refusal, join_sections
+from .names import find_file
+from .reports import UNKNOWN_VIEW, Refusal, is_empty, join_sections
 
 
 def absent(columns: Columns, header: Collection[str]) -> str | None:
@@ -21,7 +23,13 @@ def absent(columns: Columns, header: Collection[str]) -> str | None:
 
 
 def draft_of(
-    source: str, cells: Mapping[str, str | None], images: Sequence[ImageFile], where: str, root: Path, options: Options
+    source: str,
+    cells: Mapping[str, str | None],
+    images: Sequence[ImageFile],
+    where: str,
+    root: Path,
+    options: Options,
+    header: Collection[str] = (),
 ) -> Draft | Refusal:
     """One row.
 
@@ -32,13 +40,15 @@ def draft_of(
         where: for people: file and row.
         root: images lie under it.
         options: which column is what, and the data class.
+        header: names of all the table's columns.
     """
     columns = options.columns
 
     def cell(name: str) -> str:
-        return cells.get(getattr(columns, name)) or ""
+        value = cells.get(getattr(columns, name)) or ""
+        return "" if is_empty(value) else value
 
-    native = cell("id").strip()
+    native = plain_id(cell("id"))
     if not native:
         return Refusal("no_id", f"the column '{columns.id}' is empty")
     given = {name: text.strip() for name in SECTIONS if (text := cell(name)).strip()}
@@ -48,7 +58,8 @@ def draft_of(
     views = [view.strip() for view in cell("views").split("|") if view.strip()]
     if len(views) == len(images):
         images = [image._replace(view=view) for image, view in zip(images, views, strict=True)]
-    patient = cell("patient_id").strip()
+    written = cell("patient_id").strip()
+    patient = plain_id(written)
     return Draft(
         source=source,
         native_id=native,
@@ -61,9 +72,11 @@ def draft_of(
         sections=Sections(**given) if given else None,
         patient_id=f"{source}/{patient}" if patient else None,
         split=cell("split").strip() or None,
+        fields=header,
+        warnings=(("patient_id_read_as", f"'{written[:60]}' is read as '{patient}'"),) if patient != written else (),
     )
 
 
 def paths_in(cell: str, root: Path) -> list[ImageFile]:
-    """The images that a cell names, apart by `|`."""
-    return [ImageFile(root / name.strip()) for name in cell.split("|") if name.strip()]
+    """The images that a cell names, separated by `|`."""
+    return [ImageFile(find_file(root, name.strip())) for name in cell.split("|") if not is_missing(name)]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ...schemas.base import Status
 from ...schemas.errors import InputError
 from ..formats.table import read_csv
+from ..ids import plain_id
 from .reports import UNKNOWN_VIEW, Refusal
 from .zip_index import Entry, zip_entries
 
@@ -231,8 +232,8 @@ class _Tables:
             if isinstance(line.cells, Refusal):
                 yield f"{file.name} row {line.number}", line.cells
                 continue
-            values = [line.cells[name].strip() for name in required]
-            if "dicom_id" in line.cells and not _DICOM.fullmatch(line.cells["dicom_id"].strip()):
+            values = [plain_id(line.cells[name]) for name in required]
+            if "dicom_id" in line.cells and not _DICOM.fullmatch(plain_id(line.cells["dicom_id"])):
                 yield f"{file.name} row {line.number}", Refusal("bad_id", "its dicom_id cannot name an image's file")
                 continue
             self._database.execute(insert, [*values, _view(line.cells)] if has_view else values)
@@ -242,7 +243,7 @@ class _Tables:
             if isinstance(line.cells, Refusal):
                 yield f"{file.name} row {line.number}", line.cells
                 continue
-            key = (line.cells.pop("study_id").strip(), line.cells.pop("subject_id").strip())
+            key = (plain_id(line.cells.pop("study_id")), plain_id(line.cells.pop("subject_id")))
             known = [
                 (*key, name, _VALUES[value]) for name, cell in line.cells.items() if (value := cell.strip()) in _VALUES
             ]

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from ...schemas.layout import parse
 from ...schemas.study import ReportForm, Sections
 from ...schemas.trace import STEPS
+from ..ids import is_missing
 
 MAX_REPORT = 100_000  # characters; the longest real reports have some 10,000
 FOUR_HEADERS = ("Technique", "View", "Findings", "Impression")
@@ -36,10 +37,16 @@ _NAMES = {
     "history": "history", "clinical history": "history", "clinical information": "history",
 }  # fmt: skip
 _UNREAD = ("examination", "exam", "addendum", "recommendation", "recommendations", "notification", "final report")
-_HEADER = re.compile(rf"(?im)^[ \t]*({'|'.join(sorted((*_NAMES, *_UNREAD), key=len, reverse=True))})[ \t]*:")
+_NAME = "|".join(sorted((*_NAMES, *_UNREAD), key=len, reverse=True))
+_HEADER = re.compile(rf"(?im)^[ \t]*({_NAME})[ \t]*:")
+# Inside a line, a header is one behind a sentence, or in capitals behind words that are not.
+_INLINE = re.compile(
+    rf"(?<=[.!?;:)\]])[ \t]+(?=[A-Z])((?i:{_NAME}))[ \t]*:|(?<=[a-z0-9,.])[ \t]+({_NAME.upper()})[ \t]*:"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # all but tab and line ends
 _VIEW = re.compile(r"\b(?:(PA|AP)|(?i:(frontal))|(?i:(lateral))|(LAT))\b")
 _VIEW_ORDER = ("PA", "AP", "frontal", "lateral")
+_OF_OTHERS = ("findings", "impression", "comparison", "history", "indication")  # sections that may name other films
 
 
 class Refusal(NamedTuple):
@@ -54,6 +61,7 @@ class SplitText(NamedTuple):
 
     report: str
     has_steps: bool
+    warning: tuple[str, str] | None = None  # code and detail: that steps were taken off, or look as if there were some
 
 
 def decode(data: bytes) -> str | Refusal:
@@ -67,7 +75,7 @@ def decode(data: bytes) -> str | Refusal:
 
 def usable(text: str) -> Refusal | None:
     """Why a text cannot be a reference, if it cannot."""
-    if not text.strip():
+    if is_empty(text):
         return Refusal("empty_report", "the report has no text")
     if len(text) > MAX_REPORT:
         return Refusal("long_report", f"{len(text):,} characters; a report has at most {MAX_REPORT:,}")
@@ -80,7 +88,12 @@ def reference(
     text: str, sections: Sections, views: Iterable[str], form: ReportForm, allowed: Container[str] = ()
 ) -> str | Refusal:
     """The reference in the chosen form, or why there is none; `allowed` as in `compose`. The text must be `usable`."""
-    if form == "verbatim" or has_four_headers(text):
+    if form == "verbatim":
+        said = [body for name, body in _parts(text) if _NAMES.get(name.lower())]
+        if said and all(map(is_empty, said)) and is_empty(_before_headers(text)):
+            return Refusal("empty_report", "no section of the report has any text")
+        return text
+    if has_four_headers(text):
         return text
     return compose(sections, views, allowed)
 
@@ -114,21 +127,54 @@ def has_four_headers(text: str) -> bool:
     """Whether a text is in the four-header form: these headers, in this order, once each, none of them empty."""
     if not text.lstrip().startswith(FOUR_HEADERS[0]):  # so for nearly all reports
         return False
-    parts = _parts(text)
-    return tuple(name for name, _ in parts) == FOUR_HEADERS and all(body for _, body in parts)
+    parts = _parts(text, inline=False)
+    return tuple(name for name, _ in parts) == FOUR_HEADERS and all(not is_empty(body) for _, body in parts)
 
 
-def find_sections(text: str) -> Sections:
-    """The sections of a report whose headers open a line and end in a colon; of two alike, the last one."""
+def find_sections(text: str, *, empty: bool = False) -> Sections:
+    """The sections of a report by their headers, which end in a colon; of two alike, the last one.
+
+    A header opens a line, or stands behind a sentence (`FINDINGS: Clear. IMPRESSION: Normal.` are two sections).
+
+    Args:
+        text: the report.
+        empty: also those that only hold a word for a missing value.
+    """
     known = ((_NAMES.get(name.lower()), body) for name, body in _parts(text))
-    return Sections(**{name: body for name, body in known if name and body})
+    return Sections(**{name: body for name, body in known if name and (body if empty else not is_empty(body))})
 
 
-def _parts(text: str) -> list[tuple[str, str]]:
+def is_empty(text: str) -> bool:
+    """Whether a cell, a section or a report says nothing: no letter or digit, or a word for a missing value."""
+    return is_missing(text) or not any(map(str.isalnum, text))
+
+
+def without_empty(sections: Sections) -> Sections:
+    """The sections that say something."""
+    return Sections(**{name: body for name, body in sections if body and not is_empty(body)})
+
+
+def view_words(text: str) -> str:
+    """The words of a report that may name its own views: its title, technique, views and examination."""
+    own = [_before_headers(text)]
+    own += [body for name, body in _parts(text) if _NAMES.get(name.lower(), name) not in _OF_OTHERS]
+    return " ".join(own) if own[0] or len(own) > 1 else ""
+
+
+def _before_headers(text: str) -> str:
+    """What stands before the first header; nothing in a text without headers, whose words may be about anything."""
+    found = _HEADER.search(text) or _INLINE.search(text)
+    return text[: found.start()].strip() if found else ""
+
+
+def _parts(text: str, *, inline: bool = True) -> list[tuple[str, str]]:
     """The headers of a text as they are written, each with what stands under it."""
-    found = list(_HEADER.finditer(text))
-    ends = [*(match.start() for match in found), len(text)][1:]
-    return [(match[1], text[match.end() : end].strip()) for match, end in zip(found, ends, strict=True)]
+    found = [(match.start(), match.end(), match[1]) for match in _HEADER.finditer(text)]
+    if inline:
+        found += [(match.start(), match.end(), match[1] or match[2]) for match in _INLINE.finditer(text)]
+        found.sort()
+    ends = [*(start for start, _, _ in found), len(text)][1:]
+    return [(name, text[stop:end].strip()) for (_, stop, name), end in zip(found, ends, strict=True)]
 
 
 def join_sections(sections: Iterable[tuple[str, str]]) -> str:
@@ -153,13 +199,18 @@ def describe_views(views: Iterable[str]) -> str:
 def split_steps(text: str) -> SplitText:
     """Separate a report from steps that stand before it, in one of the layouts of schemas/layout.py.
 
-    A tagged text is taken apart at its tags. A plain one only if more than half of the ten steps come
-    first and something follows: a short numbered list at the top of a report is part of the report.
+    A tagged text is taken apart at its tags. A plain one only if steps 1 to 10, and no others, come first and something
+    follows: any other numbered list at the top of a report is part of the report. Either is said in a warning.
     """
     if text.lstrip().startswith("{"):  # a report is text; answers in JSON are not a layout of stored reports
         return SplitText(text, False)
     trace = parse(text)
-    enough = trace.layout == "tagged" or (len(trace.steps) > STEPS // 2 and not _HEADER.search(trace.preamble))
-    if trace.report is None or not trace.report.strip() or not enough:
+    if trace.report is None or is_empty(trace.report) or _HEADER.search(trace.preamble):
         return SplitText(text, False)
-    return SplitText(trace.report, True)
+    count = len(trace.steps)
+    if trace.layout == "tagged" or [step.number for step in trace.steps] == list(range(1, STEPS + 1)):
+        return SplitText(trace.report, True, ("steps_taken_off", f"{count} steps before the report were taken off it"))
+    if count > STEPS // 2:
+        told = f"{count} numbered lines come first; they are not steps 1 to {STEPS}, so they are part of the report"
+        return SplitText(text, False, ("numbered_report", told))
+    return SplitText(text, False)

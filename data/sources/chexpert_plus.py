@@ -18,11 +18,7 @@ alone. De-identification draws dates, names and numbers for each row anew: rows 
 nothing else are one study with the first row's text and the warning `surrogates_differ`.
 """
 
-import json
 import re
-import sqlite3
-import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -36,6 +32,7 @@ from ..intake.boilerplate import without_boilerplate
 from ..intake.deidentify import without_age_and_sex, without_surrogates
 from ..intake.images import ImageFile
 from ..intake.reports import Refusal
+from ..intake.together import together
 from ..source import Options, Row, RowsRead, Shard
 
 _NAME = "chexpert-plus"
@@ -74,18 +71,16 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or file.parent
     if not root.is_dir():
         raise InputError("there is no such folder of images", file=root)
-    scattered = _scattered(file)
     table = Table(file, _REQUIRED, _COLUMNS)
     size = PART if options.text_only else _WITH_IMAGES
     held: list[Line] = []
-    length, last = 0, ""
-    for name, lines in _together(table, scattered):
-        if length >= size and name != last:
+    length = 0
+    for lines in together(lambda: map(_study_of, Table(file, _REQUIRED, ("path_to_image",))), table, _study_of):
+        if length >= size:
             yield file.name, tuple(held), root, table.share
             held, length = [], 0
         held += lines
         length += sum(map(size_of, lines))
-        last = name
     if held:
         yield file.name, tuple(held), root, table.share
 
@@ -142,48 +137,6 @@ def _study_of(line: Line) -> str:
     """The study that a record names; empty if it names none."""
     found = None if isinstance(line.cells, Refusal) else _PATH.search(line.cells["path_to_image"].strip())
     return f"{found[2]}/{found[3]}" if found else ""
-
-
-def _scattered(file: Path) -> Counter[str]:
-    """The studies whose rows do not all stand together, with the number of their rows."""
-    seen: set[int] = set()  # hashes: 64 bytes a study
-    again: set[str] = set()
-    last = ""
-    for line in Table(file, _REQUIRED, ("path_to_image",)):
-        name = _study_of(line)
-        if name and name != last:
-            if hash(name) in seen:
-                again.add(name)
-            seen.add(hash(name))
-        last = name
-    if not again:
-        return Counter()
-    named = map(_study_of, Table(file, _REQUIRED, ("path_to_image",)))
-    return Counter(name for name in named if name in again)
-
-
-def _together(table: Iterable[Line], scattered: Counter[str]) -> Iterator[tuple[str, list[Line]]]:
-    """Records by study: as they come, but those of scattered studies all at once where the last of them stands."""
-    if not scattered:
-        yield from ((_study_of(line), [line]) for line in table)
-        return
-    with tempfile.TemporaryDirectory(prefix="tenstep-") as folder:
-        database = sqlite3.connect(Path(folder) / "rows.db", isolation_level=None)
-        database.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE held (study TEXT, number INT, cells TEXT);"
-            "CREATE INDEX by_study ON held (study); BEGIN;"
-        )
-        for line in table:
-            name = _study_of(line)
-            if name not in scattered:
-                yield name, [line]
-                continue
-            database.execute("INSERT INTO held VALUES (?, ?, ?)", (name, line.number, json.dumps(line.cells)))
-            scattered[name] -= 1
-            if not scattered[name]:
-                rows = database.execute("SELECT number, cells FROM held WHERE study = ? ORDER BY rowid", (name,))
-                yield name, [Line(number, json.loads(cells)) for number, cells in rows]
-        database.close()
 
 
 def _images(table: str, lines: Iterable[Line]) -> Iterator[_Image | tuple[str, Refusal]]:

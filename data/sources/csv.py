@@ -41,12 +41,12 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         found = ", ".join(name[:30] for name in table.header[:12])
         raise InputError(f"the column is missing; found: {found}; see --columns", file=path, row=1, field=column)
     for lines in in_parts(table, PART if options.text_only else _WITH_IMAGES):
-        yield path.name, lines, root, table.share
+        yield path.name, table.header, lines, root, table.share
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part."""
-    name, lines, root, _ = shard
+    name, header, lines, root, _ = shard
     for line in lines:
         where = f"{name} row {line.number}"
         if isinstance(line.cells, Refusal):
@@ -54,7 +54,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             continue
         cells = line.cells
         images = [image for column in options.columns.image_columns for image in paths_in(cells.get(column, ""), root)]
-        draft = draft_of(_NAME, cells, images, where, root, options)
+        draft = draft_of(_NAME, cells, images, where, root, options, header)
         if isinstance(draft, Refusal):
             yield rejected(_NAME, where, draft)
         else:

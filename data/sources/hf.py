@@ -20,6 +20,7 @@ from ..formats.columnar import is_saved_dataset, parts_of, rows, shape
 from ..intake.assemble import assemble, rejected
 from ..intake.images import ImageFile
 from ..intake.mapped import absent, draft_of, paths_in
+from ..intake.names import find_file
 from ..intake.reports import Refusal
 from ..source import Options, Row, Shard
 
@@ -42,12 +43,12 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
             raise InputError(f"the column is missing; found: {found}; see --columns", file=place, field=column)
         root = options.images or (path if path.is_dir() else path.parent)
         for start in range(0, count, size):
-            yield place, split, root, start, min(start + size, count)
+            yield place, tuple(header), split, root, start, min(start + size, count)
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part."""
-    place, split, root, start, stop = shard
+    place, header, split, root, start, stop = shard
     columns = options.columns
     for number, cells in enumerate(rows(place, columns.every(), start, stop), start + 1):
         where = f"{place.name} row {number}"
@@ -64,7 +65,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
                 images += found
         texts = {name: _text(value) for name, value in cells.items() if name not in columns.image_columns}
         texts[columns.split] = texts.get(columns.split) or split
-        draft = refusal or draft_of(_NAME, texts, images, where, root, options)
+        draft = refusal or draft_of(_NAME, texts, images, where, root, options, header)
         if isinstance(draft, Refusal):
             yield rejected(_NAME, where, draft)
         else:
@@ -104,7 +105,7 @@ def _images(value: object, root: Path) -> list[ImageFile] | Refusal:
         case {"bytes": bytes() as data}:
             return [ImageFile(Path("table"), data=data)]
         case {"path": str() as name}:
-            return [ImageFile(root / name)]
+            return [ImageFile(find_file(root, name))]
         case list():
             every = [_images(item, root) for item in value]
             if refusal := next((found for found in every if isinstance(found, Refusal)), None):

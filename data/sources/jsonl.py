@@ -20,23 +20,24 @@ import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from ...schemas.base import Status
 from ...schemas.errors import InputError
 from ...schemas.study import Study
 from ..formats.json_lines import LONGEST, object_of, raw_lines
+from ..ids import Native, OptionalNative
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
+from ..intake.names import find_file
 from ..intake.reports import UNKNOWN_VIEW, Refusal
 from ..source import Options, Row, Shard, SourceWarning
 
 _NAME = "jsonl"
 _TEXTS, _STUDIES = 1000, 100  # lines of a part, without and with images
 _MAX_PART = 2**23  # bytes
-_Native = StrictStr | Annotated[StrictInt, Field(ge=0)]
 
 
 class _Line(BaseModel):
@@ -44,13 +45,13 @@ class _Line(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: _Native
+    id: Native
     report: StrictStr | None = None
     text: StrictStr | None = None
     reference_report: StrictStr | None = None
     images: StrictStr | tuple[StrictStr, ...] = ()
     views: tuple[StrictStr, ...] = ()
-    patient_id: _Native | None = None
+    patient_id: OptionalNative = None
     has_prior: StrictBool = False
     labels: dict[str, Status] = Field(default_factory=dict)
     split: StrictStr | None = None
@@ -132,18 +133,19 @@ def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> 
     views = line.views if len(line.views) == len(images) else (UNKNOWN_VIEW,) * len(images)
     return Draft(
         source=_NAME,
-        native_id=str(line.id),
-        where=f"{where} ({str(line.id)[:60]})",
+        native_id=line.id,
+        where=f"{where} ({line.id[:60]})",
         text=body,
         report=line.reference_report,
         data_class=options.data_class,
         root=root,
-        images=tuple(ImageFile(root / image, view) for image, view in zip(images, views, strict=True)),
+        images=tuple(ImageFile(find_file(root, image), view) for image, view in zip(images, views, strict=True)),
         views=tuple(dict.fromkeys(line.views)),
         patient_id=None if line.patient_id is None else f"{_NAME}/{line.patient_id}",
         split=line.split,
         labels=line.labels,
         has_prior=line.has_prior,
+        fields=fields.keys(),
     )
 
 

@@ -24,10 +24,11 @@ from xml.etree import ElementTree
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
 from ..formats.table import read_csv
+from ..ids import plain_id
 from ..intake.archive import Member, tar_members
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile, locate, read_limited
-from ..intake.reports import UNKNOWN_VIEW, Refusal, join_sections, views_in
+from ..intake.reports import UNKNOWN_VIEW, Refusal, is_empty, join_sections, views_in
 from ..source import Options, Row, Shard
 
 _NAME = "open-i"
@@ -155,21 +156,26 @@ def _kaggle(table: Path, options: Options) -> Iterator[tuple[str, _Report | Refu
                 yield f"{beside.name} row {line.number}", line.cells
             else:
                 image = _Image((line.cells["filename"],), line.cells["projection"].strip().lower() or UNKNOWN_VIEW)
-                images.setdefault(line.cells["uid"], []).append(image)
+                images.setdefault(plain_id(line.cells["uid"]), []).append(image)
     for line in read_csv(table, _COLUMNS):
         where, cells = f"{table.name} row {line.number}", line.cells
         if isinstance(cells, Refusal):
             yield where, cells
             continue
-        if not cells["uid"].isascii() or not cells["uid"].isdigit():
+        uid = plain_id(cells["uid"])
+        if not uid.isascii() or not uid.isdigit():
             yield where, Refusal("no_id", f"uid is {cells['uid'][:40]!r}, not a number")
             continue
-        shown = tuple(images.get(cells["uid"], ()))
+        shown = tuple(images.get(uid, ()))
         yield (
             where,
             _Report(
-                uid=f"CXR{cells['uid']}",
-                sections={label: " ".join(cells[label.lower()].split()) for label in _LABELS},
+                uid=f"CXR{uid}",
+                sections={
+                    label: " ".join(cells[label.lower()].split())
+                    for label in _LABELS
+                    if not is_empty(cells[label.lower()])
+                },
                 views=tuple(dict.fromkeys(image.view for image in shown)) or views_in(cells["image"]),
                 images=shown,
                 mesh=tuple(code for part in cells["MeSH"].split(";") if (code := part.strip())),

@@ -1,34 +1,38 @@
 """R2Gen's annotation.json, for IU X-ray and for MIMIC-CXR: `{train|val|test: [{id, report, image_path, split}]}`.
 
-    PATH        the JSON
+    PATH        the JSON, gzipped or not
     --images    the folder of the images; `images` beside the JSON if not given
-    id          r2gen/<id>
+    id          r2gen/<id>; objects with one study_id (the MIMIC-CXR form has one for each image) are one study, which
+                bears the id of the first
     patient_id  as the sources mimic-cxr and open-i have it, so that the same patient is recognised in both: of
                 subject_id (MIMIC-CXR form), or the examination of an IU id (CXR2384_IM-0942); else the study's id
     images      all of image_path, views unknown: the file does not say which is frontal
     split       train, val or test, as published
 
 The reports there are lower-cased and cleaned, and have no sections: they are not the source's own words, which a
-warning of the whole file would repeat for every study, so it is said here. The form is verbatim unless told.
+warning of the whole file would repeat for every study, so it is said here. The form is verbatim by default. Objects of
+one study that name several splits are in none, with a warning; those whose reports differ are refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
 
 from ...schemas.errors import InputError
-from ..formats.json_array import split_objects
+from ..formats.json_array import Item, split_objects
+from ..ids import Native, OptionalNative, plain_id
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
+from ..intake.names import find_file
 from ..intake.reports import Refusal
-from ..source import Options, Row, Shard
+from ..intake.together import together
+from ..source import Options, Row, RowsRead, Shard
 
 _NAME = "r2gen"
 _TEXTS, _STUDIES = 1000, 100
-_Native = StrictStr | Annotated[StrictInt, Field(ge=0)]
 
 
 class _Item(BaseModel):
@@ -36,11 +40,12 @@ class _Item(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: _Native
+    id: Native
     report: StrictStr
     image_path: tuple[StrictStr, ...]
     split: StrictStr | None = None
-    subject_id: _Native | None = None
+    subject_id: OptionalNative = None
+    study_id: OptionalNative = None
 
 
 def shards(path: Path, options: Options) -> Iterator[Shard]:
@@ -54,25 +59,40 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or path.parent / "images"
     if not options.text_only and not root.is_dir():
         raise InputError("there is no such folder of images; name it with --images", file=root)
-    held: list[tuple[str, str, dict[str, Any] | Refusal]] = []
-    for split, number, item in split_objects(path):
-        held.append((f"{path.name} {split}[{number}]" if split else path.name, split, item))
-        if len(held) == (_TEXTS if options.text_only else _STUDIES):
-            yield root, tuple(held)
-            held.clear()
+    held: list[tuple[Item, ...]] = []
+    length = 0
+    for items in together(lambda: map(_study_of, split_objects(path)), split_objects(path), _study_of):
+        held.append(tuple(items))
+        length += len(items)
+        if length >= (_TEXTS if options.text_only else _STUDIES):
+            yield path.name, root, tuple(held)
+            held, length = [], 0
     if held:
-        yield root, tuple(held)
+        yield path.name, root, tuple(held)
 
 
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part."""
-    root, items = shard
-    for where, split, item in items:
-        draft = item if isinstance(item, Refusal) else _draft(item, where, split, root, options)
+    file, root, groups = shard
+    rows = 0
+    for group in groups:
+        rows += len(group)
+        images: list[_Image] = []
+        for item in group:
+            where = f"{file} {item.key}[{item.number}]" if item.key else file
+            image = _image(item, where)
+            if isinstance(image, Refusal):
+                yield rejected(_NAME, where, image)
+            else:
+                images.append(image)
+        if not images:
+            continue
+        draft = _draft(images, root, options)
         if isinstance(draft, Refusal):
-            yield rejected(_NAME, where, draft)
+            yield rejected(_NAME, images[0].where, draft)
         else:
             yield from assemble(draft, options, options.form or "verbatim")
+    yield RowsRead(rows)
 
 
 def read(path: Path, options: Options) -> Iterator[Row]:
@@ -80,27 +100,52 @@ def read(path: Path, options: Options) -> Iterator[Row]:
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
-def _draft(fields: dict[str, Any], where: str, split: str, root: Path, options: Options) -> Draft | Refusal:
+class _Image(NamedTuple):
+    where: str
+    split: str
+    item: _Item
+
+
+def _study_of(item: Item) -> str:
+    """What objects of one study share; empty for an object that is a study of its own."""
+    fields = item.found
+    if isinstance(fields, Refusal) or fields.get("study_id") is None:
+        return ""
+    return "/".join(plain_id(str(fields.get(name))) for name in ("subject_id", "study_id"))
+
+
+def _image(item: Item, where: str) -> _Image | Refusal:
+    if isinstance(item.found, Refusal):
+        return item.found
     try:
-        item = _Item.model_validate(fields)
+        found = _Item.model_validate(item.found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = str(first["loc"][0])
         return Refusal({"id": "no_id", "report": "no_report"}.get(field, "bad_field"), f"'{field}': {first['msg']}")
-    if any("\udc80" <= c <= "\udcff" for c in item.report):
-        return Refusal("bad_encoding", "not UTF-8; save the file as UTF-8")
-    native = str(item.id)
-    examination, _, image = native.partition("_")
-    patient = f"open-i/{examination}" if image and examination.startswith("CXR") else f"{_NAME}/{native}"
+    return _Image(f"{where} ({found.id[:60]})", found.split or item.key, found)
+
+
+def _draft(images: Sequence[_Image], root: Path, options: Options) -> Draft | Refusal:
+    first = images[0].item
+    for where, _, other in images[1:]:
+        if other.report != first.report:
+            return Refusal("conflicting_rows", f"{images[0].where} and {where} are one study and differ in 'report'")
+    splits = sorted({image.split for image in images})
+    examination, _, image = first.id.partition("_")
+    patient = f"open-i/{examination}" if image and examination.startswith("CXR") else f"{_NAME}/{first.id}"
+    names = dict.fromkeys(name for image in images for name in image.item.image_path)
     return Draft(
         source=_NAME,
-        native_id=native,
-        where=f"{where} ({native[:60]})",
-        text=item.report,
+        native_id=first.id,
+        where=images[0].where,
+        text=first.report,
         data_class=options.data_class,
         root=root,
-        images=tuple(ImageFile(root / name) for name in item.image_path),
-        patient_id=patient if item.subject_id is None else f"mimic-cxr/p{item.subject_id}",
-        split=item.split or split,
+        images=tuple(ImageFile(find_file(root, name)) for name in names),
+        patient_id=patient if first.subject_id is None else f"mimic-cxr/p{first.subject_id}",
+        split=splits[0] if len(splits) == 1 else None,
         steps=False,
+        fields=[name for name in ("subject_id", "study_id") if getattr(first, name) is not None],
+        warnings=() if len(splits) == 1 else (("two_splits", f"it is in {' and '.join(splits)}; it is in none"),),
     )

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...schemas.study import ImageRef, Study
+from ..ids import patient_key
 from ..similarity import Searched, Signature, band_keys, likeness
 from .alike import NEAR_BITS, Hashes, distance, hash_of, report_signature, stack, words_of
 
@@ -107,7 +108,7 @@ class Held:
                 study = one.study
                 self.texts.setdefault(_text(study), []).append(len(self.ids))
                 self.ids.append(study.id)
-                self.patients.setdefault(study.patient_id, study.id)
+                self.patients.setdefault(patient_key(study.patient_id), study.id)
                 self.files.update((ref.sha256, study.id) for ref in study.images)
                 signatures.append(report_signature(study.report))
             for id_, found in _hashes(some, pool):
@@ -125,7 +126,7 @@ class Held:
             study = one.study
             if study.id in self.known:
                 yield Pair("study", study.id, study.id, "in two splits")
-            if (other := self.patients.get(study.patient_id)) is not None:
+            if (other := self.patients.get(patient_key(study.patient_id))) is not None:
                 yield Pair("patient", study.id, other, study.patient_id)
             for ref in study.images:
                 if (other := self.files.get(ref.sha256)) is not None:

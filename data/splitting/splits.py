@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from ...schemas.base import Noun
 from ...schemas.errors import InputError, RecipeError
 from ...schemas.study import Study
+from ..ids import patient_key
 from ..recipes import read_recipe
 
 Split = Literal["train", "validate", "test"]
@@ -61,7 +62,7 @@ class SplitRecipe(Noun):
         own = _PUBLISHED.get((study.split or "").strip().lower()) if self.published else None
         if own in ("validate", "test"):
             return own
-        drawn = _share(self.seed, study.patient_id)
+        drawn = _share(self.seed, patient_key(study.patient_id))
         test = 0.0 if "test" in published else self.test
         if drawn < test:
             return "test"
@@ -115,7 +116,7 @@ def resolve(recipe: SplitRecipe, stores: Iterable[Iterable[Study]]) -> SplitReci
                 ids.add(study.id)
                 split = recipe.place(study, published[study.source])
                 studies[study.source, split] += 1
-                patients.add(_Seen(study.source, split, study.patient_id))
+                patients.add(_Seen(study.source, split, patient_key(study.patient_id)))
     counted = Counter((one.source, one.split) for one in patients)
     sources = {
         source: SourceSplit(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...data.formats.json_lines import json_lines
+from ...data.ids import patient_key, plain_id
 from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
@@ -108,7 +109,7 @@ def _pairs(run: RunFolder, judged: Judged, first: int) -> tuple[Pair, Pair]:
     candidate = judged.candidate
     study = run.studies.get(candidate.study_id)
     name = f"{study.id}#{candidate.sample - first}"
-    patient = f"{study.source}/{study.patient_id}"
+    patient = f"{study.source}/{patient_key(study.patient_id)}"
     report = candidate.trace.report if candidate.trace is not None else None
     return Pair(name, patient, report or "", study.report), Pair(name, patient, candidate.text, study.report)
 
@@ -132,4 +133,5 @@ def _pair(row: Mapping[str, Any], path: Path, number: int) -> Pair:
             raise InputError("missing, or not a text", file=path, row=number, field=field)
     if not row["reference"].strip():
         raise InputError("empty; there is nothing to compare with", file=path, row=number, field="reference")
-    return Pair(row["id"], str(row.get("patient_id", row["id"])), row["hypothesis"], row["reference"])
+    name, patient = plain_id(row["id"]), row.get("patient_id")
+    return Pair(name, name if patient is None else plain_id(str(patient)), row["hypothesis"], row["reference"])

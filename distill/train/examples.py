@@ -19,7 +19,7 @@ from ...schemas.errors import InputError, TrainingError
 from ...schemas.recipe import DistillRecipe
 from ...schemas.study import Study
 from ..prompt import Prompt
-from .held_out import check_apart
+from .held_out import check_held_out
 
 
 class TrainingExample(NamedTuple):
@@ -90,7 +90,8 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
     if not found:
         raise TrainingError("no accepted example to learn from; curate more, or look at the rejected ones")
     examples = _split(recipe, found)
-    check_apart([example.study for example in examples.all], recipe.test_sets)
+    stores = {example.store.root: example.store for example in found}.values()
+    check_held_out([example.study for example in examples.all], recipe.test_sets, stores)
     return examples
 
 
