@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from .base import Noun, Sha256
+from .base import Noun, Sha256, Words
 from .verdict import Doubts, Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -66,9 +66,9 @@ class TrainingTerms(Noun):
     """A person's word that an endpoint's terms allow training on what it answers."""
 
     endpoint: str = Field(description="As in the teacher: scheme, host and port decide.")
-    attested_by: str = Field(min_length=1, description="A person, by name.")
+    attested_by: Words = Field(description="A person, by name.")
     attested_on: date
-    basis: str = Field(min_length=1, description="The terms: title, version, clause.")
+    basis: Words = Field(description="The terms: title, version, clause.")
 
 
 class Policy(Noun):
