@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field
 
-from ..data.judged import judged
 from ..data.run import RunFolder
 from ..schemas.base import Noun
 from ..schemas.outcome import Table
@@ -148,7 +147,7 @@ def status(run: RunFolder) -> Status:
         by_teacher=tuple(
             _teacher(name, authors[name]) for name in dict.fromkeys((*names, *authors)) if name in authors
         ),
-        agreement=agreements(map(judged, run.journal.latest(State.JUDGED)), names) if len(set(names)) > 1 else (),
+        agreement=agreements(run.judged(), names) if len(set(names)) > 1 else (),
         forecast=forecast(
             goal=goal,
             accepted=len(accepted),

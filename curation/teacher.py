@@ -60,6 +60,7 @@ class Unanswered(Exception):
         retry_after: seconds that the server asks to wait, as it put it (may be huge; never negative or NaN).
         throttled: the server has too much to do (429, 503, 529): send less.
         sent: whether anything left this machine.
+        waits: its answer comes in a later pass or call: a batch, a file.
         usage: what was counted, where an answer was paid for all the same (a refusal).
     """
 
@@ -73,6 +74,7 @@ class Unanswered(Exception):
         retry_after: float | None = None,
         throttled: bool = False,
         sent: bool = True,
+        waits: bool = False,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(reason)
@@ -83,6 +85,7 @@ class Unanswered(Exception):
         self.retry_after = retry_after
         self.throttled = throttled
         self.sent = sent
+        self.waits = waits
         self.usage = usage
 
 

@@ -20,6 +20,7 @@ from .base import Noun
 from .candidate import Candidate
 from .errors import InputError
 from .example import Example
+from .export import ExportManifest, ExportRecord
 from .policy import Attestation
 from .reading import Reading
 from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
@@ -49,6 +50,8 @@ NOUNS: tuple[type[Noun], ...] = (
     Attestation,
     Reading,
     Selection,
+    ExportManifest,
+    ExportRecord,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from .base import Noun, Sha256
-from .verdict import Weight
+from .verdict import Doubts, Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -99,6 +99,23 @@ class RequestOptions(Noun):
     seed: int = 0
 
 
+class VerifierSpec(TeacherSpec):
+    """A model that checks traces claim by claim; `kind` and `options` as of a teacher."""
+
+    calibration: str | None = Field(
+        None, description="What `tenstep calibrate` wrote of this model and prompt; without it, no doubt is lifted."
+    )
+    trust: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="Lower bound of the 95 % interval that the share of good ones accepted and that of bad ones caught "
+        "must reach before a doubt is lifted. None: 76 of each at least, and 3 errors in 76 at most.",
+    )
+    prompt: str | None = Field(None, description="A prompt file in place of curation/verifying/verify.yaml.")
+    same_family: bool = Field(False, description="Let a model check its own family's traces.")
+
+
 class CurateRecipe(RequestOptions):
     """`tenstep curate RECIPE`."""
 
@@ -113,10 +130,14 @@ class CurateRecipe(RequestOptions):
     severities: dict[str, Weight] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
     )
-    doubts: Literal["verify", "hold", "accept", "reject"] | None = Field(
+    doubts: Doubts | None = Field(
         None,
         description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
         "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
+    )
+    verifier: VerifierSpec | None = None
+    verify: Literal["doubts", "all", "off"] = Field(
+        "doubts", description="What the verifier reads: traces in doubt, or those that the rules accept as well."
     )
     reader_overrides: Literal["doubts", "reject", "both"] = Field(
         "both",
@@ -124,6 +145,12 @@ class CurateRecipe(RequestOptions):
         "what the rules accept; both: it may also accept what they reject.",
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
+
+    @model_validator(mode="after")
+    def _names_a_verifier(self) -> Self:
+        if self.doubts == "verify" and self.verifier is None:
+            raise ValueError("doubts: verify needs a verifier")
+        return self
 
 
 class Lora(Noun):

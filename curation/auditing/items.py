@@ -15,8 +15,8 @@ from ...data.foreign import count as rows_at
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.study import Study
-from ...schemas.verdict import Outcome, Verdict, Weight
-from ..doubts import Doubts, doubts_of
+from ...schemas.verdict import Doubts, Outcome, Verdict, Weight
+from ..doubts import doubts_of
 from ..pages.review import located
 from ..recheck import judge_again
 from ..workers import in_order

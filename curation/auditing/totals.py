@@ -12,6 +12,7 @@ from typing import Any
 from ...schemas.trace import STEPS
 from ...schemas.verdict import Severity
 from ...validators.gate import RULES
+from .. import template_trace
 from ..requests.forecast import Interval, wilson
 from .items import Item
 from .measures import STANDINGS, Measure, Standing
@@ -119,6 +120,14 @@ class Totals:
             self.steps[number - 1].errors += 1
         self._measured(found.measure, found.sentences)
         self.overlaps.add(item.study, item.patient, item.split, found.steps, found.report, long=found.long_report)
+
+    def add_template(self, *, was_accepted: bool) -> None:
+        """One of the rows that were added has turned out to be a template."""
+        self.codes[template_trace.CODE] += 1
+        self.code_rows[template_trace.CODE] += 1
+        self.severities[template_trace.CODE] = template_trace.CODES[template_trace.CODE]
+        self.accepted -= was_accepted
+        self.doubted += was_accepted
 
     def _measured(self, found: Measure, sentences: Iterable[tuple[int, str]]) -> None:
         for total, step, (key, text) in zip(self.steps, found.steps, sentences, strict=False):

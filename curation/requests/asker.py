@@ -103,6 +103,7 @@ class Asker:
         self._ledger = ledger
         self._tally = tally
         self._states = states
+        self._waiting: set[str] = set()
         self._commits = Commits(run.journal)
         self._stopped = asyncio.Event()
         self._random = random.Random(options.seed)  # noqa: S311  spreads retries; no secret
@@ -120,6 +121,14 @@ class Asker:
     async def flush(self) -> None:
         """Wait until everything is on disk."""
         await self._commits.flush()
+
+    def waits(self, lane: Lane, question: Question) -> bool:
+        """Whether a question without an answer will have one in a later pass or call."""
+        return request_key(lane.teacher, question) in self._waiting
+
+    def record(self, event: Event) -> None:
+        """Journal an event that is no request's, such as a new verdict; not waited for."""
+        self._commits.later(event)
 
     async def concluded(self, key: str) -> Event | None:
         """What was concluded of a request's answer earlier, as it was journalled; none if nothing was."""
@@ -169,6 +178,7 @@ class Asker:
             self._tally.unknown += 1
             return None
         turned_away = throttled = 0
+        waits = False
         while True:
             try:
                 received = received or await self._send(lane, question, key)
@@ -178,7 +188,7 @@ class Asker:
                     self._account(lane, outcome, received.reserved, received=True)
                 if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
                     await self._end(lane, question, key, outcome)
-                state = outcome.state
+                state, waits = outcome.state, outcome.waits
                 if not self._again(outcome, received=received is not None):
                     break
                 received = None
@@ -193,7 +203,10 @@ class Asker:
                 self._settle(lane, answer, received)
                 return answer
         self._tally.unknown += state is State.UNKNOWN
-        self._tally.failed += state is State.FAILED
+        self._tally.failed += state is State.FAILED and not waits
+        self._tally.waiting += waits
+        if waits:
+            self._waiting.add(key)
         self._tally.refused += state is State.REFUSED
         return None
 
@@ -239,6 +252,7 @@ class Asker:
         except Unanswered as unanswered:
             outcome, retry_after = _outcome(unanswered), unanswered.retry_after
             self._account(lane, unanswered, reserved)
+            self._tally.asked -= unanswered.waits
             raise
         except (TeacherError, InputError) as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays

@@ -22,10 +22,15 @@ class Tally:
     recalled: int = 0  # verdicts read from the journal
     unknown: int = 0
     failed: int = 0
+    waiting: int = 0  # for an answer in a file or a batch
     refused: int = 0
     spend_usd: float | None = 0.0  # what answers say; None if a price is unknown
     uncertain_usd: float | None = 0.0  # what requests without an answer may have cost, at most
     codes: Counter[str] = field(default_factory=Counter)  # errors, or doubts, of the candidate that decided, by study
     ended: Reason = "data"  # why this call asks no more
     budget: str = ""  # where the budget stands
+    verified: Counter[str] = field(
+        default_factory=Counter
+    )  # traces that a verifier was asked about, by what came of it
+    notes: tuple[str, ...] = ()  # what teachers have to say to whoever runs them
     forecast: Forecast | None = None  # after the pilot
