@@ -38,7 +38,7 @@ check: $(READY)  ## lint, format, types, published schemas
 docs: $(READY)  ## the documentation, built and served at http://127.0.0.1:8000
 	$(BIN)/mkdocs serve
 
-site: $(READY)  ## the documentation into build/site; a dead link or an unknown name is an error
+site: $(READY)  ## the documentation into .site; a dead link or an unknown name is an error
 	$(BIN)/mkdocs build --quiet
 
 gpu: $(READY)  ## the tests that need CUDA, then what a step and an answer cost at the 11B model's size
