@@ -19,7 +19,7 @@ from .match import Match, match
 from .measure import measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, modify
 from .strength import weakness
-from .switches import is_on
+from .switches import is_on, parts
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -43,6 +43,8 @@ _NORMAL_OF = {
     "intact": "bone_intact",
 }
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
+parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute", "claims.adjective", "claims.alternatives")
+
 MANY = 99  # a count without a number
 _COUNTS = dict.fromkeys(("several", "multiple", "numerous", "many"), MANY) | {
     "single": 1, "solitary": 1, "one": 1, "two": 2, "dual": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6
