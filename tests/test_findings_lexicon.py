@@ -8,8 +8,8 @@ from tenstep.validators.findings import claims, compares_with_prior
 from tenstep.validators.findings.lexicon import lexicon, phrases, rows
 from tenstep.validators.findings.match import match
 
-# The share of a table's phrases for which its examples must do as they say: a phrase that is part of a longer one, or of
-# two tables, may read otherwise in the table's sentence.
+# The share of a table's phrases whose examples must do as they say: a phrase that is part of a longer one, or of two
+# tables, may read otherwise in the table's sentence.
 LEAST = 0.95
 EXAMPLES = {(table, category): (holds, fails) for table, category, holds, fails in rows("examples.tsv")}
 
