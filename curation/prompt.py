@@ -7,7 +7,7 @@ This file knows what is asked. It does not know who answers.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -75,11 +75,14 @@ class Prompt:
     user: str
     writes_report: bool
     keys: tuple[str, ...]  # of the object that is asked for
+    schema: Mapping[str, Any] | None = None  # of what stands under each key, where that is no text
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything that is sent as text, and of the keys that the answer must have."""
-        return hashlib.sha256(json.dumps([self.system, self.user, self.keys]).encode()).hexdigest()
+        """Hash of everything that is sent as text, and of the form that the answer must have."""
+        parts: list[Any] = [self.system, self.user, self.keys]
+        parts += [dict(self.schema)] if self.schema is not None else []
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Prompts:

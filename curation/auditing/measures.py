@@ -74,8 +74,8 @@ def measured(trace: Trace | None, report: str) -> Measured | None:
     return Measured(
         measure(trace, report),
         sentences,
-        sketch([word for step in tokens for word in step]),
-        sketch(known),
+        sketch([word for step in tokens for word in step if not word.isdecimal()]),
+        sketch([word for word in known if not word.isdecimal()]),
         len(known) >= _SHORT_REPORT,
     )
 

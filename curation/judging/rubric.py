@@ -21,12 +21,12 @@ from ...schemas.base import Noun
 from ...schemas.study import Study
 from ...schemas.trace import Trace
 from ..prompt import Prompt
+from ..quotes import place_of
 
 _PACKAGE = __package__ or ""
 _FIELDS = ("score", "step", "quote", "reason")
 _BEST = 5
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.S)
-_ALIKE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 
 
 class Dimension(Noun):
@@ -136,7 +136,7 @@ def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Ma
     span = None
     if quote:
         where = study.report if number is None else trace.steps[number - 1].text
-        span = _found(quote, where)
+        span = place_of(quote, where)
         if span is None:
             raise UnreadableJudgement(
                 f"{name}: the quotation does not stand in {f'step {step}' if step else 'the reference'}"
@@ -155,13 +155,3 @@ def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Ma
 
 def _text(value: object) -> str:
     return str(value).encode("utf-8", "replace").decode().strip()  # JSON can hold half a character; no file can
-
-
-def _found(quote: str, text: str) -> tuple[int, int] | None:
-    """Where a quotation stands, white space, case, quotation marks and dashes aside."""
-    words = quote.translate(_ALIKE).strip(" .…\"'").split()
-    if not words:
-        return None
-    pattern = r"\s+".join(map(re.escape, words))
-    match = re.search(pattern, text.translate(_ALIKE), re.I)
-    return match.span() if match else None
