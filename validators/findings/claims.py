@@ -12,12 +12,12 @@ from typing import NamedTuple
 from ..memory import remember
 from .attach import Mention, mentions
 from .claim import Claim, Measurement, Region, Side, Status, Strength
-from .clauses import NEG_PRE, Clauses, segment
+from .clauses import NEG_PRE, Clauses
 from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
 from .measure import measurements
-from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, modify
+from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import weakness
 from .switches import is_on, parts
 from .text import NOT_ASSERTED, headed_sentences, lower
@@ -43,6 +43,7 @@ _NORMAL_OF = {
     "intact": "bone_intact",
 }
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
+_REGION = Claim._fields.index("region")
 parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute", "claims.alternatives")
 
 MANY = 99  # a count without a number
@@ -81,11 +82,9 @@ def _moved(claim: Claim, by: int) -> Claim:
 @remember(_MEMORY, cost=lambda found: _CLAIM * len(found))
 def read_sentence(text: str) -> tuple[Claim, ...]:
     """The claims of one sentence, with spans in it."""
-    found = match(text)
+    found, clauses, modified = parsed(text)
     if not found.entries:
         return ()
-    clauses = segment(found)
-    modified = modify(found, clauses)
     return tuple(_Sentence(text, found, clauses, modified, mentions(found, clauses, modified)).claims())
 
 
@@ -181,7 +180,8 @@ class _Sentence:
                 seen.add(key)
                 if meaning.implied and alike is not None:  # a clear lung implies a dozen, alike but in name
                     finding = meaning.finding
-                    yield alike._replace(finding=finding, region=self.book.regions[finding])
+                    region = self.book.regions[finding]
+                    yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
                     continue
                 claim = self._claim(mention, frame, meaning._replace(status=status), is_open)
                 alike = claim if meaning.implied else None

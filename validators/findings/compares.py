@@ -4,6 +4,7 @@ from collections import Counter
 from functools import cache, lru_cache
 from typing import Any
 
+from ..memory import remembered
 from .lexicon import lexicon, phrases
 from .text import WORD, lower
 
@@ -36,7 +37,8 @@ def may_compare(words: list[str]) -> bool:
     return not _telling_words().isdisjoint(words)
 
 
-@lru_cache(maxsize=8192)
+@remembered
+@lru_cache(maxsize=512)
 def comparison(sentence: str) -> tuple[int, int] | None:
     """The span of the first words that compare with an earlier examination, or none."""
     if not may_compare(WORD.findall(lower(sentence))):
