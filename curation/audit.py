@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.errors import InputError
+from .auditing import crosstab
 from .auditing.examples import Examples
 from .auditing.items import Item, is_run, items
 from .auditing.judged import AS_IT_IS, Reader
@@ -64,6 +65,11 @@ class Audit:
             self.examples.settle(early)
 
     @property
+    def groups(self) -> crosstab.Counts:
+        """How many rows of each split, view, layout and finding have which outcome."""
+        return self._spool.counts()
+
+    @property
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every audited row: id, accepted, findings."""
         return iter(self._spool)
@@ -105,6 +111,7 @@ class Audit:
             "accepted": self.totals.accepted,
             "codes": dict(self.totals.codes.most_common()),
             **self.totals.as_dict(),
+            "by": crosstab.as_dict(self.groups),
             **self.problems.as_dict(),
             **({"probe": self.probe} if self.probe else {}),
         }

@@ -22,7 +22,7 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "datasketch", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
+    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg"], "data"),
     **dict.fromkeys(
         [
             "aiohttp",
@@ -41,7 +41,7 @@ HOME = {
     **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
-OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pandas", "pydicom"})
+OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pydicom"})
 
 
 class Import(NamedTuple):
@@ -267,7 +267,7 @@ def test_no_module_is_loaded_twice(imported_without_extras: Any) -> None:
 
 def test_the_command_line_starts_without_heavy_libraries() -> None:
     loaded = run_python("import json, sys, tenstep.__main__; print(json.dumps(list(sys.modules)))")
-    heavy = {*HOME.keys() - {"jsonschema"}, "numpy", "PIL"}
+    heavy = {*HOME.keys() - {"jsonschema"}, "numpy", "pandas", "PIL"}
     assert heavy & set(loaded) == set()
 
 
