@@ -223,15 +223,17 @@ def _outcome(
         "peak_mb": round(megabytes, 1),
     }
     table = Table(title=f"curate {recipe.name}", columns=("", ""), rows=tuple(rows))
-    exit_code = 130 if tally.ended == "stopped" else 0
+    exit_code = 130 if tally.ended == "stopped" else int(tally.all_failed)
     return Outcome(
         payload=payload, tables=(table,), notes=tuple(_notes(args, manifest, tally, unread)), exit_code=exit_code
     )
 
 
 def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally", unread: int) -> Iterator[str]:
+    if tally.all_failed:
+        yield f"not one request was answered: {tally.why() or 'none of the earlier ones either'}"
     match tally.ended:
-        case "data" if not tally.asked and not tally.waiting:
+        case "data" if not (tally.asked or tally.waiting or tally.failed or tally.unknown):
             yield "nothing to do: every question of this recipe has its answer in the journal"
         case "budget":
             yield f"the budget is used up ({tally.budget}); to go on, raise it and run the same command again"

@@ -96,6 +96,11 @@ class Audit:
                 f"{totals.without_reference} of {totals.rows} rows have no reference_report: they were judged "
                 "against their own report, and whether that is verbatim was not checked"
             )
+        if totals.without_report:
+            notes.append(
+                f"{totals.without_report} of {totals.rows} rows have neither a reference_report nor a report of their "
+                "own, so nothing says what the film shows; name one with --columns, if there is one"
+            )
         if len(totals.layouts) > 1:
             mixed = ", ".join(f"{layout} {n}" for layout, n in totals.layouts.most_common())
             rare = totals.layouts.most_common()[-1][0]

@@ -68,6 +68,7 @@ class Status(Noun):
     spend_usd: float | None = Field(description="What answers say; none if a price is unknown.")
     usd_per_accepted: float | None
     unknown: Unknown
+    reasons: dict[str, int] = Field(description="Why requests stand without an answer, the commonest first.")
     unread: int = Field(description="Of the unknown ones, those whose answer came and cannot be read.")
     budget: dict[str, Any]
     by_attempt: tuple[Share, ...]
@@ -139,6 +140,7 @@ def status(run: RunFolder) -> Status:
             tokens_at_most=history.uncertain.tokens,
             usd_at_most=history.uncertain.usd,
         ),
+        reasons=run.journal.reasons(),
         unread=run.journal.unread(),
         budget={key: value for key, value in (recipe.get("budget") or {}).items() if value is not None},
         by_attempt=tuple(
@@ -205,6 +207,9 @@ def notes(found: Status) -> tuple[str, ...]:
             f"{found.doubted} studies are in doubt and wait for a verifier or a reader (doubted.jsonl); "
             f"look at them with: tenstep review {found.run}"
         )
+    if nothing_came(found):
+        why = "; ".join(f"{reason} ({n} times)" for reason, n in list(found.reasons.items())[:3])
+        lines.append(f"not one request was answered: {why}")
     if found.unknown.ever:
         bound = money(found.unknown.usd_at_most)
         what = "sent and never answered" if not found.unread else "sent and brought no answer that can be read"
@@ -227,6 +232,11 @@ def notes(found: Status) -> tuple[str, ...]:
     if found.finished is None:
         lines.append("this run is under way, or was interrupted; the same command goes on")
     return tuple(lines)
+
+
+def nothing_came(found: Status) -> bool:
+    """Whether requests were made and not one was answered."""
+    return not found.touched and bool(found.reasons) and not found.states.get(State.RECEIVED)
 
 
 def money(usd: float | None) -> str:

@@ -16,6 +16,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
+from ..data.recipes import KEPT_OUT
+from ..data.secrets import secret_in
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import RecipeError, TeacherError
 from ..schemas.recipe import TeacherSpec
@@ -149,6 +151,8 @@ def load(spec: TeacherSpec) -> Teacher:
     if kind not in kinds:
         raise RecipeError(f"there is no teacher '{spec.kind}'; known: {', '.join(kinds)}", field="teachers.kind")
     module = importlib.import_module(f"{package}.{kind}")
+    if (secret := secret_in(spec.options)) is not None:
+        raise RecipeError(KEPT_OUT.format(secret[1]), field=f"teachers.options.{secret[0]}")
     try:
         options = module.Options.model_validate(spec.options)
     except ValidationError as error:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data.similarity import BANDS, SIZE
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
-from .auditing.sketch import ALIKE, BANDS, SIZE, Sketch, likeness, sketch
+from .auditing.sketch import ALIKE, Sketch, likeness, sketch
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}

@@ -120,7 +120,7 @@ def test_failures_are_grouped_by_reason(tmp_path: Path, capsys: pytest.CaptureFi
             opened.journal.append(event).result()
     reasons = told(capsys, "errors", run)["reasons"]
     assert [(one["kind"], one["reason"], one["count"]) for one in reasons] == [
-        ("failed", "N: retry after N s", 2),
+        ("failed", "429: retry after N s", 2),
         ("reject", "reference_leak", 2),
     ]
     assert reasons[0]["studies"] == ["t/d", "t/e"]

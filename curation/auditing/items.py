@@ -20,6 +20,7 @@ from ..doubts import doubts_of
 from ..pages.review import located
 from ..recheck import judge_again
 from ..workers import in_order
+from .faults import image_faults, report_faults
 from .judged import AS_IT_IS, Reader, judge_row
 from .measures import Measured, measured
 from .problems import Problem
@@ -106,6 +107,11 @@ def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | Problem:
         name = str(given)[:100].encode(errors="replace").decode() if isinstance(given, str | int) else None
         return Problem(row=raw.row, file=file, id=name, field=error.field, message=error.message)
     study, candidate, verdict, layout = judge_row(row, reader)
+    born = [*report_faults(row.reference_report or (candidate.trace.report if candidate.trace else None))]
+    if reader.images is not None:
+        born += image_faults(raw.fields, reader.images)
+    if born:
+        verdict = verdict.model_copy(update={"findings": (*verdict.findings, *born)})
     found = measured(candidate.trace, study.report)
     split = row.split or raw.split
     return Item(row.id, study, candidate, verdict, found, row.has_reference, row.patient_id, split, layout), form

@@ -76,6 +76,7 @@ class Totals:
     doubted: int = 0
     read: int = 0  # traces that could be taken apart
     without_reference: int = 0
+    without_report: int = 0  # and none in the text either: there was nothing to hold it against
     codes: Counter[str] = field(default_factory=Counter)  # findings
     code_rows: Counter[str] = field(default_factory=Counter)  # rows that have one
     severities: dict[str, Severity] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Totals:
         self.accepted += verdict.accepted
         self.doubted += verdict.outcome == "doubt"
         self.without_reference += not item.has_reference
+        self.without_report += not item.has_reference and not (trace and trace.report)
         if item.split is not None:
             self.split_rows[item.split] += 1
         for finding in verdict.findings:
@@ -193,6 +195,7 @@ class Totals:
             "rejected": self.rejected,
             "read": self.read,
             "without_reference": self.without_reference,
+            "without_report": self.without_report,
             "code_rows": dict(self.code_rows.most_common()),
             "funnel": [{"rule": rule, "stopped": n, "left": left} for rule, n, left in self.funnel],
             "layouts": dict(self.layouts),

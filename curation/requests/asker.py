@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...data.run import RunFolder
-from ...schemas.errors import InputError, TeacherError
+from ...schemas.errors import InputError, TeacherError, TenstepError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
@@ -117,6 +117,7 @@ class Asker:
         key = request_key(lane.teacher, question)
         await self._end(lane, question, key, Unanswered(State.FAILED, reason, sent=False))
         self._tally.failed += 1
+        self._tally.reasons[reason] += 1
 
     async def flush(self) -> None:
         """Wait until everything is on disk."""
@@ -177,13 +178,14 @@ class Asker:
         if state is State.UNKNOWN and received is None and not self._resends(received=False):
             self._tally.unknown += 1
             return None
-        turned_away = throttled = 0
+        turned_away, throttled, why = 0, 0, ""
         waits = False
         while True:
             try:
                 received = received or await self._send(lane, question, key)
                 reply = _read(lane.teacher, received.raw)
             except Unanswered as outcome:
+                why = outcome.reason
                 if received is not None:  # it came, and may have been paid for, but cannot be used
                     self._account(lane, outcome, received.reserved, received=True)
                 if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
@@ -208,6 +210,8 @@ class Asker:
         if waits:
             self._waiting.add(key)
         self._tally.refused += state is State.REFUSED
+        if not waits:
+            self._tally.reasons[why] += 1
         return None
 
     def _recall(self, key: str) -> _Received | None:
@@ -254,7 +258,7 @@ class Asker:
             self._account(lane, unanswered, reserved)
             self._tally.asked -= unanswered.waits
             raise
-        except (TeacherError, InputError) as error:
+        except TenstepError as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays
             outcome = "answered"
             if isinstance(error, Denied) and lane.concerns_one_request():
@@ -265,7 +269,8 @@ class Asker:
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
             lane.gate.close()  # before this one leaves it, and the next one goes the same way
             self._ledger.settle(reserved, Amount())
-            await self._commits.write(event(key, State.FAILED, question, {"reason": error.message}))
+            sent = {} if isinstance(error, TeacherError) else {"sent": False}
+            await self._commits.write(event(key, State.FAILED, question, {"reason": error.message, **sent}))
             raise
         except BaseException:
             self._ledger.mark_uncertain(reserved)
