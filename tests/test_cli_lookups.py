@@ -11,7 +11,7 @@ from curation_parts import make_store
 from tenstep.__main__ import main
 from tenstep.data.recipes import read_recipe, shipped
 from tenstep.data.run import RunFolder
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe
+from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
@@ -79,7 +79,8 @@ def test_recipes_travel_with_the_package_and_can_be_taken_out(
         assert main(["recipe", name]) == 0
         mine = tmp_path / f"{name}.yaml"
         mine.write_text(capsys.readouterr().out)
-        read_recipe(mine, DistillRecipe if "kind: distill" in mine.read_text() else CurateRecipe)
+        assert mine.read_text() == shipped()[name]
+    read_recipe(tmp_path / "offline.yaml", CurateRecipe)
     assert main(["recipe", "no"]) == 2
     assert "there is no recipe 'no'" in capsys.readouterr().err
 
