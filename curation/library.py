@@ -102,6 +102,8 @@ def _resolved(recipe: AnyPath | Mapping[str, Any] | CurateRecipe, studies: AnyPa
         found = CurateRecipe.model_validate({"kind": "curate", **recipe})
     else:
         found = read_recipe(Path(recipe), CurateRecipe)
+        rules = tuple(str((Path(recipe).parent / path).resolve()) for path in found.rules)
+        found = found.model_copy(update={"rules": rules})
     if studies is not None:
         found = CurateRecipe.model_validate(found.model_dump() | {"studies": str(studies)})
     if found.studies is None:

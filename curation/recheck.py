@@ -41,6 +41,7 @@ def judge_again(
     verdict: Verdict,
     severities: Mapping[str, Weight] = {},
     doubts: Doubts = "hold",
+    own: Sequence[str] = (),
 ) -> Verdict:
     """What the rules say now, and what others found or resolved before.
 
@@ -50,9 +51,10 @@ def judge_again(
         verdict: its last.
         severities: the run's own.
         doubts: what becomes of them in this run.
+        own: files of the recipe's own rules.
     """
     kept = tuple(finding for finding in verdict.findings if finding.rule in KEPT)
-    now = judge(study, candidate, severities)
+    now = judge(study, candidate, severities, own)
     return decided(Verdict(findings=(*now.findings, *kept), resolution=verdict.resolution), doubts)
 
 
@@ -119,7 +121,13 @@ class _Resolved(Noun, extra="allow"):
     """A recipe as the manifest holds it, whatever version wrote it."""
 
 
-JUDGED_BY = ("severities", "doubts", "verifier", "verify")  # keys of a recipe that decide verdicts, and no request
+JUDGED_BY = (
+    "severities",
+    "rules",
+    "doubts",
+    "verifier",
+    "verify",
+)  # keys of a recipe that decide verdicts, and no request
 
 
 def recheck(
@@ -146,7 +154,7 @@ def recheck(
 
         def again(run: RunFolder) -> Iterator[Step]:
             recipe = {**run.manifest.recipe, **changes}
-            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe))
+            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ())
             stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
             for candidate, verdict, now, sketched in in_order(work, stored, workers):
                 on_candidate()
