@@ -121,13 +121,8 @@ class _Resolved(Noun, extra="allow"):
     """A recipe as the manifest holds it, whatever version wrote it."""
 
 
-JUDGED_BY = (
-    "severities",
-    "rules",
-    "doubts",
-    "verifier",
-    "verify",
-)  # keys of a recipe that decide verdicts, and no request
+# keys of a recipe that decide verdicts, and no request
+JUDGED_BY = ("severities", "rules", "doubts", "verifier", "verify")
 
 
 def recheck(
@@ -251,12 +246,15 @@ def rejudge(
 
 
 def _judged_again(
-    severities: Mapping[str, Weight], doubts: Doubts, stored: Sequence[tuple[Study, Candidate, Verdict]]
+    severities: Mapping[str, Weight],
+    doubts: Doubts,
+    own: Sequence[str],
+    stored: Sequence[tuple[Study, Candidate, Verdict]],
 ) -> list[tuple[Candidate, Verdict, Verdict, Any]]:
     """Candidates with their old and their new verdict, and the sketches of those that are not rejected."""
     found = []
     for study, candidate, verdict in stored:
-        now = judge_again(study, candidate, verdict, severities, doubts)
+        now = judge_again(study, candidate, verdict, severities, doubts, own)
         wanted = candidate.trace is not None and now.outcome != "reject"
         sketched = sketches(candidate.trace.texts, study.report) if wanted and candidate.trace else None
         found.append((candidate, verdict, now, sketched))
