@@ -40,7 +40,7 @@ def _rules(args: argparse.Namespace) -> Outcome:
     table = Table(title="rules", columns=("rule", "code", "severity", "group", "good hit", "bad hit"), rows=tuple(rows))
     notes = [f"good hit, bad hit: of {found.of}; a hit on a good trace is false"]
     if not found.current:
-        notes.append("the rules have changed since they were measured: python -m benchmarks.labelled --write")
+        notes.append("the rules have changed since they were measured: python -m benchmarks.code_precision --write")
     shown: list[str] = []
     if args.code is not None:
         for rule in dict.fromkeys(rule for rule, _ in chosen):
