@@ -1,6 +1,7 @@
 """How each code fared on labelled traces that were written without a look at the rules.
 
-`measured.json` is written by `python -m benchmarks.code_precision --write`, with the hash of the rules that were measured.
+`measured.json` is written by `python -m benchmarks.code_precision --write`, with the hash of the rules that were
+measured.
 """
 
 import hashlib
