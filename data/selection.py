@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ..schemas.errors import InputError
 from ..schemas.example import Example
 from ..schemas.selection import Selection
+from ..schemas.study import ReportForm
 from .run import RunFolder
 from .store.studies import StudyStore
 
@@ -60,6 +61,12 @@ def runs_of(path: Path) -> tuple[Path, ...]:
         return (path,)
     folder = _file(path).parent
     return tuple((folder / run.path).resolve() for run in read_selection(path).runs)
+
+
+def report_form_of(path: Path, *, studies: Path | None = None) -> ReportForm | None:
+    """The form of the reports of a run's studies, or of the first run's of a selection; none without studies."""
+    with RunFolder.read(runs_of(path)[0], studies=studies) as run:
+        return run.studies.head.report_form
 
 
 def stored_path(run: Path, folder: Path) -> str:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from curation_parts import make_store
 from tenstep.__main__ import main
 from tenstep.data.recipes import read_recipe, shipped
 from tenstep.data.run import RunFolder
+from tenstep.schemas.errors import install_command
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
@@ -138,3 +141,22 @@ def test_two_runs_are_compared_in_pairs(tmp_path: Path, capsys: pytest.CaptureFi
     assert "McNemar" in capsys.readouterr().out
     (tmp_path / "x").mkdir()
     assert main(["compare", str(one), str(tmp_path / "x")]) == 2
+
+
+def test_the_demo_says_before_it_starts_that_the_students_libraries_are_absent(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules["trl"] = None  # as if it were not installed
+from tenstep.__main__ import main
+sys.exit(main(["demo", "--out", sys.argv[1]]))
+"""
+    out = tmp_path / "demo"
+    done = subprocess.run([sys.executable, "-c", code, out], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and not out.exists()
+    assert "trl is not installed; install it with: pip install" in done.stderr
+
+
+def test_an_install_hint_is_how_tenstep_was_installed() -> None:
+    command = install_command("review")
+    assert "[review]" in command
+    assert command.startswith("pip install -e '/") or "@ git+https://" in command  # it is not on PyPI
