@@ -17,7 +17,7 @@ A bad candidate is never an error: it is a record with findings.
 """
 
 import json
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -119,10 +119,8 @@ class MissingExtraError(TenstepError):
 def install_command(extra: str) -> str:
     """How to add an extra to tenstep as it was installed: a checkout, or a git URL; it is not on PyPI."""
     url = f"git+{HOME}"
-    try:
-        told = json.loads(distribution("tenstep").read_text("direct_url.json") or "{}")
-    except (PackageNotFoundError, ValueError):
-        told = {}
+    texts = [one.read_text("direct_url.json") for one in distributions(name="tenstep")]
+    told = json.loads(next(filter(None, texts), "{}"))
     if told.get("dir_info", {}).get("editable"):
         return f"pip install -e '{unquote(urlsplit(told['url']).path)}[{extra}]'"
     if "vcs_info" in told:
