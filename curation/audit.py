@@ -9,7 +9,7 @@ cannot be said then, and the audit says so. A row that cannot be read is named a
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..schemas.errors import InputError
 from .auditing import crosstab
@@ -20,6 +20,9 @@ from .auditing.problems import Problem, Problems
 from .auditing.spool import Spool
 from .auditing.totals import Totals
 from .template_trace import CODE, Count, Templates, marked
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Audit:
@@ -73,6 +76,13 @@ class Audit:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every audited row: id, accepted, findings."""
         return iter(self._spool)
+
+    def to_pandas(self) -> "DataFrame":
+        """One row an audited row: id, outcome, accepted, the codes, and all findings."""
+        import pandas as pd
+
+        rows = [{**row, "codes": list(dict.fromkeys(found["code"] for found in row["findings"]))} for row in self.rows]
+        return pd.DataFrame(rows, columns=["id", "outcome", "accepted", "codes", "findings"])
 
     @property
     def notes(self) -> tuple[str, ...]:
