@@ -23,7 +23,7 @@ from .example import Example
 from .export import ExportManifest, ExportRecord
 from .policy import Attestation
 from .reading import Reading
-from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
+from .recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .selection import Selection
 from .study import RejectedRow, Study
@@ -47,6 +47,7 @@ NOUNS: tuple[type[Noun], ...] = (
     CurateRecipe,
     DistillRecipe,
     SampleRecipe,
+    AblateRecipe,
     Attestation,
     Reading,
     Selection,

@@ -123,7 +123,7 @@ class CurateRecipe(RequestOptions):
     studies: str | None = Field(None, description="A study store; --studies overrides it.")
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
     several: Several = Several()
-    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
+    prompt: str = Field("informed", min_length=1, description="A prompt in curation/prompts, or the path of a file.")
     layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
     goal: Goal = Goal()
     repair: Repair = Repair()
@@ -177,6 +177,29 @@ class Optimizer(Noun):
     clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
 
 
+class Traces(Noun):
+    """Which of a run's traces are trained on; anything but the default is for ablations."""
+
+    source: Literal["accepted", "first", "first-accepted", "reports"] = Field(
+        "accepted",
+        description="accepted: the run's examples. first: every study's first answer, whatever the rules say of it. "
+        "first-accepted: the first answers that the rules accept. reports: the accepted studies' reports, no steps.",
+    )
+    n: int | None = Field(None, ge=1, description="So many rows, the first in an order that `seed` decides.")
+    seed: int = Field(0, description="Of that order; it is the same order of studies for every source.")
+    balance: bool = Field(
+        False,
+        description="Draw and repeat rows so that the mix of findings in their references is that of all studies that "
+        "were asked about: rejection alone changes it.",
+    )
+
+    @model_validator(mode="after")
+    def _n_for_balance(self) -> Self:
+        if self.balance and self.n is None:
+            raise ValueError("balance needs n, the number of rows that are drawn")
+        return self
+
+
 class DistillRecipe(Noun):
     """`tenstep distill RECIPE`."""
 
@@ -188,6 +211,7 @@ class DistillRecipe(Noun):
         "auto", description="Who loads the model; auto is unsloth where CUDA and unsloth are, else hf."
     )
     run: str | None = Field(None, description="A run folder, whose accepted examples are learned; --run overrides it.")
+    traces: Traces = Traces()
     studies: tuple[str, ...] = Field(
         (), description="Study stores, whose references are learned without steps, in place of a run."
     )
@@ -231,11 +255,41 @@ class DistillRecipe(Noun):
             raise ValueError("give either epochs or steps")
         if self.run is not None and self.studies:
             raise ValueError("give either run or studies")
+        if self.studies and self.traces != Traces():
+            raise ValueError("traces says which rows of a run are trained on, and study stores have none")
         if self.splits is not None and self.validation:
             raise ValueError("give either splits or validation")
         if self.patience is not None and self.splits is None and not self.validation:
             raise ValueError("patience needs a validation loss: give splits or validation")
         return self
+
+
+class Arm(Noun):
+    """One arm of an ablation."""
+
+    recipe: str | None = Field(None, description="A distil recipe of its own; the ablation's `student` if not given.")
+    changes: dict[str, Any] = Field(default_factory=dict, description="Keys of that recipe with other values.")
+
+
+class AblateRecipe(Noun):
+    """`tenstep ablate RECIPE`: students that differ in one thing, trained equally and compared on the same studies."""
+
+    kind: Literal["ablate"]
+    name: Name
+    run: str | None = Field(None, description="A curation run; --run overrides it.")
+    unseen: str | None = Field(None, description="A study store that no arm is trained on; --unseen overrides it.")
+    student: str = Field(description="The distil recipe that all arms share.")
+    arms: dict[Name, Arm] = Field(
+        default_factory=lambda: {name: Arm() for name in ("unfiltered", "rejected", "curated", "report-only")},
+        min_length=2,
+        description="By name. unfiltered, rejected, curated and report-only need no changes, nor do these names with "
+        "-balanced behind them; every arm is compared with the first.",
+    )
+    n: int | None = Field(None, ge=1, description="Rows of every arm; as many as the smallest has if not given.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps of every arm; the student's if not given.")
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="Every arm is trained once with each.")
+    limit: int | None = Field(None, gt=0, description="Only the first so many unseen studies.")
+    resamples: int = Field(2000, ge=100, description="Draws of patients for the intervals.")
 
 
 class SampleRecipe(Noun):
