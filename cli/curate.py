@@ -76,12 +76,15 @@ def _curate(args: argparse.Namespace) -> Outcome:
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
             worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
-            more = {
-                "on_study": bar.advance,
-                "consent": _consent(args, recipe, bar),
-                "workers": _workers(args, recipe, store),
-            }
-            engine = worker(run, recipe, teachers, verifier, **more)
+            engine = worker(
+                run,
+                recipe,
+                teachers,
+                verifier,
+                workers=_workers(args, recipe, store),
+                on_study=bar.advance,
+                consent=_consent(args, recipe, bar),
+            )
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
         unread = run.journal.unread()
