@@ -77,7 +77,7 @@ class Engine:
         self._asker = self.session.asker
         self._lanes = self.session.lanes[: len(teachers)]
         self._doubts = doubts_of(recipe.model_dump())
-        self._pool = VerdictPool(workers, recipe.severities, self._doubts)
+        self._pool = VerdictPool(workers, recipe.severities, self._doubts, recipe.rules)
         self._ahead = max(_AHEAD, recipe.concurrency if workers else 0)
         self._verifier: Verifier | None = None
         if verifier is not None and recipe.verifier is not None:

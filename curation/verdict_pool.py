@@ -1,6 +1,6 @@
 """Verdicts off the event loop: processes that judge while this one waits for the wire.
 
-    pool = VerdictPool(workers, severities, doubts)
+    pool = VerdictPool(workers, severities, doubts, rules)
     opinion = await pool.judge(answer)              the same that judge_answer gives
     await pool.close()
 
@@ -13,7 +13,7 @@ import asyncio
 import pickle
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RunError
@@ -43,12 +43,14 @@ class VerdictPool:
         workers: processes; 0 judges here.
         severities: the recipe's.
         doubts: the recipe's word on them.
+        own: files of rules that the recipe names.
     """
 
-    def __init__(self, workers: int, severities: Mapping[str, Weight], doubts: Doubts) -> None:
+    def __init__(self, workers: int, severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str] = ()) -> None:
         self._severities = dict(severities)
         self._doubts: Doubts = doubts
-        first = pickle.dumps((self._severities, doubts))
+        self._own = tuple(own)
+        first = pickle.dumps((self._severities, doubts, self._own))
         self._workers = [_Worker(first) for _ in range(workers)]
 
     async def judge(self, answer: Answer) -> Opinion:
@@ -58,7 +60,7 @@ class VerdictPool:
             RunError: the process that judged it is gone.
         """
         if not self._workers:
-            return judge_answer(answer, self._severities, self._doubts)
+            return judge_answer(answer, self._severities, self._doubts, self._own)
         study = answer.question.study
         worker = self._workers[zlib.crc32(study.id.encode("utf-8", "replace")) % len(self._workers)]
         return await worker.judge(study, candidate_of(answer))

@@ -27,12 +27,12 @@ def main() -> None:
     first = _read(given)
     if first is None:
         return
-    severities, doubts = pickle.loads(first)  # noqa: S301 from the process that started this one
+    severities, doubts, own = pickle.loads(first)  # noqa: S301 from the process that started this one
     while (batch := _read(given)) is not None:
         opinions: list[Opinion | Exception] = []
         for study, candidate in pickle.loads(batch):  # noqa: S301 the same
             try:
-                opinions.append(judge_candidate(study, candidate, severities, doubts))
+                opinions.append(judge_candidate(study, candidate, severities, doubts, own))
             except Exception as error:  # noqa: BLE001 it is raised where the candidate is waited for
                 opinions.append(RuntimeError(f"judging {candidate.study_id} raised {type(error).__name__}"))
         answer = pickle.dumps(opinions, pickle.HIGHEST_PROTOCOL)

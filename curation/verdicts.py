@@ -3,7 +3,7 @@
 Pure; verdict_pool.py lets other processes do the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..data.judged import Judged
@@ -34,13 +34,19 @@ class Opinion(NamedTuple):
         return Judged(self.candidate, self.verdict)
 
 
-def judge_answer(answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold") -> Opinion:
-    """The candidate that an answer is, what the rules find in it, and the recipe's word on doubts."""
-    return judge_candidate(answer.question.study, candidate_of(answer), severities, doubts)
+def judge_answer(
+    answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold", own: Sequence[str] = ()
+) -> Opinion:
+    """The candidate that an answer is, what the rules (and the recipe's own) find in it, and its word on doubts."""
+    return judge_candidate(answer.question.study, candidate_of(answer), severities, doubts, own)
 
 
 def judge_candidate(
-    study: Study, unread: Candidate, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold"
+    study: Study,
+    unread: Candidate,
+    severities: Mapping[str, Weight] = {},
+    doubts: Doubts = "hold",
+    own: Sequence[str] = (),
 ) -> Opinion:
     """The same, of a candidate that was not taken apart yet; a text that cannot be is one with a `parse_error`."""
     trace: Trace | None = None
@@ -50,7 +56,7 @@ def judge_candidate(
     except LayoutError as error:
         problem = str(error)
     candidate = unread.model_copy(update={"trace": trace, "parse_error": problem})
-    return opinion_of(study, candidate, decided(judge(study, candidate, severities), doubts))
+    return opinion_of(study, candidate, decided(judge(study, candidate, severities, own), doubts))
 
 
 def opinion_of(study: Study, candidate: Candidate, verdict: Verdict) -> Opinion:
