@@ -70,9 +70,7 @@ def _attribute(args: argparse.Namespace) -> Outcome:
     return Outcome(
         payload=payload,
         tables=(
-            Table(
-                title="least likely traces", columns=("rank", "study", "before", "after", "verdict", "codes"), rows=top
-            ),
+            Table(title="least likely traces", columns=columns, rows=top),
             Table(title="mean loss by group", columns=("group", "value", "rows", "before", "after"), rows=by_group),
         ),
         notes=tuple(notes),
