@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
+from .arguments import positive
 from .progress import progress
 from .rechecked import rechecked_payload, rechecked_tables
 
@@ -34,6 +35,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     under.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe whose severities, doubts, verifier count")
     under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes whose severity differs from here on")
     recheck.add_argument("--dry-run", action="store_true", help="only say what would change")
+    recheck.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
     recheck.set_defaults(run=_recheck, json_keys=(frozenset({"candidates", "changed"}),))
 
 
@@ -41,11 +43,13 @@ def _recheck(args: argparse.Namespace) -> Outcome:
     from ..curation.recheck import recheck
     from ..curation.verifying.recipe import of_curate
     from ..curation.verifying.verify import verify_run
+    from ..curation.workers import cores
 
     recipe = _recipe(args.recipe) if args.recipe else None
     changes = _changes(args.path, recipe, args.severities)
     with progress(None, "recheck") as bar:
-        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run)
+        workers = args.workers or cores()
+        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, workers=workers)
     tables = rechecked_tables(f"recheck {args.path}", found)
     payload = rechecked_payload(found) | {"dry_run": args.dry_run}
     notes = [] if found.flipped else ["no verdict changed"]

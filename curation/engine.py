@@ -212,8 +212,7 @@ class Engine:
             outcome = await self._judged(lane, question)
             if outcome is None:
                 return in_doubt
-            cost = outcome.candidate.cost_usd
-            self._judged_usd = None if cost is None or self._judged_usd is None else self._judged_usd + cost
+            self._add_cost(outcome.candidate.cost_usd)
             in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt
             findings = [f for f in outcome.verdict.findings if f.severity in self._mended]
             if outcome.verdict.accepted or not findings or self._waits(outcome):
@@ -250,9 +249,9 @@ class Engine:
     async def _mark_early_templates(self) -> None:
         """Give those their doubt that came before anybody could know."""
         await self._asker.flush()
-        found = 0
+        found: set[str] = set()
         for twin in self._templates.twins():
-            found += 1
+            found.add(twin.study_id)
             event = self._run.journal.last(twin.key, State.JUDGED)
             if event is None:
                 continue
@@ -262,7 +261,7 @@ class Engine:
                 self._asker.record(judged_event(candidate, now))
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
-        if (note := Count(self._templates.traces, found).note) is not None:
+        if (note := Count(self._templates.studies, len(found)).note) is not None:
             self.tally.notes += (note,)
 
     async def _verified(self, study: Study, outcome: Judged) -> Judged:
@@ -271,11 +270,15 @@ class Engine:
             return outcome
         found = await self._verifier.verify(study, *outcome)
         self.tally.verified[found.state] += 1
+        self._add_cost(found.cost_usd)
         if found.state == "waiting":
             self._unverified.add(outcome.candidate.key)
         if found.verdict != outcome.verdict:
             self._asker.record(judged_event(outcome.candidate, found.verdict))
         return Judged(outcome.candidate, found.verdict)
+
+    def _add_cost(self, usd: float | None) -> None:
+        self._judged_usd = None if usd is None or self._judged_usd is None else self._judged_usd + usd
 
     def _waits(self, outcome: Judged) -> bool:
         """Whether the verifier's answer comes later: nothing is repaired before."""

@@ -7,9 +7,10 @@ verdicts. It does not know what the rules look for.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from . import template_trace
 from .doubts import decided, doubts_of
 from .template_trace import Templates, marked, sketches
 from .verifying.answer import VERIFIER
+from .workers import in_order
 
 JUDGE = "judge"  # the rule name of what an LLM judge found
 KEPT = frozenset({JUDGE, VERIFIER, template_trace.RULE})  # what no rule of the gate finds
@@ -126,6 +128,7 @@ def recheck(
     *,
     changes: Mapping[str, Any] = {},
     dry_run: bool = False,
+    workers: int = 1,
 ) -> Rechecked:
     """Judge every candidate of a run again, and write its tables from the new verdicts.
 
@@ -134,20 +137,22 @@ def recheck(
         on_candidate: hears of every candidate that has been judged.
         changes: keys of the recipe, of JUDGED_BY, that are others from now on.
         dry_run: only say what would change.
+        workers: processes that judge; more than 1 need a main module that can be imported.
 
     Raises:
         RunError: it is no run folder, another process works on it, or it cannot be written.
     """
     with Templates() as templates:
 
-        def again(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
-            on_candidate()
-            study, recipe = run.studies.get(candidate.study_id), {**run.manifest.recipe, **changes}
-            now = judge_again(study, candidate, verdict, recipe.get("severities") or {}, doubts_of(recipe))
-            if candidate.trace is not None and now.outcome != "reject":
-                steps = candidate.trace.texts
-                templates.add(candidate.key, candidate.study_id, *sketches(steps, study.report))
-            return now
+        def again(run: RunFolder) -> Iterator[Step]:
+            recipe = {**run.manifest.recipe, **changes}
+            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe))
+            stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
+            for candidate, verdict, now, sketched in in_order(work, stored, workers):
+                on_candidate()
+                if sketched is not None:
+                    templates.add(candidate.key, candidate.study_id, *sketched)
+                yield candidate, verdict, verdict, now
 
         def compared(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
             recipe = {**run.manifest.recipe, **changes}
@@ -157,11 +162,11 @@ def recheck(
         if dry_run:
             with RunFolder.read(path) as run:
                 _refuse_training(run.manifest, path)
-                result = rejudge(run, again, write=False)
+                result = _rejudged(run, again(run), write=False)
                 twins = {twin.key for twin in templates.twins()}
                 return rejudge(run, compared, result, write=False)
         with reopened(path, changes) as (run, finish):
-            result = rejudge(run, again)
+            result = _rejudged(run, again(run))
             twins = {twin.key for twin in templates.twins()}
             result = rejudge(run, compared, result)
             result.counts = finish(None)
@@ -185,6 +190,7 @@ def amend(path: Path, verdict_of: Callable[[RunFolder, Candidate, Verdict], Verd
 
 
 Finish = Callable[[float | None], dict[str, int]]
+Step = tuple[Candidate, Verdict, Verdict, Verdict]  # a candidate, its verdict before all, its last, its new one
 
 
 @contextmanager
@@ -226,12 +232,33 @@ def rejudge(
 ) -> Rechecked:
     """Go through the candidates; what an earlier pass found is the verdict that this one starts from."""
     before = {one.key: one for one in earlier.changed} if earlier else {}
+
+    def steps() -> Iterator[Step]:
+        for candidate, verdict in run.judged():
+            changed = before.get(candidate.key)
+            old, last = (changed.old, changed.new) if changed else (verdict, verdict)
+            yield candidate, old, last, verdict_of(run, candidate, last)
+
+    return _rejudged(run, steps(), write=write)
+
+
+def _judged_again(
+    severities: Mapping[str, Weight], doubts: Doubts, stored: Sequence[tuple[Study, Candidate, Verdict]]
+) -> list[tuple[Candidate, Verdict, Verdict, Any]]:
+    """Candidates with their old and their new verdict, and the sketches of those that are not rejected."""
+    found = []
+    for study, candidate, verdict in stored:
+        now = judge_again(study, candidate, verdict, severities, doubts)
+        wanted = candidate.trace is not None and now.outcome != "reject"
+        sketched = sketches(candidate.trace.texts, study.report) if wanted and candidate.trace else None
+        found.append((candidate, verdict, now, sketched))
+    return found
+
+
+def _rejudged(run: RunFolder, steps: Iterable[Step], *, write: bool = True) -> Rechecked:
     result, accepted = Rechecked(), set[str]()
     events: list[Event] = []
-    for candidate, verdict in run.judged():
-        changed = before.get(candidate.key)
-        old, last = (changed.old, changed.new) if changed else (verdict, verdict)
-        now = verdict_of(run, candidate, last)
+    for candidate, old, last, now in steps:
         result.candidates += 1
         if old.accepted:
             accepted.add(candidate.study_id)

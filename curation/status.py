@@ -62,6 +62,8 @@ class Status(Noun):
         description="Studies without one that have a trace in doubt: it waits for a verifier or a reader."
     )
     rejected: int = Field(description="Studies that were judged, and have neither.")
+    resolved: dict[str, int] = Field(description="Candidates by who settled them: verifier, reader, recipe.")
+    checked: dict[str, int] = Field(description="Requests by whoever writes no trace, such as a verifier.")
     states: dict[str, int] = Field(description="Requests by their last state.")
     calls: int
     tokens: int
@@ -99,6 +101,7 @@ def status(run: RunFolder) -> Status:
     doubted: set[str] = set()
     touched: set[str] = set()
     spent: float | None = 0.0  # on judged candidates
+    resolved: Counter[str] = Counter()
     for candidate, verdict in run.judged():
         attempts.setdefault(candidate.attempt, Counter())[verdict.outcome] += 1
         touched.add(candidate.study_id)
@@ -106,6 +109,8 @@ def status(run: RunFolder) -> Status:
         author.studies.add(candidate.study_id)
         author.usd = _plus(author.usd, candidate.cost_usd)
         spent = _plus(spent, candidate.cost_usd)
+        if verdict.resolution is not None:
+            resolved[verdict.resolution.by] += 1
         if verdict.accepted:
             accepted.add(candidate.study_id)
             author.accepted.add(candidate.study_id)
@@ -129,6 +134,8 @@ def status(run: RunFolder) -> Status:
         accepted=len(accepted),
         doubted=len(doubted - accepted),
         rejected=len(touched - accepted - doubted),
+        resolved=dict(resolved.most_common()),
+        checked={name: one.calls for name, one in authors.items() if name not in names and not one.studies},
         states=dict(states),
         calls=history.calls,
         tokens=history.settled.tokens,
@@ -147,7 +154,9 @@ def status(run: RunFolder) -> Status:
             _share(f"attempt {n}", c.total(), c["accept"], c["doubt"]) for n, c in sorted(attempts.items())
         ),
         by_teacher=tuple(
-            _teacher(name, authors[name]) for name in dict.fromkeys((*names, *authors)) if name in authors
+            _teacher(name, authors[name])
+            for name in dict.fromkeys((*names, *authors))
+            if name in authors and (name in names or authors[name].studies)
         ),
         agreement=agreements(run.judged(), names) if len(set(names)) > 1 else (),
         forecast=forecast(
@@ -249,6 +258,8 @@ def money(usd: float | None) -> str:
 def _overview(found: Status) -> Table:
     rows = [("studies judged", f"{found.touched} of {found.studies}"), ("accepted", str(found.accepted))]
     rows += [("in doubt", str(found.doubted)), ("rejected", str(found.rejected))]
+    rows += [(f"resolved by {who}", str(n)) for who, n in found.resolved.items()]
+    rows += [(f"calls of {name}", str(n)) for name, n in found.checked.items()]
     rows += [(f"requests {state}", str(n)) for state, n in sorted(found.states.items())]
     rows += [("calls sent", str(found.calls)), ("tokens", str(found.tokens)), ("spend", money(found.spend_usd))]
     if found.usd_per_accepted is not None:

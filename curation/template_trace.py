@@ -1,9 +1,9 @@
 """Template traces: the same steps, or nearly, before references that differ. No rule can see it: a rule sees one trace.
 
 Each trace is sketched (MinHash of its steps' words) and looked up among those that came before it. Those whose
-references are alike may say the same; where they are not, each of the alike traces gets a doubt. Nothing of a text is
-held, and sketches lie in a temporary database, so memory does not grow with a run. A verifier, which sees one trace as
-well, cannot resolve it; a recipe or a reader can.
+references are as alike as their steps may say the same; where the references are clearly less alike, each of the traces
+gets a doubt. Nothing of a text is held, and sketches lie in a temporary database, so memory does not grow with a run. A
+verifier, which sees one trace as well, cannot resolve it; a recipe or a reader can.
 """
 
 import re
@@ -21,7 +21,8 @@ from .auditing.sketch import ALIKE, Sketch, likeness, sketch
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}
-SHARE = 0.1  # of the traces; past it, a run says so loudly
+SHARE = 0.1  # of the studies; past it, a run says so loudly
+_APART = 0.2  # so much less alike are references that differ; twice the error of two estimates
 _WORD = re.compile(r"[^\W_]+")
 _ROWS = SIZE // BANDS
 _LOOKED_AT = 8  # earlier traces of one band; in a larger group, each is still found through those
@@ -67,9 +68,9 @@ class Templates:
         touched: list[int] = []
         for at in self._near(ours):
             other_key, study, other_steps, other_report, marked = self._row("key, study, steps, report, twin", at)
-            if study == study_id or other_key == key or likeness(ours, _sketch(other_steps)) < ALIKE:
+            if study == study_id or other_key == key or (same := likeness(ours, _sketch(other_steps))) < ALIKE:
                 continue
-            if likeness(reference, _sketch(other_report)) < ALIKE:
+            if likeness(reference, _sketch(other_report)) < same - _APART:
                 twin = twin or study
                 touched.append(at)
             elif marked is not None:  # its group stands before other references too
@@ -97,6 +98,11 @@ class Templates:
             if twin is not None:
                 yield Twin(key, study, twin)
 
+    @property
+    def studies(self) -> int:
+        """How many studies have a trace here."""
+        return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
+
     def _row(self, columns: str, at: int) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self._db.execute(
             f"SELECT {columns} FROM traces WHERE at = ?",  # noqa: S608 columns are ours
@@ -123,19 +129,19 @@ class Templates:
 
 
 class Count(NamedTuple):
-    """How many traces of a run are templates."""
+    """How many studies of a run have traces, and how many have one that is a template."""
 
-    traces: int
+    studies: int
     templates: int
 
     @property
     def note(self) -> str | None:
         """A loud line, where there are too many of them."""
-        if self.templates <= SHARE * self.traces:
+        if self.templates <= SHARE * self.studies:
             return None
         return (
-            f"TEMPLATES: {self.templates} of {self.traces} traces say the same, or nearly, as another one before a "
-            f"different reference (more than {SHARE:.0%}): whoever wrote them does not look at the study"
+            f"TEMPLATES: for {self.templates} of {self.studies} studies the steps are those of another one, or nearly, "
+            f"whose reference differs (more than {SHARE:.0%}): whoever wrote them does not look at the study"
         )
 
 

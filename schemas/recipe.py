@@ -123,7 +123,7 @@ class CurateRecipe(RequestOptions):
     studies: str | None = Field(None, description="A study store; --studies overrides it.")
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
     several: Several = Several()
-    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
+    prompt: str = Field("informed", min_length=1, description="A prompt in curation/prompts, or the path of a file.")
     layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
     goal: Goal = Goal()
     repair: Repair = Repair()

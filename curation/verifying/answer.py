@@ -5,8 +5,6 @@ every place that the rules doubted. An answer of which that is not so is unreada
 nothing. Labels decide: `contradicted`, `unsupported`, `prior`, `source` or a finding that is missing reject the trace.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -14,7 +12,7 @@ from pydantic import Field
 
 from ...schemas.base import Noun
 from ...schemas.verdict import Finding
-from ..quotes import place_of
+from ..cited import one_object, place_of, storable
 
 VERIFIER = "verifier"  # the rule name of what a verifier found
 Label = Literal["supported", "normal_unsaid", "contradicted", "unsupported", "prior", "source", "general"]
@@ -28,7 +26,6 @@ _REJECTS: Mapping[str, str] = {
     "prior": "{quote!r} compares with an earlier examination, and none was supplied.",
     "source": "{quote!r} speaks of the report as its source; write as a reader of the image.",
 }
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.S)
 _PROBLEMS = 5  # that are named
 _CUT = 500  # characters of a quotation that are kept
 
@@ -107,7 +104,10 @@ def read_verification(text: str, report: str, steps: Sequence[str], doubts: Sequ
     Raises:
         UnreadableVerification: it cannot be used.
     """
-    found = _object(text)
+    try:
+        found = one_object(text)
+    except ValueError as error:
+        raise UnreadableVerification(str(error)) from None
     problems: list[str] = []
     statements = [
         statement
@@ -127,23 +127,6 @@ def read_verification(text: str, report: str, steps: Sequence[str], doubts: Sequ
         more = f"; and {len(problems) - _PROBLEMS} more" if len(problems) > _PROBLEMS else ""
         raise UnreadableVerification("; ".join(problems[:_PROBLEMS]) + more)
     return Verification(statements=tuple(statements), missing=tuple(missing))
-
-
-def _object(text: str) -> dict[str, Any]:
-    fenced = _FENCE.match(text)
-    try:
-        found = json.loads(fenced[1] if fenced else text, strict=False, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableVerification(f"it is not one JSON object ({str(error)[:80]})") from None
-    if not isinstance(found, dict):
-        raise UnreadableVerification("it is not one JSON object")
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(values := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
-    return values
 
 
 def _statements(
@@ -192,8 +175,7 @@ def _missing(items: object, report: str, problems: list[str]) -> Iterator[Missin
 
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
-    # JSON can hold half a character; no file can
-    return value.encode("utf-8", "replace").decode().strip() if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
 
 
 def _of_statement(statement: Statement) -> Finding:

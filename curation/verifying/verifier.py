@@ -9,7 +9,7 @@ reference holds an instruction to whoever checks it. It asks through a session a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ class Verified:
 
     verdict: Verdict
     state: State
+    cost_usd: float | None = 0.0  # none if a price is unknown
 
 
 def authors(teachers: Sequence[Teacher]) -> list[tuple[str, str]]:
@@ -130,7 +131,7 @@ class Verifier:
         reading = await read_trace(self._asker, self.lane, self._asking, study, steps, doubts, of=candidate.key)
         if isinstance(reading, NoAnswer):
             return Verified(verdict, "waiting" if reading.waits else "unanswered")
-        return self._decided(study, steps, rules, reading)
+        return replace(self._decided(study, steps, rules, reading), cost_usd=reading.cost_usd)
 
     def _decided(self, study: Study, steps: Sequence[str], rules: Verdict, reading: "Reading") -> Verified:
         found = reading.found
@@ -166,6 +167,7 @@ class Reading:
 
     found: Verification | str
     key: str
+    cost_usd: float | None  # of both answers, if there were two
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +196,14 @@ async def read_trace(
     """
     found: str | None = None  # what was wrong with the first answer
     key = ""
+    cost: float | None = 0.0
     for _ in range(2):
         question = asking.question(study, steps, found)
         answer = await asker.ask(lane, question)
         if answer is None:
             return NoAnswer(asker.waits(lane, question))
         key = answer.key
+        cost = None if cost is None or answer.cost_usd is None else cost + answer.cost_usd
         try:
             said = read_verification(answer.reply.text, study.report, steps, doubts)
         except UnreadableVerification as error:
@@ -207,8 +211,8 @@ async def read_trace(
             asker.conclude(answer, {"of": of, "problem": found})
         else:
             asker.conclude(answer, {"of": of, "verification": said.model_dump(mode="json")})
-            return Reading(said, key)
-    return Reading(str(found), key)
+            return Reading(said, key, cost)
+    return Reading(str(found), key, cost)
 
 
 def rules_alone(verdict: Verdict) -> Verdict:
