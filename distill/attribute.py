@@ -8,8 +8,8 @@ target's tokens of -log p, in nats: `before` is the base's, `after` the student'
     attribution.json     means by group: finding, code, author, attempt, verdict
 
 It finds what stands out, not what is common: with random mistakes in 30 % of the demo's traces a wrong one had the
-higher loss in 80 % of pairs, with a teacher that called 60 % of enlarged hearts normal in 57 % only, because the student
-had learned to call them so.
+higher loss in 80 % of pairs; with a teacher that called 60 % of enlarged hearts normal in 57 %, because the student had
+learned to call them so.
 
 Groups say where loss is high. They do not say what the student would be without a group: only training without it does
 (`tenstep ablate`).
