@@ -77,7 +77,11 @@ def distill(
     prompt = prompts.read(prompts.path_of(recipe.prompt))
     examples = load_examples(recipe, run, prompt)
     check_tracking(recipe, restricted=examples.restricted)
-    with quiet(), readable_by(owner_only=examples.restricted), _claimed(out, ranks, examples.restricted, resume=resume):
+    with (
+        quiet(backend.imported_first(recipe.backend)),
+        readable_by(owner_only=examples.restricted),
+        _claimed(out, ranks, examples.restricted, resume=resume),
+    ):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
         rows, validation = rows_of(examples.train, prompt), rows_of(examples.validation, prompt)
         resolved = resolve(recipe, run)
@@ -138,6 +142,7 @@ def distill(
             hardware=hardware(),
             processes=ranks.world,
             backend=f"{choice.name}: {choice.why}",
+            loaded=_loaded(loaded.model),
             preflight=checked.public,
             steps=steps,
             sessions=(
@@ -273,6 +278,12 @@ def _run(
     if trainers.validation_losses(trainer.state.log_history):
         _take_best(trainer, out)
     return now()
+
+
+def _loaded(model: Any) -> str:
+    """The repository or folder, and the commit, that the library says it loaded."""
+    name, commit = str(model.config._name_or_path), getattr(model.config, "_commit_hash", None)
+    return f"{name}@{commit}" if commit else name
 
 
 def _history(trainer: Any) -> dict[str, Any]:
