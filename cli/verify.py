@@ -65,7 +65,7 @@ def _verify(args: argparse.Namespace) -> Outcome:
     notes = [*([found.note] if found.note else []), *tally.notes]
     if tally.ended != "data":
         notes.insert(0, f"ended before every trace was read ({tally.ended}); the same command again goes on")
-    if tally.verified:
+    if (args.path / "verified.jsonl").exists():
         notes.append(f"{args.path / 'verified.jsonl'}: every statement with its label and evidence")
     states = Table(title=f"verify {args.path}", columns=("traces", ""), rows=tuple(rows))
     return Outcome(

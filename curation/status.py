@@ -64,7 +64,9 @@ class Status(Noun):
     rejected: int = Field(description="Studies that were judged, and have neither.")
     resolved: dict[str, int] = Field(description="Candidates by who settled them: verifier, reader, recipe.")
     checked: dict[str, int] = Field(description="Requests by whoever writes no trace, such as a verifier.")
-    states: dict[str, int] = Field(description="Requests by their last state.")
+    states: dict[str, int] = Field(
+        description="Requests by their last state; waiting: for an answer in a file or a batch."
+    )
     calls: int
     tokens: int
     spend_usd: float | None = Field(description="What answers say; none if a price is unknown.")
@@ -119,6 +121,9 @@ def status(run: RunFolder) -> Status:
             author.doubted.add(candidate.study_id)
     manifest, recipe = run.manifest, run.manifest.recipe
     states = Counter(str(state) for state in run.journal.states().values())
+    waiting = sum(flight.waits for flight in history.flights.values())
+    states += Counter(waiting=waiting)
+    states[State.FAILED] -= waiting  # in the journal they have failed: nothing was sent
     total = _studies(run)
     names = [str(spec.get("name") or spec.get("kind")) for spec in recipe.get("teachers", ())] or list(authors)
     goal = (recipe.get("goal") or {}).get("accepted")
@@ -135,8 +140,10 @@ def status(run: RunFolder) -> Status:
         doubted=len(doubted - accepted),
         rejected=len(touched - accepted - doubted),
         resolved=dict(resolved.most_common()),
-        checked={name: one.calls for name, one in authors.items() if name not in names and not one.studies},
-        states=dict(states),
+        checked={
+            name: one.calls for name, one in authors.items() if name not in names and not one.studies and one.calls
+        },
+        states={state: n for state, n in states.items() if n},
         calls=history.calls,
         tokens=history.settled.tokens,
         spend_usd=usd,
@@ -245,7 +252,8 @@ def notes(found: Status) -> tuple[str, ...]:
 
 def nothing_came(found: Status) -> bool:
     """Whether requests were made and not one was answered."""
-    return not found.touched and bool(found.reasons) and not found.states.get(State.RECEIVED)
+    answered = found.touched or found.states.get(State.RECEIVED) or found.states.get("waiting")
+    return bool(found.reasons) and not answered
 
 
 def money(usd: float | None) -> str:

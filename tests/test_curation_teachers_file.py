@@ -48,6 +48,8 @@ def test_the_first_call_asks_in_a_file_and_the_second_reads_the_answers(
     code, found = curate(folder)
     assert (code, found["accepted"], found["waiting"], found["asked"]) == (0, 0, 2, 0)
     assert "2 questions wait; put their answers into answers.jsonl" in capsys.readouterr().out
+    assert main(["status", str(folder / "run"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["states"] == {"waiting": 2}
     asked = questions(folder)
     assert {"id", "system", "prompt", "images", "schema"} == set(asked[0])
     assert json.loads(asked[0]["prompt"])["reference_report"].startswith("Technique:")

@@ -321,6 +321,8 @@ class Asker:
         body: dict[str, object] = {"reason": outcome.reason}
         if not outcome.sent:
             body["sent"] = False
+        if outcome.waits:
+            body["waits"] = True
         if outcome.usage is not None:
             body |= {"usage": outcome.usage.model_dump(), "usd": lane.cost_of(outcome.usage)}
         await self._commits.write(event(key, outcome.state, question, body, outcome.raw))

@@ -18,6 +18,7 @@ class Flight:
     amount: Amount = field(default_factory=lambda: Amount(0, None))  # what was set aside
     received: bool = False
     open: bool = False
+    waits: bool = False  # its answer comes in a later pass or call
     departures: int = 0
     counted: bool = False  # its answer's use has been added
     uncertain: Amount | None = None  # what was counted as uncertain, since its answer could not be read
@@ -56,6 +57,7 @@ class History:
                 self.studies.add(event.study_id)
                 flight.amount = Amount(event.body.get("tokens", 0), event.body.get("usd"))
                 flight.open, flight.received, flight.counted, flight.uncertain = True, False, False, None
+                flight.waits = False
             case State.RECEIVED:
                 flight.received = True
                 self.answered.add(flight.teacher)
@@ -73,7 +75,7 @@ class History:
                 if event.body.get("sent") is False and flight.open:
                     self.calls -= 1
                     flight.departures -= 1
-                flight.open = False
+                flight.open, flight.waits = False, event.body.get("waits") is True
             case State.UNKNOWN:
                 self._doubt(flight)
 
