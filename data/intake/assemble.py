@@ -144,7 +144,7 @@ def _left_out(draft: Draft, report: str) -> Iterator[tuple[str, str]]:
     """Sections whose only word is one for a missing value: they are none, and a verbatim report still shows them."""
     given = draft.sections or find_sections(report, empty=True)
     main = (("findings", given.findings), ("impression", given.impression))
-    words = [f"{name} is {body.strip()!r}" for name, body in main if body and body.strip() and is_missing(body)]
+    words = [f"{name} is {body.strip()!r}" for name, body in main if body and len(body) < 20 and is_missing(body)]
     if words:
         yield "empty_section", f"{', '.join(words)}: taken as empty"
 
