@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...data.statistics import Interval
 from ...schemas.outcome import Table
-from ..requests.forecast import Interval
 from .compare import percent_of, shared, shares
 from .totals import Totals
 

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .measure import Floats, Measure
+from ...data.statistics import bootstrap, by_patient
+from .measure import Measure
 
 RESAMPLES = 2000
-LEVEL = 0.95
 _CHUNK = 4_000_000  # cells of a block of draws, some 32 MB
 
 
-class Interval(NamedTuple):
+class Bounds(NamedTuple):
     """Percentile bounds."""
 
     low: float
@@ -30,9 +30,7 @@ class Comparison(NamedTuple):
     p: float  # two-sided; never 0, since only so many shuffles were tried
 
 
-def interval(
-    measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval | None:
+def interval(measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0) -> Bounds | None:
     """Percentile bootstrap of 95 % over patients; none for a single patient, of whom nothing can be drawn.
 
     Args:
@@ -41,16 +39,8 @@ def interval(
         resamples: draws.
         seed: of the draws.
     """
-    sums = _by_patient(measure.stats, patients)
-    if len(sums) < 2:
-        return None
-    dice = np.random.default_rng(seed)
-    share = np.full(len(sums), 1 / len(sums))
-    values = np.concatenate(
-        [measure.value(dice.multinomial(len(sums), share, size=n) @ sums) for n in _chunks(resamples, len(sums))]
-    )
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    bounds = bootstrap(by_patient(measure.stats, patients), measure.value, rounds=resamples, seed=seed)
+    return None if bounds is None else Bounds(*bounds)
 
 
 def compare(
@@ -66,7 +56,7 @@ def compare(
     """
     assert one.identity == other.identity and one.stats.shape == other.stats.shape
     observed = one.point - other.point
-    first, second = _by_patient(one.stats, patients), _by_patient(other.stats, patients)
+    first, second = by_patient(one.stats, patients), by_patient(other.stats, patients)
     total, gap = first.sum(axis=0) + second.sum(axis=0), second - first
     dice = np.random.default_rng(seed)
     extreme = 0
@@ -75,13 +65,6 @@ def compare(
         differences = one.value(swapped) - one.value(total - swapped)
         extreme += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
     return Comparison(observed, (extreme + 1) / (shuffles + 1))
-
-
-def _by_patient(stats: Floats, patients: Sequence[str]) -> Floats:
-    names, index = np.unique(np.asarray(patients), return_inverse=True)
-    sums = np.zeros((len(names), stats.shape[1]))
-    np.add.at(sums, index, stats)
-    return sums
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:
