@@ -4,7 +4,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ...schemas.errors import InputError
 
@@ -18,7 +18,7 @@ class CutOffError(InputError):
     """A compressed file that is damaged or ends too early: what came before it has been read."""
 
 
-def open_file(path: Path) -> io.BufferedReader:
+def open_file(path: Path) -> io.BufferedIOBase:
     """The file's bytes, unpacked.
 
     Raises:
@@ -31,7 +31,7 @@ def open_file(path: Path) -> io.BufferedReader:
         file.seek(0)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    return io.BufferedReader(_Unpacked(path, file), _BUFFER) if zipped else file
+    return io.BufferedReader(_Unpacked(path, file), _BUFFER) if zipped else cast(io.BufferedIOBase, file)
 
 
 def suffix_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...schemas.errors import InputError
 from ..intake.reports import Refusal
@@ -19,6 +19,10 @@ from .packed import CutOffError, open_file
 _MAX_FIELD = 2**24  # characters; longer reports than a report can be must be read to be refused
 _BLOCK = 2**18  # bytes
 PART = 2**19  # characters, some hundred reports
+
+
+if TYPE_CHECKING:
+    from _csv import _reader as _Reader
 
 
 class Line(NamedTuple):
@@ -90,7 +94,7 @@ class Table:
 
     def _header(self, columns: Sequence[str]) -> list[str]:
         try:
-            header = next(self._reader, None)
+            header: list[str] | None = next(self._reader, None)
         except csv.Error as error:
             raise InputError(f"not a CSV record ({error}); is a quote missing?", file=self.path, row=1) from None
         if header is None:
@@ -131,7 +135,7 @@ def in_parts(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
 class _Lines:
     """Lines of a file as text, block by block; those since the beginning of a record can be read again."""
 
-    def __init__(self, stream: io.BufferedReader, path: Path) -> None:
+    def __init__(self, stream: io.BufferedIOBase, path: Path) -> None:
         self.stream, self._path = stream, path
         self.read = 0  # bytes
         self.base = 0  # lines before the first one of the reader
@@ -139,7 +143,7 @@ class _Lines:
         self._blocks: deque[tuple[int, list[str]]] = deque()  # with the number of lines before each
         self._rest: Iterator[str] = chain.from_iterable(self._read())
 
-    def reader(self, first: int = 0, stop: int = 0) -> "csv._reader":
+    def reader(self, first: int = 0, stop: int = 0) -> "_Reader":
         """A reader of the lines that have been read behind number `first` and up to `stop`, and then of the rest."""
         self.base = first
         again = [
