@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format test-oldest test-student gpu
+.PHONY: help setup demo worth test check format test-oldest test-student gpu
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,6 +19,10 @@ setup: $(READY)  ## a virtual environment with tenstep and everything its tests 
 demo: $(READY)  ## the whole line on bundled data, offline, in minutes; replaces demo-out/, open its review.html
 	rm -rf demo-out
 	$(BIN)/tenstep demo --out demo-out
+
+worth: $(READY)  ## what curation is worth: three students of a biased teacher, in some minutes; replaces worth-out/
+	rm -rf worth-out
+	$(BIN)/tenstep demo --worth --out worth-out
 
 test: $(READY)  ## all tests that this machine can run, with the coverage gate
 	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered

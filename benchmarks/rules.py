@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tenstep.schemas.verdict import Verdict
-from tenstep.validators import check, grounding
-from tenstep.validators import steps as step_words
+from tenstep.validators import check
 from tenstep.validators.check import as_pair
-from tenstep.validators.findings import compares, scope, sentence, whereabouts
-from tenstep.validators.findings.reference import read_reference
 from tenstep.validators.gate import judge
+from tenstep.validators.memory import forget
 
 from benchmarks.beside import medspacy
 from benchmarks.corruptions import corrupted, text_of
@@ -39,19 +37,6 @@ def lines(name: str) -> list[dict[str, Any]]:
 def errors(verdict: Verdict) -> set[tuple[str, int | None, str]]:
     """What rejects."""
     return {(found.code, found.step, found.message) for found in verdict.findings if found.severity == "error"}
-
-
-def forget() -> None:
-    """Empties every cache, so that each text is read anew."""
-    sentence.read_sentence.cache_clear()
-    compares.comparison.cache_clear()
-    scope.tagged_sentence.cache_clear()
-    whereabouts.whereabouts.cache_clear()
-    whereabouts.put_somewhere.cache_clear()
-    read_reference.cache_clear()
-    grounding.read_claims.cache_clear()
-    step_words.words_of.cache_clear()
-    step_words.vocabulary.cache_clear()
 
 
 def rate(pairs: list[Any], rounds: int, cold: bool) -> float:

@@ -136,7 +136,7 @@ def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
         images = [("image", encode(store.path_of(ref), ref, 4096)) for ref in study.images]
         yield {
             **chat_body("test-model", Question(study, prompt), images, None),
-            "response_format": response_format(answer_schema(prompt.keys)),
+            "response_format": response_format(answer_schema(prompt)),
         }
 
 

@@ -1,6 +1,7 @@
 """`tenstep audit`: any dataset judged, as tables, as JSON and as a page."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +22,14 @@ examples:
   tenstep audit traces.jsonl --html audit.html                 and a page with plots and worked examples
   tenstep audit runs/offline                                   a run: writes audit.json and audit.html into it
   tenstep audit theirs.parquet ours.jsonl --html both.html     two datasets side by side
+  tenstep audit cot.csv --columns reasoning=cot,answer=final --steps any
 
-input: JSON Lines, a JSON array, Parquet, a folder of <id>/report.txt, a dataset that was saved to disk, a study store
-or a run folder. A row has text (steps, then the report), or messages, or prompt and completion; and id; and optionally
-reference_report, views, labels, patient_id, has_prior, split. Without reference_report, the rules that compare the
-report with it are skipped, which is said. A row that cannot be read is named, the rest is audited, exit code 2.
+input: JSON Lines, a JSON array, Parquet, CSV (each also as .gz), a folder of <id>/report.txt, a dataset that was saved
+to disk, a study store or a run folder. A row has text (steps, then the report), or messages, or prompt and completion,
+or reasoning and answer in columns, or Alpaca's output; and optionally id, reference_report, views, labels, patient_id,
+has_prior, split. Reasoning may be ten numbered steps, think or LLaVA-CoT tags, "Step N:", (1), bullets or prose:
+whatever steps or sentences there are, are held against the reference. Without reference_report, the rules that compare
+the report with it are skipped, which is said. A row that cannot be read is named, the rest is audited, exit code 2.
 """
 _APART = 1_000_000_000  # between the numbers of two datasets' cards
 
@@ -47,6 +51,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     audit.add_argument(
         "--steps", choices=("10", "any"), default="10", help="any: another number or form of steps is no error (10)"
     )
+    audit.add_argument("--images", action="store_true", help="open the films that rows name by path, and check them")
     audit.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
     audit.set_defaults(run=_audit, json_keys=(frozenset({"rows", "accepted"}), frozenset({"datasets", "comparison"})))
 
@@ -84,14 +89,18 @@ def _audit(args: argparse.Namespace) -> Outcome:
 def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> "Audit":
     from ..curation.audit import audit
     from ..curation.auditing.examples import Examples
+    from ..curation.auditing.items import count
     from ..curation.auditing.judged import Reader
     from ..curation.auditing.rows import read_mapping
     from ..curation.workers import cores
 
-    reader = Reader(read_mapping(args.columns) if args.columns else {}, args.layout, args.steps)
+    folder = path if path.is_dir() else path.parent
+    reader = Reader(
+        read_mapping(args.columns) if args.columns else {}, args.layout, args.steps, folder if args.images else None
+    )
     several = len(args.paths) > 1
     examples = Examples(path.resolve().name if several else "", first=1 + at * _APART) if wanted else None
-    with progress(None, f"audit {path.name}") as bar:
+    with progress(count(path) if sys.stderr.isatty() else None, f"audit {path.name}") as bar:
         return audit(
             path,
             examples,

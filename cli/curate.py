@@ -4,7 +4,7 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..curation.requests.tally import Tally
     from ..schemas.recipe import CurateRecipe
     from ..schemas.run import Manifest
+    from ..schemas.verdict import Weight
 
 _EPILOG = """\
 examples:
@@ -55,20 +56,23 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.requests.polite import run_politely
     from ..curation.requests.session import check_requests
     from ..curation.teacher import load
+    from ..curation.verifying.verifier import authors, load_verifier
     from ..data.run import RunFolder
     from ..data.store.studies import StudyStore
 
     recipe = _recipe(args)
     teachers = [load(spec) for spec in recipe.teachers]
+    verifier = load_verifier(recipe.verifier, authors(teachers)) if recipe.verifier and recipe.verify != "off" else None
+    everybody = [*teachers, verifier] if verifier else teachers
     store = StudyStore.open(Path(str(recipe.studies)))
     recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
     # what is wrong is said before there is a run folder; the engine asks again, whoever made it
-    check_requests(recipe, teachers, store.data_class)
+    check_requests(recipe, everybody, store.data_class)
     since = time.monotonic()
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
-            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
-            engine = worker(run, recipe, teachers, on_study=bar.advance, consent=_consent(args, recipe, bar))
+            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
+            engine = worker(run, recipe, teachers, verifier, on_study=bar.advance, consent=_consent(args, recipe, bar))
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
         unread = run.journal.unread()
@@ -78,8 +82,6 @@ def _curate(args: argparse.Namespace) -> Outcome:
 def _recipe(args: argparse.Namespace) -> "CurateRecipe":
     from ..data.recipes import read_recipe
     from ..schemas.recipe import CurateRecipe
-    from ..validators import structure
-    from ..validators.gate import CODES
 
     recipe = read_recipe(args.recipe, CurateRecipe)
     given = {
@@ -92,12 +94,25 @@ def _recipe(args: argparse.Namespace) -> "CurateRecipe":
         raise RecipeError(
             "says no studies; name a study store here or with --studies", file=args.recipe, field="studies"
         )
-    if strange := sorted(set(recipe.severities) - set(CODES)):
-        raise RecipeError(f"no rule finds '{strange[0]}'", file=args.recipe, field="severities")
-    if fixed := sorted({"unreadable", *structure.CODES} & set(recipe.severities)):
-        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
-        raise RecipeError(message, file=args.recipe, field="severities")
+    check_severities(recipe.severities, args.recipe)
     return recipe
+
+
+def check_severities(severities: Mapping[str, "Weight"], file: Path | None) -> None:
+    """See that every code is one that can be found, and none that is always an error.
+
+    Raises:
+        RecipeError: one is not, or is.
+    """
+    from ..curation import template_trace
+    from ..validators import structure
+    from ..validators.gate import CODES
+
+    if strange := sorted(set(severities) - {*CODES, *template_trace.CODES}):
+        raise RecipeError(f"no rule finds '{strange[0]}'", file=file, field="severities")
+    if fixed := sorted({"unreadable", *structure.CODES} & set(severities)):
+        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
+        raise RecipeError(message, file=file, field="severities")
 
 
 class _Bar:
@@ -181,7 +196,11 @@ def _outcome(
     rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
     rows += [("rejected", str(counts["rejected"]))]
     rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]
-    rows += [(state, str(counts[state])) for state in ("unknown", "failed", "refused") if counts.get(state)]
+    lost = {name: counts.get(name, 0) for name in ("unknown", "failed", "refused")}
+    lost["failed"] -= min(tally.waiting, lost["failed"])  # in the journal they have failed: nothing was sent
+    rows += [(state, str(n)) for state, n in lost.items() if n]
+    rows += [(f"verifier: {state}", str(n)) for state, n in tally.verified.most_common()]
+    rows += [("waiting for an answer", str(tally.waiting))] if tally.waiting else []
     rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
     rows += [("spend", "unknown" if tally.spend_usd is None else f"${tally.spend_usd:.2f}")]
     if tally.uncertain_usd != 0:
@@ -190,7 +209,9 @@ def _outcome(
     payload: dict[str, Any] = {
         "run": str(args.out),
         **counts,
+        "verified": dict(tally.verified),
         "codes": dict(tally.codes.most_common()),
+        "waiting": tally.waiting,
         "asked": tally.asked,
         "recalled": tally.recalled,
         "ended": tally.ended,
@@ -202,15 +223,17 @@ def _outcome(
         "peak_mb": round(megabytes, 1),
     }
     table = Table(title=f"curate {recipe.name}", columns=("", ""), rows=tuple(rows))
-    exit_code = 130 if tally.ended == "stopped" else 0
+    exit_code = 130 if tally.ended == "stopped" else int(tally.all_failed)
     return Outcome(
         payload=payload, tables=(table,), notes=tuple(_notes(args, manifest, tally, unread)), exit_code=exit_code
     )
 
 
 def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally", unread: int) -> Iterator[str]:
+    if tally.all_failed:
+        yield f"not one request was answered: {tally.why() or 'none of the earlier ones either'}"
     match tally.ended:
-        case "data" if not tally.asked:
+        case "data" if not (tally.asked or tally.waiting or tally.failed or tally.unknown):
             yield "nothing to do: every question of this recipe has its answer in the journal"
         case "budget":
             yield f"the budget is used up ({tally.budget}); to go on, raise it and run the same command again"
@@ -234,3 +257,4 @@ def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally", unrea
         )
     if manifest.policy is not None and not manifest.policy.training:
         yield f"nothing of this run may be exported for training: {manifest.policy.reason}"
+    yield from tally.notes

@@ -11,6 +11,7 @@ from .output import say, show
 _EPILOG = """\
 examples:
   tenstep demo --out demo-out
+  tenstep demo --worth --out worth-out      what curation is worth: students of a biased teacher, before and after
 
 Nothing is downloaded and no model is asked: the films are phantoms made here, the teacher is a script that makes
 labelled mistakes first, and the student is a tiny Llama-3.2-Vision with random weights. It shows the line, and no
@@ -22,6 +23,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command; it calls the others through the same table."""
     demo = commands.add_parser("demo", help="the whole line, offline, on a CPU, in minutes", epilog=_EPILOG)
     demo.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="a new folder (demo-out)")
+    demo.add_argument("--worth", action="store_true", help="measure what curation is worth, in some minutes")
 
     def run(words: Sequence[str]) -> Outcome:
         """Run a command as a user would, and show what it says, on stderr."""
@@ -32,8 +34,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         return outcome
 
     def demo_command(args: argparse.Namespace) -> Outcome:
-        from ..demo import tell
+        from ..demo import tell, worth
 
-        return tell(args.out, run)
+        return (worth if args.worth else tell)(args.out, run)
 
-    demo.set_defaults(run=demo_command, json_keys=(frozenset({"studies", "source_rejects", "samples"}),))
+    demo.set_defaults(
+        run=demo_command,
+        json_keys=(frozenset({"studies", "source_rejects", "samples"}), frozenset({"hearts", "case_mix"})),
+    )

@@ -103,14 +103,14 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     with progress(None, "ingest") as bar:
         before = 0
 
-        def told(rows: int, studies: int, rejected: int, share: float | None) -> None:
+        def on_part(rows: int, studies: int, rejected: int, share: float | None) -> None:
             nonlocal before
             total = round(rows / share) if share else None
             bar.advance(rows - before, accepted=studies, rejected=rejected, total=total)
             before = rows
 
         workers = args.workers if args.workers > 0 else min(2, len(os.sched_getaffinity(0)))
-        store = ingest(args.kind, args.path, args.out, options, told, workers=workers)
+        store = ingest(args.kind, args.path, args.out, options, on_part, workers=workers)
     seconds = time.perf_counter() - started
     notes, failed = notes_of(store, options, seconds, by_default=args.data_class is None)
     return Outcome(

@@ -45,13 +45,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _judge(args: argparse.Namespace) -> Outcome:
     from ..curation.judging.judge import judge_run
     from ..curation.judging.recipe import JudgeRecipe
+    from ..curation.judging.rubric import Rubric
     from ..curation.teacher import load
     from ..data.recipes import read_recipe
 
     recipe = read_recipe(args.recipe, JudgeRecipe)
     if args.limit is not None:
         recipe = JudgeRecipe.model_validate(recipe.model_dump() | {"limit": args.limit})
-    severities = _severities(args.agreement) if args.agreement else {}
+    rubric = Rubric(recipe.rubric)  # one that cannot be read is refused before anything is asked
+    severities = _severities(args.agreement, rubric.dimensions) if args.agreement else {}
     judges = [load(spec) for spec in recipe.judges]
     with progress(None, "judge") as bar:
         found, changed = judge_run(
@@ -64,11 +66,11 @@ def _judge(args: argparse.Namespace) -> Outcome:
     return _outcome(args.path / "judge" / recipe.name, found, changed, severities)
 
 
-def _severities(path: Path) -> dict[str, Severity]:
+def _severities(path: Path, dimensions: tuple[str, ...]) -> dict[str, Severity]:
     from ..curation.judging.judge import rejecting
 
     try:
-        return rejecting(json.loads(path.read_text("utf-8")))
+        return rejecting(json.loads(path.read_text("utf-8")), dimensions)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from None
     except (ValueError, AttributeError, TypeError):
@@ -90,20 +92,26 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
         dimensions[name] = {"mean": mean, "self_agreement": alpha._asdict(), "new_findings": low, "severity": may}
     judged = sum(bool(one.marks) for one in found.traces)
     notes = [
-        f"{judged} of {len(found.traces)} traces have a judgement; asked {tally.asked}, recalled {tally.recalled}, "
+        f"{judged} of {len(found.traces)} traces have a judgement; asked {tally.asked}, "
+        f"answers from the journal {tally.recalled}, "
         f"unreadable {found.unreadable}, no answer {tally.unknown + tally.failed + tally.refused}; "
         f"spend {'unknown' if tally.spend_usd is None else f'${tally.spend_usd:.2f}'}; {tally.budget}",
         f"{folder / 'judgements.jsonl'}: every score with its citation; compare it with people's: tenstep agreement",
     ]
+    notes += tally.notes
     if tally.ended != "data":
         notes.insert(0, f"ended before every trace was judged ({tally.ended}); the same command again goes on")
     if not severities:
-        notes.append("nobody has measured how far this judge agrees with people: its findings are warnings")
+        notes.append("how far this judge agrees with people has not been measured: its findings are warnings")
+    if not judged and not tally.waiting:
+        why = next((reason for one in found.traces for reason in one.unreadable), "no request was answered")
+        notes.insert(0, f"no trace was judged: {why}")
     return Outcome(
         payload={
             "judge": str(folder),
             "traces": len(found.traces),
             "judged": judged,
+            "waiting": tally.waiting,
             "asked": tally.asked,
             "recalled": tally.recalled,
             "unreadable": found.unreadable,
@@ -117,4 +125,5 @@ def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: d
             Table(title="judge", columns=("question", "mean", "agrees with itself", "new findings"), rows=tuple(rows)),
         ),
         notes=tuple(notes),
+        exit_code=0 if judged or tally.waiting else 1,
     )

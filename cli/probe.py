@@ -49,23 +49,23 @@ def _probe(args: argparse.Namespace) -> Outcome:
             seed=args.seed,
             on_study=lambda t: bar.advance(accepted=t.accepted, rejected=t.rejected, spend_usd=t.spend_usd),
         )
-    told = found.as_dict()
+    shown = found.as_dict()
     out = args.path / "probe" / "probe.json"
     with RunFolder.read(args.path) as run:
         private = run.studies.data_class == "restricted"
-    replace_text(out, json.dumps(told, indent=1) + "\n", private=private)
+    replace_text(out, json.dumps(shown, indent=1) + "\n", private=private)
     rows = []
-    for arm, one in told["arms"].items():
+    for arm, one in shown["arms"].items():
         beyond = _said(one.get("claims_beyond_chance"))
         rows.append((arm.replace("_", " "), str(one["studies"]), _said(one["words"]), _said(one["claims"]), beyond))
     columns = ("what is changed", "studies", "words moved", "claims moved", "claims, beyond chance")
     notes = [
-        *told["reading"],
-        f"asked {told['asked']}, recalled {told['recalled']}, no answer {told['no_answer']}; {out}",
+        *shown["reading"],
+        f"asked {shown['asked']}, answers from the journal {shown['recalled']}, no answer {shown['no_answer']}; {out}",
     ]
-    if told["ended"] != "data":
-        notes.insert(0, f"ended before every question was asked ({told['ended']}); the same command again goes on")
-    return Outcome(payload=told, tables=(Table(title="probe", columns=columns, rows=tuple(rows)),), notes=tuple(notes))
+    if shown["ended"] != "data":
+        notes.insert(0, f"ended before every question was asked ({shown['ended']}); the same command again goes on")
+    return Outcome(payload=shown, tables=(Table(title="probe", columns=columns, rows=tuple(rows)),), notes=tuple(notes))
 
 
 def _said(found: dict[str, Any] | None) -> str:

@@ -8,8 +8,8 @@ from typing import TypedDict, Unpack
 from .output import printable
 
 
-class Told(TypedDict, total=False):
-    """What a user is told beside how far the work is: totals so far, where they are known."""
+class ProgressFields(TypedDict, total=False):
+    """What a bar shows besides how far the work is: totals so far, where they are known."""
 
     accepted: int | None
     doubted: int | None
@@ -19,9 +19,9 @@ class Told(TypedDict, total=False):
 
 
 class Progress:
-    """What a command tells its user while it works. This one tells nothing: nobody is watching."""
+    """What a command reports while it works. This one shows nothing: standard error is no terminal."""
 
-    def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
+    def advance(self, n: int = 1, **fields: Unpack[ProgressFields]) -> None:
         """`n` more are done."""
 
 
@@ -39,25 +39,26 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(total or "")) + 1)),
+        TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(compact=True),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(printable(label), total=total, told="")
+        task = bar.add_task(printable(label), total=total, counts="")
 
         class Shown(Progress):
-            def advance(self, n: int = 1, **told: Unpack[Told]) -> None:
-                if told.get("total") is not None:
-                    bar.update(task, total=told["total"])
+            def advance(self, n: int = 1, **fields: Unpack[ProgressFields]) -> None:
+                if fields.get("total") is not None:
+                    bar.update(task, total=fields["total"])
                 bar.advance(task, n)
-                speed, spend_usd = bar.tasks[task].speed, told.get("spend_usd")
-                accepted, doubted, rejected = (told.get(name) for name in ("accepted", "doubted", "rejected"))
+                speed, spend_usd = bar.tasks[task].speed, fields.get("spend_usd")
+                accepted, doubted, rejected = (fields.get(name) for name in ("accepted", "doubted", "rejected"))
                 parts = (
                     (speed, f"{speed or 0:.1f}/s"),
                     (accepted, f"[green]{accepted} accepted[/green]"),
@@ -65,6 +66,6 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
                     (rejected, f"[red]{rejected} rejected[/red]"),
                     (spend_usd, f"${spend_usd or 0:.2f}"),
                 )
-                bar.update(task, told="  ".join(text for value, text in parts if value is not None))
+                bar.update(task, counts="  ".join(text for value, text in parts if value is not None))
 
         yield Shown()

@@ -1,94 +1,105 @@
-"""`tenstep recheck`: a run judged again, without a call."""
+"""`tenstep recheck`: a run judged again: by today's rules, under other severities, or with a verifier."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..schemas.outcome import Outcome, Table
+from ..schemas.errors import InputError
+from ..schemas.outcome import Outcome
+from .arguments import positive
 from .progress import progress
+from .rechecked import rechecked_payload, rechecked_tables
 
 if TYPE_CHECKING:
-    from ..curation.recheck import Rechecked
+    from ..schemas.recipe import CurateRecipe
 
 _EPILOG = """\
 examples:
   tenstep recheck runs/offline      after an update of tenstep: which candidates does it judge otherwise, and why?
+  tenstep recheck runs/offline --severities unsupported_finding=warning,wrong_side=error --dry-run
+  tenstep recheck runs/offline --recipe recipe.yaml     under its severities, doubts and verifier
 
-nobody is asked: answers are in the journal. Old verdicts stay there; the last one counts.
+no teacher is asked: answers are in the journal. Old verdicts stay there; the last one counts. With --recipe or
+--severities the run's own recipe changes in these keys, so that tenstep curate goes on under them; with --dry-run
+nothing is written, and no verifier is asked. A severity is error, doubt, warning or off.
 """
-_SHOWN = 40  # candidates in the table
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    recheck = commands.add_parser("recheck", help="judge a run again, without a call", epilog=_EPILOG)
+    recheck = commands.add_parser(
+        "recheck", help="judge a run again: by today's rules, other severities, a verifier", epilog=_EPILOG
+    )
     recheck.add_argument("path", type=Path, metavar="RUN")
+    under = recheck.add_mutually_exclusive_group()
+    under.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe whose severities, doubts, verifier count")
+    under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes whose severity differs from here on")
+    recheck.add_argument("--dry-run", action="store_true", help="only say what would change")
+    recheck.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
     recheck.set_defaults(run=_recheck, json_keys=(frozenset({"candidates", "changed"}),))
 
 
 def _recheck(args: argparse.Namespace) -> Outcome:
-    from ..curation.recheck import NOW, recheck
+    from ..curation.recheck import recheck
+    from ..curation.verifying.recipe import of_curate
+    from ..curation.verifying.verify import verify_run
+    from ..curation.workers import cores
 
+    recipe = _recipe(args.recipe) if args.recipe else None
+    changes = _changes(args.path, recipe, args.severities)
     with progress(None, "recheck") as bar:
-        found = recheck(args.path, bar.advance)
-    flipped = found.flipped
-    counts = Table(
-        title=f"recheck {args.path}",
-        columns=("", ""),
-        rows=(
-            ("candidates", str(found.candidates)),
-            ("verdict as before", str(found.candidates - len(flipped))),
-            ("  with other findings", str(len(found.changed) - len(flipped))),
-            *((way, str(sum(one.now == outcome for one in flipped))) for outcome, way in NOW.items()),
-            ("accepted studies before / now", f"{found.accepted_before} / {found.counts['accepted']}"),
-        ),
-    )
-    rules = Table(
-        title="by which rule",
-        columns=("rule: code", "verdict", "candidates"),
-        rows=tuple((rule, way, str(n)) for (rule, way), n in found.rules.most_common()),
-    )
-    return Outcome(
-        payload=_rechecked(found),
-        tables=(counts, rules, _flipped(found)) if flipped else (counts,),
-        notes=() if flipped else ("no verdict changed",),
-    )
+        workers = args.workers or cores()
+        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, workers=workers)
+    tables = rechecked_tables(f"recheck {args.path}", found)
+    payload = rechecked_payload(found) | {"dry_run": args.dry_run}
+    notes = [] if found.flipped else ["no verdict changed"]
+    if recipe is not None and recipe.verifier is not None and recipe.verify != "off" and not args.dry_run:
+        with progress(None, "verify") as bar:
+            verified = verify_run(
+                args.path,
+                of_curate(recipe),
+                recipe.verifier,
+                reach=recipe.verify,
+                doubts=changes["doubts"] or "verify",
+                on_trace=lambda t: bar.advance(spend_usd=t.spend_usd),
+            )
+        tables += rechecked_tables("with the verifier", verified.changed)
+        payload["verified"] = rechecked_payload(verified.changed) | {"states": dict(verified.tally.verified)}
+        notes += [*([verified.note] if verified.note else []), *verified.tally.notes]
+    if args.dry_run:
+        notes.append("a dry run: nothing was written")
+    return Outcome(payload=payload, tables=tables, notes=tuple(notes))
 
 
-def _flipped(found: "Rechecked") -> Table:
-    from ..curation.recheck import NOW
+def _recipe(path: Path) -> "CurateRecipe":
+    from ..data.recipes import read_recipe
+    from ..schemas.recipe import CurateRecipe
+    from .curate import check_severities
 
-    rows = [
-        (one.study_id, str(one.attempt), f"was {one.was}, {NOW[one.now]}", ", ".join(one.rules))
-        for one in found.flipped[:_SHOWN]
-    ]
-    left = len(found.flipped) - len(rows)
-    more = [(f"and {left} more", "", "", "--json names them")] if left else []
-    return Table(title="which candidates", columns=("study", "attempt", "verdict", "by"), rows=(*rows, *more))
+    recipe = read_recipe(path, CurateRecipe)
+    check_severities(recipe.severities, path)
+    return recipe
 
 
-def _rechecked(found: "Rechecked") -> dict[str, object]:
-    return {
-        "candidates": found.candidates,
-        "changed": [
-            {
-                "study_id": one.study_id,
-                "key": one.key,
-                "attempt": one.attempt,
-                "was": one.was,
-                "now": one.now,
-                "was_accepted": one.was == "accept",
-                "accepted": one.now == "accept",
-                "rules": list(one.rules),
-                "came": [f.model_dump(include={"rule", "code", "severity", "step"}) for f in one.came],
-                "went": [f.model_dump(include={"rule", "code", "severity", "step"}) for f in one.went],
-            }
-            for one in found.changed
-        ],
-        "now_accepted": sum(one.now == "accept" for one in found.flipped),
-        "now_doubted": sum(one.now == "doubt" for one in found.flipped),
-        "now_rejected": sum(one.now == "reject" for one in found.flipped),
-        "rules": [{"rule": rule, "verdict": way, "candidates": n} for (rule, way), n in found.rules.most_common()],
-        "accepted_before": found.accepted_before,
-        "counts": found.counts,
-    }
+def _changes(run: Path, recipe: "CurateRecipe | None", severities: str | None) -> dict[str, Any]:
+    """The keys of the run's recipe that differ from here on."""
+    from ..curation.recheck import JUDGED_BY
+    from ..data.run import RunFolder
+    from ..schemas.verdict import WEIGHTS
+    from .curate import check_severities
+
+    if recipe is not None:
+        return {name: value for name, value in recipe.model_dump(mode="json").items() if name in JUDGED_BY}
+    if severities is None:
+        return {}
+    given: dict[str, Any] = {}
+    for pair in severities.split(","):
+        code, _, weight = (part.strip() for part in pair.partition("="))
+        if weight not in WEIGHTS:
+            raise InputError(
+                f"'{pair.strip()}': wanted is code=severity, of {', '.join(WEIGHTS)}", field="--severities"
+            )
+        given[code] = weight
+    check_severities(given, None)
+    with RunFolder.read(run) as folder:
+        return {"severities": (folder.manifest.recipe.get("severities") or {}) | given}

@@ -14,6 +14,7 @@ examples:
   tenstep review runs/offline runs/samples --out review.html      teacher and student on one page
   tenstep review runs/offline --serve --reader anna               anna decides, in her browser
   tenstep review runs/offline --serve --reader anna --reader ben  a link for each; a fifth of the traces is read by both
+  tenstep review runs/stage1 runs/stage2 --serve                  which of two is better, not knowing which is which
   ssh -L 8765:127.0.0.1:8765 host                                 then --serve --no-browser --port 8765 on the host
 
 The server listens on this machine only. Decisions are kept in the run's journal; tables and counts follow when it ends.
@@ -51,8 +52,8 @@ def _review(args: argparse.Namespace) -> Outcome:
         raise InputError("--static and --serve: choose one")
     if args.out is not None:
         raise InputError("--out belongs to the static page, not to --serve")
-    if len(args.runs) != 1:
-        raise InputError("--serve takes one RUN")
+    if len(args.runs) > 2:
+        raise InputError("--serve takes one RUN, or two to compare")
     return _serve(args)
 
 
@@ -96,8 +97,10 @@ def _serve(args: argparse.Namespace) -> Outcome:
         if not args.no_browser:
             webbrowser.open(next(iter(by_reader.values())))
 
-    decided = serve(args.runs[0], readers, settings, port=args.port, on_links=links)
-    return Outcome(
-        payload={"run": str(args.runs[0]), "decided": decided},
-        notes=(f"{decided} candidates have a reader's decision; look at them with: tenstep reviews {args.runs[0]}",),
+    decided = serve(args.runs, readers, settings, port=args.port, on_links=links)
+    note = (
+        f"{decided} pairs compared, in {args.runs[0] / 'preferences.jsonl'}"
+        if len(args.runs) == 2
+        else f"{decided} candidates have a reader's decision; look at them with: tenstep reviews {args.runs[0]}"
     )
+    return Outcome(payload={"run": str(args.runs[0]), "decided": decided}, notes=(note,))

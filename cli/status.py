@@ -20,9 +20,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _status(args: argparse.Namespace) -> Outcome:
-    from ..curation.status import notes, status, tables
+    from ..curation.status import notes, nothing_came, status, tables
     from ..data.run import RunFolder
 
     with RunFolder.read(args.run_folder) as run:
         found = status(run)
-    return Outcome(payload=found.model_dump(mode="json"), tables=tables(found), notes=notes(found))
+    failed = int(nothing_came(found))
+    return Outcome(payload=found.model_dump(mode="json"), tables=tables(found), notes=notes(found), exit_code=failed)

@@ -18,6 +18,7 @@ from .auditing.judged import AS_IT_IS, Reader
 from .auditing.problems import Problem, Problems
 from .auditing.spool import Spool
 from .auditing.totals import Totals
+from .template_trace import CODE, Count, Templates, marked
 
 
 class Audit:
@@ -32,17 +33,35 @@ class Audit:
         self.probe = _probe_of(path)
         self.examples = examples
         self._spool = Spool()
+        self._templates = Templates()
 
     def add(self, found: Item | Problem) -> None:
         """One more row."""
         if isinstance(found, Problem):
             self.problems.add(found)
             return
+        found = self._compared(found)
         self.totals.add(found)
         self._spool.add(found)
         self.restricted |= found.study.data_class == "restricted"
         if self.examples is not None:
             self.examples.add(found)
+
+    def _compared(self, item: Item) -> Item:
+        """The row with a doubt, if a row before it says the same before another reference."""
+        seen = item.measured
+        if seen is None or item.verdict.outcome == "reject":
+            return item
+        twin = self._templates.add(str(self.totals.rows + 1), item.study.id, seen.steps, seen.report)
+        return item if twin is None else item._replace(verdict=marked(item.verdict, True))
+
+    def settle(self) -> None:
+        """Give the early rows of a template their doubt, once all rows are there."""
+        early = {int(twin.key) for twin in self._templates.twins()}
+        for was_accepted in self._spool.settle(early):
+            self.totals.add_template(was_accepted=was_accepted)
+        if self.examples is not None:
+            self.examples.settle(early)
 
     @property
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -54,10 +73,17 @@ class Audit:
         """What a reader of the numbers must know."""
         notes = self.problems.lines
         totals = self.totals
+        if note := Count(totals.rows, totals.code_rows[CODE]).note:
+            notes.append(note)
         if totals.without_reference:
             notes.append(
                 f"{totals.without_reference} of {totals.rows} rows have no reference_report: they were judged "
                 "against their own report, and whether that is verbatim was not checked"
+            )
+        if totals.without_report:
+            notes.append(
+                f"{totals.without_report} of {totals.rows} rows have neither a reference_report nor a report of their "
+                "own, so nothing says what the film shows; name one with --columns, if there is one"
             )
         if len(totals.layouts) > 1:
             mixed = ", ".join(f"{layout} {n}" for layout, n in totals.layouts.most_common())
@@ -97,6 +123,7 @@ class Audit:
     def close(self) -> None:
         """Forget the verdicts."""
         self._spool.close()
+        self._templates.close()
 
     def __enter__(self) -> "Audit":
         return self
@@ -152,6 +179,7 @@ def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, workers
     for one in items(path, reader, workers=workers):
         found.add(one)
         on_row(found)
+    found.settle()
     if not found.totals.rows and not found.problems:
         wanted = (
             "no study of this run has a verdict"

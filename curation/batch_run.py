@@ -25,6 +25,7 @@ class BatchRun:
         run: open for writing.
         recipe: resolved.
         teachers: loaded from it, in its order.
+        verifier: loaded from it, if it names one.
         every: seconds between two looks at the batches.
         on_wait: gets a line about what is under way, before each wait.
         options: for each Engine.
@@ -35,6 +36,7 @@ class BatchRun:
         run: RunFolder,
         recipe: CurateRecipe,
         teachers: Sequence[Teacher],
+        verifier: Teacher | None = None,
         *,
         every: float = 60.0,
         on_wait: Callable[[str], None] = lambda line: None,
@@ -45,7 +47,9 @@ class BatchRun:
         self._run = run
         self._teachers = teachers
         self._options = options
-        self._batching = Batching(run, recipe, teachers, every=every, on_wait=on_wait)
+        self._verifier = verifier
+        everybody = [*teachers, verifier] if verifier else teachers
+        self._batching = Batching(run, recipe, everybody, every=every, on_wait=on_wait)
         self._engine: Engine | None = None  # not before batches have ended: it takes what is under way for lost
         self._before = Tally(ended="stopped")
 
@@ -63,7 +67,7 @@ class BatchRun:
         """Go on until nothing is queued any more, or `stop` is called; raises as the engine does."""
         try:
             while await self._batching.settle():
-                self._engine = Engine(self._run, self._recipe, self._teachers, **self._options)
+                self._engine = Engine(self._run, self._recipe, self._teachers, self._verifier, **self._options)
                 self._batching.open_queues(self._limit)
                 await self._engine.work()
                 if self._batching.stopped or not await self._batching.submit():

@@ -6,11 +6,9 @@ reject         the same, the other way round
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from ..schemas.verdict import Resolution, Verdict
-
-Doubts = Literal["verify", "hold", "accept", "reject"]
+from ..schemas.verdict import Doubts, Resolution, Verdict
 
 
 def doubts_of(recipe: Mapping[str, Any]) -> Doubts:

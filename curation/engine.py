@@ -20,21 +20,24 @@ from functools import partial
 from itertools import islice
 
 from ..data.choice import rank
-from ..data.judged import Judged, judged, judged_body
+from ..data.judged import Judged, judged, judged_body, judged_event
 from ..data.run import RunFolder
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
+from ..schemas.run import State
 from ..schemas.study import Study
-from ..schemas.verdict import Finding
-from .doubts import doubts_of
+from ..schemas.verdict import Finding, Verdict
+from .doubts import decided, doubts_of
 from .prompt import Prompts
 from .requests.forecast import Forecast, forecast
 from .requests.lane import Lane
 from .requests.session import Session
 from .requests.tally import Reason, Tally
 from .teacher import Question, Teacher, request_key
+from .template_trace import Count, Templates, marked, sketches
 from .verdicts import judge_answer
+from .verifying.verifier import Verifier, rules_alone
 
 _AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker
 
@@ -46,6 +49,7 @@ class Engine:
         run: open for writing.
         recipe: resolved.
         teachers: loaded from it, in its order.
+        verifier: loaded from it, if it names one.
         on_study: hears of every study that has come to an end.
         consent: asked after the pilot of a goal whether to go on.
 
@@ -58,6 +62,7 @@ class Engine:
         run: RunFolder,
         recipe: CurateRecipe,
         teachers: Sequence[Teacher],
+        verifier: Teacher | None = None,
         on_study: Callable[[Tally], None] = lambda tally: None,
         consent: Callable[[Forecast], bool] = lambda forecast: True,
     ) -> None:
@@ -65,19 +70,24 @@ class Engine:
         if self._prompts.needs_images and (blind := [t.name for t in teachers if not t.sees_images]):
             message = f"the prompt {self._prompts.id} is about images, and teacher '{blind[0]}' sees none"
             raise RecipeError(message, field="prompt")
-        self.session = Session(run, recipe, teachers)
+        self.session = Session(run, recipe, [*teachers, verifier] if verifier else teachers)
         self._asker = self.session.asker
-        self._lanes = self.session.lanes
+        self._lanes = self.session.lanes[: len(teachers)]
+        self._doubts = doubts_of(recipe.model_dump())
+        self._verifier: Verifier | None = None
+        if verifier is not None and recipe.verifier is not None:
+            lane = self.session.lanes[-1]
+            self._verifier = Verifier(lane, self._asker, recipe.verifier, recipe.verify, self._doubts)
         self.tally = self.session.tally
         self._run = run
         self._recipe = recipe
         self._names = [teacher.name for teacher in teachers]
-        self._doubts = doubts_of(recipe.model_dump())
         self._mended = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
         self._on_study = on_study
         self._consent = consent
         self._judged_usd: float | None = 0.0  # of the studies of this call, recalled or not
         self._open = 0  # studies under way
+        self._unverified: set[str] = set()  # candidates whose verifier answers in a later pass or call
         self._room = asyncio.Event()  # set when one of them ends
         self._quota: int | None = None  # studies of the pilot
 
@@ -94,6 +104,7 @@ class Engine:
                 written, or a fault of ours; what was under way has been waited for and journalled.
         """
         goal, sources = self._recipe.goal, self._sources()
+        self._templates = Templates()
         try:
             if goal.accepted and goal.pilot and goal.accepted > goal.pilot:
                 self._quota = goal.pilot
@@ -101,9 +112,13 @@ class Engine:
                 self._quota = None
                 self._after_pilot(goal.accepted, goal.pilot)
             await self._through(sources)
+            await self._mark_early_templates()
         finally:
+            self._templates.close()
             if self._goal_is_met:
                 self.session.ended = self.session.ended or "goal"
+            if self._verifier is not None and self._verifier.note and self.tally.verified:
+                self.tally.notes += (self._verifier.note,)
             await self.session.close()
         return self.tally
 
@@ -197,11 +212,10 @@ class Engine:
             outcome = await self._judged(lane, question)
             if outcome is None:
                 return in_doubt
-            cost = outcome.candidate.cost_usd
-            self._judged_usd = None if cost is None or self._judged_usd is None else self._judged_usd + cost
+            self._add_cost(outcome.candidate.cost_usd)
             in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt
             findings = [f for f in outcome.verdict.findings if f.severity in self._mended]
-            if outcome.verdict.accepted or not findings:
+            if outcome.verdict.accepted or not findings or self._waits(outcome):
                 break
             previous = outcome.candidate
         return outcome if outcome is not None and outcome.verdict.accepted else in_doubt or outcome
@@ -210,13 +224,65 @@ class Engine:
         """The verdict on one question's answer, from the journal or new; none if there is no answer."""
         key = request_key(lane.teacher, question)
         if (earlier := await self._asker.concluded(key)) is not None:
-            return judged(earlier)
+            outcome = self._compared(question.study, judged(earlier))
+            if outcome.verdict != judged(earlier).verdict:
+                self._asker.record(judged_event(*outcome))
+            return await self._verified(question.study, outcome)
         answer = await self._asker.ask(lane, question, key)
         if answer is None:
             return None
-        outcome = judge_answer(answer, self._recipe.severities, self._doubts)
+        outcome = self._compared(question.study, judge_answer(answer, self._recipe.severities, self._doubts))
         self._asker.conclude(answer, judged_body(*outcome))
-        return outcome
+        return await self._verified(question.study, outcome)
+
+    def _compared(self, study: Study, outcome: Judged) -> Judged:
+        """The verdict with a doubt, if another study's trace says the same before another reference."""
+        candidate, verdict = outcome
+        if candidate.trace is None or rules_alone(verdict).outcome == "reject":
+            return outcome
+        twin = self._templates.add(candidate.key, study.id, *sketches(candidate.trace.texts, study.report))
+        return outcome if twin is None else Judged(candidate, self._as_template(verdict))
+
+    def _as_template(self, verdict: Verdict) -> Verdict:
+        return decided(marked(verdict, True, self._recipe.severities), self._doubts)
+
+    async def _mark_early_templates(self) -> None:
+        """Give those their doubt that came before anybody could know."""
+        await self._asker.flush()
+        found: set[str] = set()
+        for twin in self._templates.twins():
+            found.add(twin.study_id)
+            event = self._run.journal.last(twin.key, State.JUDGED)
+            if event is None:
+                continue
+            candidate, verdict = judged(event)
+            now = self._as_template(verdict)
+            if now != verdict:
+                self._asker.record(judged_event(candidate, now))
+                self.tally.accepted -= verdict.accepted and not now.accepted
+                self.tally.doubted += verdict.accepted and now.outcome == "doubt"
+        if (note := Count(self._templates.studies, len(found)).note) is not None:
+            self.tally.notes += (note,)
+
+    async def _verified(self, study: Study, outcome: Judged) -> Judged:
+        """The verdict after the verifier has read the trace, if it is to; its word is journalled as a new verdict."""
+        if self._verifier is None or not self._verifier.wants(outcome.verdict):
+            return outcome
+        found = await self._verifier.verify(study, *outcome)
+        self.tally.verified[found.state] += 1
+        self._add_cost(found.cost_usd)
+        if found.state == "waiting":
+            self._unverified.add(outcome.candidate.key)
+        if found.verdict != outcome.verdict:
+            self._asker.record(judged_event(outcome.candidate, found.verdict))
+        return Judged(outcome.candidate, found.verdict)
+
+    def _add_cost(self, usd: float | None) -> None:
+        self._judged_usd = None if usd is None or self._judged_usd is None else self._judged_usd + usd
+
+    def _waits(self, outcome: Judged) -> bool:
+        """Whether the verifier's answer comes later: nothing is repaired before."""
+        return outcome.candidate.key in self._unverified
 
     def _after_pilot(self, goal: int, pilot: int) -> None:
         tally = self.tally

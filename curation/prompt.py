@@ -7,10 +7,11 @@ This file knows what is asked. It does not know who answers.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any, Self, get_args
 
@@ -75,15 +76,18 @@ class Prompt:
     user: str
     writes_report: bool
     keys: tuple[str, ...]  # of the object that is asked for
+    schema: Mapping[str, Any] | None = None  # of what stands under each key, where that is no text
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything that is sent as text, and of the keys that the answer must have."""
-        return hashlib.sha256(json.dumps([self.system, self.user, self.keys]).encode()).hexdigest()
+        """Hash of everything that is sent as text, and of the form that the answer must have."""
+        parts: list[Any] = [self.system, self.user, self.keys]
+        parts += [dict(self.schema)] if self.schema is not None else []
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Prompts:
-    """One prompt file, ready to be filled.
+    """One prompt file, ready to be filled: one of curation/prompts by its name, or one of a user's by its path.
 
     Attributes:
         id: name and version, e.g. informed@1.
@@ -93,16 +97,9 @@ class Prompts:
     """
 
     def __init__(self, name: str) -> None:
-        folder = resources.files(PACKAGE).joinpath("prompts")
-        file = folder.joinpath(f"{name}.yaml")
-        if not file.is_file():
-            known = ", ".join(
-                sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
-            )
-            raise RecipeError(f"there is no prompt '{name}'; known: {known}", field="prompt")
-        content = file.read_text("utf-8")
-        self._file = read_prompt(content, str(file))
-        self.id = f"{name}@{self._file.version}"
+        content = _own(Path(name)) if name.endswith((".yaml", ".yml")) else _shipped(name)
+        self._file = read_prompt(content, name)
+        self.id = f"{Path(name).stem}@{self._file.version}"
         self.sha256 = hashlib.sha256(content.encode()).hexdigest()
         self.repairs = self._file.repair is not None
         self.needs_images = not self._file.shows_reference
@@ -125,6 +122,23 @@ class Prompts:
             )
         user = Template(template).substitute(fields)
         return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
+
+
+def _shipped(name: str) -> str:
+    folder = resources.files(PACKAGE).joinpath("prompts")
+    file = folder.joinpath(f"{name}.yaml")
+    if not file.is_file():
+        known = ", ".join(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
+        message = f"there is no prompt '{name}'; known: {known}, or the path of a .yaml file"
+        raise RecipeError(message, field="prompt")
+    return file.read_text("utf-8")
+
+
+def _own(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the prompt file cannot be read ({error})", file=path, field="prompt") from None
 
 
 def _previous(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> dict[str, Any]:

@@ -1,26 +1,36 @@
 """Recheck: judge a whole run again without a single call, because rules changed, and say what changed.
 
 The journal is append-only: each candidate gets a new judged event, and the last one counts. What a judge (an LLM)
-found is kept: it is no rule's to take back. It knows verdicts. It does not know what the rules look for.
+or a verifier found is kept, and so is a reader's word: it is no rule's to take back. Severities, and what becomes of
+doubts, may change with it; then the run's recipe says so from there on, and `curate` goes on under them. It knows
+verdicts. It does not know what the rules look for.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..data.judged import judged_event
 from ..data.run import RunFolder
 from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RunError
-from ..schemas.run import Event
+from ..schemas.run import Event, Manifest
 from ..schemas.study import Study
-from ..schemas.verdict import Finding, Outcome, Verdict, Weight
+from ..schemas.verdict import Doubts, Finding, Outcome, Verdict, Weight
 from ..validators.gate import judge
-from .doubts import Doubts, decided, doubts_of
+from . import template_trace
+from .doubts import decided, doubts_of
+from .template_trace import Templates, marked, sketches
+from .verifying.answer import VERIFIER
+from .workers import in_order
 
 JUDGE = "judge"  # the rule name of what an LLM judge found
+KEPT = frozenset({JUDGE, VERIFIER, template_trace.RULE})  # what no rule of the gate finds
 NOW: Mapping[Outcome, str] = {"accept": "now accepted", "doubt": "now in doubt", "reject": "now rejected"}
 _BATCH = 256  # events that are appended at once
 
@@ -32,7 +42,7 @@ def judge_again(
     severities: Mapping[str, Weight] = {},
     doubts: Doubts = "hold",
 ) -> Verdict:
-    """What the rules say now, and what a judge found or a reader resolved before.
+    """What the rules say now, and what others found or resolved before.
 
     Args:
         study: what the candidate is about.
@@ -41,9 +51,9 @@ def judge_again(
         severities: the run's own.
         doubts: what becomes of them in this run.
     """
-    by_judge = tuple(finding for finding in verdict.findings if finding.rule == JUDGE)
+    kept = tuple(finding for finding in verdict.findings if finding.rule in KEPT)
     now = judge(study, candidate, severities)
-    return decided(Verdict(findings=(*now.findings, *by_judge), resolution=verdict.resolution), doubts)
+    return decided(Verdict(findings=(*now.findings, *kept), resolution=verdict.resolution), doubts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,20 @@ class Changed:
     study_id: str
     key: str
     attempt: int
-    was: Outcome
-    now: Outcome
+    old: Verdict
+    new: Verdict
     came: tuple[Finding, ...]  # errors and warnings that were not there
     went: tuple[Finding, ...]
+
+    @property
+    def was(self) -> Outcome:
+        """The outcome before."""
+        return self.old.outcome
+
+    @property
+    def now(self) -> Outcome:
+        """The outcome that counts."""
+        return self.new.outcome
 
     @property
     def flipped(self) -> bool:
@@ -67,7 +87,12 @@ class Changed:
     def rules(self) -> tuple[str, ...]:
         """Which rules made it change: of a changed outcome, those whose errors and doubts came or went."""
         found = (*self.came, *self.went)
-        return tuple(dict.fromkeys(f"{f.rule}: {f.code}" for f in found if not self.flipped or f.severity != "warning"))
+        names = [f"{f.rule}: {f.code}" for f in found if not self.flipped or f.severity != "warning"]
+        if self.new.resolution != self.old.resolution:
+            names.append(
+                "doubts open again" if self.new.resolution is None else f"resolved by {self.new.resolution.by}"
+            )
+        return tuple(dict.fromkeys(names))
 
 
 @dataclass
@@ -94,24 +119,58 @@ class _Resolved(Noun, extra="allow"):
     """A recipe as the manifest holds it, whatever version wrote it."""
 
 
-def recheck(path: Path, on_candidate: Callable[[], None] = lambda: None) -> Rechecked:
+JUDGED_BY = ("severities", "doubts", "verifier", "verify")  # keys of a recipe that decide verdicts, and no request
+
+
+def recheck(
+    path: Path,
+    on_candidate: Callable[[], None] = lambda: None,
+    *,
+    changes: Mapping[str, Any] = {},
+    dry_run: bool = False,
+    workers: int = 1,
+) -> Rechecked:
     """Judge every candidate of a run again, and write its tables from the new verdicts.
 
     Args:
         path: the run folder; one that has not finished stays unfinished.
         on_candidate: hears of every candidate that has been judged.
+        changes: keys of the recipe, of JUDGED_BY, that are others from now on.
+        dry_run: only say what would change.
+        workers: processes that judge; more than 1 need a main module that can be imported.
 
     Raises:
         RunError: it is no run folder, another process works on it, or it cannot be written.
     """
+    with Templates() as templates:
 
-    def again(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
-        on_candidate()
-        study = run.studies.get(candidate.study_id)
-        recipe = run.manifest.recipe
-        return judge_again(study, candidate, verdict, recipe.get("severities", {}), doubts_of(recipe))
+        def again(run: RunFolder) -> Iterator[Step]:
+            recipe = {**run.manifest.recipe, **changes}
+            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe))
+            stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
+            for candidate, verdict, now, sketched in in_order(work, stored, workers):
+                on_candidate()
+                if sketched is not None:
+                    templates.add(candidate.key, candidate.study_id, *sketched)
+                yield candidate, verdict, verdict, now
 
-    return amend(path, again)
+        def compared(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
+            recipe = {**run.manifest.recipe, **changes}
+            found = marked(verdict, candidate.key in twins, recipe.get("severities") or {})
+            return decided(found, doubts_of(recipe))
+
+        if dry_run:
+            with RunFolder.read(path) as run:
+                _refuse_training(run.manifest, path)
+                result = _rejudged(run, again(run), write=False)
+                twins = {twin.key for twin in templates.twins()}
+                return rejudge(run, compared, result, write=False)
+        with reopened(path, changes) as (run, finish):
+            result = _rejudged(run, again(run))
+            twins = {twin.key for twin in templates.twins()}
+            result = rejudge(run, compared, result)
+            result.counts = finish(None)
+        return result
 
 
 def amend(path: Path, verdict_of: Callable[[RunFolder, Candidate, Verdict], Verdict]) -> Rechecked:
@@ -124,38 +183,95 @@ def amend(path: Path, verdict_of: Callable[[RunFolder, Candidate, Verdict], Verd
     Raises:
         RunError: see `recheck`.
     """
-    with RunFolder.read(path) as run:
-        manifest, store = run.manifest, run.studies
-    if manifest.kind == "distill":
-        raise RunError("holds a training run, which has no verdicts", file=path)
-    recipe = _Resolved.model_validate(manifest.recipe)
-    with RunFolder.open(path, kind=manifest.kind, recipe=recipe, studies=store) as run:
-        result = _amended(run, verdict_of)
-        if manifest.finished is None:
-            result.counts = run.write_tables()
-        else:
-            kept = {name: n for name, n in manifest.counts.items() if name == "studies"}  # not made from the journal
-            result.counts = run.finish(spend_usd=manifest.spend_usd, **kept).counts
+    with reopened(path) as (run, finish):
+        result = rejudge(run, verdict_of)
+        result.counts = finish(None)
     return result
 
 
-def _amended(run: RunFolder, verdict_of: Callable[[RunFolder, Candidate, Verdict], Verdict]) -> Rechecked:
-    result, before = Rechecked(), set[str]()
+Finish = Callable[[float | None], dict[str, int]]
+Step = tuple[Candidate, Verdict, Verdict, Verdict]  # a candidate, its verdict before all, its last, its new one
+
+
+@contextmanager
+def reopened(path: Path, changes: Mapping[str, Any] = {}) -> Iterator[tuple[RunFolder, Finish]]:
+    """A run open for writing, as it was but for `changes` of its recipe; call the second part at the end.
+
+    That writes the tables, and the manifest if the run had finished, and returns the counts. It takes what has been
+    spent since, in dollars on top of what the run had spent; none if nothing was asked.
+
+    Raises:
+        RunError: see `recheck`.
+    """
+    with RunFolder.read(path) as run:
+        manifest, store = run.manifest, run.studies
+    _refuse_training(manifest, path)
+    recipe = _Resolved.model_validate({**manifest.recipe, **changes})
+    with RunFolder.open(path, kind=manifest.kind, recipe=recipe, studies=store, changeable=JUDGED_BY) as run:  # type: ignore[arg-type]  # no distill
+
+        def finish(spend_usd: float | None) -> dict[str, int]:
+            if manifest.finished is None:
+                return run.write_tables()
+            kept = {name: n for name, n in manifest.counts.items() if name == "studies"}  # not made from the journal
+            return run.finish(spend_usd=manifest.spend_usd if spend_usd is None else spend_usd, **kept).counts
+
+        yield run, finish
+
+
+def _refuse_training(manifest: Manifest, path: Path) -> None:
+    if manifest.kind == "distill":
+        raise RunError("holds a training run, which has no verdicts", file=path)
+
+
+def rejudge(
+    run: RunFolder,
+    verdict_of: Callable[[RunFolder, Candidate, Verdict], Verdict],
+    earlier: Rechecked | None = None,
+    *,
+    write: bool = True,
+) -> Rechecked:
+    """Go through the candidates; what an earlier pass found is the verdict that this one starts from."""
+    before = {one.key: one for one in earlier.changed} if earlier else {}
+
+    def steps() -> Iterator[Step]:
+        for candidate, verdict in run.judged():
+            changed = before.get(candidate.key)
+            old, last = (changed.old, changed.new) if changed else (verdict, verdict)
+            yield candidate, old, last, verdict_of(run, candidate, last)
+
+    return _rejudged(run, steps(), write=write)
+
+
+def _judged_again(
+    severities: Mapping[str, Weight], doubts: Doubts, stored: Sequence[tuple[Study, Candidate, Verdict]]
+) -> list[tuple[Candidate, Verdict, Verdict, Any]]:
+    """Candidates with their old and their new verdict, and the sketches of those that are not rejected."""
+    found = []
+    for study, candidate, verdict in stored:
+        now = judge_again(study, candidate, verdict, severities, doubts)
+        wanted = candidate.trace is not None and now.outcome != "reject"
+        sketched = sketches(candidate.trace.texts, study.report) if wanted and candidate.trace else None
+        found.append((candidate, verdict, now, sketched))
+    return found
+
+
+def _rejudged(run: RunFolder, steps: Iterable[Step], *, write: bool = True) -> Rechecked:
+    result, accepted = Rechecked(), set[str]()
     events: list[Event] = []
-    for candidate, verdict in run.judged():
-        now = verdict_of(run, candidate, verdict)
+    for candidate, old, last, now in steps:
         result.candidates += 1
-        if verdict.accepted:
-            before.add(candidate.study_id)
-        if now != verdict:
-            result.changed.append(_changed(candidate, verdict, now))
+        if old.accepted:
+            accepted.add(candidate.study_id)
+        if now != old:
+            result.changed.append(_changed(candidate, old, now))
+        if now != last and write:
             events.append(judged_event(candidate, now))
         if len(events) >= _BATCH:
             run.journal.append(*events).result()
             events = []
     if events:
         run.journal.append(*events).result()
-    result.accepted_before = len(before)
+    result.accepted_before = len(accepted)
     return result
 
 
@@ -165,8 +281,8 @@ def _changed(candidate: Candidate, was: Verdict, now: Verdict) -> Changed:
         study_id=candidate.study_id,
         key=candidate.key,
         attempt=candidate.attempt,
-        was=was.outcome,
-        now=now.outcome,
+        old=was,
+        new=now,
         came=tuple(f for f in now.findings if not old[_same(f)]),
         went=tuple(f for f in was.findings if not new[_same(f)]),
     )

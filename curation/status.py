@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field
 
-from ..data.judged import judged
 from ..data.run import RunFolder
 from ..data.statistics import wilson
 from ..schemas.base import Noun
@@ -64,12 +63,15 @@ class Status(Noun):
         description="Studies without one that have a trace in doubt: it waits for a verifier or a reader."
     )
     rejected: int = Field(description="Studies that were judged, and have neither.")
+    resolved: dict[str, int] = Field(description="Candidates by who settled them: verifier, reader, recipe.")
+    checked: dict[str, int] = Field(description="Requests by whoever writes no trace, such as a verifier.")
     states: dict[str, int] = Field(description="Requests by their last state.")
     calls: int
     tokens: int
     spend_usd: float | None = Field(description="What answers say; none if a price is unknown.")
     usd_per_accepted: float | None
     unknown: Unknown
+    reasons: dict[str, int] = Field(description="Why requests stand without an answer, the commonest first.")
     unread: int = Field(description="Of the unknown ones, those whose answer came and cannot be read.")
     budget: dict[str, Any]
     by_attempt: tuple[Share, ...]
@@ -100,6 +102,7 @@ def status(run: RunFolder) -> Status:
     doubted: set[str] = set()
     touched: set[str] = set()
     spent: float | None = 0.0  # on judged candidates
+    resolved: Counter[str] = Counter()
     for candidate, verdict in run.judged():
         attempts.setdefault(candidate.attempt, Counter())[verdict.outcome] += 1
         touched.add(candidate.study_id)
@@ -107,6 +110,8 @@ def status(run: RunFolder) -> Status:
         author.studies.add(candidate.study_id)
         author.usd = _plus(author.usd, candidate.cost_usd)
         spent = _plus(spent, candidate.cost_usd)
+        if verdict.resolution is not None:
+            resolved[verdict.resolution.by] += 1
         if verdict.accepted:
             accepted.add(candidate.study_id)
             author.accepted.add(candidate.study_id)
@@ -130,6 +135,8 @@ def status(run: RunFolder) -> Status:
         accepted=len(accepted),
         doubted=len(doubted - accepted),
         rejected=len(touched - accepted - doubted),
+        resolved=dict(resolved.most_common()),
+        checked={name: one.calls for name, one in authors.items() if name not in names and not one.studies},
         states=dict(states),
         calls=history.calls,
         tokens=history.settled.tokens,
@@ -141,15 +148,18 @@ def status(run: RunFolder) -> Status:
             tokens_at_most=history.uncertain.tokens,
             usd_at_most=history.uncertain.usd,
         ),
+        reasons=run.journal.reasons(),
         unread=run.journal.unread(),
         budget={key: value for key, value in (recipe.get("budget") or {}).items() if value is not None},
         by_attempt=tuple(
             _share(f"attempt {n}", c.total(), c["accept"], c["doubt"]) for n, c in sorted(attempts.items())
         ),
         by_teacher=tuple(
-            _teacher(name, authors[name]) for name in dict.fromkeys((*names, *authors)) if name in authors
+            _teacher(name, authors[name])
+            for name in dict.fromkeys((*names, *authors))
+            if name in authors and (name in names or authors[name].studies)
         ),
-        agreement=agreements(map(judged, run.journal.latest(State.JUDGED)), names) if len(set(names)) > 1 else (),
+        agreement=agreements(run.judged(), names) if len(set(names)) > 1 else (),
         forecast=forecast(
             goal=goal,
             accepted=len(accepted),
@@ -207,6 +217,9 @@ def notes(found: Status) -> tuple[str, ...]:
             f"{found.doubted} studies are in doubt and wait for a verifier or a reader (doubted.jsonl); "
             f"look at them with: tenstep review {found.run}"
         )
+    if nothing_came(found):
+        why = "; ".join(f"{reason} ({n} times)" for reason, n in list(found.reasons.items())[:3])
+        lines.append(f"not one request was answered: {why}")
     if found.unknown.ever:
         bound = money(found.unknown.usd_at_most)
         what = "sent and never answered" if not found.unread else "sent and brought no answer that can be read"
@@ -231,6 +244,11 @@ def notes(found: Status) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def nothing_came(found: Status) -> bool:
+    """Whether requests were made and not one was answered."""
+    return not found.touched and bool(found.reasons) and not found.states.get(State.RECEIVED)
+
+
 def money(usd: float | None) -> str:
     """Dollars for people; small sums keep two digits that say something."""
     if usd is None:
@@ -241,6 +259,8 @@ def money(usd: float | None) -> str:
 def _overview(found: Status) -> Table:
     rows = [("studies judged", f"{found.touched} of {found.studies}"), ("accepted", str(found.accepted))]
     rows += [("in doubt", str(found.doubted)), ("rejected", str(found.rejected))]
+    rows += [(f"resolved by {who}", str(n)) for who, n in found.resolved.items()]
+    rows += [(f"calls of {name}", str(n)) for name, n in found.checked.items()]
     rows += [(f"requests {state}", str(n)) for state, n in sorted(found.states.items())]
     rows += [("calls sent", str(found.calls)), ("tokens", str(found.tokens)), ("spend", money(found.spend_usd))]
     if found.usd_per_accepted is not None:

@@ -16,6 +16,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
+from ..data.recipes import KEPT_OUT
+from ..data.secrets import secret_in
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import RecipeError, TeacherError
 from ..schemas.recipe import TeacherSpec
@@ -60,6 +62,7 @@ class Unanswered(Exception):
         retry_after: seconds that the server asks to wait, as it put it (may be huge; never negative or NaN).
         throttled: the server has too much to do (429, 503, 529): send less.
         sent: whether anything left this machine.
+        waits: its answer comes in a later pass or call: a batch, a file.
         usage: what was counted, where an answer was paid for all the same (a refusal).
     """
 
@@ -73,6 +76,7 @@ class Unanswered(Exception):
         retry_after: float | None = None,
         throttled: bool = False,
         sent: bool = True,
+        waits: bool = False,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(reason)
@@ -83,6 +87,7 @@ class Unanswered(Exception):
         self.retry_after = retry_after
         self.throttled = throttled
         self.sent = sent
+        self.waits = waits
         self.usage = usage
 
 
@@ -146,6 +151,8 @@ def load(spec: TeacherSpec) -> Teacher:
     if kind not in kinds:
         raise RecipeError(f"there is no teacher '{spec.kind}'; known: {', '.join(kinds)}", field="teachers.kind")
     module = importlib.import_module(f"{package}.{kind}")
+    if (secret := secret_in(spec.options)) is not None:
+        raise RecipeError(KEPT_OUT.format(secret[1]), field=f"teachers.options.{secret[0]}")
     try:
         options = module.Options.model_validate(spec.options)
     except ValidationError as error:

@@ -7,9 +7,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.errors import LayoutError
 from ..schemas.layout import parse
 from ..schemas.trace import Trace
-from ..schemas.verdict import Weight
+from ..schemas.verdict import Doubts, Weight
 from ..validators.gate import judge
-from .doubts import Doubts, decided
+from .doubts import decided
 from .requests.asker import Answer
 
 

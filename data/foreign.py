@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..schemas.errors import InputError
-from .formats.columnar import is_saved_dataset, parquet_rows, saved_rows
+from ..schemas.errors import InputError, TenstepError
+from .formats.columnar import is_saved_dataset, parquet_rows, parts_of, saved_rows, shape
 from .formats.folders import REPORT, report_of
 from .formats.json_array import array_objects, opens_array
 from .formats.json_lines import json_lines
@@ -65,6 +65,34 @@ def rows(path: Path) -> Iterator[Raw]:
         "nor a saved dataset, a study store or a run",
         file=path,
     )
+
+
+def count(path: Path) -> int | None:
+    """About how many rows lie at a path, for a progress bar; none where finding out would take long."""
+    try:
+        if path.is_file():
+            return _count(path)
+        if (path / "store.json").is_file():
+            return StudyStore.open(path).head.traces
+        if is_saved_dataset(path):
+            return sum(shape(part, light=True)[1] for part, _ in parts_of(path))
+        if any(path.glob(f"*/{REPORT}")):
+            return sum(not entry.name.startswith(".") for entry in path.iterdir())
+        counts = [_count(p) for p in path.rglob("*") if suffix_of(p) in _TABLES and p.is_file() and _is_data(p, path)]
+        known = [number for number in counts if number is not None]
+        return sum(known) if len(known) == len(counts) else None
+    except (OSError, TenstepError):
+        return None  # whoever reads it says why
+
+
+def _count(path: Path) -> int | None:
+    """Rows of Parquet, lines of JSON Lines."""
+    if suffix_of(path) == ".parquet":
+        return shape(path, light=True)[1]
+    if path.suffix.lower() not in (".jsonl", ".ndjson"):
+        return None
+    with path.open("rb") as stream:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(1 << 20), b""))
 
 
 def _is_data(path: Path, root: Path) -> bool:

@@ -115,6 +115,15 @@ class Journal:
         found = None if row is None else _event(row)
         return found if found is not None and found.state is State.RECEIVED else None
 
+    def reasons(self) -> dict[str, int]:
+        """Why requests stand without an answer, with how many do; the commonest first."""
+        rows = self._reader.execute(
+            "SELECT json_extract(body, '$.reason') AS reason, COUNT(*) AS n FROM events JOIN "
+            "(SELECT MAX(seq) AS last FROM events GROUP BY key) ON seq = last "
+            "WHERE state IN ('failed', 'unknown', 'refused') GROUP BY reason ORDER BY n DESC, reason"
+        )
+        return {str(reason or "no reason was noted"): n for reason, n in rows}
+
     def unread(self) -> int:
         """How many requests stand as unknown though their last sending was answered: the answer cannot be read."""
         (count,) = self._reader.execute(

@@ -1,14 +1,16 @@
-"""A candidate with its verdict, and the event as which the two stand in a run's journal.
+"""A candidate with its verdict, and the event as which the two stand in a run's journal among other requests.
 
 This file knows that event's form and no other state of a request; it writes nothing itself.
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..schemas.candidate import Candidate
 from ..schemas.run import Event, State
 from ..schemas.verdict import Verdict
+from .journal import Journal
 
 
 class Judged(NamedTuple):
@@ -16,6 +18,11 @@ class Judged(NamedTuple):
 
     candidate: Candidate
     verdict: Verdict
+
+
+def judged_events(journal: Journal) -> Iterator[Event]:
+    """The last judged event of every candidate, in the order they were first judged; a verifier's answers are none."""
+    return (event for event in journal.latest(State.JUDGED) if "candidate" in event.body)
 
 
 def judged(event: Event) -> Judged:

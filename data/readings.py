@@ -93,6 +93,11 @@ class Readings:
         found = (Reading.model_validate_json(body) for (body,) in rows)
         return [reading for reading in found if reading.decision is not None]
 
+    def last(self) -> int:
+        """The number of the last reading written; it changes when anybody decides. 0 if there is none."""
+        row = self._db.execute("SELECT MAX(seq) FROM readings").fetchone() if self._there else (0,)
+        return int(row[0] or 0)
+
     def revision(self, key: str, reader: str, kind: str = "reading") -> int:
         """The last revision of a reader on a candidate; 0 if there is none."""
         row = self._db.execute(

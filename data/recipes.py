@@ -9,8 +9,10 @@ from pydantic import ValidationError
 
 from ..schemas.base import Noun
 from ..schemas.errors import RecipeError
+from .secrets import secret_in
 
 R = TypeVar("R", bound=Noun)
+KEPT_OUT = "looks like {}; recipes are stored with every run: name the environment variable that holds it (key_env)"
 _LIMIT = 1_000_000  # bytes; a recipe is a page
 
 
@@ -23,10 +25,14 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = set[Hashable]()
+        for name, _ in node.value:
+            key = self.construct_object(name, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain", node.start_mark)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", node.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -49,8 +55,14 @@ def read_recipe(path: Path, noun: type[R]) -> R:
         raise RecipeError(f"cannot be read ({error.strerror})", file=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"is not YAML that a recipe may hold: {error}", file=path, row=_row(error)) from None
+    except RecursionError:
+        raise RecipeError("is nested too deeply for a recipe", file=path) from None
+    except (ValueError, OverflowError):  # a date or a number as YAML writes them, which does not exist
+        raise RecipeError("holds a date or number that does not exist; put quotes around it", file=path) from None
     if not isinstance(found, dict):
         raise RecipeError("must hold keys and values", file=path)
+    if (secret := secret_in(found)) is not None:
+        raise RecipeError(KEPT_OUT.format(secret[1]), file=path, field=secret[0])
     try:
         return noun.model_validate(found)
     except ValidationError as error:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -36,7 +36,7 @@ from ..schemas.verdict import Verdict
 from . import tables
 from .files import PART, hold, readable_by, replace_text
 from .journal import Journal
-from .judged import Judged, judged, judged_event
+from .judged import Judged, judged, judged_event, judged_events
 from .nearby import Nearby
 from .store.studies import StudyStore
 
@@ -64,7 +64,9 @@ class RunFolder:
         self._since = time.monotonic()
 
     @classmethod
-    def open(cls, path: Path, *, kind: Kind, recipe: Noun, studies: StudyStore) -> Self:
+    def open(
+        cls, path: Path, *, kind: Kind, recipe: Noun, studies: StudyStore, changeable: Collection[str] = ()
+    ) -> Self:
         """Create a run folder, or continue one.
 
         Args:
@@ -72,6 +74,7 @@ class RunFolder:
             kind: curate or sample.
             recipe: resolved; a folder made with another recipe is refused, except for its CONTINUABLE keys.
             studies: what the run works on.
+            changeable: further keys that may differ: those of whoever judges what is there again.
 
         Raises:
             RunLockedError: another process writes to it.
@@ -82,10 +85,12 @@ class RunFolder:
             raise RunError("is a file, not a run folder", file=path)
         private = studies.data_class == "restricted"
         with _writing(path):
-            return cls._open(path, kind, recipe, studies, private=private)
+            return cls._open(path, kind, recipe, studies, {*CONTINUABLE, *changeable}, private=private)
 
     @classmethod
-    def _open(cls, path: Path, kind: Kind, recipe: Noun, studies: StudyStore, *, private: bool) -> Self:
+    def _open(
+        cls, path: Path, kind: Kind, recipe: Noun, studies: StudyStore, changeable: Collection[str], *, private: bool
+    ) -> Self:
         known = (path / MANIFEST).exists()
         if path.is_dir() and not known and (foreign := _unexpected_files(path)):
             raise RunError(
@@ -97,7 +102,7 @@ class RunFolder:
         lock = hold(path / "run.lock", "working on this run")
         try:
             resolved = recipe.model_dump(mode="json")
-            manifest = cls._continued(path, kind, recipe) or Manifest(
+            manifest = cls._continued(path, kind, recipe, changeable) or Manifest(
                 kind=kind,
                 name=str(resolved.get("name", path.name)),
                 recipe=resolved,
@@ -134,7 +139,7 @@ class RunFolder:
         return run
 
     @classmethod
-    def _continued(cls, path: Path, kind: Kind, recipe: Noun) -> Manifest | None:
+    def _continued(cls, path: Path, kind: Kind, recipe: Noun, changeable: Collection[str]) -> Manifest | None:
         if not (path / MANIFEST).exists():
             return None
         manifest = _manifest(path)
@@ -142,7 +147,7 @@ class RunFolder:
             raise RunError(f"holds a {manifest.kind} run, not a {kind} run; choose another --out", file=path)
         resolved, before = recipe.model_dump(mode="json"), _with_defaults(manifest.recipe, type(recipe))
         changed = [
-            key for key in {**before, **resolved} if key not in CONTINUABLE and before.get(key) != resolved.get(key)
+            key for key in {**before, **resolved} if key not in changeable and before.get(key) != resolved.get(key)
         ]
         if changed:
             raise RunError(
@@ -174,7 +179,7 @@ class RunFolder:
 
     def judged(self) -> Iterator[Judged]:
         """Every judged candidate with its last verdict, in the order they were first judged."""
-        for event in self.journal.latest(State.JUDGED):
+        for event in judged_events(self.journal):
             yield judged(event)
 
     def accepted(self) -> Iterator[Example]:

@@ -4,6 +4,7 @@
     doubted.jsonl    study, candidate, verdict, where the outcome is doubt: they wait for a verifier or a reader
     rejected.jsonl   the same for those that were rejected; of a teacher's run
     samples.jsonl    the same for every candidate of a student's run
+    verified.jsonl   what a verifier said of a candidate, statement by statement, where one was asked
 
 They hold nothing that the journal does not, so they can be written again at any time, from a journal that still grows
 too. This file knows the manifest, the journal and the studies. It does not know who may write in the folder.
@@ -26,7 +27,7 @@ from ..schemas.verdict import Verdict
 from .choice import Rank, rank
 from .files import readable_by, replacing
 from .journal import Journal
-from .judged import judged
+from .judged import judged, judged_events
 from .nearby import Nearby
 from .store.studies import StudyStore
 
@@ -43,7 +44,7 @@ def accepted(manifest: Manifest, journal: Journal, study: Callable[[str], Study]
     """
     done: set[str] = set()
     chosen = _chosen(manifest, journal)
-    for event in journal.latest(State.JUDGED):
+    for event in judged_events(journal):
         candidate, verdict = judged(event)
         if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
             done.add(candidate.study_id)
@@ -72,7 +73,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
         replacing(folder / f"{rows}.jsonl") as bad,
     ):
         # what was written by these nouns is copied, not checked and made again
-        for event in journal.latest(State.JUDGED):
+        for event in judged_events(journal):
             candidate, verdict, study_id = event.body["candidate"], event.body["verdict"], event.study_id
             attempts += 1
             tried.add(study_id)
@@ -89,6 +90,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
                     doubted.write(line)
                 if rows == "samples" or outcome == "reject":
                     bad.write(line)
+    _write_verified(folder, journal, owner_only=store.data_class == "restricted")
     in_doubt -= done
     counts = {
         "attempts": attempts,
@@ -103,6 +105,24 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
     return counts
 
 
+def _write_verified(folder: Path, journal: Journal, *, owner_only: bool) -> None:
+    """The last usable answer about each candidate, else the last one; no file where no verifier was asked."""
+    last: dict[str, tuple[str, bool]] = {}  # candidate: the request, and whether its answer was usable
+    for event in journal.latest(State.JUDGED):
+        of, usable = event.body.get("of"), "verification" in event.body
+        if of is not None and (usable or not last.get(of, ("", False))[1]):
+            last[of] = event.key, usable
+    if not last and not (folder / "verified.jsonl").exists():
+        return
+    keys = {key for key, _ in last.values()}
+    with readable_by(owner_only=owner_only), replacing(folder / "verified.jsonl") as file:
+        for event in journal.latest(State.JUDGED):
+            if event.key in keys:
+                row = {"study_id": event.study_id, "candidate": event.body["of"]}
+                row |= {name: event.body[name] for name in ("verification", "problem") if name in event.body}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
 def _chosen(manifest: Manifest, journal: Journal) -> set[str]:
     """The keys that were chosen, where several answers to a study may have been accepted; else empty."""
     several = manifest.recipe.get("several", {})
@@ -110,7 +130,7 @@ def _chosen(manifest: Manifest, journal: Journal) -> set[str]:
         return set()
     names = [spec.get("name") or spec.get("kind") for spec in manifest.recipe.get("teachers", ())]
     best: dict[str, Rank] = {}
-    for event in journal.latest(State.JUDGED):
+    for event in judged_events(journal):
         candidate, verdict = judged(event)
         if verdict.accepted:
             here = rank(candidate, verdict, names)

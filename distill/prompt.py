@@ -53,6 +53,11 @@ def path_of(name: str) -> Path:
     return path
 
 
+def ten_steps(form: ReportForm) -> Prompt:
+    """The shipped prompt that asks for ten steps and a report of this form."""
+    return read(path_of("ten-steps" if form == "four-header" else "ten-steps-verbatim"))
+
+
 def read(path: Path) -> Prompt:
     """Read a prompt file.
 

@@ -19,7 +19,7 @@ from ..schemas.trace import Step, Trace
 from ..schemas.verdict import Verdict
 from ..validators import coverage, gate, headers, substance, wrapping
 from ..validators.findings.reference import abnormal
-from ..validators.grounding import reference_of
+from ..validators.grounding import reference_of, said
 
 STEPS_FORM = gate.codes_of("structure")
 _FORM = gate.codes_of("completion", "structure") - wrapping.CODES.keys() | headers.CODES.keys()
@@ -48,7 +48,7 @@ class Figures(NamedTuple):
     well_formed: Share | None
     accepted: Share | None
     grounded: Share | None  # no error or doubt about what it says, among the answers that can be read
-    coverage: Share | None  # the reference's abnormal findings that the answer speaks of
+    coverage: Share | None  # the reference's abnormal findings that the answer asserts too
 
 
 def well_formed(verdict: Verdict) -> bool:
@@ -75,7 +75,7 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
     read: set[str] = set()
     seen: set[str] = set()
     answers = formed = accepted = readable = grounded = 0
-    found = spoken = 0
+    found = agreeing = 0
     for candidate, verdict in judged:
         study = studies[candidate.study_id]
         whose.add(study.patient_id)
@@ -88,19 +88,25 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
         readable += 1
         read.add(study.patient_id)
         grounded += all(found.severity == "warning" for found in gate.findings(_GROUNDING, study, shadow))
-        present = list(abnormal(reference_of(study)))
-        if wanted := len(present):
-            missed = len(coverage.uncovered(present, coverage.mentioned(shadow)))
+        wanted = sum(1 for _ in abnormal(reference_of(study)))
+        if wanted:
             seen.add(study.patient_id)
             found += wanted
-            spoken += wanted - missed
+            agreeing += agreeing_claims(study, shadow)
     return Figures(
         answers=answers,
         well_formed=share(formed, answers, len(whose)),
         accepted=share(accepted, answers, len(whose)),
         grounded=share(grounded, readable, len(read)),
-        coverage=share(spoken, found, len(seen)),
+        coverage=share(agreeing, found, len(seen)),
     )
+
+
+def agreeing_claims(study: Study, candidate: Candidate) -> int:
+    """How many of the reference's abnormal findings some step asserts, or leaves open; to deny one is not to agree."""
+    asserted = frozenset(here.claim.finding for here in said(candidate) if here.claim.status != "absent")
+    present = list(abnormal(reference_of(study)))
+    return len(present) - len(coverage.uncovered(present, asserted))
 
 
 def _sentences(candidate: Candidate) -> Candidate:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 SCHEMA_VERSION: Literal[1] = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]  # that a person wrote: not blank
 Status = Literal["present", "absent", "uncertain"]
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import Noun, Record, Sha256
+from .base import Noun, Record, Sha256, Words
 from .study import DataClass
 
 
@@ -15,13 +15,13 @@ class Attestation(Record):
     PhysioNet's policy of 2025-09-24 asks that the three practices be verified, and else that the service not be used.
     """
 
-    endpoints: tuple[str, ...] = Field(min_length=1, description="Scheme, host and port; paths are ignored.")
-    contract: str = Field(min_length=1, description="Reference of the contract that says so.")
+    endpoints: tuple[Words, ...] = Field(min_length=1, description="Scheme, host and port; paths are ignored.")
+    contract: Words = Field(description="Reference of the contract that says so.")
     zero_retention: Literal[True] = Field(description="Nothing that is sent is kept.")
     no_training: Literal[True] = Field(description="Nothing that is sent trains a model.")
     no_human_review: Literal[True] = Field(description="Nobody at the provider looks at it.")
-    region: str = Field(min_length=1, description="Where it is processed.")
-    signed_by: str = Field(min_length=1, description="The person who answers for this.")
+    region: Words = Field(description="Where it is processed.")
+    signed_by: Words = Field(description="The person who answers for this.")
     valid_until: date = Field(description="The last day on which it counts.")
 
 

@@ -20,9 +20,10 @@ from .base import Noun
 from .candidate import Candidate
 from .errors import InputError
 from .example import Example
+from .export import ExportManifest, ExportRecord
 from .policy import Attestation
 from .reading import Reading
-from .recipe import CurateRecipe, DistillRecipe, SampleRecipe
+from .recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
 from .selection import Selection
 from .study import RejectedRow, Study
@@ -46,9 +47,12 @@ NOUNS: tuple[type[Noun], ...] = (
     CurateRecipe,
     DistillRecipe,
     SampleRecipe,
+    AblateRecipe,
     Attestation,
     Reading,
     Selection,
+    ExportManifest,
+    ExportRecord,
 )
 
 _SHOWN = 200  # characters of a message; jsonschema puts whole values into it, and a value may be a report

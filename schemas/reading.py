@@ -37,3 +37,17 @@ class Reading(Record):
     queue: str = Field(description="The queue it was read from, with its seed, e.g. doubts or accepted:0.1@7.")
     seconds: float = Field(ge=0, description="From the film on the screen to the decision.")
     at: float = Field(description="Seconds since the epoch, UTC.")
+
+
+class Preference(Record):
+    """Which of two candidates for one study a reader finds better, not knowing whose they are."""
+
+    study_id: str
+    reader: str = Field(min_length=1, max_length=80)
+    first: Sha256 = Field(description="The candidate of the first run.")
+    second: Sha256 = Field(description="The candidate of the second run.")
+    left: Literal["first", "second"] = Field(description="Which of them stood on the left.")
+    better: Literal["first", "second", "tie"]
+    comment: str = Field("", max_length=4_000)
+    seconds: float = Field(ge=0)
+    at: float = Field(description="Seconds since the epoch, UTC.")

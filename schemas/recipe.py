@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from .base import Noun, Sha256
-from .verdict import Weight
+from .base import Noun, Sha256, Words
+from .verdict import Doubts, Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -66,9 +66,9 @@ class TrainingTerms(Noun):
     """A person's word that an endpoint's terms allow training on what it answers."""
 
     endpoint: str = Field(description="As in the teacher: scheme, host and port decide.")
-    attested_by: str = Field(min_length=1, description="A person, by name.")
+    attested_by: Words = Field(description="A person, by name.")
     attested_on: date
-    basis: str = Field(min_length=1, description="The terms: title, version, clause.")
+    basis: Words = Field(description="The terms: title, version, clause.")
 
 
 class Policy(Noun):
@@ -99,6 +99,23 @@ class RequestOptions(Noun):
     seed: int = 0
 
 
+class VerifierSpec(TeacherSpec):
+    """A model that checks traces claim by claim; `kind` and `options` as of a teacher."""
+
+    calibration: str | None = Field(
+        None, description="What `tenstep calibrate` wrote of this model and prompt; without it, no doubt is lifted."
+    )
+    trust: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="Lower bound of the 95 % interval that the share of good ones accepted and that of bad ones caught "
+        "must reach before a doubt is lifted. None: 76 of each at least, and 3 errors in 76 at most.",
+    )
+    prompt: str | None = Field(None, description="A prompt file in place of curation/verifying/verify.yaml.")
+    same_family: bool = Field(False, description="Let a model check its own family's traces.")
+
+
 class CurateRecipe(RequestOptions):
     """`tenstep curate RECIPE`."""
 
@@ -106,17 +123,21 @@ class CurateRecipe(RequestOptions):
     studies: str | None = Field(None, description="A study store; --studies overrides it.")
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
     several: Several = Several()
-    prompt: Name = Field("informed", description="A prompt in curation/prompts.")
+    prompt: str = Field("informed", min_length=1, description="A prompt in curation/prompts, or the path of a file.")
     layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
     goal: Goal = Goal()
     repair: Repair = Repair()
     severities: dict[str, Weight] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
     )
-    doubts: Literal["verify", "hold", "accept", "reject"] | None = Field(
+    doubts: Doubts | None = Field(
         None,
         description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
         "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
+    )
+    verifier: VerifierSpec | None = None
+    verify: Literal["doubts", "all", "off"] = Field(
+        "doubts", description="What the verifier reads: traces in doubt, or those that the rules accept as well."
     )
     reader_overrides: Literal["doubts", "reject", "both"] = Field(
         "both",
@@ -124,6 +145,12 @@ class CurateRecipe(RequestOptions):
         "what the rules accept; both: it may also accept what they reject.",
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
+
+    @model_validator(mode="after")
+    def _names_a_verifier(self) -> Self:
+        if self.doubts == "verify" and self.verifier is None:
+            raise ValueError("doubts: verify needs a verifier")
+        return self
 
 
 class Lora(Noun):
@@ -150,6 +177,29 @@ class Optimizer(Noun):
     clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
 
 
+class Traces(Noun):
+    """Which of a run's traces are trained on; anything but the default is for ablations."""
+
+    source: Literal["accepted", "first", "first-accepted", "reports"] = Field(
+        "accepted",
+        description="accepted: the run's examples. first: every study's first answer, whatever the rules say of it. "
+        "first-accepted: the first answers that the rules accept. reports: the accepted studies' reports, no steps.",
+    )
+    n: int | None = Field(None, ge=1, description="So many rows, the first in an order that `seed` decides.")
+    seed: int = Field(0, description="Of that order; it is the same order of studies for every source.")
+    balance: bool = Field(
+        False,
+        description="Draw and repeat rows so that the mix of findings in their references is that of all studies that "
+        "were asked about: rejection alone changes it.",
+    )
+
+    @model_validator(mode="after")
+    def _n_for_balance(self) -> Self:
+        if self.balance and self.n is None:
+            raise ValueError("balance needs n, the number of rows that are drawn")
+        return self
+
+
 class DistillRecipe(Noun):
     """`tenstep distill RECIPE`."""
 
@@ -161,6 +211,7 @@ class DistillRecipe(Noun):
         "auto", description="Who loads the model; auto is unsloth where CUDA and unsloth are, else hf."
     )
     run: str | None = Field(None, description="A run folder, whose accepted examples are learned; --run overrides it.")
+    traces: Traces = Traces()
     studies: tuple[str, ...] = Field(
         (), description="Study stores, whose references are learned without steps, in place of a run."
     )
@@ -204,11 +255,41 @@ class DistillRecipe(Noun):
             raise ValueError("give either epochs or steps")
         if self.run is not None and self.studies:
             raise ValueError("give either run or studies")
+        if self.studies and self.traces != Traces():
+            raise ValueError("traces says which rows of a run are trained on, and study stores have none")
         if self.splits is not None and self.validation:
             raise ValueError("give either splits or validation")
         if self.patience is not None and self.splits is None and not self.validation:
             raise ValueError("patience needs a validation loss: give splits or validation")
         return self
+
+
+class Arm(Noun):
+    """One arm of an ablation."""
+
+    recipe: str | None = Field(None, description="A distil recipe of its own; the ablation's `student` if not given.")
+    changes: dict[str, Any] = Field(default_factory=dict, description="Keys of that recipe with other values.")
+
+
+class AblateRecipe(Noun):
+    """`tenstep ablate RECIPE`: students that differ in one thing, trained equally and compared on the same studies."""
+
+    kind: Literal["ablate"]
+    name: Name
+    run: str | None = Field(None, description="A curation run; --run overrides it.")
+    unseen: str | None = Field(None, description="A study store that no arm is trained on; --unseen overrides it.")
+    student: str = Field(description="The distil recipe that all arms share.")
+    arms: dict[Name, Arm] = Field(
+        default_factory=lambda: {name: Arm() for name in ("unfiltered", "rejected", "curated", "report-only")},
+        min_length=2,
+        description="By name. unfiltered, rejected, curated and report-only need no changes, nor do these names with "
+        "-balanced behind them; every arm is compared with the first.",
+    )
+    n: int | None = Field(None, ge=1, description="Rows of every arm; as many as the smallest has if not given.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps of every arm; the student's if not given.")
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="Every arm is trained once with each.")
+    limit: int | None = Field(None, gt=0, description="Only the first so many unseen studies.")
+    resamples: int = Field(2000, ge=100, description="Draws of patients for the intervals.")
 
 
 class SampleRecipe(Noun):

@@ -1,6 +1,6 @@
 """Verdict: what was found in one candidate, and whether that accepts it, rejects it or leaves a doubt."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -8,7 +8,9 @@ from .base import Noun, Record, Sha256
 
 Severity = Literal["error", "doubt", "warning"]
 Weight = Literal["error", "doubt", "warning", "off"]  # what a recipe may give a code; off drops its findings
+WEIGHTS: tuple[Weight, ...] = get_args(Weight)
 Outcome = Literal["accept", "doubt", "reject"]
+Doubts = Literal["verify", "hold", "accept", "reject"]  # what a recipe says shall become of a doubt
 
 
 class Finding(Noun):

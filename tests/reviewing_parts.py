@@ -149,10 +149,13 @@ class Served:
 
 
 @contextmanager
-def served(run: Path, *readers: str, more: tuple[str, ...] = ("--min-seconds", "0")) -> Iterator[Served]:
+def served(
+    run: Path, *readers: str, other: Path | None = None, more: tuple[str, ...] = ("--min-seconds", "0")
+) -> Iterator[Served]:
     """`tenstep review RUN --serve` in a process of its own, until it has been interrupted and has ended in order."""
     named = [word for reader in readers for word in ("--reader", reader)]
-    command = [sys.executable, "-m", "tenstep", "review", str(run), "--serve", "--no-browser", *named, *more]
+    runs = [str(run), *([str(other)] if other else [])]
+    command = [sys.executable, "-m", "tenstep", "review", *runs, "--serve", "--no-browser", *named, *more]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     links: dict[str, str] = {}
     assert process.stderr

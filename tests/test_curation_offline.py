@@ -91,6 +91,7 @@ EXPECTED = {
     "empty_step": "step_empty",
     "out_of_order": "step_order",
     "trailing_report": "report_not_asked",
+    "added_finding": "unsupported_finding",
 }
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +113,16 @@ def test_what_is_no_prompt_file_is_refused(text: str) -> None:
 def test_an_unknown_prompt_names_those_that_there_are() -> None:
     with pytest.raises(RecipeError, match="blind, informed, skeleton"):
         Prompts("sighted")
+
+
+def test_a_prompt_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    shipped = content("informed")
+    own = tmp_path / "mine.yaml"
+    own.write_text(shipped.replace("explain chest radiographs", "explain chest films"))
+    prompts = Prompts(str(own))
+    assert prompts.id == "mine@2" and "explain chest films" in prompts.fill(make_study()).system
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Prompts(str(tmp_path / "gone.yaml"))
+    own.write_text("version: 1")
+    with pytest.raises(RecipeError, match="cannot be used"):
+        Prompts(str(own))

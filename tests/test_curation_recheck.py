@@ -121,3 +121,24 @@ def test_another_process_at_work_is_left_alone(run: Path) -> None:
     recipe = _Resolved.model_validate(manifest.recipe)
     with RunFolder.open(run, kind="curate", recipe=recipe, studies=store), pytest.raises(RunLockedError):
         recheck(run)
+
+
+def test_several_processes_judge_the_same_in_the_same_order(tmp_path: Path) -> None:
+    from tenstep.curation.recheck import recheck as again
+
+    source, script = tmp_path / "in.jsonl", tmp_path / "script.jsonl"
+    names = [f"s{at}" for at in range(150)]
+    source.write_text("".join(json.dumps({"id": name, "report": REFERENCE}) + "\n" for name in names))
+    script.write_text("".join(json.dumps({"id": f"jsonl/{name}", "texts": [GOOD]}) + "\n" for name in names))
+    recipe: dict[str, Any] = {"kind": "curate", "name": "t", "repair": {"attempts": 0}}
+    recipe["teachers"] = [{"kind": "scripted", "options": {"script": str(script)}}]
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    assert main(["ingest", "jsonl", str(source), "--text-only", "--out", str(tmp_path / "studies")]) == 0
+    words = ["curate", str(tmp_path / "recipe.yaml"), "--studies", str(tmp_path / "studies")]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    record(tmp_path / "run", {f"jsonl/{name}": Verdict(findings=(OLD,)) for name in names[::3]})
+    alone = again(tmp_path / "run", dry_run=True)
+    together = again(tmp_path / "run", dry_run=True, workers=2)
+    assert together == alone and len(alone.changed) >= 50
+    assert again(tmp_path / "run", workers=2).changed == alone.changed
+    assert again(tmp_path / "run").changed == []

@@ -14,11 +14,12 @@ import pytest
 from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served
 from tenstep.cli.app import main
 from tenstep.curation.recheck import recheck
+from tenstep.curation.reviewing.compare import tested
 from tenstep.curation.reviewing.index import TraceIndex
 from tenstep.curation.reviewing.queues import Sampling, in_overlap, queue, sampled
 from tenstep.data.readings import Readings, final, finals
 from tenstep.data.run import RunFolder
-from tenstep.schemas.reading import Reading
+from tenstep.schemas.reading import Preference, Reading
 
 
 def reading(number: int = 0, reader: str = "anna", decision: str | None = "accept", **more: object) -> Reading:
@@ -386,3 +387,48 @@ def test_a_port_that_is_taken_and_a_run_with_nothing_judged_are_one_line(run: Pa
         assert "cannot be used" in said(run, "--port", server.port)
     assert "is no name" in said(run, "--reader", "\x1b[2J")
     assert "not a run folder" in said(tmp_path / "nowhere") or "manifest" in said(tmp_path / "nowhere")
+
+
+def test_two_runs_are_compared_without_saying_whose_they_are(tmp_path: Path) -> None:
+    one, other = reviewed_run(tmp_path / "one"), reviewed_run(tmp_path / "other")
+    sides = set()
+    with served(one, "anna", other=other) as server:
+        cookie = server.enter("anna")
+        for _ in range(STUDIES):
+            page = server.ask("/compare", cookie=cookie)[2]
+            key = re.search(r'data-key="(\w+)"', page)
+            assert key and "checklist" not in page and "<mark" not in page
+            form = {"decision": "left", "seconds": 2}
+            assert server.ask(f"/compare/{key[1]}", cookie=cookie, form={"decision": "both", "seconds": 2})[0] == 422
+            assert server.ask(f"/compare/{key[1]}", cookie=cookie, form=form)[0] == 200
+        assert "exact sign test" in server.ask("/compare", cookie=cookie)[2], "nothing is left, so the result is shown"
+    for line in lines(one / "preferences.jsonl"):
+        sides.add(line["left"])
+        assert line["better"] == line["left"]
+    assert sides == {"first", "second"}
+    assert stat.S_IMODE((one / "preferences.jsonl").stat().st_mode) == 0o600
+    assert finals(one) == {}
+
+
+def test_the_sign_test_is_exact() -> None:
+    def preferred(first: int, second: int, ties: int = 0) -> list[Preference]:
+        said = ["first"] * first + ["second"] * second + ["tie"] * ties
+        return [
+            Preference.model_validate(
+                {
+                    "study_id": "s",
+                    "reader": "anna",
+                    "first": key_of(n),
+                    "second": key_of(n),
+                    "left": "first",
+                    "better": better,
+                    "seconds": 1,
+                    "at": 1,
+                }
+            )
+            for n, better in enumerate(said)
+        ]
+
+    assert tested(preferred(9, 1)).p == pytest.approx(22 / 1024)  # 2 (C(10,0) + C(10,1)) / 2^10
+    assert tested(preferred(5, 5, 3)) == (5, 5, 3, 1.0)
+    assert tested([]).p == 1.0

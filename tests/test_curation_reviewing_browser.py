@@ -277,3 +277,21 @@ def test_contrast_names_and_roles_pass_axe(browser: "Browser", run: Path, path: 
         found = tab.evaluate("async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa']})).violations")
         assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
         context.close()
+
+
+def test_pairs_are_compared_with_the_arrows(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    one, other = reviewed_run(tmp_path / "one"), reviewed_run(tmp_path / "other")
+    with served(one, "anna", other=other, more=("--min-seconds", "0.2")) as server:
+        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        tab = context.new_page()
+        tab.goto(server.links["anna"])
+        for press in ("ArrowLeft", "t", "ArrowRight"):
+            tab.wait_for_selector("[data-decide=tie]:enabled")
+            expect(tab.locator("[data-decide=right]")).to_be_in_viewport()
+            decide_pair = shown(tab)
+            tab.keyboard.press(press)
+            tab.wait_for_function("key => document.querySelector('#item')?.dataset.key !== key", arg=decide_pair)
+        assert tab.locator(".progress").inner_text().startswith("3 compared")
+        context.close()

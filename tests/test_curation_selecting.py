@@ -304,7 +304,8 @@ def test_a_student_learns_from_a_selection_as_from_a_run(make_run: MakeRun, tmp_
 
     run = make_run("run", mixed(30))
     select([run], Options(n=8), tmp_path / "small")
-    recipe = DistillRecipe.model_validate({"kind": "distill", "name": "x", "base": "b", "run": "r", "validation": 0.3})
+    told = {"kind": "distill", "name": "x", "base": "b", "run": "r", "validation": 0.3, "steps": 1}
+    recipe = DistillRecipe.model_validate(told)
     found = load_examples(recipe, tmp_path / "small", prompt.read(prompt.path_of("ten-steps")))
     chosen = {row.study_id for row in read_selection(tmp_path / "small").rows}
     assert {example.study.id for example in found.all} == chosen

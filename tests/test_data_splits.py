@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from layouts.mimic import film
 from PIL import Image
 from tenstep.__main__ import main
-from tenstep.data.splitting.alike import NEAR_BITS, difference_hash, distance, likeness, minhash
+from tenstep.data.splitting.alike import NEAR_BITS, difference_hash, distance
 from tenstep.data.splitting.contamination import One, contamination
 from tenstep.data.splitting.splits import SplitRecipe, read_splits, recipe_of, resolve, write_splits
 from tenstep.data.store.studies import StudyStore
@@ -131,16 +131,6 @@ def test_each_way_of_sharing_is_found() -> None:
     assert kinds((study("1", "p", text=text), False), (study("2", "q", "b", text=other), True)) == {"report": 1}
     near = text.replace(text.split()[-1], "stable.")
     assert kinds((study("1", "p", text=text), False), (study("2", "q", "b", text=near), True)) == {"near_report": 1}
-
-
-def test_minhash_estimates_likeness() -> None:
-    words = [f"w{n}" for n in range(300)]
-    text = minhash(" ".join(words))
-    half = minhash(" ".join(words[:200] + [f"x{n}" for n in range(100)]))  # 198 of 398 shingles are shared
-    assert likeness(text, minhash(" ".join(words).upper() + ".")) == 1
-    assert abs(likeness(text, half) - 198 / 398) < 0.2
-    assert likeness(text, minhash("nothing of that")) < 0.1
-    assert likeness(minhash("normal"), minhash("Normal.")) == 1
 
 
 def test_an_image_that_only_looks_the_same_is_found(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import yaml
 from tenstep.cli.app import parser
 from tenstep.data.recipes import read_recipe
 from tenstep.schemas.base import Noun
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe
+from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted([*(ROOT / "examples" / "recipes").glob("*.yaml"), *(ROOT / "data" / "demo").glob("*.yaml")])
-NOUNS: dict[str, type[Noun]] = {"curate": CurateRecipe, "distill": DistillRecipe}
+NOUNS: dict[str, type[Noun]] = {"curate": CurateRecipe, "distill": DistillRecipe, "ablate": AblateRecipe}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -22,7 +22,7 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
+    **dict.fromkeys(["datasets", "datasketch", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
     **dict.fromkeys(
         [
             "aiohttp",
@@ -41,7 +41,7 @@ HOME = {
     **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
-OPTIONAL = sorted(HOME.keys() - {"jinja2", "jsonschema", "markupsafe", "pandas", "pydicom"})
+OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pandas", "pydicom"})
 
 
 class Import(NamedTuple):

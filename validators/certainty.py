@@ -58,7 +58,7 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
     firm = [other for kind in same for other in reference.present.get(kind, ()) if not other.open]
     loose = [other for other in reference.asserted((claim.finding,)) if other.status == "uncertain" or other.open]
     code = message = ""
-    if claim.status == "present" and claim.certain and not (loose or firm or claim.soft):
+    if claim.status == "present" and claim.certain and not (loose or firm or claim.strength == "weak"):
         if claim.finding not in GENERIC and reference.standing(claim) == "related":
             message = f"{quote!r}: {what} is at best an inference in this study; it cannot be certain."
             yield find("overstated", message, step=here.step, span=claim.span)

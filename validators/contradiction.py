@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import described, name, reference_of, said
+from .grounding import name, reference_of, said
 from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "denies_reference": "doubt",
-    "denies_softly": "doubt",
     "asserts_denied": "error",
     "hedges_denied": "doubt",
 }
@@ -34,16 +33,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             other = reference.contradicted(claim)
             if other is not None:
                 yield find(
-                    "denies_softly" if claim.soft else "denies_reference",
-                    f"{here.quote!r} {'may be read to deny' if claim.soft else 'denies'} {name(other.finding)}, which "
-                    f"the study shows; say that it is there, or leave it out.",
+                    "denies_reference",
+                    f"{here.quote!r} denies {name(other.finding)}, which the study shows; say that it is there, or "
+                    f"leave it out.",
                     step=here.step,
                     span=claim.span,
                     evidence=reference.sentence(other),
                 )
-        elif reference.standing(claim) == "denied" and not described(reference, here):
+        elif reference.standing(claim) == "denied":
             denial = reference.absent[claim.finding][0]
-            hedged = claim.status == "uncertain" or claim.soft
+            hedged = claim.status == "uncertain" or claim.strength == "weak" or claim.composed
             yield find(
                 "hedges_denied" if hedged else "asserts_denied",
                 f"{here.quote!r} {'leaves open' if hedged else 'asserts'} {name(claim.finding)}, which is "
@@ -83,5 +82,4 @@ FAILS = (
     Case(ten({7: "A small apical pneumothorax is present."}), "asserts_denied"),
     Case(ten({6: "Blunted sulci: a small effusion is seen."}), "asserts_denied"),
     Case(ten({6: "A small pleural effusion is possible."}), "hedges_denied"),
-    Case(ten({6: "The effusion is not seen on the lateral view."}, _EFFUSION), "denies_softly", _EFFUSION),
 )

@@ -2,7 +2,7 @@
 
 It protects against traces that reason about everything but the abnormality, and against texts that fit every normal
 study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding of the impression is a
-doubt, another one a warning: a trace may leave out what is minor. All of them missing is an error.
+doubt, another one a warning: a trace may leave out what is minor. All of several missing is an error.
 """
 
 from collections import defaultdict
@@ -35,6 +35,7 @@ _MATTERS = {
     "cardiomediastinum": "an enlarged heart",
 }
 _MANY = 3  # regions that one sentence clears at once: a summary ("no acute disease of the chest")
+_SEVERAL = 2  # a single finding may be named in words that the lexicon does not know
 _FEW_LEFT_OUT = 1  # of those that matter
 
 
@@ -52,7 +53,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _uncovered(reference: Reference, claims: list[Claim], named: frozenset[str]) -> Iterator[Finding]:
     missing = uncovered(claims, named)
-    if len(missing) == len(claims):
+    if len(missing) == len(claims) >= _SEVERAL:
         names = ", ".join(name(claim.finding) for claim in claims[:5])
         yield find(
             "nothing_covered",
@@ -60,7 +61,7 @@ def _uncovered(reference: Reference, claims: list[Claim], named: frozenset[str])
             evidence=reference.sentence(missing[0]),
         )
         return
-    concluded = {claim.finding for claim in reference.concluded()}
+    concluded = {claim.finding for claim in reference.concluded() or claims}
     for claim in missing:
         yield find(
             "uncovered_finding" if claim.finding in concluded else "uncovered_detail",
@@ -98,7 +99,7 @@ def _undenied(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
     ]
     cleared: dict[tuple[int, tuple[int, int]], set[str]] = defaultdict(set)
     for here in said(candidate):
-        if here.claim.status == "absent" and not here.claim.dismissed:
+        if here.claim.status == "absent":
             cleared[here.step, here.claim.sentence].add(here.claim.region)
     matters = set(wanted)
     denied = set().union(*(regions for regions in cleared.values() if len(regions & matters) < _MANY), set())

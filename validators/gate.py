@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = tuple(
         "location",
         "unreported_location",
         "severity",
+        "cause",
         "certainty",
         "coverage",
         "substance",
@@ -48,7 +49,8 @@ RULES: tuple[Rule, ...] = tuple(
 )
 
 FAILED = "rule_failed"  # the finding of a rule that raised; no recipe can change what it weighs
-ALIASES: Mapping[str, str] = {"wrong_whereabouts": "unreported_location"}  # codes of older runs and recipes: today's
+# Codes of older runs and recipes, and what finds the same today.
+ALIASES: Mapping[str, str] = {"wrong_whereabouts": "unreported_location", "denies_softly": "denies_reference"}
 # Every code, with the rule that finds it; a recipe that names another one is wrong.
 CODES: Mapping[str, str] = {
     **{code: rule.__name__.rpartition(".")[2] for rule in RULES for code in rule.CODES},

@@ -5,7 +5,6 @@ Texts past the limits are not read: `length.py` rejects them, and reading has to
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..schemas.candidate import Candidate
@@ -13,10 +12,12 @@ from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from .findings import Claim, claims
 from .findings.lexicon import lexicon
-from .findings.reference import GENERIC, Reference, read_reference, relations
+from .findings.reference import Reference, read_reference
+from .memory import remember
 from .steps import per_candidate, steps_of
 
 REPORT_LIMIT = 10_000  # characters of a reference that are read
+_MEMORY, _CLAIM = 4_000_000, 450  # bytes in all, and of a claim, about
 
 _CONCLUDES = re.compile(
     r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer"
@@ -49,7 +50,7 @@ def reference_of(study: Study) -> Reference:
     return read_reference(study.report[:REPORT_LIMIT])
 
 
-@lru_cache(maxsize=8192)
+@remember(_MEMORY, cost=lambda found: _CLAIM * len(found))
 def read_claims(text: str) -> tuple[Claim, ...]:
     """The claims of a step, read once."""
     return claims(text)
@@ -74,19 +75,3 @@ def name(finding: str) -> str:
 def is_device(finding: str) -> bool:
     """Whether the name is that of a device or of what surgery leaves behind."""
     return finding in lexicon().devices
-
-
-def described(reference: Reference, here: Said) -> bool:
-    """Whether a general word and a reported finding of the same sentence are one thing ("dense dots in the lungs
-    correspond to granulomas"): the general word then asserts no more than the finding does."""
-    claim = here.claim
-    if claim.finding not in GENERIC or claim.device:
-        return False
-    near = relations().related[claim.finding] | relations().same[claim.finding]
-    return any(
-        other.sentence == claim.sentence
-        and other.finding in near
-        and other.status == "present"
-        and reference.standing(other) == "supported"
-        for other in read_claims(here.text)
-    )

@@ -13,17 +13,18 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import Claim, claims, location_of, sentences
+from .findings import Claim, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import GENERIC, Reference, other_lobe, places_agree, relations
 from .findings.sides import worse_sides
-from .grounding import REPORT_LIMIT, Said, name, read_claims, reference_of, said
+from .grounding import REPORT_LIMIT, Said, name, reference_of, said
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "wrong_side": "doubt",
+    "quantified_side": "doubt",  # from "both" or "each", which may count other things: never more than a doubt
     "wrong_place": "error",
     "wrong_tip": "doubt",
     "tip_contradiction": "doubt",
@@ -60,13 +61,10 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     evidence=reference.sentence(tips[0]),
                 )
             continue
-        if (claim.side or claim.place) and not (claim.soft and not reference.asserted((claim.finding,))):
+        if (claim.side or claim.place) and not (claim.strength == "weak" and not reference.asserted((claim.finding,))):
             yield from _located(reference, here)
-        if claim.tip and not claim.soft and _has_end(claim.finding):
+        if claim.tip and claim.strength == "explicit" and _has_end(claim.finding):
             yield from _ends(reference, here, tips)
-    for here in _referring(candidate):
-        if reference.standing(here.claim) == "supported":
-            yield from _located(reference, here)
     yield from _compared(study.report[:REPORT_LIMIT], candidate)
 
 
@@ -85,24 +83,6 @@ def _compared(report: str, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
                 evidence=evidence,
             )
-
-
-def _referring(candidate: Candidate) -> Iterator[Said]:
-    """Sentences that locate the finding named last without naming it: "it lies in the right lower lobe"."""
-    last: Claim | None = None
-    for position, text in steps_of(candidate):
-        asked = False
-        step = [claim for claim in read_claims(text) if claim.status != "absent" and not claim.device]
-        for start, end in sentences(text):
-            named = claims(text[start:end])
-            where = None if named or last is None else location_of(text[start:end], answers=asked)
-            if where and last is not None:
-                side, place = where
-                yield Said(
-                    position, text, last._replace(side=side, place=place, span=(start, end), text=text[start:end])
-                )
-            asked = text[end - 1] == "?"
-            last = next((claim for claim in reversed(step) if start <= claim.span[0] < end), last)
 
 
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:
@@ -125,7 +105,7 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
     sided = [other for other in others if other.side]
     if claim.side and sided and not any(_within(claim, other, others) for other in sided):
         yield find(
-            "wrong_side",
+            "quantified_side" if claim.counted else "wrong_side",
             f"{here.quote!r}: {name(claim.finding)} is not {claim.side}; correct the side.",
             step=here.step,
             span=claim.span,
@@ -235,8 +215,8 @@ PASSES = (
     Case(ten({6: "Effusions are seen, the left one smaller than the right."}, _UNEQUAL), None, _UNEQUAL),
 )
 FAILS = (
-    Case(ten({5: "An opacity is seen.", 6: "It lies at the right base."}, _LEFT), "wrong_side", _LEFT),
     Case(ten({5: "An opacity is seen at the right base."}, _LEFT), "wrong_side", _LEFT),
+    Case(ten({5: "Both lower lobes have an opacity."}, _LEFT), "quantified_side", _LEFT),
     Case(ten({5: "An opacity is seen in the left upper lobe."}, _LEFT), "wrong_place", _LEFT),
     Case(ten({2: "The right jugular catheter has its tip over the right atrium."}, _LEFT), "wrong_tip", _LEFT),
     Case(

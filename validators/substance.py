@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import names_anything
+from .findings import is_off_topic
 from .grounding import said
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -24,13 +24,13 @@ find = Finder(__name__, CODES)
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Ten steps without one plain claim; each step about no part, finding, device, view or reading of a film."""
     steps = steps_of(candidate)
-    if steps and all(here.claim.soft for here in said(candidate)):
+    if steps and all(here.claim.strength == "weak" for here in said(candidate)):
         yield find(
             "says_nothing",
             "No step claims anything about this study; say of each region what is there and what is not.",
         )
     for position, text in steps:
-        if text.strip() and not names_anything(text):
+        if is_off_topic(text):
             yield find(
                 "off_topic",
                 f"{text[:80]!r} speaks of nothing that a chest film shows; describe what is seen.",

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import described, name, reference_of, said
+from .findings import Claim
+from .findings.reference import Reference, places_agree
+from .grounding import name, reference_of, said
 from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
@@ -34,10 +36,10 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         if claim.status == "absent" or claim.finding == "tip_unknown":
             continue
         standing = reference.standing(claim)
-        if standing in ("supported", "denied") or described(reference, here):
+        if standing in ("supported", "denied") or _parts_supported(reference, claim):
             continue
         what = name(claim.finding)
-        if claim.status == "uncertain" or claim.soft:
+        if claim.status == "uncertain" or claim.strength == "weak":
             if standing == "unsupported":
                 yield find(
                     "hedged_unsupported",
@@ -60,6 +62,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=here.step,
                 span=claim.span,
             )
+
+
+def _parts_supported(reference: Reference, claim: Claim) -> bool:
+    """Whether a name that we made of parts ("opacity" at a fissure) stands for a part that is reported there."""
+    if claim.base is None:
+        return False
+    base = claim._replace(finding=claim.base, composed=False, base=None)
+    return reference.standing(base) == "supported" and any(
+        places_agree(base.place, other.place) for other in reference.asserted((claim.base,))
+    )
 
 
 _OPACITY = """\

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...data.foreign import Raw, rows
+from ...data.foreign import count as rows_at
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.study import Study
-from ...schemas.verdict import Outcome, Verdict, Weight
-from ..doubts import Doubts, doubts_of
+from ...schemas.verdict import Doubts, Outcome, Verdict, Weight
+from ..doubts import doubts_of
 from ..pages.review import located
 from ..recheck import judge_again
 from ..workers import in_order
+from .faults import image_faults, report_faults
 from .judged import AS_IT_IS, Reader, judge_row
 from .measures import Measured, measured
 from .problems import Problem
@@ -54,6 +56,14 @@ def items(path: Path, reader: Reader = AS_IT_IS, *, workers: int = 1) -> Iterato
         MissingExtraError: it takes a library that is absent.
     """
     return _of_run(path, workers) if is_run(path) else _of_rows(path, reader, workers)
+
+
+def count(path: Path) -> int | None:
+    """How many rows there will be, as far as that is quick to know."""
+    if not is_run(path):
+        return rows_at(path)
+    with RunFolder.read(path) as run:
+        return len({candidate.study_id for candidate, _ in run.judged()})
 
 
 def is_run(path: Path) -> bool:
@@ -97,6 +107,11 @@ def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | Problem:
         name = str(given)[:100].encode(errors="replace").decode() if isinstance(given, str | int) else None
         return Problem(row=raw.row, file=file, id=name, field=error.field, message=error.message)
     study, candidate, verdict, layout = judge_row(row, reader)
+    born = [*report_faults(row.reference_report or (candidate.trace.report if candidate.trace else None))]
+    if reader.images is not None:
+        born += image_faults(raw.fields, reader.images)
+    if born:
+        verdict = verdict.model_copy(update={"findings": (*verdict.findings, *born)})
     found = measured(candidate.trace, study.report)
     split = row.split or raw.split
     return Item(row.id, study, candidate, verdict, found, row.has_reference, row.patient_id, split, layout), form

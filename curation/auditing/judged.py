@@ -8,6 +8,7 @@ Rules read ten steps; a trace of more is read ten by ten, and what no part menti
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ...schemas.candidate import Candidate
@@ -32,6 +33,7 @@ class Reader(NamedTuple):
     columns: Mapping[str, str] = {}
     layout: Literal["auto", "ours"] | LayoutName = "auto"
     steps: Steps = "10"
+    images: Path | None = None  # the folder below which rows name their films; they are opened if it is given
 
 
 AS_IT_IS = Reader()

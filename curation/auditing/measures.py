@@ -74,8 +74,8 @@ def measured(trace: Trace | None, report: str) -> Measured | None:
     return Measured(
         measure(trace, report),
         sentences,
-        sketch([word for step in tokens for word in step]),
-        sketch(known),
+        sketch([word for step in tokens for word in step if not word.isdecimal()]),
+        sketch([word for word in known if not word.isdecimal()]),
         len(known) >= _SHORT_REPORT,
     )
 
@@ -111,7 +111,7 @@ def _report_runs(report: str) -> frozenset[tuple[str, ...]]:
 
 
 def _readable(text: str) -> list[Claim]:
-    return [claim for claim in claims(text[:_LONGEST]) if not claim.dismissed]
+    return [*claims(text[:_LONGEST])]
 
 
 def _step(text: str, found: Sequence[Claim], reference: Reference, known: frozenset[tuple[str, ...]]) -> StepMeasure:

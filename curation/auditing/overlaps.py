@@ -1,12 +1,14 @@
 """Overlaps: the same trace for different studies, and the same study, report, image or patient in two splits.
 
-Likeness is by sketch (sketch.py). Reports of fewer than 20 words are left out: normal ones repeat by nature. It holds
-a sketch, an id and a few short numbers for each row.
+Ids that only differ in how they were written down (a mark, blanks, `.0`) are one. Likeness is by sketch (sketch.py).
+Reports of fewer than 20 words are left out: normal ones repeat by nature. It holds a sketch, an id and a few short
+numbers for each row.
 """
 
 from array import array
 from typing import NamedTuple
 
+from ...data.ids import patient_key, plain_id
 from ...schemas.study import Study
 from .sketch import ALIKE, Sketch, Sketches, likeness
 
@@ -52,13 +54,14 @@ class Overlaps:
         self.traces.add(trace)
         self.reports.add(report)
         self._long.append(long)
-        if patient is not None:
-            self.patients.add(patient)
+        known = None if patient is None else patient_key(patient)
+        if known is not None:
+            self.patients.add(known)
         if split is None:
             return
-        self._note("studies", study.id, split)
-        if patient is not None:
-            self._note("patients", patient, split)
+        self._note("studies", plain_id(study.id), split)
+        if known is not None:
+            self._note("patients", known, split)
         for image in study.images:
             self._note("images", image.sha256, split)
 

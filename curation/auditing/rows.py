@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from ...data.ids import is_missing
 from ...schemas.base import Noun, Status
 from ...schemas.candidate import Author
 from ...schemas.errors import InputError
@@ -33,7 +34,6 @@ REASONING = (
 ANSWERS = ("answer", "final_answer", "final", "output", "response", "generation", "conclusion", "report")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AUTHORS = frozenset({"assistant", "gpt", "model", "chatgpt", "bot"})
-_NO_TEXT = frozenset({"", "nan", "none", "null", "n/a"})  # what tables write for an empty cell
 
 
 class Row(Noun, extra="ignore"):
@@ -184,7 +184,7 @@ def read_row(fields: Mapping[str, Any], default_id: str, columns: Mapping[str, s
 def _filled(value: object) -> bool:
     """Whether a cell holds something: an empty one is None, not a number, or one of the words that tables write."""
     if isinstance(value, str):
-        return value.strip().lower() not in _NO_TEXT
+        return not is_missing(value)
     return isinstance(value, list | tuple) and bool(value)
 
 

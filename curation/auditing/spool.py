@@ -2,9 +2,10 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from ..template_trace import RULE, finding
 from .items import Item
 
 _FIELDS = {"rule", "code", "severity", "step", "message"}
@@ -25,6 +26,26 @@ class Spool:
             "findings": [finding.model_dump(include=_FIELDS) for finding in item.verdict.findings],
         }
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def settle(self, templates: Collection[int]) -> list[bool]:
+        """Write a doubt into rows that are templates, by their number from 1.
+
+        Returns:
+            One value for each row in which it is new: whether the row was accepted until then.
+        """
+        changed: list[bool] = []
+        if not templates:
+            return changed
+        settled = Spool()
+        for number, row in enumerate(self, 1):
+            if number in templates and all(found["rule"] != RULE for found in row["findings"]):
+                changed.append(row["accepted"])
+                row["findings"].append(finding().model_dump(include=_FIELDS))
+                row.update({"outcome": "doubt", "accepted": False} if row["accepted"] else {})
+            settled._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file, settled._file = settled._file, self._file
+        settled.close()
+        return changed
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         self._file.seek(0)

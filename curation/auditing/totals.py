@@ -13,6 +13,7 @@ from ...data.statistics import Interval, wilson
 from ...schemas.trace import STEPS
 from ...schemas.verdict import Severity
 from ...validators.gate import RULES
+from .. import template_trace
 from .items import Item
 from .measures import STANDINGS, Measure, Standing
 from .overlaps import Overlaps
@@ -75,6 +76,7 @@ class Totals:
     doubted: int = 0
     read: int = 0  # traces that could be taken apart
     without_reference: int = 0
+    without_report: int = 0  # and none in the text either: there was nothing to hold it against
     codes: Counter[str] = field(default_factory=Counter)  # findings
     code_rows: Counter[str] = field(default_factory=Counter)  # rows that have one
     severities: dict[str, Severity] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class Totals:
         self.accepted += verdict.accepted
         self.doubted += verdict.outcome == "doubt"
         self.without_reference += not item.has_reference
+        self.without_report += not item.has_reference and not (trace and trace.report)
         if item.split is not None:
             self.split_rows[item.split] += 1
         for finding in verdict.findings:
@@ -119,6 +122,14 @@ class Totals:
             self.steps[number - 1].errors += 1
         self._measured(found.measure, found.sentences)
         self.overlaps.add(item.study, item.patient, item.split, found.steps, found.report, long=found.long_report)
+
+    def add_template(self, *, was_accepted: bool) -> None:
+        """One of the rows that were added has turned out to be a template."""
+        self.codes[template_trace.CODE] += 1
+        self.code_rows[template_trace.CODE] += 1
+        self.severities[template_trace.CODE] = template_trace.CODES[template_trace.CODE]
+        self.accepted -= was_accepted
+        self.doubted += was_accepted
 
     def _measured(self, found: Measure, sentences: Iterable[tuple[int, str]]) -> None:
         for total, step, (key, text) in zip(self.steps, found.steps, sentences, strict=False):
@@ -184,6 +195,7 @@ class Totals:
             "rejected": self.rejected,
             "read": self.read,
             "without_reference": self.without_reference,
+            "without_report": self.without_report,
             "code_rows": dict(self.code_rows.most_common()),
             "funnel": [{"rule": rule, "stopped": n, "left": left} for rule, n, left in self.funnel],
             "layouts": dict(self.layouts),

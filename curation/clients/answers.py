@@ -170,14 +170,14 @@ def _word(reason: object) -> str:
 
 def _reply(answer: Envelope, text: str, thinking: list[str], usage: Usage, reason: str) -> Reply:
     text, aloud = unwrap(text)
-    text, plan = _without_plan(text)
+    text, plan = without_plan(text)
     reasoning = "\n\n".join(part for part in (*thinking, aloud, plan) if part)
     words = set(re.split(r"[^a-z]+", reason))
     stop = reason if words & _WHOLE and not words & _NOT_WHOLE else _CUT.get(reason, CUT)
     return Reply(text=text, usage=usage, stop_reason=stop, reasoning=reasoning or None, batched=answer.batched)
 
 
-def _without_plan(text: str) -> tuple[str, str]:
+def without_plan(text: str) -> tuple[str, str]:
     """The answer without the plan that the prompt `skeleton` asks for, and the plan: thinking aloud is not a step."""
     if '"plan"' not in text or not text.lstrip().startswith("{"):
         return text, ""

@@ -45,4 +45,4 @@ class Batched:
             raise Unanswered(State.FAILED, self.given_up[key], sent=False)
         self.waiting[key] = question
         self.on_wait()
-        raise Unanswered(State.FAILED, "it goes with the next batch", sent=False)
+        raise Unanswered(State.FAILED, "it goes with the next batch", sent=False, waits=True)

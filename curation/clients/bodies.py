@@ -10,18 +10,23 @@ from typing import Any
 
 from ...schemas.errors import ImageError
 from ...schemas.run import State
+from ..prompt import Prompt
 from ..teacher import Question, Unanswered
 from .images import Encoded, encode
 
 Schema = dict[str, Any]
 
 
-def answer_schema(keys: Sequence[str], **of_each: Any) -> Schema:
-    """An object with exactly these keys, all of them text. Array lengths cannot be enforced everywhere; keys can."""
+def answer_schema(prompt: Prompt, **of_each: Any) -> Schema:
+    """The schema of an answer; a prompt that names none takes text under each of its keys.
+
+    Array lengths cannot be enforced everywhere; keys can.
+    """
+    of_key = prompt.schema or {key: {"type": "string", **of_each} for key in prompt.keys}
     return {
         "type": "object",
-        "properties": {key: {"type": "string", **of_each} for key in keys},
-        "required": list(keys),
+        "properties": dict(of_key),
+        "required": list(of_key),
         "additionalProperties": False,
     }
 
@@ -76,7 +81,7 @@ def responses_body(model: str, question: Question, images: Sequence[tuple[str, E
         "type": "json_schema",
         "name": "ten_steps",
         "strict": True,
-        "schema": answer_schema(question.prompt.keys),
+        "schema": answer_schema(question.prompt),
     }
     return {
         "model": model,
@@ -99,7 +104,7 @@ def messages_body(model: str, question: Question, images: Sequence[tuple[str, En
         "model": model,
         "system": question.prompt.system,
         "messages": [{"role": "user", "content": parts}],
-        "output_config": {"format": {"type": "json_schema", "schema": answer_schema(question.prompt.keys)}},
+        "output_config": {"format": {"type": "json_schema", "schema": answer_schema(question.prompt)}},
     }
 
 

@@ -5,7 +5,7 @@ The key is read from the environment when the first request is made, and is held
 """
 
 import asyncio
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -20,6 +20,13 @@ from .envelope import seal, unseal
 from .failures import error_inside, failure
 
 _KEY = re.compile(r"[!-~]+")  # what may stand in a header
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # it was taken out of sys.modules by hand
+        return False
 
 
 def pack(body: Mapping[str, Any]) -> bytes:
@@ -37,6 +44,10 @@ class Endpoint:
         seconds: for a whole request; then its answer counts as lost.
         pooled: one of several; that it cannot be reached does not end the run.
         most_bytes: of an answer.
+
+    Raises:
+        RecipeError: the address is none.
+        MissingExtraError: the SDK is not installed.
     """
 
     def __init__(
@@ -52,6 +63,8 @@ class Endpoint:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
             raise RecipeError("must be http(s)://host[:port]/path and nothing more", field="teachers.options.base_url")
+        if not all(_installed(name) for name in (provider, "aiohttp", "httpx2")):
+            raise MissingExtraError("teachers", f"the SDK of {provider}")
         self.provider = provider
         self.base_url = base_url.rstrip("/")
         self._key_env = key_env
@@ -115,14 +128,11 @@ class Endpoint:
 
         Raises:
             TeacherError: there is no key.
-            MissingExtraError: the SDK is not installed.
         """
         loop = asyncio.get_running_loop()
-        try:
-            sdk = importlib.import_module(self.provider)
-            from .http import client
-        except ModuleNotFoundError:
-            raise MissingExtraError("teachers", f"the SDK of {self.provider}") from None
+        sdk = importlib.import_module(self.provider)
+        from .http import client
+
         if self._client is None or self._loop is not loop:
             key = self._key()
             common: dict[str, Any] = {

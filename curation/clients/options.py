@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ...schemas.base import Noun
+from .addresses import is_loopback
 
 KeyEnv = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 
@@ -27,6 +28,6 @@ class Hosted(Remote):
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
-        if not self.base_url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+        if not self.base_url.startswith("https://") and not is_loopback(self.base_url):
             raise ValueError("base_url must be https: key and data would travel in the open")
         return self

@@ -13,12 +13,13 @@ could be read as a judgement.
 import json
 import random
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...data.files import replacing
+from ...data.formats.json_lines import json_lines
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.errors import RecipeError, RunError
@@ -33,8 +34,9 @@ from ..teacher import Question, Teacher
 from .families import family_of
 from .raters import Estimate, Rated, agreement
 from .recipe import JudgeRecipe
-from .rubric import Mark, UnreadableJudgement, ask, read_judgement, rubric
+from .rubric import Mark, Rubric, UnreadableJudgement
 
+JUDGEMENTS = "judgements.jsonl"  # in RUN/judge/NAME
 TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions
 
 
@@ -53,7 +55,8 @@ class Judged:
 
     def medians(self) -> dict[str, float]:
         """The median score on each question; empty if nothing could be read."""
-        return {name: statistics.median(self.scores(name)) for name in rubric().dimensions} if self.marks else {}
+        names = dict.fromkeys(mark.dimension for marks in self.marks.values() for mark in marks)
+        return {name: statistics.median(self.scores(name)) for name in names}
 
     def findings(self, worst: int, severities: Mapping[str, Severity] = {}) -> tuple[Finding, ...]:
         """A finding for each question whose median is `worst` or lower, with the lowest judgement's words."""
@@ -84,6 +87,7 @@ class Judging:
     traces: list[Judged]
     tally: Tally
     judges: tuple[str, ...]
+    dimensions: tuple[str, ...]
 
     @property
     def unreadable(self) -> int:
@@ -106,7 +110,7 @@ class Judging:
                     for one in self.traces
                 ]
             ).alpha
-            for dimension in rubric().dimensions
+            for dimension in self.dimensions
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -161,9 +165,7 @@ def judge_run(
     with RunFolder.open(folder, kind="curate", recipe=recipe, studies=store) as book:
         work = _Work(book, recipe, judges, on_trace)
         result = run_politely(work.judge(traces), work.stop)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows())
-    with replacing(folder / "judgements.jsonl", private=store.data_class == "restricted") as stream:
-        stream.writelines(lines)
+    _write(folder / JUDGEMENTS, result, private=store.data_class == "restricted")
     found = {one.candidate.key: one.findings(recipe.worst, severities) for one in traces if one.marks}
 
     def with_judge(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
@@ -173,6 +175,16 @@ def judge_run(
         return verdict.model_copy(update={"findings": (*others, *found[candidate.key])})
 
     return result, amend(path, with_judge)
+
+
+def _write(file: Path, result: Judging, *, private: bool) -> None:
+    """Write what was said now, and keep what was said before of traces that this call had no answer about."""
+    rows = {str(row["key"]): row for row in result.rows()}
+    before = (
+        {str(line.found.get("key")): line.found for line in json_lines(file) if line.found} if file.is_file() else {}
+    )
+    with replacing(file, private=private) as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in (before | rows).values())
 
 
 def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[Judged]:
@@ -216,6 +228,7 @@ class _Work:
     ) -> None:
         self._book, self._recipe, self._on_trace = book, recipe, on_trace
         self._session = Session(book, recipe, judges)
+        self._rubric = Rubric(recipe.rubric)
 
     async def judge(self, traces: Sequence[Judged]) -> Judging:
         """Ask everything; raises as `Session.close` does."""
@@ -231,7 +244,8 @@ class _Work:
             await self._session.work(take, self._one, self._recipe.concurrency)
         finally:
             await self._session.close()
-        return Judging(list(traces), self._session.tally, tuple(lane.teacher.name for lane in lanes))
+        names = tuple(lane.teacher.name for lane in lanes)
+        return Judging(list(traces), self._session.tally, names, self._rubric.dimensions)
 
     def stop(self, reason: Reason = "stopped") -> None:
         """Send nothing more; what is under way is waited for."""
@@ -241,13 +255,13 @@ class _Work:
         one, lane, repeat = todo
         trace = one.candidate.trace
         assert trace is not None  # a candidate without a trace is not chosen
-        prompt = ask(one.study, trace, repeat)
+        prompt = self._rubric.ask(one.study, trace, repeat)
         question = Question(one.study, prompt, sample=repeat, path_of=self._book.studies.path_of)
         tally, answer = self._session.tally, await self._session.asker.ask(lane, question)
         if answer is None:
             return
         try:
-            marks = read_judgement(answer.reply.text, one.study, trace)
+            marks = self._rubric.read(answer.reply.text, one.study, trace)
         except UnreadableJudgement as error:
             one.unreadable.append(f"{lane.teacher.name}, repeat {repeat + 1}: {error}")
             tally.rejected += 1
@@ -259,15 +273,16 @@ class _Work:
         self._on_trace(tally)
 
 
-def rejecting(agreed: Mapping[str, Any]) -> dict[str, Severity]:
+def rejecting(agreed: Mapping[str, Any], dimensions: Collection[str]) -> dict[str, Severity]:
     """The questions on which a judge may reject: those where the interval of alpha with people lies above 0.667.
 
     Args:
         agreed: what `tenstep agreement --json` wrote of the judge's file and people's.
+        dimensions: the rubric's.
     """
     found: dict[str, Severity] = {}
     for name, said in agreed.get("questions", {}).items():
         low = (said.get("alpha") or {}).get("low")
-        if name in rubric().dimensions and isinstance(low, int | float) and low >= TRUSTED:
+        if name in dimensions and isinstance(low, int | float) and low >= TRUSTED:
             found[name] = "error"
     return found

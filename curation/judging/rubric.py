@@ -7,26 +7,25 @@ judge is not told who wrote the steps, nor what became of them; the order of the
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from functools import cache
 from importlib import resources
+from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from ...schemas.base import Noun
+from ...schemas.errors import RecipeError
 from ...schemas.study import Study
 from ...schemas.trace import Trace
+from ..cited import one_object, place_of, storable
 from ..prompt import Prompt
 
 _PACKAGE = __package__ or ""
 _FIELDS = ("score", "step", "quote", "reason")
 _BEST = 5
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.S)
-_ALIKE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 
 
 class Dimension(Noun):
@@ -40,9 +39,16 @@ class RubricFile(Noun):
     """rubric.yaml."""
 
     version: int = Field(ge=1)
-    dimensions: dict[str, Dimension]
-    system: str
-    user: str
+    dimensions: dict[str, Dimension] = Field(min_length=1)
+    system: str = Field(description="$questions stands for the questions and their anchors.")
+    user: str = Field(description="$data is the study and the steps.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        for text, name in ((self.system, "questions"), (self.user, "data")):
+            if set(Template(text).get_identifiers()) != {name}:
+                raise ValueError("system needs $questions, user needs $data")
+        return self
 
 
 class Mark(Noun):
@@ -60,41 +66,68 @@ class UnreadableJudgement(Exception):
     """An answer that is no judgement; says why."""
 
 
-@cache
-def rubric() -> RubricFile:
-    """The file, read once."""
-    return RubricFile.model_validate(yaml.safe_load(_content()))
-
-
-def rubric_id() -> str:
-    """Name, version and hash, as records cite it."""
-    return f"judge@{rubric().version}:{hashlib.sha256(_content().encode()).hexdigest()[:12]}"
-
-
-def _content() -> str:
-    return resources.files(_PACKAGE).joinpath("rubric.yaml").read_text("utf-8")
-
-
-def ask(study: Study, trace: Trace, repeat: int = 0) -> Prompt:
-    """The question about one trace.
+class Rubric:
+    """A rubric file, ready to ask and to read.
 
     Args:
-        study: with its reference.
-        trace: whose it is, is not said.
-        repeat: from 0; turns the order of the questions.
+        path: of the file; ours if none.
+
+    Raises:
+        RecipeError: it cannot be read.
     """
-    file = rubric()
-    names = list(file.dimensions)
-    names = names[repeat % len(names) :] + names[: repeat % len(names)]
-    questions = "\n".join(_question(name, file.dimensions[name]) for name in names)
-    data = {
-        "views": list(study.views),
-        "reference_report": study.report,
-        "steps": {str(number): step.text for number, step in enumerate(trace.steps, 1)},
-    }
-    user = Template(file.user).substitute(data=json.dumps(data, ensure_ascii=False, indent=1))
-    keys = tuple(f"{name}_{field}" for name in names for field in _FIELDS)
-    return Prompt(rubric_id(), Template(file.system).substitute(questions=questions), user, False, keys)
+
+    def __init__(self, path: str | None = None) -> None:
+        content = _content(path)
+        try:
+            self._file = RubricFile.model_validate(yaml.safe_load(content))
+        except (yaml.YAMLError, ValidationError) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
+            raise RecipeError(f"is no rubric: {why}", file=path, field="rubric") from None
+        self.dimensions = tuple(self._file.dimensions)
+        name = Path(path).stem if path else "judge"
+        # name, version and hash, as records cite it
+        self.id = f"{name}@{self._file.version}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+    def ask(self, study: Study, trace: Trace, repeat: int = 0) -> Prompt:
+        """The question about one trace.
+
+        Args:
+            study: with its reference.
+            trace: whose it is, is not said.
+            repeat: from 0; turns the order of the questions.
+        """
+        file, names = self._file, list(self.dimensions)
+        names = names[repeat % len(names) :] + names[: repeat % len(names)]
+        questions = "\n".join(_question(name, file.dimensions[name]) for name in names)
+        data = {
+            "views": list(study.views),
+            "reference_report": study.report,
+            "steps": {str(number): step.text for number, step in enumerate(trace.steps, 1)},
+        }
+        user = Template(file.user).substitute(data=json.dumps(data, ensure_ascii=False, indent=1))
+        keys = tuple(f"{name}_{field}" for name in names for field in _FIELDS)
+        return Prompt(self.id, Template(file.system).substitute(questions=questions), user, False, keys)
+
+    def read(self, text: str, study: Study, trace: Trace) -> tuple[Mark, ...]:
+        """Read a judge's answer; marks stand in the rubric's order.
+
+        Raises:
+            UnreadableJudgement: it is no judgement of this trace.
+        """
+        try:
+            found = one_object(text)
+        except ValueError as error:
+            raise UnreadableJudgement(str(error)) from None
+        return tuple(_mark(name, found, study, trace) for name in self.dimensions)
+
+
+def _content(path: str | None) -> str:
+    if path is None:
+        return resources.files(_PACKAGE).joinpath("rubric.yaml").read_text("utf-8")
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the rubric cannot be read ({error})", file=path, field="rubric") from None
 
 
 def _question(name: str, dimension: Dimension) -> str:
@@ -102,30 +135,8 @@ def _question(name: str, dimension: Dimension) -> str:
     return f'- "{name}": {dimension.question} {anchors}.'
 
 
-def read_judgement(text: str, study: Study, trace: Trace) -> tuple[Mark, ...]:
-    """Read a judge's answer; marks stand in the rubric's order.
-
-    Raises:
-        UnreadableJudgement: it is no judgement of this trace.
-    """
-    fenced = _FENCE.match(text)
-    try:
-        found = json.loads(fenced[1] if fenced else text, strict=False, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableJudgement(f"it is not one JSON object ({str(error)[:100]})") from None
-    if not isinstance(found, dict):
-        raise UnreadableJudgement("it is not one JSON object")
-    return tuple(_mark(name, found, study, trace) for name in rubric().dimensions)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(values := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
-    return values
-
-
 def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Mark:
-    score, step, quote, reason = (_text(found.get(f"{name}_{field}", "")) for field in _FIELDS)
+    score, step, quote, reason = (storable(found.get(f"{name}_{field}", "")) for field in _FIELDS)
     if score not in {str(n) for n in range(1, _BEST + 1)}:
         raise UnreadableJudgement(f"{name}: {score[:20]!r} is no score from 1 to {_BEST}")
     if step and (not step.isdecimal() or not 1 <= int(step) <= len(trace.steps)):
@@ -136,7 +147,7 @@ def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Ma
     span = None
     if quote:
         where = study.report if number is None else trace.steps[number - 1].text
-        span = _found(quote, where)
+        span = place_of(quote, where)
         if span is None:
             raise UnreadableJudgement(
                 f"{name}: the quotation does not stand in {f'step {step}' if step else 'the reference'}"
@@ -151,17 +162,3 @@ def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Ma
         quote=quote[:500],
         reason=reason[:800],
     )
-
-
-def _text(value: object) -> str:
-    return str(value).encode("utf-8", "replace").decode().strip()  # JSON can hold half a character; no file can
-
-
-def _found(quote: str, text: str) -> tuple[int, int] | None:
-    """Where a quotation stands, white space, case, quotation marks and dashes aside."""
-    words = quote.translate(_ALIKE).strip(" .…\"'").split()
-    if not words:
-        return None
-    pattern = r"\s+".join(map(re.escape, words))
-    match = re.search(pattern, text.translate(_ALIKE), re.I)
-    return match.span() if match else None

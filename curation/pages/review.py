@@ -7,12 +7,13 @@ otherwise: it passes through `marked`, and the page's policy forbids every reque
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from ...data.files import replacing
+from ...data.formats.json_lines import json_lines
 from ...data.run import RunFolder
 from ...data.store.studies import StudyStore
 from ...schemas.run import State
@@ -48,6 +49,7 @@ def write_review(runs: Sequence[RunFolder], out: Path) -> int:
         path_of=lambda ref: Path(ref.path),
         notes=notes,
         rejected=(row for store in _stores(runs) for row in store.rejected()),
+        judged=_scores(runs),
     )
     with replacing(out, private=restricted) as stream:
         stream.writelines(pieces)
@@ -88,6 +90,22 @@ def located(store: StudyStore, study: Study) -> Study:
     return study.model_copy(update={"images": images})
 
 
+def _scores(runs: Sequence[RunFolder]) -> dict[str, list[str]]:
+    """The median scores of every judge of these runs (RUN/judge/NAME), by the key of the candidate."""
+    found: dict[str, list[str]] = {}
+    for file in (file for run in runs for file in sorted(run.path.glob("judge/*/judgements.jsonl"))):
+        for line in json_lines(file):
+            row = line.found or {}
+            scores = [f"{name.replace('_', ' ')} {score:g}" for name, score in row.items() if _is_score(score)]
+            if scores:
+                found.setdefault(str(row.get("key")), []).append(f"Judge {file.parent.name}, of 5: {', '.join(scores)}")
+    return found
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _stores(runs: Sequence[RunFolder]) -> list[StudyStore]:
     return list({run.studies.root.resolve(): run.studies for run in runs}.values())
 
@@ -99,6 +117,7 @@ def page(
     path_of: PathOf,
     notes: Sequence[str] = (),
     rejected: Iterable[RejectedRow] = (),
+    judged: Mapping[str, Sequence[str]] = {},
 ) -> Iterator[str]:
     """The page in pieces; studies are taken one by one and memory does not grow with them.
 
@@ -108,6 +127,7 @@ def page(
         path_of: finds an image's file.
         notes: sentences below the counts.
         rejected: source rows that did not become studies, listed at the end.
+        judged: what judges said of candidates, by their keys.
     """
     statuses: Counter[str] = Counter()
     codes: Counter[str] = Counter()
@@ -115,7 +135,7 @@ def page(
     # the counts stand above the studies, and are known after them
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as cards:
         for number, (study, attempts) in enumerate(items, 1):
-            cards.write(card(number, study, attempts, path_of))
+            cards.write(card(number, study, attempts, path_of, judged=judged))
             statuses[status_of(attempts)] += 1
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...data.run import RunFolder
-from ...schemas.errors import InputError, TeacherError
+from ...schemas.errors import InputError, TeacherError, TenstepError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
@@ -103,6 +103,7 @@ class Asker:
         self._ledger = ledger
         self._tally = tally
         self._states = states
+        self._waiting: set[str] = set()
         self._commits = Commits(run.journal)
         self._stopped = asyncio.Event()
         self._random = random.Random(options.seed)  # noqa: S311  spreads retries; no secret
@@ -116,10 +117,19 @@ class Asker:
         key = request_key(lane.teacher, question)
         await self._end(lane, question, key, Unanswered(State.FAILED, reason, sent=False))
         self._tally.failed += 1
+        self._tally.reasons[reason] += 1
 
     async def flush(self) -> None:
         """Wait until everything is on disk."""
         await self._commits.flush()
+
+    def waits(self, lane: Lane, question: Question) -> bool:
+        """Whether a question without an answer will have one in a later pass or call."""
+        return request_key(lane.teacher, question) in self._waiting
+
+    def record(self, event: Event) -> None:
+        """Journal an event that is no request's, such as a new verdict; not waited for."""
+        self._commits.later(event)
 
     async def concluded(self, key: str) -> Event | None:
         """What was concluded of a request's answer earlier, as it was journalled; none if nothing was."""
@@ -168,17 +178,19 @@ class Asker:
         if state is State.UNKNOWN and received is None and not self._resends(received=False):
             self._tally.unknown += 1
             return None
-        turned_away = throttled = 0
+        turned_away, throttled, why = 0, 0, ""
+        waits = False
         while True:
             try:
                 received = received or await self._send(lane, question, key)
                 reply = _read(lane.teacher, received.raw)
             except Unanswered as outcome:
+                why = outcome.reason
                 if received is not None:  # it came, and may have been paid for, but cannot be used
                     self._account(lane, outcome, received.reserved, received=True)
                 if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
                     await self._end(lane, question, key, outcome)
-                state = outcome.state
+                state, waits = outcome.state, outcome.waits
                 if not self._again(outcome, received=received is not None):
                     break
                 received = None
@@ -193,8 +205,13 @@ class Asker:
                 self._settle(lane, answer, received)
                 return answer
         self._tally.unknown += state is State.UNKNOWN
-        self._tally.failed += state is State.FAILED
+        self._tally.failed += state is State.FAILED and not waits
+        self._tally.waiting += waits
+        if waits:
+            self._waiting.add(key)
         self._tally.refused += state is State.REFUSED
+        if not waits:
+            self._tally.reasons[why] += 1
         return None
 
     def _recall(self, key: str) -> _Received | None:
@@ -239,8 +256,9 @@ class Asker:
         except Unanswered as unanswered:
             outcome, retry_after = _outcome(unanswered), unanswered.retry_after
             self._account(lane, unanswered, reserved)
+            self._tally.asked -= unanswered.waits
             raise
-        except (TeacherError, InputError) as error:
+        except TenstepError as error:
             # nothing can have been paid: the request was not made, or was turned away for a reason that stays
             outcome = "answered"
             if isinstance(error, Denied) and lane.concerns_one_request():
@@ -251,7 +269,8 @@ class Asker:
                 raise Unanswered(State.FAILED, error.message, sent=False) from None
             lane.gate.close()  # before this one leaves it, and the next one goes the same way
             self._ledger.settle(reserved, Amount())
-            await self._commits.write(event(key, State.FAILED, question, {"reason": error.message}))
+            sent = {} if isinstance(error, TeacherError) else {"sent": False}
+            await self._commits.write(event(key, State.FAILED, question, {"reason": error.message, **sent}))
             raise
         except BaseException:
             self._ledger.mark_uncertain(reserved)

@@ -77,6 +77,7 @@ class Ledger:
         self._aside: list[float] = [0, 0.0]  # tokens, dollars
         self._held = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._largest = Amount()  # that one request may cost
 
     async def reserve(self, amount: Amount) -> None:
         """Set aside; waits while others' answers may still make room.
@@ -84,6 +85,8 @@ class Ledger:
         Raises:
             Spent: there is no room, and none can come.
         """
+        if amount.tokens > self._largest.tokens:
+            self._largest = amount
         while not self.fits(amount):
             if not self._held:
                 raise Spent
@@ -148,8 +151,13 @@ class Ledger:
         if self._budget.calls is not None:
             parts.append(f"{self.calls} of {self._budget.calls} calls")
         if self._budget.tokens is not None:
-            parts.append(f"{known.tokens} of {self._budget.tokens} tokens")
+            parts.append(f"{known.tokens} of {self._budget.tokens} tokens" + self._one(f"{self._largest.tokens}"))
         if self._budget.usd is not None:
             spent = "an unknown sum" if known.usd is None else f"${known.usd:.4f}"
-            parts.append(f"{spent} of ${self._budget.usd:.2f}")
+            one = "" if self._largest.usd is None else self._one(f"${self._largest.usd:.4f}")
+            parts.append(f"{spent} of ${self._budget.usd:.2f}" + one)
         return ", ".join(parts) or "no budget"
+
+    def _one(self, most: str) -> str:
+        """What is held back for each request under way, so that a user sees why a budget ends before it is spent."""
+        return f" (one request may cost {most})" if self._largest.tokens else ""

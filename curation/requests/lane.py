@@ -70,7 +70,8 @@ def lanes(options: RequestOptions, teachers: Sequence[Teacher]) -> list[Lane]:
             ),
         )
         provider = str(teacher.identity().get("provider", ""))
-        price = prices.find(provider, teacher.model, today) if endpoints else _FREE
+        elsewhere = endpoints or getattr(teacher, "handed_over", False)
+        price = prices.find(provider, teacher.model, today) if elsewhere else _FREE
         found.append(Lane(teacher, gate, price))
     _check(options, found)
     return found

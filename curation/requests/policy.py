@@ -9,22 +9,20 @@ A tunnel that ends elsewhere looks like this machine: what it forwards to must b
 """
 
 import hashlib
-import ipaddress
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ...data.recipes import read_recipe
-from ...schemas.errors import PolicyError, RecipeError
+from ...schemas.errors import PolicyError
 from ...schemas.policy import Attestation, EndpointDecision, PolicyDecision
 from ...schemas.recipe import Policy
 from ...schemas.study import DataClass, Study
+from ..clients.addresses import is_loopback, origin
 from ..teacher import Teacher
 
-_PORTS = {"http": 80, "https": 443}
 _LOGS = ("OPENAI_LOG", "ANTHROPIC_LOG")  # at debug, an SDK logs whole requests
 
 
@@ -138,36 +136,6 @@ def check_study(decision: PolicyDecision, teacher: Teacher, study: Study, *, tod
 def kept_by(teacher: Teacher) -> str | None:
     """The mode in which the other side keeps what it is sent, or none."""
     return next((mode for mode in ("batch", "background", "stored") if getattr(teacher, mode, False)), None)
-
-
-def origin(endpoint: str) -> str:
-    """Scheme, host and port of a URL, in one spelling.
-
-    Raises:
-        RecipeError: it is no http or https URL with a host, or holds a user or password.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        port = parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        raise RecipeError("an endpoint must be an http or https URL", field="endpoint") from None
-    if not parts.hostname or parts.username is not None or parts.password is not None:
-        raise RecipeError("an endpoint must have a host, and neither user nor password", field="endpoint")
-    host = parts.hostname.rstrip(".").lower()
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + ("" if port == _PORTS[parts.scheme] else f":{port}")
-
-
-def is_loopback(endpoint: str) -> bool:
-    """Whether an endpoint is this machine; names other than localhost are not looked up, and do not count."""
-    host = urlsplit(origin(endpoint)).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback
 
 
 def _attested(policy: Policy) -> Iterator[tuple[str, str, Attestation]]:

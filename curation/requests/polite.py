@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill: nothing more is sent, what is under way comes in. The second one cuts it off."""
+"""Ctrl-C, a polite kill, a closed terminal: nothing more is sent, what is under way comes in. A second cuts it off."""
 
 import asyncio
 import signal
@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_politely(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
@@ -23,6 +24,9 @@ async def _watched(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
         return await work  # signals go to the main thread, which is somebody else's
     loop, task, signals = asyncio.get_running_loop(), asyncio.ensure_future(work), 0
 
+    # whoever runs us under nohup has ignored SIGHUP, and that stays so
+    names = [name for name in _POLITE if signal.getsignal(name) is not signal.SIG_IGN]
+
     def heard() -> None:
         nonlocal signals
         signals += 1
@@ -31,7 +35,7 @@ async def _watched(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
         else:
             task.cancel()
 
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in names:
         loop.add_signal_handler(name, heard)
     try:
         return await task
@@ -40,5 +44,5 @@ async def _watched(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
             raise
         raise KeyboardInterrupt from None
     finally:
-        for name in (signal.SIGINT, signal.SIGTERM):
+        for name in names:
             loop.remove_signal_handler(name)

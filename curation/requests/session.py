@@ -10,13 +10,15 @@ Whoever asks (the engine, a judge, a verifier) owns what an item is and what is 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from ...data.run import RunFolder
-from ...schemas.errors import TenstepError
+from ...schemas.errors import RecipeError, TenstepError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
+from ...schemas.run import State
 from ...schemas.study import DataClass
 from ..teacher import Teacher
 from .asker import Asker, settle_flights
@@ -41,6 +43,19 @@ def check_requests(options: RequestOptions, teachers: Sequence[Teacher], data_cl
     return decision
 
 
+def _attach(run: RunFolder, teachers: Sequence[Teacher], states: Mapping[str, State]) -> None:
+    """Let teachers that work through files find theirs in the run folder."""
+    folders: set[Path] = set()
+    for teacher in teachers:
+        if (attach := getattr(teacher, "attach", None)) is None:
+            continue
+        attach(run.path, states.get)
+        folder = teacher.folder.resolve()  # type: ignore[attr-defined]  # every teacher that attaches has one
+        if folder in folders:
+            raise RecipeError(f"two teachers exchange files in '{folder}'; give each a folder", field="options.folder")
+        folders.add(folder)
+
+
 class Session:
     """See the module.
 
@@ -59,6 +74,7 @@ class Session:
         run.decide(decision)
         self.tally = Tally()
         states = settle_flights(run)
+        _attach(run, teachers, states)
         self.history = History.of(run.journal.events(raw=False))
         for lane in self.lanes:
             lane.answered = lane.teacher.name in self.history.answered
@@ -121,5 +137,6 @@ class Session:
         self.sum_up()
         for lane in self.lanes:
             await lane.teacher.close()
+            self.tally.notes += tuple(getattr(lane.teacher, "notes", ()))
         if self._error is not None:
             raise self._error

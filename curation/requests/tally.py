@@ -22,10 +22,26 @@ class Tally:
     recalled: int = 0  # verdicts read from the journal
     unknown: int = 0
     failed: int = 0
+    waiting: int = 0  # for an answer in a file or a batch
     refused: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)  # why requests of this call brought nothing
     spend_usd: float | None = 0.0  # what answers say; None if a price is unknown
     uncertain_usd: float | None = 0.0  # what requests without an answer may have cost, at most
     codes: Counter[str] = field(default_factory=Counter)  # errors, or doubts, of the candidate that decided, by study
     ended: Reason = "data"  # why this call asks no more
     budget: str = ""  # where the budget stands
+    verified: Counter[str] = field(
+        default_factory=Counter
+    )  # traces that a verifier was asked about, by what came of it
+    notes: tuple[str, ...] = ()  # what teachers have to say to whoever runs them
     forecast: Forecast | None = None  # after the pilot
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether requests were made and not one was answered, in this call or before."""
+        nothing = not (self.recalled or self.accepted or self.doubted or self.rejected or self.refused)
+        return nothing and bool(self.failed or self.unknown)
+
+    def why(self) -> str:
+        """The commonest reasons why requests brought nothing, in one line."""
+        return "; ".join(f"{reason} ({n} times)" if n > 1 else reason for reason, n in self.reasons.most_common(3))

@@ -5,6 +5,7 @@ candidate. The application knows sessions, forms and templates; what they mean i
 """
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -22,12 +23,14 @@ from starlette.routing import Route
 from ...data.files import readable_by, replace_text
 from ...data.films import pixels
 from ...schemas.errors import InputError, TenstepError
+from ...schemas.reading import Preference
 from ...validators.gate import CODES
+from .compare import Comparison
 from .decide import Form, edited, rewritten
 from .guard import Guard, Session, Sessions
 from .measured import agreement_rows, gate_rows
 from .screens import PAGE, Filters, ReviewRun
-from .shown import explained, finding, item, safe
+from .shown import explained, finding, item, one_side, safe
 
 _BODY = 1_000_000  # bytes of a form
 _STATIC = {
@@ -39,24 +42,25 @@ _STATIC = {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(review: ReviewRun, sessions: Sessions, *, port: int) -> Starlette:
-    """The application for one run.
+def application(review: ReviewRun, sessions: Sessions, *, port: int, comparison: Comparison | None = None) -> Starlette:
+    """The application for one run, or for comparing it with another.
 
     Args:
         review: the run that is read.
         sessions: who may come.
         port: that it is served on; requests for another are refused.
+        comparison: of the run with a second one; then the first page is that.
     """
-    return Starlette(
-        routes=Pages(review).routes(), middleware=[Middleware(Guard, port=port, sessions=sessions)], debug=False
-    )
+    pages = Pages(review, comparison)
+    return Starlette(routes=pages.routes(), middleware=[Middleware(Guard, port=port, sessions=sessions)], debug=False)
 
 
 class Pages:
     """The handlers, over one run."""
 
-    def __init__(self, review: ReviewRun) -> None:
+    def __init__(self, review: ReviewRun, comparison: Comparison | None) -> None:
         self._review = review
+        self._comparison = comparison
         self._templates = Environment(
             loader=PackageLoader(__package__ or "", "templates"),
             autoescape=True,
@@ -79,13 +83,16 @@ class Pages:
             ("/film/{key}/{number:int}", self.film, ["GET"]),
             ("/list", self.list, ["GET"]),
             ("/agreement", self.agreement, ["GET"]),
+            ("/compare", self.compare, ["GET"]),
+            ("/compare/result", self.compared, ["GET"]),
+            ("/compare/{key}", self.prefer, ["POST"]),
             ("/static/{name}", self.static, ["GET"]),
         ]
         return [Route(path, _said(handler), methods=methods) for path, handler, methods in table]
 
     async def home(self, request: Request) -> Response:
-        """To the default queue."""
-        return RedirectResponse("/read", 303)
+        """To the default queue, or to the first pair."""
+        return RedirectResponse("/compare" if self._comparison else "/read", 303)
 
     async def read(self, request: Request) -> Response:
         """The next candidate of a queue, or that there is none left."""
@@ -195,6 +202,73 @@ class Pages:
             gate=await run_in_threadpool(gate_rows, self._review.index, readings),
         )
 
+    async def compare(self, request: Request) -> Response:
+        """The next pair of two runs."""
+        return self._pair(request)
+
+    async def prefer(self, request: Request) -> Response:
+        """Write a preference; the answer is the next pair."""
+        form, comparison = await _form(request), self._compared()
+        pair = comparison.pair(request.path_params["key"])
+        if form.one("decision") not in ("left", "right", "tie"):
+            raise InputError("left, right or tie is wanted")
+        other = "second" if pair.left == "first" else "first"
+        preference = Preference.model_validate(
+            {
+                **pair._asdict(),
+                "reader": _session(request).reader,
+                "better": {"left": pair.left, "right": other, "tie": "tie"}[form.one("decision")],
+                "comment": form.one("comment")[:4_000],
+                "seconds": form.number("seconds"),
+                "at": time.time(),
+            }
+        )
+        comparison.add(preference)
+        return self._pair(request, part=True)
+
+    async def compared(self, request: Request) -> Response:
+        """What readers prefer, and how likely that is by chance."""
+        return self._results(request)
+
+    def _compared(self) -> Comparison:
+        if self._comparison is None:
+            raise InputError("two runs are compared with: tenstep review RUN RUN --serve")
+        return self._comparison
+
+    def _results(self, request: Request, *, part: bool = False) -> Response:
+        comparison = self._compared()
+        readers = sorted({one.reader for one in comparison.preferences()})
+        rows = [(name, comparison.result(name)) for name in readers]
+        rows.append(("all", comparison.result()))
+        names = [run.manifest.name for run in comparison.runs]
+        return self._page("compared.html", request, "work", part=part, rows=rows, names=names)
+
+    def _pair(self, request: Request, *, part: bool = False) -> Response:
+        comparison, reader = self._compared(), _session(request).reader
+        pair = comparison.next_pair(reader)
+        if pair is None:
+            return self._results(request, part=part)
+        study = self._review.run.studies.get(pair.study_id)
+        keys = (pair.first, pair.second) if pair.left == "first" else (pair.second, pair.first)
+        indexes = comparison.indexes if pair.left == "first" else comparison.indexes[::-1]
+        done = sum(one.reader == reader for one in comparison.preferences())
+        return self._page(
+            "compare.html",
+            request,
+            "work",
+            part=part,
+            pair=pair,
+            study_id=safe(study.id, 200),
+            films=[{"view": ref.view} for ref in study.images],
+            report=safe(study.report),
+            sides=[
+                one_side(name, study, index.judged(key))
+                for name, index, key in zip(("Left", "Right"), indexes, keys, strict=True)
+            ],
+            done=done,
+            left=len(comparison.pairs) - done,
+        )
+
     async def static(self, request: Request) -> Response:
         """Our own script and style, and the vendored htmx."""
         name = request.path_params["name"]
@@ -226,6 +300,7 @@ class Pages:
         template = self._templates.get_template(name)
         common = {
             "part": part,
+            "comparing": self._comparison is not None,
             "queue": spec,
             "reader": reader,
             "run_name": self._review.run.manifest.name,

@@ -4,8 +4,9 @@ Entries are read with SQL from the journal, without making records of 50,000 can
 read when somebody opens it.
 """
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,13 +17,9 @@ from ...schemas.run import State
 
 Outcome = Literal["accept", "doubt", "reject"]
 
-# one row a judged event; its findings as "severity:code,severity:code"
 _SQL = """
-SELECT seq, key, study_id,
-  json_extract(body, '$.candidate.teacher'), json_extract(body, '$.candidate.author'),
-  json_extract(body, '$.candidate.parent'),
-  (SELECT group_concat(json_extract(value, '$.severity') || ':' || json_extract(value, '$.code'))
-   FROM json_each(body, '$.verdict.findings'))
+SELECT seq, key, study_id, json_extract(body, '$.candidate.teacher', '$.candidate.author', '$.candidate.parent',
+  '$.verdict.findings')
 FROM events WHERE state = 'judged' AND seq > ? ORDER BY seq
 """
 
@@ -54,16 +51,22 @@ class TraceIndex:
         """Take in what was judged, or judged again, since the last call."""
         try:
             rows = self._db.execute(_SQL, (self._seen,))
-            for seq, key, study_id, teacher, author, parent, findings in rows:
+            for seq, key, study_id, fields in rows:
+                teacher, author, parent, findings = json.loads(fields)
                 if key not in self.entries:
                     self.by_study.setdefault(study_id, []).append(key)
                 if parent:
                     self.repaired.add(parent)
-                outcome, codes = _weigh(findings or "")
+                outcome, codes = _weigh(findings)
                 self.entries[key] = Entry(key, study_id, f"{author} {teacher}", outcome, codes, parent)
                 self._seen = seq
         except sqlite3.Error as error:
             raise RunError(f"the journal cannot be read ({error})", file=self.run.path / "journal.db") from None
+
+    @property
+    def version(self) -> int:
+        """Changes when something was judged."""
+        return self._seen
 
     def judged(self, key: str) -> Judged | None:
         """One candidate and its verdict, whole."""
@@ -83,12 +86,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30, check_same_thread=False)
 
 
-def _weigh(findings: str) -> tuple[Outcome, tuple[str, ...]]:
-    severities: set[str] = set()
-    codes: dict[str, None] = {}
-    for one in filter(None, findings.split(",")):
-        severity, _, code = one.partition(":")
-        severities.add(severity)
-        if severity != "warning":
-            codes[code] = None
+def _weigh(findings: Sequence[Mapping[str, str]]) -> tuple[Outcome, tuple[str, ...]]:
+    severities = {finding["severity"] for finding in findings}
+    codes = dict.fromkeys(finding["code"] for finding in findings if finding["severity"] != "warning")
     return "reject" if "error" in severities else "doubt" if "doubt" in severities else "accept", tuple(codes)

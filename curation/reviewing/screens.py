@@ -67,6 +67,8 @@ class ReviewRun:
         self.index = TraceIndex(run)
         self.desk = Desk(run)
         self._lock = threading.RLock()
+        self._readings: tuple[int, dict[str, list[Reading]]] = (-1, {})
+        self._queues: tuple[int, dict[str, list[Entry]]] = (-1, {})
         self._opened: dict[tuple[str, str], float] = {}  # (reader, key): when it was first sent
         self._undo: dict[str, list[tuple[str, Kind]]] = defaultdict(list)  # reader: (key, kind) in order
 
@@ -76,16 +78,27 @@ class ReviewRun:
             return {key: final(given) for key, given in self._by_key().items()}
 
     def _by_key(self) -> dict[str, list[Reading]]:
-        by_key: dict[str, list[Reading]] = defaultdict(list)
-        for reading in self.desk.readings.current():
-            by_key[reading.key].append(reading)
-        return by_key
+        """The current readings of each candidate, read again only after somebody has written one."""
+        last = self.desk.readings.last()
+        if last != self._readings[0]:
+            by_key: dict[str, list[Reading]] = defaultdict(list)
+            for reading in self.desk.readings.current():
+                by_key[reading.key].append(reading)
+            self._readings = (last, by_key)
+        return self._readings[1]
 
     def queue(self, spec: str) -> list[Entry]:
-        """A queue as it stands now."""
+        """A queue as it stands now; drawn again only after something new was judged."""
         with self._lock:
             self.index.refresh()
-            return queues.queue(spec, self.index, self.settings.sampling, self.finals())
+            if spec == "disputed":
+                return queues.queue(spec, self.index, self.settings.sampling, self.finals())
+            if self.index.version != self._queues[0]:
+                self._queues = (self.index.version, {})
+            drawn = self._queues[1]
+            if spec not in drawn:
+                drawn[spec] = queues.queue(spec, self.index, self.settings.sampling, {})
+            return drawn[spec]
 
     def next_key(self, reader: str, spec: str, *, after: str | None = None) -> str | None:
         """The next candidate that this reader still has to read in a queue; `after` is skipped."""

@@ -9,13 +9,14 @@ from typing import Any
 from ...data.run import RunFolder
 from ...schemas.errors import InputError, RunLockedError
 from ..recheck import amend
+from .compare import Comparison
 from .screens import ReviewRun, Settings
 
 HOST = "127.0.0.1"
 
 
 def serve(
-    folder: Path,
+    folders: Sequence[Path],
     readers: Sequence[str],
     settings: Settings,
     *,
@@ -25,14 +26,14 @@ def serve(
     """Serve until interrupted, then write the run's tables.
 
     Args:
-        folder: the run.
+        folders: the run that is read, or two that are compared.
         readers: each gets a link that works once.
         settings: sampling, blinding, and how long a film must be looked at.
         port: to listen on; 0 takes a free one.
         on_links: is called with the links when the server answers.
 
     Returns:
-        how many candidates readers have decided on.
+        how many candidates readers have decided on, or how many pairs they have compared.
 
     Raises:
         InputError: an extra is missing, the port is taken, or there is nothing to read.
@@ -45,30 +46,31 @@ def serve(
     except ImportError as error:
         raise InputError(f"the review application needs the extra 'review' ({error.name} is missing)") from None
 
-    with RunFolder.read(folder) as run, _listening(port) as listener:
+    folder = folders[0]
+    with contextlib.ExitStack() as stack:
+        run, *others = [stack.enter_context(RunFolder.read(path)) for path in folders]
+        listener = stack.enter_context(_listening(port))
         review = ReviewRun(run, settings)
+        stack.callback(review.close)
         if not review.index.entries:
-            review.close()
             raise InputError("nothing in this run has been judged yet", file=folder)
+        comparison = Comparison((run, others[0]), settings.sampling.seed) if others else None
+        if comparison:
+            stack.callback(comparison.close)
         here = listener.getsockname()[1]
         sessions = Sessions()
-        app = application(review, sessions, port=here)
+        app = application(review, sessions, port=here, comparison=comparison)
         # a log would hold the links
-        quiet: dict[str, Any] = {
-            "log_level": "warning",
-            "access_log": False,
-            "server_header": False,
-        }  # logs would hold links
+        quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
         server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=2, **quiet))
         on_links({name: f"http://{HOST}:{here}/enter?token={sessions.link(name)}" for name in readers})
         try:
-            with contextlib.suppress(
-                KeyboardInterrupt
-            ):  # that is how it ends; the server has already shut down in order
+            with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; the server has shut down by now
                 server.run(sockets=[listener])
         finally:
-            decided = len(review.finals())
-            review.close()
+            decided = len(comparison.preferences() if comparison else review.finals())
+    if comparison:
+        return decided
     with contextlib.suppress(RunLockedError):  # whoever writes to the run now, writes the tables at its end
         rewrite_tables(folder)
     return decided

@@ -98,6 +98,16 @@ def finding(number: int, found: Finding) -> dict[str, Any]:
     }
 
 
+def one_side(name: str, study: Study, judged: Judged | None) -> dict[str, Any]:
+    """One of two candidates, without anything that says whose it is."""
+    trace = judged.candidate.trace if judged else None
+    return {
+        "name": name,
+        "steps": trace.texts[:_STEPS] if trace else (),
+        "report": _written(study, judged) if judged else None,
+    }
+
+
 def _reference(report: str, findings: Sequence[tuple[int, Finding]]) -> Markup:
     marks = []
     for number, found in findings:

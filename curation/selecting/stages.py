@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...data.splitting.alike import Alike, likeness, minhash, report_bands, stack
+from ...data.similarity import Searched, band_keys, likeness
+from ...data.splitting.alike import report_signature, stack
 from ...schemas.selection import Stage
 from .pool import Candidate
 
@@ -79,12 +80,12 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
     order = sorted(range(len(rows)), key=lambda at: (rows[at].quality, rows[at].id))
     if not order:
         return
-    signatures = stack([minhash(rows[at].text) for at in order])
-    quarters = report_bands(signatures)
+    signatures = stack([report_signature(rows[at].text) for at in order])
+    quarters = band_keys(signatures)
     # 8 bands of 8 minima: 99 % of pairs that are 0.9 alike agree in one, and 3 % of those that are half alike
     bands = quarters[:, ::2] * np.uint64(0x9E3779B97F4A7C15) ^ quarters[:, 1::2]
     better: defaultdict[int, list[int]] = defaultdict(list)
-    for theirs, ours in Alike(bands).candidates(bands):
+    for theirs, ours in Searched(bands).candidates(bands):
         alike = likeness(signatures[theirs], signatures[ours])
         for at in np.flatnonzero((alike >= similarity) & (ours < theirs)).tolist():
             better[int(theirs[at])].append(int(ours[at]))

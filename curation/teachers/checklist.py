@@ -99,7 +99,7 @@ def _from_view(study: Study) -> Iterator[tuple[str, str]]:
 
 def _tell(sentence: str) -> Iterator[tuple[str, str]]:
     """What a sentence contributes to which region's step."""
-    found = [claim for claim in claims(sentence) if claim.region in REGIONS and not claim.dismissed]
+    found = [claim for claim in claims(sentence) if claim.region in REGIONS]
     regions = sorted({claim.region for claim in found}, key=REGIONS.index)
     if _sayable(sentence) and len(regions) < 2 and len(sentence.split()) >= _HARDLY:
         region = regions[0] if regions else region_of(sentence)

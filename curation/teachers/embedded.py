@@ -75,7 +75,7 @@ class Teacher:
             "temperature": self._options.temperature,
             "repeat_penalty": 1.15,
             "seed": self._options.seed + question.sample + 1000 * (question.attempt - 1),
-            "response_format": response_format(answer_schema(question.prompt.keys, pattern=_SENTENCE)),
+            "response_format": response_format(answer_schema(question.prompt, pattern=_SENTENCE)),
         }
         async with self._turn:
             answer = await asyncio.to_thread(self._complete, body)

@@ -151,7 +151,7 @@ class Teacher:
         if o.seed is not None:
             body["seed"] = o.seed + question.sample
         if o.constrained:
-            body |= self._constrain(answer_schema(question.prompt.keys))
+            body |= self._constrain(answer_schema(question.prompt))
         return body | o.extra
 
     def _constrain(self, schema: Schema) -> Schema:

@@ -68,7 +68,7 @@ class Teacher(HostedTeacher[Options]):
             | sampling
             | {
                 "max_completion_tokens": o.max_output_tokens,
-                "response_format": response_format(answer_schema(question.prompt.keys)),
+                "response_format": response_format(answer_schema(question.prompt)),
                 "store": False,
             }
         )

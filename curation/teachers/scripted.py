@@ -14,6 +14,7 @@ carries the label of the mistake that was made on purpose.
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,7 +27,17 @@ from ...schemas.run import State
 from ..teacher import Question, Reply, Unanswered
 from .checklist import numbered, steps
 
-Mistake = Literal["nine_steps", "eleven_steps", "preamble", "empty_step", "out_of_order", "trailing_report", "one_line"]
+Mistake = Literal[
+    "nine_steps",
+    "eleven_steps",
+    "preamble",
+    "empty_step",
+    "out_of_order",
+    "trailing_report",
+    "one_line",
+    "other_side",
+    "added_finding",
+]
 
 
 class Options(Noun):
@@ -103,6 +114,20 @@ class Teacher:
         return self._options.mistakes[int(which * len(self._options.mistakes))] if wrong else None
 
 
+def _other_side(ten: list[str]) -> list[str]:
+    """Left and right exchanged in the first step that names one; where none does, the last."""
+    at = next((at for at, text in enumerate(ten) if _SIDE.search(text)), None)
+    if at is None:
+        return _added_finding(ten)
+    return [*ten[:at], _SIDE.sub(lambda side: _SIDES[side[0]], ten[at]), *ten[at + 1 :]]
+
+
+def _added_finding(ten: list[str]) -> list[str]:
+    return [*ten[:4], f"{ten[4]} There is a small nodule in the right upper lobe.", *ten[5:]]
+
+
+_SIDES = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+_SIDE = re.compile(r"\b(?:left|right|Left|Right)\b")
 _MAKE: dict[Mistake, Callable[[list[str]], str]] = {
     "nine_steps": lambda ten: numbered(ten[:8] + ten[9:]),
     "eleven_steps": lambda ten: numbered([*ten, "The film was looked at once more."]),
@@ -111,6 +136,8 @@ _MAKE: dict[Mistake, Callable[[list[str]], str]] = {
     "out_of_order": lambda ten: "\n".join(reversed(numbered(ten).split("\n"))),
     "trailing_report": lambda ten: numbered(ten) + "\n\nImpression: as above.",
     "one_line": lambda ten: numbered(ten).replace("\n", " "),
+    "other_side": lambda ten: numbered(_other_side(ten)),
+    "added_finding": lambda ten: numbered(_added_finding(ten)),
 }
 
 

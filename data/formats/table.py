@@ -22,7 +22,7 @@ PART = 2**19  # characters, some hundred reports
 
 
 if TYPE_CHECKING:
-    from _csv import _reader as _Reader
+    from _csv import Reader
 
 
 class Line(NamedTuple):
@@ -143,7 +143,7 @@ class _Lines:
         self._blocks: deque[tuple[int, list[str]]] = deque()  # with the number of lines before each
         self._rest: Iterator[str] = chain.from_iterable(self._read())
 
-    def reader(self, first: int = 0, stop: int = 0) -> "_Reader":
+    def reader(self, first: int = 0, stop: int = 0) -> "Reader":
         """A reader of the lines that have been read behind number `first` and up to `stop`, and then of the rest."""
         self.base = first
         again = [

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...schemas.study import ImageRef, Study
 from ..ids import patient_key
-from .alike import NEAR_BITS, Alike, distance, hash_of, likeness, minhash, report_bands, stack, words_of
+from ..similarity import Searched, Signature, band_keys, likeness
+from .alike import NEAR_BITS, Hashes, distance, hash_of, report_signature, stack, words_of
 
 ERRORS = ("patient", "study", "image")
 KINDS = (*ERRORS, "near_image", "report", "near_report")
@@ -100,8 +100,8 @@ class Held:
         self.patients: dict[str, str] = {}
         self.files: dict[str, str] = {}
         self.texts: dict[bytes, list[int]] = {}
-        signatures: list[NDArray[np.uint32]] = []
-        hashes: list[NDArray[np.uint32]] = []
+        signatures: list[Signature] = []
+        hashes: list[Hashes] = []
         self.pictured: list[str] = []
         while some := list(islice(ones, _SOME)) if isinstance(ones, Iterator) else []:
             for one in some:
@@ -110,14 +110,14 @@ class Held:
                 self.ids.append(study.id)
                 self.patients.setdefault(patient_key(study.patient_id), study.id)
                 self.files.update((ref.sha256, study.id) for ref in study.images)
-                signatures.append(minhash(study.report))
+                signatures.append(report_signature(study.report))
             for id_, found in _hashes(some, pool):
                 self.pictured.append(id_)
                 hashes.append(found)
         self.known = set(self.ids)
         self.signatures, self.hashes = stack(signatures), stack(hashes)
-        self.reports = Alike(report_bands(self.signatures)) if signatures else None
-        self.images = Alike(self.hashes.astype(np.uint64)) if hashes else None
+        self.reports = Searched(band_keys(self.signatures)) if signatures else None
+        self.images = Searched(self.hashes.astype(np.uint64)) if hashes else None
 
     def shared(self, some: Sequence[One], similarity: float, pool: ThreadPoolExecutor | None) -> Iterator[Pair]:
         """What these share with the held-out ones."""
@@ -135,8 +135,8 @@ class Held:
                 same.add((number, place))
                 yield Pair("report", study.id, self.ids[place], "the same words")
         if self.reports is not None:
-            signatures = stack([minhash(one.study.report) for one in some])
-            for theirs, ours in self.reports.candidates(report_bands(signatures)):
+            signatures = stack([report_signature(one.study.report) for one in some])
+            for theirs, ours in self.reports.candidates(band_keys(signatures)):
                 alike = likeness(signatures[theirs], self.signatures[ours])
                 for at in np.flatnonzero(alike >= similarity).tolist():
                     if (theirs[at], ours[at]) not in same:
@@ -158,7 +158,7 @@ class Held:
                 yield Pair("near_image", found[theirs[at]][0], self.pictured[ours[at]], detail)
 
 
-def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, NDArray[np.uint32]]]:
+def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, Hashes]]:
     if pool is None:
         return
     named = [(one.study.id, one.path_of(ref)) for one in some for ref in one.study.images]

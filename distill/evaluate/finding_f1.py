@@ -29,7 +29,7 @@ def table() -> dict[str, frozenset[str]]:
 
 def positive(text: str) -> list[bool]:
     """Which of the 14 labels a report has."""
-    said = [claim for claim in claims(text) if claim.status != "absent" and not claim.dismissed]
+    said = [claim for claim in claims(text) if claim.status != "absent"]
     names = {claim.finding for claim in said if not claim.device}
     found = [not names.isdisjoint(table()[label]) for label in LABELS]
     found[_NONE] = bool(text.strip()) and not any(found)  # who says nothing does not say that there is nothing

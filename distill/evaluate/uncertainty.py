@@ -4,6 +4,7 @@ Patients are drawn, not reports, because reports of one patient are alike. The t
 patient with probability one half (Noreen 1989) and asks how often the difference becomes as large as the observed one.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -24,10 +25,11 @@ class Bounds(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How far two students are apart."""
+    """How far two students' figures differ."""
 
     difference: float  # the first's figure less the second's
     p: float  # two-sided; never 0, since only so many shuffles were tried
+    interval: Interval | None  # of the difference, 95 %, both students drawn for the same patients
 
 
 def interval(measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0) -> Bounds | None:
@@ -64,7 +66,27 @@ def compare(
         swapped = first.sum(axis=0) + dice.integers(0, 2, size=(n, len(first))) @ gap
         differences = one.value(swapped) - one.value(total - swapped)
         extreme += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
-    return Comparison(observed, (extreme + 1) / (shuffles + 1))
+    return Comparison(observed, (extreme + 1) / (shuffles + 1), _paired(one, other, first, second, shuffles, seed))
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """Exact two-sided p of McNemar's test, from the two counts of discordant pairs (McNemar 1947)."""
+    n, fewer = better + worse, min(better, worse)
+    return min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(fewer + 1)))
+
+
+def _paired(one: Measure, other: Measure, first: Floats, second: Floats, draws: int, seed: int) -> Interval | None:
+    """Bootstrap of the difference: each draw takes both students' sums of the same patients."""
+    if len(first) < 2:
+        return None
+    dice = np.random.default_rng(seed)
+    share = np.full(len(first), 1 / len(first))
+    differences = []
+    for n in _chunks(draws, len(first)):
+        weights = dice.multinomial(len(first), share, size=n)
+        differences.append(one.value(weights @ first) - other.value(weights @ second))
+    low, high = np.quantile(np.concatenate(differences), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:

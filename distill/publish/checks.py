@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ...data.secrets import SECRETS
 from ...schemas.errors import InputError
 
 WORDS = 8
@@ -29,21 +30,6 @@ _ALLOWED = (
 )
 _BINARY = (".safetensors", ".model", ".gguf")
 _LANGUAGE = ("tokenizer.json", "vocab.txt", "merges.txt", "vocab.json")  # words in no order of a text
-_SECRETS = (
-    ("a Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}"),
-    ("an API key", r"\bsk-[A-Za-z0-9_-]{20,}"),
-    ("an AWS key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    ("a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
-    ("a Google key", r"\bAIza[0-9A-Za-z_-]{35}"),
-    ("a Slack token", r"\bxox[abprs]-[0-9A-Za-z-]{10,}"),
-    ("a private key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    (
-        "a password or key",
-        r"(?i)\b(?:api[_-]?key|secret|password|access[_-]?token|auth[_-]?token)\"?\s*[:=]\s*\"?[\w+/-]{12,}",
-    ),
-    ("a password in an address", r"\b[a-z]+://[^\s/:@]+:[^\s/@]+@"),
-)
-_SECRET = [(what, re.compile(pattern)) for what, pattern in _SECRETS]
 _PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|mnt|media|scratch|data|tmp|work)/[\w./-]+|\b[A-Z]:\\\\?Users\\")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -69,7 +55,7 @@ def unexpected_files(folder: Path) -> Iterator[Problem]:
 def secrets(folder: Path) -> Iterator[Problem]:
     """Keys, tokens and passwords, and paths that name this machine or its user. Secrets are not quoted."""
     for name, text in texts(folder):
-        for what, pattern in _SECRET:
+        for what, pattern in SECRETS:
             if pattern.search(text):
                 yield Problem(name, "secret", f"{what}; take it out, and have it revoked")
         found = _PATH.search(text)

@@ -6,19 +6,26 @@ file knows studies and targets, and nothing of tokens.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from ...data.selection import examples_of
+from ...data.run import RunFolder
+from ...data.selection import examples_of, runs_of
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
-from ...schemas.errors import InputError, TrainingError
+from ...schemas.candidate import Candidate
+from ...schemas.errors import InputError, LayoutError, TrainingError
+from ...schemas.layout import write
 from ...schemas.recipe import DistillRecipe
 from ...schemas.study import Study
+from ...schemas.trace import STEPS
 from ..prompt import Prompt
+from .drawing import draw
 from .held_out import check_held_out
 
 
@@ -55,6 +62,16 @@ class TrainingExamples:
         return any(example.study.data_class == "restricted" for example in self.all)
 
     @property
+    def rows(self) -> list[dict[str, object]]:
+        """Which rows train and validate, and with what weight: one that stands twice has weight 2."""
+        counts = Counter(
+            (side, example.study.id, example.key)
+            for side, examples in (("train", self.train), ("validation", self.validation))
+            for example in examples
+        )
+        return [{"side": side, "study": study, "key": key, "weight": n} for (side, study, key), n in counts.items()]
+
+    @property
     def sha256(self) -> str:
         """Identity of the data: keys, targets, image hashes, and whether they train or validate."""
         digest = hashlib.sha256()
@@ -79,25 +96,65 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
         PolicyError: the run may not be used for training.
         InputError, RunError, RecipeError: something cannot be read.
     """
-    steps = run is not None
+    steps = run is not None and recipe.traces.source != "reports"
     if prompt.steps != steps:
         raise TrainingError(
             f"prompt {prompt.name} asks for {'ten steps and the report' if prompt.steps else 'a report alone'}, but "
             f"the targets are {'ten steps and the report' if steps else 'reports alone'}; choose another prompt",
             field="prompt",
         )
-    found = list(islice(_of_run(run) if run is not None else _of_stores(recipe.studies), recipe.limit))
+    rows = pool(run, recipe.traces.source) if run is not None else _of_stores(recipe.studies)
+    found = list(islice(rows, recipe.limit))
     if not found:
         raise TrainingError("no accepted example to learn from; curate more, or look at the rejected ones")
+    if run is not None:
+        found = draw(found, recipe.traces, lambda: [example.study for example in pool(run, "first")])
     examples = _split(recipe, found)
     stores = {example.store.root: example.store for example in found}.values()
     check_held_out([example.study for example in examples.all], recipe.test_sets, stores)
     return examples
 
 
-def _of_run(path: Path) -> Iterator[TrainingExample]:
-    for example, store, _ in examples_of(path):
-        yield TrainingExample(example.study, store, example.target, example.provenance.key, example.trace.texts)
+def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "reports"]) -> Iterator[TrainingExample]:
+    """The rows of a run that a recipe's `traces.source` names, one a study, in the run's order.
+
+    Raises:
+        PolicyError: the run may not be used for training.
+        RunError, InputError: it cannot be read.
+    """
+    if source in ("accepted", "reports"):
+        for example, store, _ in examples_of(path):
+            study = example.study
+            if source == "accepted":
+                yield TrainingExample(study, store, example.target, example.provenance.key, example.trace.texts)
+            else:
+                yield TrainingExample(study, store, study.report, study.id, tuple(study.report.splitlines()))
+        return
+    done: set[str] = set()
+    for folder in runs_of(path):
+        with RunFolder.read(folder) as run:
+            run.check_training()
+            layout = run.manifest.recipe.get("layout", "plain")
+            for candidate, verdict in run.judged():
+                if candidate.attempt > 1 or candidate.study_id in done:
+                    continue
+                done.add(candidate.study_id)
+                if source == "first" or verdict.accepted:
+                    study = run.studies.get(candidate.study_id)
+                    yield TrainingExample(study, run.studies, *_unfiltered(candidate, study, layout))
+
+
+def _unfiltered(
+    candidate: Candidate, study: Study, layout: Literal["plain", "tagged"]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Target, key and texts of an answer, whatever the rules say; one that is not ten steps is taken as it stands."""
+    trace = candidate.trace
+    if trace is not None and [step.number for step in trace.steps] == list(range(1, STEPS + 1)):
+        with suppress(LayoutError):  # a step may be empty
+            return write(trace.texts, study.report, layout), candidate.key, trace.texts
+    text = candidate.text.strip()
+    target = text if candidate.writes_report else f"{text}\n\n{study.report}"
+    return target, candidate.key, tuple(filter(None, text.splitlines()))
 
 
 def _of_stores(paths: Iterable[str]) -> Iterator[TrainingExample]:

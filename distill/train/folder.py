@@ -3,6 +3,7 @@
 recipe.yaml      resolved, re-runnable
 run_card.json    what happened (card.py)
 base/            the demo's base, when the recipe says `base: tiny`
+rows.jsonl       which rows train and which validate: study, key of the trace, weight
 checkpoints/     the last, and the last but one or the best
 tensorboard/     losses; look at them with: tensorboard --logdir DIR
 adapter/         the trained student (adapter.py)
@@ -16,7 +17,7 @@ from ...data.files import hold
 from ...schemas.errors import RunError
 from .run_card import FILE
 
-ADAPTER, BASE, BOARD, CHECKPOINTS = "adapter", "base", "tensorboard", "checkpoints"
+ADAPTER, BASE, BOARD, CHECKPOINTS, ROWS = "adapter", "base", "tensorboard", "checkpoints", "rows.jsonl"
 
 
 @contextlib.contextmanager

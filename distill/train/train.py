@@ -34,7 +34,7 @@ from . import backend, checkpoints, lora
 from . import trainer as trainers
 from .collator import CompletionCollator
 from .examples import TrainingExamples, load_examples
-from .folder import ADAPTER, BASE, BOARD, CHECKPOINTS, claimed
+from .folder import ADAPTER, BASE, BOARD, CHECKPOINTS, ROWS, claimed
 from .memory import estimate
 from .preflight import TINY, build_preflight, measure
 from .ranks import Ranks
@@ -43,6 +43,7 @@ from .run_card import FILE, Evaluation, Loss, RunCard, Session, code, hardware, 
 from .tiny_base import STEPS, tiny_base
 from .tracking import board, check_tracking
 
+_NEWER = frozenset({"traces"})
 OnProgress = Callable[[str, int, int], object]
 
 
@@ -78,7 +79,7 @@ def distill(
     with quiet(), readable_by(owner_only=examples.restricted), _claimed(out, ranks, examples.restricted, resume=resume):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
         rows, validation = rows_of(examples.train, prompt), rows_of(examples.validation, prompt)
-        resolved = recipe.model_dump(mode="json") | ({"run": str(run.resolve())} if run is not None else {})
+        resolved = resolve(recipe, run)
         identity = {
             "recipe_sha256": hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest(),
             "data_sha256": examples.sha256,
@@ -87,6 +88,7 @@ def distill(
         _same(old, identity, out)
         if ranks.first:
             (out / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+            (out / ROWS).write_text("".join(json.dumps(row) + "\n" for row in examples.rows), encoding="utf-8")
             _build_base(recipe, examples, prompt, out, on_progress)
         ranks.wait()
         base = _base(recipe, out)
@@ -156,6 +158,16 @@ def distill(
         card = card.model_copy(update={"adapter_sha256": student.adapter_sha256, "finished": _now()})
         card.write(out)
         return card
+
+
+def resolve(recipe: DistillRecipe, run: Path | None) -> dict[str, Any]:
+    """The recipe as it is recorded and hashed. Keys that older versions did not have are left out at their defaults, so
+    that a run they began can be resumed.
+    """
+    fields = recipe.model_dump(mode="json")
+    defaults = DistillRecipe(kind="distill", name="defaults", base="any", steps=1).model_dump(mode="json")
+    fields = {name: value for name, value in fields.items() if name not in _NEWER or value != defaults[name]}
+    return fields | ({"run": str(run.resolve())} if run is not None else {})
 
 
 @contextlib.contextmanager

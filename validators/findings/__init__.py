@@ -2,7 +2,7 @@
 
     claims(text)                   every finding, device and normal organ, with status, side, place, size, number
     sentences(text)                spans of the sentences
-    names_anything(text)           whether it names anything that a chest film shows
+    is_off_topic(text)             whether it speaks of nothing that a chest film shows
     region_of(sentence)            the part of the reading checklist that a sentence is about
     compares_with_prior(sentence)  whether it speaks of an earlier examination
     measurements(text)             numbers with a unit, as `mm`, `ml`, `%`, ...
@@ -11,10 +11,10 @@ The lexicon is the TSV files of this folder: findings, devices, organs and what 
 Nothing here knows of studies, traces or rules.
 """
 
-from .claim import REGIONS, Claim, Measurement, Region, Side, Status
+from .claim import REGIONS, Claim, Measurement, Region, Side, Status, Strength
+from .claims import claims, is_off_topic, region_of
 from .compares import compares_with_prior, comparison
 from .measure import measurements
-from .reader import claims, location_of, names_anything, region_of
 from .text import sentences
 
 __all__ = [
@@ -24,12 +24,12 @@ __all__ = [
     "Region",
     "Side",
     "Status",
+    "Strength",
     "claims",
     "compares_with_prior",
     "comparison",
-    "location_of",
+    "is_off_topic",
     "measurements",
-    "names_anything",
     "region_of",
     "sentences",
 ]

@@ -1,10 +1,11 @@
 """Claim: one thing that a sentence asserts about the chest, denies, or leaves open. Plain data, no behaviour."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Status = Literal["present", "absent", "uncertain"]
 Side = Literal["left", "right", "bilateral"]
+Strength = Literal["explicit", "weak"]
 Region = Literal[
     "technique",
     "devices",
@@ -17,18 +18,7 @@ Region = Literal[
     "bones",
     "other",
 ]
-REGIONS: tuple[Region, ...] = (
-    "technique",
-    "devices",
-    "cardiomediastinum",
-    "airway",
-    "lungs",
-    "pleura",
-    "pneumothorax",
-    "vessels",
-    "bones",
-    "other",
-)
+REGIONS: tuple[Region, ...] = get_args(Region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +36,11 @@ class Claim(NamedTuple):
 
     `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was
     read. An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a
-    consolidation). `limits` are words that narrow it ("no large effusion"). An `open` claim is one of several
-    readings ("scarring or atelectasis"). A `dismissed` claim is an alternative that was weighed and set aside.
+    consolidation). A `weak` one is asserted beside words that weigh, seek or explain. `limits` are words that narrow it
+    ("no large effusion"). An `open` claim is one of several readings ("scarring or atelectasis"). A `counted` side
+    comes from a quantifier ("both", "each"). A `composed` finding is a name that we made of parts ("opacity" at a
+    fissure); `base` is the one of them that is a finding by itself. `number` is how many things that the words give.
+    `because` names the phrases, pairs and parts of the reader that made the claim.
     """
 
     finding: str
@@ -61,12 +54,16 @@ class Claim(NamedTuple):
     certain: bool
     doubted: bool
     limits: tuple[str, ...]
-    soft: bool
+    strength: Strength
     implied: bool
     open: bool
-    dismissed: bool
+    counted: bool
+    composed: bool
+    base: str | None
+    number: int | None
     device: bool
     region: Region
     span: tuple[int, int]
     text: str
     sentence: tuple[int, int]
+    because: tuple[str, ...]

@@ -20,7 +20,7 @@ CUES = {
         (
             "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre",
             "alt_post", "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt",
-            "dismiss", "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon", "same",
+            "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon",
         )
     )
 }  # fmt: skip
@@ -30,6 +30,7 @@ CUES = {
 class Entry:
     """All that one phrase can mean. `weak` findings give way to a more specific one made with an organ."""
 
+    id: str = ""  # its words and the tables that have it: "pleural effusion [findings]"
     words: int = 0
     cues: int = 0
     finding: str | None = None
@@ -58,6 +59,7 @@ class Lexicon:
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
+    vocabulary: frozenset[str]  # every word of every phrase
 
 
 def rows(name: str) -> Iterator[list[str]]:
@@ -130,11 +132,13 @@ class _Builder:
             for plural in _plurals(self.forms.get(word, word)):
                 self.forms.setdefault(plural, self.forms.get(word, word))
 
-    def entry(self, phrase: str) -> Entry:
+    def entry(self, phrase: str, table: str) -> Entry:
         """The entry of a phrase, made if new."""
         words = tuple(self.forms.get(word, word) for word in _words(phrase))
         found = self.entries.setdefault(words, Entry())
         found.words = len(words)
+        if table not in found.id:
+            found.id = f"{found.id[:-1]}, {table}]" if found.id else f"{' '.join(words)} [{table}]"
         return found
 
     def place_findings(self) -> None:
@@ -193,20 +197,20 @@ def lexicon() -> Lexicon:
     for name, region, phrases in rows("findings.tsv"):
         regions[name] = cast(Region, region)
         for phrase in names(phrases):
-            entry = build.entry(phrase.strip("[]"))
+            entry = build.entry(phrase.strip("[]"), "findings")
             entry.finding, entry.weak = name, phrase.startswith("[")
     for name, kind, phrases in rows("devices.tsv"):
         regions[name], devices[name] = "devices", kind
         for phrase in names(phrases):
-            build.entry(phrase).finding = name
+            build.entry(phrase, "devices").finding = name
     organ_regions: dict[str, Region] = {}
     for name, region, phrases in rows("organs.tsv"):
         organ_regions[name] = cast(Region, region)
         for phrase in names(phrases):
-            build.entry(phrase).organ = name
+            build.entry(phrase, "organs").organ = name
     for name, phrases in rows("qualities.tsv"):
         for phrase in names(phrases):
-            entry = build.entry(phrase)
+            entry = build.entry(phrase, "qualities")
             if name not in entry.qualities:
                 entry.qualities += (name,)
     zones: dict[str, frozenset[str]] = {}
@@ -216,7 +220,7 @@ def lexicon() -> Lexicon:
         if side != "-":
             place_sides[name] = side
         for phrase in names(phrases):
-            entry = build.entry(phrase)
+            entry = build.entry(phrase, "places")
             entry.place = name
             if name.startswith(("rib", "spine")):
                 entry.organ = name.partition("_")[0]
@@ -225,16 +229,18 @@ def lexicon() -> Lexicon:
     for name, group, phrases in rows("tips.tsv"):
         tip_groups[name] = group
         for phrase in names(phrases):
-            build.entry(phrase).tip = name
+            build.entry(phrase, "tips").tip = name
     for kind, value, phrases in rows("sides.tsv"):
         for phrase in names(phrases):
-            setattr(build.entry(phrase), kind, None if value == "-" else value)
+            setattr(build.entry(phrase, kind), kind, None if value == "-" else value)
     for kind, phrases in rows("cues.tsv"):
+        if kind not in CUES:
+            continue
         for phrase in names(phrases):
             for form in (phrase, _CONTRACTED.sub(r"\1n't", phrase).replace("cannot", "can't")):
-                build.entry(form).cues |= CUES[kind]
-    build.entry(";").cues |= CUES["stop"]
-    build.entry(":").cues |= CUES["colon"]
+                build.entry(form, kind).cues |= CUES[kind]
+    build.entry(";", "stop").cues |= CUES["stop"]
+    build.entry(":", "colon").cues |= CUES["colon"]
     build.place_findings()
     pairs: dict[tuple[str, str], tuple[str, str]] = {}
     for organs, heads, finding, status in rows("pairs.tsv"):
@@ -257,4 +263,5 @@ def lexicon() -> Lexicon:
         topics=frozenset(
             words[0] for words, entry in build.entries.items() if len(words) == 1 and (entry.organ or entry.finding)
         ),
+        vocabulary=frozenset(word for words in build.entries for word in words).union(*_word_sets().values()),
     )

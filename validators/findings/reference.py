@@ -7,15 +7,17 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal
 
+from ..memory import remember
 from .claim import Claim, Measurement
+from .claims import claims
 from .lexicon import lexicon, names, rows
 from .measure import measurements
-from .reader import claims
 from .text import headed_sentences, lower
 
+_MEMORY, _CLAIM = 8_000_000, 450  # bytes in all, and of a claim, about
 Standing = Literal["supported", "related", "denied", "unsupported"]
 
 # Names so general that a report denies one kind and has another: "no focal opacity. Basilar atelectasis."
@@ -97,6 +99,12 @@ class Reference:
         spans = set(self.impression)
         return tuple(claim for found in self.present.values() for claim in found if claim.sentence in spans)
 
+    @property
+    def size(self) -> int:
+        """How many claims it makes."""
+        tables = (self.present, self.uncertain, self.absent, self.implied)
+        return sum(len(found) for table in tables for found in table.values())
+
     def sentence(self, claim: Claim) -> str:
         """The sentence that makes a claim."""
         return self.text[claim.sentence[0] : claim.sentence[1]]
@@ -159,7 +167,7 @@ class Reference:
                 other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
             ):
                 return other
-        if claim.implied or claim.limits or claim.dismissed or denials:
+        if claim.implied or claim.limits or denials:
             return None
         return next((other for other in self.uncertain.get(name, ()) if _overlap(claim, other)), None)
 
@@ -204,8 +212,6 @@ def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     """Whether the denial leaves room for the other: "no large effusion" beside a small one, "no acute fracture"."""
     if other.size == "borderline" and not denial.implied:
         return True
-    if denial.dismissed and other.status != "present":
-        return True
     words = lower(sentence)
     if "acute" in denial.limits and _OLD.search(words):
         return True  # "no acute injury" beside an old fracture
@@ -214,7 +220,7 @@ def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     return any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)
 
 
-@lru_cache(maxsize=512)
+@remember(_MEMORY, cost=lambda found: _CLAIM * found.size)
 def read_reference(report: str) -> Reference:
     """The facts of a report; cached, since every attempt at a study is judged against the same one."""
     tables: dict[str, dict[str, list[Claim]]] = {"present": {}, "uncertain": {}, "absent": {}, "implied": {}}

@@ -1,35 +1,27 @@
-"""Whereabouts: the places that a text speaks of, clause by clause, whatever it puts there. Knows places and sides, and
-which sentences assert that something is somewhere; nothing of findings.
+"""Whereabouts: the places that a sentence speaks of, whatever it puts there. Knows places, sides, and which sentences
+assert that something abnormal is somewhere; nothing of findings.
 """
 
-from functools import lru_cache
-from itertools import pairwise
 from typing import NamedTuple
 
+from ..memory import remember
 from .attach import quantifies
+from .clauses import BACKWARD, FORWARD, Clauses, segment
 from .lexicon import CUES, lexicon, specific, word_set
-from .scope import tagged_sentence
-from .states import NEG, Scope
-from .tagging import Tagged
+from .match import Match, match
+from .modifiers import NEG, Modified, modify
 from .text import NOT_ASSERTED, headed_sentences
 
+LUNG_ZONES = frozenset({"upper", "mid", "lower", "apex", "hilar"})
 _ANYTHING = word_set("anything")
 _UNSURE = (
-    word_set("soft")
-    | word_set("weigh")
-    | word_set("condition")
-    | word_set("inspect")
-    | word_set("reserved")
-    | word_set("elsewhere")
+    word_set("soft") | word_set("condition") | word_set("inspect") | word_set("search") | word_set("elsewhere")
 ) - {"more", "only", "sole", "alone", "above", "below", "however", "other", "else"}
-_SEARCHES = word_set("search")
-_CONDITIONS = word_set("condition")
-_MARKS = frozenset({",", ";", ":", "but", "so"})
-LUNG_ZONES = frozenset({"upper", "mid", "lower", "apex", "hilar"})
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
-_NOT_SAID = (
-    CUES["neg_pre"] | CUES["neg_post"] | CUES["hyp_pre"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["alt_pre"]
-) | CUES["res_pre"]
+_NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
+_MEMORY = 2_000_000  # bytes
+_AFTER = 4  # words after the last phrase of a clause that are its own
+_PLACE = 600  # bytes of one, about
 
 
 class Whereabouts(NamedTuple):
@@ -40,74 +32,65 @@ class Whereabouts(NamedTuple):
     span: tuple[int, int]
 
 
-@lru_cache(maxsize=512)
+@remember(_MEMORY, cost=lambda found: _PLACE * len(found))
 def whereabouts(text: str) -> tuple[Whereabouts, ...]:
     """The places of a report, unless what is there is denied or healthy."""
     found: list[Whereabouts] = []
     for start, end, heading in headed_sentences(text):
         if not heading.startswith(NOT_ASSERTED):
-            tagged, scoped = tagged_sentence(text[start:end])
-            healthy = any(_is_healthy(tagged, at) for at in range(len(tagged.entries)))
-            if healthy and not any(entry.finding for entry in tagged.entries):
-                continue
-            found += _of(tagged, scoped, (start, end), [*range(len(tagged.entries))])
+            matched = match(text[start:end])
+            healthy = any(_is_healthy(matched, at) for at in range(len(matched.entries)))
+            if not healthy or any(entry.finding for entry in matched.entries):
+                clauses = segment(matched)
+                inside = range(len(matched.entries))
+                found += _places(matched, clauses, modify(matched, clauses), (start, end), inside)
     return tuple(found)
 
 
-@lru_cache(maxsize=8192)
+@remember(_MEMORY, cost=lambda found: _PLACE * len(found))
 def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     """Where a sentence plainly says that something abnormal is ("the changes lie at the left apex"); nothing for what
     is denied, weighed, or said of what is healthy."""
-    tagged, scoped = tagged_sentence(sentence)
-    words = tagged.words
-    if not any(entry.place or entry.side for entry in tagged.entries) or not _CONDITIONS.isdisjoint(words[:2]):
+    matched = match(sentence)
+    if not any(entry.place or entry.side for entry in matched.entries):
         return ()
-    if any(word in _SEARCHES and after == "for" for word, after in pairwise(words)):
-        return ()  # "so I look for cavities, apical scarring and nodal disease"
+    clauses = segment(matched)
+    modified = modify(matched, clauses)
     found: list[Whereabouts] = []
-    fragment = not any(entry.cues & CUES["verb"] for entry in tagged.entries)
-    marks = _MARKS - {",", ":"} if fragment else _MARKS
-    ends = [at for at, word in enumerate(words) if word in marks] + [len(words)]
-    while len(ends) > 1 and words[ends[0]] == "," and _only_places(tagged, ends[0]):
-        del ends[0]  # "on the right, a rib is deformed"
-    for start, stop in zip([0, *ends], ends, strict=False):
-        inside = [at for at, first in enumerate(tagged.first) if start <= first < stop]
-        if not _UNSURE.isdisjoint(words[start:stop]) or any(
-            tagged.entries[at].cues & _NOT_SAID or _is_healthy(tagged, at) for at in inside
-        ):
+    for clause in sorted({*clauses.number}):
+        inside = [at for at, number in enumerate(clauses.number) if number == clause]
+        words = matched.words[matched.first[inside[0]] if clause else 0 : matched.last[inside[-1]] + _AFTER]
+        if not _UNSURE.isdisjoint(words):
             continue
-        if _ANYTHING.isdisjoint(words[start:stop]) and not any(tagged.entries[at].finding for at in inside):
+        entries = [matched.entries[at] for at in inside]
+        if any(entry.cues & _NOT_SAID for entry in entries) or any(_is_healthy(matched, at) for at in inside):
             continue
-        found += _of(tagged, scoped, (0, len(sentence)), inside)
+        if not _ANYTHING.isdisjoint(words) or any(entry.finding for entry in entries):
+            found += _places(matched, clauses, modified, (0, len(sentence)), inside)
     return tuple(found)
 
 
-def _is_healthy(tagged: Tagged, at: int) -> bool:
+def _is_healthy(matched: Match, at: int) -> bool:
     """Whether a phrase calls something healthy; but "a well-defined focus" is none the better for it."""
-    follows = tagged.words[tagged.last[at] + 1 : tagged.last[at] + 3]
-    return not _HEALTHY.isdisjoint(tagged.entries[at].qualities) and _ANYTHING.isdisjoint(follows)
+    follows = matched.words[matched.last[at] + 1 : matched.last[at] + 3]
+    return not _HEALTHY.isdisjoint(matched.entries[at].qualities) and _ANYTHING.isdisjoint(follows)
 
 
-def _only_places(tagged: Tagged, stop: int) -> bool:
-    opening = [entry for first, entry in zip(tagged.first, tagged.entries, strict=True) if first < stop]
-    return any(entry.side or entry.place for entry in opening) and not any(
-        entry.finding or entry.qualities or entry.cues & CUES["verb"] for entry in opening
-    )
-
-
-def _of(tagged: Tagged, scoped: Scope, span: tuple[int, int], inside: list[int]) -> list[Whereabouts]:
+def _places(
+    matched: Match, clauses: Clauses, modified: Modified, span: tuple[int, int], inside: "list[int] | range"
+) -> list[Whereabouts]:
     """A side begins a new pair once the one before has its place ("right upper and left lower lobes")."""
     book = lexicon()
     found: list[tuple[set[str], list[str], bool]] = []
     clause = -1
-    for index in inside:
-        entry = tagged.entries[index]
+    for at in inside:
+        entry = matched.entries[at]
         whole = entry.organ == "lung" and not entry.place
-        if scoped.states[index] & NEG or not (entry.place or entry.side or whole):
+        if modified.states[at] & NEG or not (entry.place or entry.side or whole):
             continue
-        side = entry.side if entry.side and not quantifies(tagged, index) else None
-        if scoped.clauses[index] != clause or (side and (found[-1][1] or found[-1][2])):
-            clause = scoped.clauses[index]
+        side = entry.side if entry.side and not quantifies(matched, at) else None
+        if clauses.number[at] != clause or (side and (found[-1][1] or found[-1][2])):
+            clause = clauses.number[at]
             found.append((set(), [], False))
         sides, places, _ = found[-1]
         if side:
@@ -119,12 +102,11 @@ def _of(tagged: Tagged, scoped: Scope, span: tuple[int, int], inside: list[int])
         elif whole and sides:
             found[-1] = (sides, places, True)
     return [
-        Whereabouts(
-            frozenset(sides),
-            LUNG_ZONES
-            if lung and not places
-            else frozenset(zone for place in specific(tuple(places)) for zone in book.zones[place]),
-            span,
-        )
+        Whereabouts(frozenset(sides), LUNG_ZONES if lung and not places else _zones(places), span)
         for sides, places, lung in found
     ]
+
+
+def _zones(places: list[str]) -> frozenset[str]:
+    zones = lexicon().zones
+    return frozenset(zone for place in specific(tuple(places)) for zone in zones[place])

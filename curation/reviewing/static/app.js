@@ -149,19 +149,19 @@
       opened();
     } catch (error) {
       // without the film only "unsure" makes sense, and saying that the image is wrong
-      state.textContent = "The film cannot be shown; only Unsure can be given.";
-      opened(["unsure"]);
+      state.textContent = "The film cannot be shown, so nothing can be decided but that it is unsure, or a tie.";
+      opened(["unsure", "tie"]);
     }
   }
 
-  function opened(allowed = ["accept", "reject", "unsure"]) {
+  function opened(allowed = null) {
     const wait = Number(item().dataset.min) * 1000;
     const page = item();
     since = performance.now();
     setTimeout(() => {
       if (item() !== page) return;
       ready = true;
-      for (const button of $$("[data-decide]", page)) button.disabled = !allowed.includes(button.dataset.decide);
+      for (const button of $$("[data-decide]", page)) button.disabled = allowed !== null && !allowed.includes(button.dataset.decide);
     }, wait + 50);
   }
 
@@ -211,7 +211,7 @@
     clearTimeout(draftTimer);
     const page = item();
     draftTimer = setTimeout(() => {
-      if (!page || item() !== page || busy) return;
+      if (!page || item() !== page || busy || page.classList.contains("pair")) return;
       fetch(`/item/${page.dataset.key}/draft`, { method: "POST", credentials: "same-origin", body: new URLSearchParams(new FormData($("#decision"))) });
     }, 500);
   }
@@ -231,6 +231,7 @@
   const flag = (value) => { const list = $("#decision")?.elements.reference; if (list) { list.value = list.value === value ? "" : value; draft(); } };
   const keys = {
     a: () => decide("accept"), r: () => decide("reject"), u: () => decide("unsure"), z: actions.undo,
+    ArrowLeft: () => decide("left"), ArrowRight: () => decide("right"), t: () => decide("tie"),
     j: () => focusStep(1), k: () => focusStep(-1), ArrowDown: () => focusStep(1), ArrowUp: () => focusStep(-1),
     g: () => mark("good"), w: () => mark("wrong"), n: () => mark("unneeded"),
     e: () => { const row = $(`.step[data-step="${step || 1}"]`); if (row) edit(row); },

@@ -1,0 +1,44 @@
+"""Answers that cite: one JSON object, read without mercy, and quotations that really stand in a text."""
+
+import json
+import re
+from typing import Any
+
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.S)
+_ALIKE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " "})
+
+
+def one_object(text: str) -> dict[str, Any]:
+    """The JSON object that an answer is; a fence around it is taken off.
+
+    Raises:
+        ValueError: it is none, or a key stands in it twice; says why.
+    """
+    fenced = _FENCE.match(text)
+    try:
+        found = json.loads(fenced[1] if fenced else text, strict=False, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is not one JSON object ({str(error)[:100]})") from None
+    if not isinstance(found, dict):
+        raise ValueError("it is not one JSON object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(values := dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return values
+
+
+def storable(value: object) -> str:
+    """A value as text; JSON can hold half a character, no file can."""
+    return str(value).encode("utf-8", "replace").decode().strip()
+
+
+def place_of(quote: str, text: str) -> tuple[int, int] | None:
+    """The span of a quotation; white space, case, kinds of quotation marks and dashes, and marks at its ends aside."""
+    words = quote.translate(_ALIKE).strip(" .…\"'").split()
+    if not words:
+        return None
+    match = re.search(r"\s+".join(map(re.escape, words)), text.translate(_ALIKE), re.I)
+    return match.span() if match else None

@@ -1,0 +1,180 @@
+"""Template traces: the same steps, or nearly, before references that differ. No rule can see it: a rule sees one trace.
+
+Each trace is sketched (MinHash of its steps' words) and looked up among those that came before it. Those whose
+references are as alike as their steps may say the same; where the references are clearly less alike, each of the traces
+gets a doubt. Nothing of a text is held, and sketches lie in a temporary database, so memory does not grow with a run. A
+verifier, which sees one trace as well, cannot resolve it; a recipe or a reader can.
+"""
+
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.similarity import BANDS, SIZE
+from ..schemas.verdict import Finding, Severity, Verdict, Weight
+from .auditing.sketch import ALIKE, Sketch, likeness, sketch
+
+RULE = CODE = "template_trace"
+CODES: Mapping[str, Severity] = {CODE: "doubt"}
+SHARE = 0.1  # of the studies; past it, a run says so loudly
+_APART = 0.2  # so much less alike are references that differ; twice the error of two estimates
+_WORD = re.compile(r"[^\W_]+")
+_ROWS = SIZE // BANDS
+_LOOKED_AT = 8  # earlier traces of one band; in a larger group, each is still found through those
+_TABLES = """
+PRAGMA journal_mode=OFF;
+PRAGMA synchronous=OFF;
+CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, steps BLOB, report BLOB, twin TEXT);
+CREATE TABLE bands (band INTEGER, at INTEGER, PRIMARY KEY (band, at)) WITHOUT ROWID;
+"""
+
+
+class Twin(NamedTuple):
+    """A trace that says what another one says."""
+
+    key: str
+    study_id: str
+    of: str  # the other one's study
+
+
+class Templates:
+    """Collects traces; use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.NamedTemporaryFile(prefix="tenstep-", suffix=".db")  # noqa: SIM115 lives as long as we do
+        self._db = sqlite3.connect(self._file.name, isolation_level=None, check_same_thread=False)
+        self._db.executescript(_TABLES)
+        self._db.execute("BEGIN")
+        self.traces = 0
+
+    def add(self, key: str, study_id: str, ours: Sketch, reference: Sketch) -> str | None:
+        """One more trace.
+
+        Args:
+            key: of the candidate.
+            study_id: what it is about.
+            ours: the sketch of its steps.
+            reference: the sketch of the reference (`sketches` makes both).
+
+        Returns:
+            The study of an earlier trace that is alike though its reference is not; none if there is none yet.
+        """
+        twin: str | None = None
+        touched: list[int] = []
+        for at in self._near(ours):
+            other_key, study, other_steps, other_report, marked = self._row("key, study, steps, report, twin", at)
+            if study == study_id or other_key == key or (same := likeness(ours, _sketch(other_steps))) < ALIKE:
+                continue
+            if likeness(reference, _sketch(other_report)) < same - _APART:
+                twin = twin or study
+                touched.append(at)
+            elif marked is not None:  # its group stands before other references too
+                twin = twin or marked
+        self._db.executemany(
+            "UPDATE traces SET twin = ? WHERE at = ? AND twin IS NULL", ((study_id, at) for at in touched)
+        )
+        self.traces += 1
+        row = (self.traces, key, study_id, ours.tobytes(), reference.tobytes(), twin)
+        self._db.execute("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._db.executemany(
+            "INSERT OR IGNORE INTO bands VALUES (?, ?)", ((band, self.traces) for band in _bands(ours))
+        )
+        return twin
+
+    def twins(self) -> Iterator[Twin]:
+        """Every trace that is alike to one before another reference, the early ones of a group too."""
+        for at in range(1, self.traces + 1):
+            key, study, steps, twin = self._row("key, study, steps, twin", at)
+            if twin is None:
+                ours = _sketch(steps)
+                others = (self._row("steps, twin", other) for other in self._near(ours) if other != at)
+                marked = (of for other, of in others if of is not None and likeness(ours, _sketch(other)) >= ALIKE)
+                twin = next(marked, None)
+            if twin is not None:
+                yield Twin(key, study, twin)
+
+    @property
+    def studies(self) -> int:
+        """How many studies have a trace here."""
+        return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
+
+    def _row(self, columns: str, at: int) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._db.execute(
+            f"SELECT {columns} FROM traces WHERE at = ?",  # noqa: S608 columns are ours
+            (at,),
+        ).fetchone()
+        return found
+
+    def _near(self, ours: Sketch) -> list[int]:
+        """The first traces that share a band."""
+        query = "SELECT at FROM bands WHERE band = ? ORDER BY at LIMIT ?"
+        found = (at for band in _bands(ours) for (at,) in self._db.execute(query, (band, _LOOKED_AT)).fetchall())
+        return sorted(set(found))
+
+    def close(self) -> None:
+        """Forget them."""
+        self._db.close()
+        self._file.close()
+
+    def __enter__(self) -> "Templates":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Count(NamedTuple):
+    """How many studies of a run have traces, and how many have one that is a template."""
+
+    studies: int
+    templates: int
+
+    @property
+    def note(self) -> str | None:
+        """A loud line, where there are too many of them."""
+        if self.templates <= SHARE * self.studies:
+            return None
+        return (
+            f"TEMPLATES: for {self.templates} of {self.studies} studies the steps are those of another one, or nearly, "
+            f"whose reference differs (more than {SHARE:.0%}): whoever wrote them does not look at the study"
+        )
+
+
+def finding(severity: Severity = CODES[CODE]) -> Finding:
+    """The doubt on one of them."""
+    message = "The same steps, or nearly, stand before another study, whose reference differs; say what this one shows."
+    return Finding(rule=RULE, code=CODE, severity=severity, message=message)
+
+
+def marked(verdict: Verdict, is_template: bool, severities: Mapping[str, Weight] = {}) -> Verdict:
+    """The verdict with the doubt, or without it."""
+    others = tuple(found for found in verdict.findings if found.rule != RULE)
+    severity = severities.get(CODE, CODES[CODE])
+    more = (finding(severity),) if is_template and severity != "off" else ()
+    now = (*others, *more)
+    return verdict if now == verdict.findings else verdict.model_copy(update={"findings": now})
+
+
+def sketches(steps: Sequence[str], report: str) -> tuple[Sketch, Sketch]:
+    """Of a trace's steps and of its reference."""
+    return sketch(_words(" ".join(steps))), sketch(_words(report))
+
+
+def _words(text: str) -> list[str]:
+    """Without numbers: a template with another number in it is the same one, and so is a reference."""
+    return [word for word in _WORD.findall(text.lower()) if not word.isdecimal()]
+
+
+def _sketch(blob: bytes) -> Sketch:
+    return np.frombuffer(blob, np.uint32)
+
+
+def _bands(ours: Sketch) -> Iterable[int]:
+    """A number for each band, which two traces share if they agree on the whole band."""
+    for number, part in enumerate(ours.reshape(BANDS, _ROWS)):
+        yield int.from_bytes(blake2b(bytes([number]) + part.tobytes(), digest_size=7).digest())

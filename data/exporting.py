@@ -1,0 +1,331 @@
+"""Export: accepted examples as a folder that a trainer reads, and back together with studies that did not leave.
+
+    RUN or SELECTION -> records (ids, steps, hashes) -> rows (with report and images) -> an exporter -> export.json
+
+Restricted studies stop at the records: `records.jsonl` may be shared where the data's terms allow derived text, and
+whoever has the studies makes the rest with `join`, which checks every report and image against its hash.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from .. import __version__
+from ..schemas.errors import InputError, RunError
+from ..schemas.example import Example
+from ..schemas.export import ExportedRun, ExportManifest, ExportRecord, ImageHash, Pairs, Rejected, SplitName
+from ..schemas.layout import write
+from ..schemas.study import ReportForm, Study
+from ..schemas.views import best_frontal
+from . import exporter
+from .exporter import SPLITS, Film, Folder, Rejection, Row
+from .files import readable_by, replace_text, replacing
+from .formats.json_lines import json_lines
+from .preferences import added, pairs_of
+from .run import RunFolder
+from .selection import Sourced, examples_of, is_selection, read_selection, runs_of
+from .splitting.splits import Split, SplitRecipe, read_splits
+from .store.studies import StudyStore
+
+MANIFEST, RECORDS = "export.json", "records.jsonl"
+_NAMES: dict[Split, SplitName] = {"train": "train", "validate": "validation", "test": "test"}
+
+
+class Prompt(NamedTuple):
+    """The student's instruction."""
+
+    id: str
+    text: str
+    report_form: ReportForm
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to export."""
+
+    pair_codes: Collection[str] = field(default=())  # what a rejected text of a pair may have been rejected for
+    pairs: int = 2  # of one study, at most
+    one_image: bool = False  # the first frontal image of a study, for students that take one
+    text_only: bool = False  # no images, even where there are some
+    include_restricted: bool = False
+
+
+Found = tuple[ExportRecord, Study, StudyStore]
+
+
+def export(
+    path: Path,
+    kind: str,
+    out: Path,
+    prompts: Callable[[ReportForm], Prompt],
+    options: Options = Options(),
+    *,
+    splits: Path | None = None,
+    studies: Path | None = None,
+) -> ExportManifest:
+    """Export a run or a selection.
+
+    Args:
+        path: a run folder or a selection.
+        kind: of exporter.
+        out: a new folder.
+        prompts: gives the student's instruction for reports of a form.
+        options: how.
+        splits: splits.yaml; without it a source's own splits are kept, and all else is train.
+        studies: the study store, if it moved.
+
+    Raises:
+        PolicyError: a run may not be used for training.
+        RunError: `out` is taken.
+        InputError: something cannot be read, a row cannot be exported so, or a patient is in two splits.
+    """
+    chosen = exporter.load(kind)
+    _must_be_new(out)
+    sourced = list(examples_of(path, studies=studies))
+    if not sourced:
+        raise InputError("holds no accepted example", file=path)
+    rejected: dict[str, tuple[Rejected, ...]] = {}
+    pairs = Pairs()
+    if chosen.pairs != "none":
+        rejected, pairs = _rejected(sourced, options, studies)
+        if chosen.pairs == "only" and not rejected:
+            why = ", ".join(f"{reason} {n}" for reason, n in pairs.dropped.items()) or "nothing was rejected"
+            raise InputError(f"no preference pair can be made ({why})", file=path)
+        if chosen.pairs == "only":
+            sourced = [one for one in sourced if one.example.study.id in rejected]
+    place, prompt = _placing(splits), prompts(sourced[0].example.study.report_form)
+    found = [
+        (_record(one.example, place(one.example.study), rejected), one.example.study, one.store) for one in sourced
+    ]
+    _apart([(record.split, study) for record, study, _ in found])
+    manifest = ExportManifest(
+        exporter=kind,
+        complete=True,
+        data_class="restricted" if any(study.data_class == "restricted" for _, study, _ in found) else "public",
+        code_version=__version__,
+        sources=tuple(sorted({study.source for _, study, _ in found})),
+        runs=tuple(_runs(path, sourced)),
+        selection=_selection(path),
+        prompt_id=prompt.id,
+        prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
+        prompt=prompt.text,
+        rows={split: n for split in SPLITS if (n := sum(record.split == split for record, _, _ in found))},
+        patients=len({(study.source, study.patient_id) for _, study, _ in found}),
+        pairs=pairs,
+    )
+    if manifest.data_class == "restricted" and not options.include_restricted:
+        return _withheld(out, manifest, [record for record, _, _ in found])
+    return _whole(out, manifest, found, prompt.report_form, options)
+
+
+def join(path: Path, studies: Sequence[Path], out: Path, options: Options = Options()) -> ExportManifest:
+    """Make the whole export of one that holds records only, with the studies of their owner.
+
+    Args:
+        path: the folder that `export` wrote.
+        studies: the study stores that hold them.
+        out: a new folder.
+        options: as for `export`.
+
+    Raises:
+        RunError: `out` is taken.
+        InputError: a study is missing, or its report or an image is another one than was exported.
+    """
+    manifest = read_manifest(path)
+    if manifest.complete:
+        raise InputError("is whole: there is nothing to join", file=path)
+    _must_be_new(out)
+    stores = [StudyStore.open(one) for one in studies]
+    found: list[Found] = []
+    for line in json_lines(path / RECORDS):
+        try:
+            record = ExportRecord.model_validate(line.found, strict=False)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise InputError(line.problem or str(first["msg"]), file=path / RECORDS, row=line.row) from None
+        found.append((record, *_owned(record, stores)))
+    forms = {study.report_form for _, study, _ in found}
+    return _whole(out, manifest, found, forms.pop() if len(forms) == 1 else None, options)
+
+
+def read_manifest(path: Path) -> ExportManifest:
+    """What an export says of itself.
+
+    Raises:
+        InputError: it is none, or did not finish.
+    """
+    try:
+        return ExportManifest.model_validate_json((path / MANIFEST).read_bytes())
+    except OSError:
+        raise InputError(f"holds no {MANIFEST}; make a dataset with: tenstep export", file=path) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InputError(str(first["msg"]), file=path / MANIFEST, field=".".join(map(str, first["loc"]))) from None
+
+
+def _must_be_new(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError("is there already; choose another --out", file=out)
+
+
+def _rejected(
+    sourced: Iterable[Sourced], options: Options, studies: Path | None
+) -> tuple[dict[str, tuple[Rejected, ...]], Pairs]:
+    by_run: defaultdict[Path, dict[str, Example]] = defaultdict(dict)
+    for one in sourced:
+        by_run[one.run][one.example.study.id] = one.example
+    found: dict[str, tuple[Rejected, ...]] = {}
+    counts = []
+    for run, examples in by_run.items():
+        some, pairs = pairs_of(run, examples, options.pair_codes, most=options.pairs, studies=studies)
+        found |= some
+        counts.append(pairs)
+    return found, added(counts)
+
+
+def _placing(splits: Path | None) -> Callable[[Study], SplitName]:
+    if splits is not None:
+        recipe = read_splits(splits)
+        return lambda study: _NAMES[recipe.of(study)]
+    own = SplitRecipe.model_validate({"test": 0.0, "validate": 0.0})
+    return lambda study: _NAMES[own.place(study, frozenset())]
+
+
+def _apart(found: Iterable[tuple[SplitName, Study]]) -> None:
+    places: dict[tuple[str, str], SplitName] = {}
+    for split, study in found:
+        if places.setdefault((study.source, study.patient_id), split) != split:
+            raise InputError(
+                f"the patient of study '{study.id}' is in two splits; split by patient with: tenstep split, and say "
+                "--splits"
+            )
+
+
+def _record(example: Example, split: SplitName, rejected: dict[str, tuple[Rejected, ...]]) -> ExportRecord:
+    study = example.study
+    return ExportRecord(
+        study_id=study.id,
+        source=study.source,
+        split=split,
+        steps=example.trace.texts,
+        layout=example.layout,
+        report_sha256=study.report_sha256,
+        images=tuple(ImageHash(sha256=image.sha256, view=image.view) for image in study.images),
+        key=example.provenance.key,
+        teacher=example.provenance.teacher,
+        model=example.provenance.model,
+        rejected=rejected.get(study.id, ()),
+    )
+
+
+def _runs(path: Path, sourced: Sequence[Sourced]) -> Iterator[ExportedRun]:
+    counts = Counter(one.run.resolve() for one in sourced)
+    for run in runs_of(path):
+        with RunFolder.read(run) as opened:
+            manifest = opened.manifest
+        yield ExportedRun(
+            name=manifest.name,
+            recipe_sha256=manifest.recipe_sha256,
+            code_version=manifest.code_version,
+            accepted=counts[run.resolve()],
+        )
+
+
+def _selection(path: Path) -> dict[str, object] | None:
+    if not is_selection(path):
+        return None
+    found = read_selection(path)
+    return {"method": found.method, "parameters": found.parameters, "input_sha256": found.input_sha256}
+
+
+def _owned(record: ExportRecord, stores: Sequence[StudyStore]) -> tuple[Study, StudyStore]:
+    for store in stores:
+        try:
+            study = store.get(record.study_id)
+        except InputError:
+            continue
+        if study.report_sha256 != record.report_sha256:
+            raise InputError(
+                f"study '{record.study_id}' has another report than was exported; ingest it in the same form",
+                file=store.root,
+            )
+        if {image.sha256 for image in record.images} - {image.sha256 for image in study.images}:
+            raise InputError(f"study '{record.study_id}' has other images than were exported", file=store.root)
+        return study, store
+    raise InputError(f"no store holds study '{record.study_id}'; name the one that does with --studies")
+
+
+def _row(found: Found, prompt: str, options: Options) -> Row:
+    record, study, store = found
+    images = () if options.text_only else study.images
+    if options.one_image and images:
+        images = (images[best_frontal([image.view for image in images])],)
+    return Row(
+        id=study.id,
+        split=record.split,
+        films=tuple(Film(store.path_of(image), image.sha256, image.view) for image in images),
+        prompt=prompt,
+        target=write(record.steps, study.report, record.layout),
+        steps=record.steps,
+        report=study.report,
+        teacher=record.teacher,
+        model=record.model,
+        rejected=tuple(Rejection(write(one.steps, study.report, record.layout), one.rules) for one in record.rejected),
+    )
+
+
+def _whole(
+    out: Path, manifest: ExportManifest, found: Sequence[Found], form: ReportForm | None, options: Options
+) -> ExportManifest:
+    other = [study.id for _, study, _ in found if study.report_form != form]
+    if other:
+        raise InputError(
+            f"the prompt {manifest.prompt_id} asks for a {form} report, but {len(other)} studies have another form "
+            f"(the first is '{other[0]}'); choose another --prompt, or ingest with that form",
+            field="prompt",
+        )
+    chosen = exporter.load(manifest.exporter)
+    rows = [_row(one, manifest.prompt, options) for one in found]
+    blind = [row.id for row in rows if not row.films]
+    if blind and not options.text_only:
+        raise InputError(
+            f"{len(blind)} of {len(rows)} studies have no image (the first is '{blind[0]}'); export without any image "
+            "with --text-only, or ingest with images"
+        )
+    if bad := [(row.id, problem) for row in rows if (problem := chosen.check(row))]:
+        raise InputError(f"{len(bad)} rows cannot be exported as {chosen.kind} (study '{bad[0][0]}': {bad[0][1]})")
+    with readable_by(owner_only=manifest.data_class == "restricted"):
+        out.mkdir(parents=True, exist_ok=True)
+        folder = Folder(out)
+        chosen.write(rows, folder)
+        return _finished(out, manifest.model_copy(update={"complete": True, "images": folder.image_count}))
+
+
+def _withheld(out: Path, manifest: ExportManifest, records: Iterable[ExportRecord]) -> ExportManifest:
+    with readable_by(owner_only=True):
+        out.mkdir(parents=True, exist_ok=True)
+        with replacing(out / RECORDS) as stream:
+            for record in records:
+                stream.write(record.model_dump_json() + "\n")
+        return _finished(out, manifest.model_copy(update={"complete": False}))
+
+
+def _finished(out: Path, manifest: ExportManifest) -> ExportManifest:
+    files = {
+        file.relative_to(out).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(out.rglob("*"))
+        if file.is_file() and not _is_image(file)
+    }
+    manifest = manifest.model_copy(update={"files": files})
+    replace_text(out / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    return manifest
+
+
+def _is_image(file: Path) -> bool:
+    """Images are named by their hash already."""
+    return file.suffix in (".png", ".jpg", ".jpeg")

@@ -1,0 +1,382 @@
+"""Claims: a text to what its sentences assert. Composes match, clauses, modifiers, attachment and strength.
+
+A mention asserts its own finding, or what pairs.tsv makes of it and its organs; a normal organ implies the absences of
+normal.tsv. A sentence is read once a process: reports and traces repeat themselves.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from ..memory import remember
+from .attach import Mention, mentions
+from .claim import Claim, Measurement, Region, Side, Status, Strength
+from .clauses import NEG_PRE, Clauses, segment
+from .compares import compares_with_prior, may_compare
+from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
+from .match import Match, match
+from .measure import measurements
+from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, modify
+from .strength import weakness
+from .switches import is_on
+from .text import NOT_ASSERTED, headed_sentences, lower
+
+SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
+_MEMORY = 12_000_000  # bytes
+_CLAIM = 450  # bytes of a claim, about
+_RESERVED = word_set("reserved")
+_LIMITS = word_set("limit")
+_TECHNIQUE = word_set("technique")
+_READING = word_set("reading")
+_STANDS_FOR = word_set("stands_for")  # pronouns, for what was named before
+_CONTENT, _STRANGE = 4, 2  # letters of a word that is about something; words that make a text strange, at least
+_ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
+_PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
+_VERSUS = ("versus", "vs")
+_OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
+_NORMAL_OF = {
+    "expanded": "lung_expanded",
+    "normal_volume": "lung_normal_volume",
+    "full_volume": "lung_full_volume",
+    "mineralized": "bone_mineral",
+    "intact": "bone_intact",
+}
+_UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
+MANY = 99  # a count without a number
+_COUNTS = dict.fromkeys(("several", "multiple", "numerous", "many"), MANY) | {
+    "single": 1, "solitary": 1, "one": 1, "two": 2, "dual": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6
+}  # fmt: skip
+
+
+def claims(text: str) -> tuple[Claim, ...]:
+    """What a report or a step asserts, in order, with spans in `text`.
+
+    Sentences under headings that assert nothing of the image (indication, history, comparison) are passed over; a
+    question asserts nothing.
+    """
+    found: list[Claim] = []
+    for start, end, heading in headed_sentences(text):
+        if heading.startswith(NOT_ASSERTED) or text[end - 1] == "?":
+            continue
+        for left in range(start, end, SENTENCE_LIMIT):
+            read = read_sentence(text[left : min(end, left + SENTENCE_LIMIT)])
+            found.extend([_moved(claim, left) for claim in read] if left else read)
+    return tuple(found)
+
+
+def _moved(claim: Claim, by: int) -> Claim:
+    size = claim.measurement
+    if size is not None:
+        size = replace(size, span=(size.span[0] + by, size.span[1] + by))
+    return claim._replace(
+        measurement=size,
+        span=(claim.span[0] + by, claim.span[1] + by),
+        sentence=(claim.sentence[0] + by, claim.sentence[1] + by),
+    )
+
+
+@remember(_MEMORY, cost=lambda found: _CLAIM * len(found))
+def read_sentence(text: str) -> tuple[Claim, ...]:
+    """The claims of one sentence, with spans in it."""
+    found = match(text)
+    if not found.entries:
+        return ()
+    clauses = segment(found)
+    modified = modify(found, clauses)
+    return tuple(_Sentence(text, found, clauses, modified, mentions(found, clauses, modified)).claims())
+
+
+def region_of(text: str) -> Region:
+    """The part of the reading checklist that a sentence is about: its first finding's, else its first organ's."""
+    read = read_sentence(text)
+    explicit = [claim for claim in read if not claim.implied]
+    for claim in explicit or read:
+        if claim.region != "other" or len(explicit) == 1:
+            return claim.region
+    if read:
+        return read[0].region
+    book, found = lexicon(), match(text)
+    for entry in found.entries:
+        if entry.finding:
+            return book.regions[entry.finding]
+    organs = [entry.organ for entry in found.entries if entry.organ]
+    technique = not _TECHNIQUE.isdisjoint(found.words)
+    if not organs or organs[0] == "chest":
+        return "technique" if technique or not organs else "other"
+    return "technique" if technique and len(set(organs)) > 1 else book.organ_regions[organs[0]]
+
+
+def is_off_topic(text: str) -> bool:
+    """Whether a text names no part, finding, device, view or reading of a film, stands for none ("it has healed"), and
+    has more words that the lexicon has never seen than others; function words count for neither."""
+    found, book = match(text), lexicon()
+    if not (book.topics | _READING | _TECHNIQUE | _STANDS_FOR).isdisjoint(found.words):
+        return False
+    if any(entry.finding or entry.organ or entry.place or entry.tip for entry in found.entries):
+        return False
+    content = [word for word in found.words if len(word) >= _CONTENT and word.isalpha()]
+    strange = sum(word not in book.vocabulary for word in content)
+    return strange >= _STRANGE and 2 * strange > len(content)
+
+
+class _Meaning(NamedTuple):
+    """One thing that a mention asserts, and why."""
+
+    finding: str
+    status: Status
+    implied: bool = False
+    composed: bool = False
+    why: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What all claims of one mention share."""
+
+    side: Side | None
+    place: tuple[str, ...]
+    size: str | None
+    measurement: Measurement | None
+    limits: tuple[str, ...]
+    count: int | None
+    because: tuple[str, ...]
+
+
+class _Sentence:
+    """One sentence on its way to claims."""
+
+    def __init__(self, text: str, found: Match, clauses: Clauses, modified: Modified, heads: list[Mention]) -> None:
+        self.text, self.match, self.clauses, self.modified, self.mentions = text, found, clauses, modified, heads
+        self.book: Lexicon = lexicon()
+        # it speaks of all but something: what it calls normal implies nothing
+        self.reserved = is_on("claims.reserved") and not _RESERVED.isdisjoint(found.words)
+        self.compares = may_compare(found.words) and compares_with_prior(text)
+
+    @cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        return measurements(lower(self.text))
+
+    @cached_property
+    def tips(self) -> tuple[str, ...]:
+        named = zip(self.match.entries, self.modified.states, strict=True)
+        return tuple(dict.fromkeys(e.tip for e, s in named if e.tip and not e.finding and not s & (NEG | HYP)))
+
+    def claims(self) -> Iterator[Claim]:
+        open_pairs = self._alternatives()
+        seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
+        for position, mention in enumerate(self.mentions):
+            frame = alike = None
+            for meaning in self._meanings(mention, position):
+                if frame is None:
+                    frame = self._frame(mention)
+                is_open = mention.index in open_pairs
+                hedged = meaning.status == "present" and open_pairs.get(mention.index)
+                status: Status = "uncertain" if hedged else meaning.status
+                key = (meaning.finding, status, frame.side, frame.place)
+                if key in seen:
+                    continue
+                seen.add(key)
+                if meaning.implied and alike is not None:  # a clear lung implies a dozen, alike but in name
+                    finding = meaning.finding
+                    yield alike._replace(finding=finding, region=self.book.regions[finding])
+                    continue
+                claim = self._claim(mention, frame, meaning._replace(status=status), is_open)
+                alike = claim if meaning.implied else None
+                yield claim
+        if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
+            yield from self._nameless_device()
+
+    def _nameless_device(self) -> Iterator[Claim]:
+        """ "The right chest XXXX tip is in the SVC": a device whose name is unknown."""
+        for at, entry in enumerate(self.match.entries):
+            if entry.organ == "tip" and is_on("claims.nameless") and not self.modified.states[at] & (NEG | HYP | UNC):
+                mention = Mention(at, sides={found.side for found in self.match.entries if found.side})
+                yield self._claim(mention, self._frame(mention), _Meaning("device", "present"), False)
+                return
+
+    def _meanings(self, mention: Mention, position: int) -> Iterator[_Meaning]:
+        entry, status = self.match.entries[mention.index], self._status(mention.index)
+        if status is None:
+            return
+        made = False
+        if not self._modifies_next(position, entry):
+            for organ, head, finding, kind in self._pairs(mention, entry):
+                why = (f"pairs: {organ} + {head}",)
+                if kind == "present":
+                    made = True
+                    yield _Meaning(finding, status, composed=finding != entry.finding, why=why)
+                elif not self.reserved:
+                    made = made or entry.finding is None
+                    subject = finding if finding != "-" else organ
+                    if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
+                        yield _Meaning(unlike, "present", composed=True, why=why)
+                    absences, row = self._implied(kind, subject, status, mention)
+                    for name in absences:
+                        yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
+        if entry.finding and not made:
+            yield _Meaning(entry.finding, status)
+
+    def _pairs(self, mention: Mention, entry: Entry) -> Iterator[tuple[str, str, str, str]]:
+        """(organ, head, finding, kind) of pairs.tsv, for each organ of the mention."""
+        heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
+        organs = [name for at in mention.organs if (name := self.match.entries[at].organ)]
+        if not organs and "abnormal" in entry.qualities and self._is_acute(mention):
+            organs = [] if self.match.words[0] in _PRONOUNS else ["chest"]
+        seen = set()
+        for organ in organs:
+            for head in heads:
+                if pair := self.book.pairs.get((organ, head)):
+                    finding, kind = pair
+                    strong = entry.finding not in (None, finding) and not entry.weak
+                    if kind == "present" and strong and head != f"[{entry.finding}]":
+                        continue
+                    if (finding, kind, organ if finding == "-" else "") not in seen:
+                        seen.add((finding, kind, organ if finding == "-" else ""))
+                        yield organ, head, finding, kind
+                    break
+
+    def _implied(self, kind: str, organ: str, status: Status, mention: Mention) -> tuple[tuple[str, ...], str]:
+        """The absences that a normal organ, or one without abnormality, implies; and their row of normal.tsv."""
+        acute = self._is_acute(mention)
+        if kind == "abnormal":
+            return (self.book.normal.get(organ, ((), ()))[acute], organ) if status == "absent" else ((), organ)
+        row = _NORMAL_OF.get(kind, organ)
+        absences = self.book.normal.get(row, ((), ()))[organ == "chest" and acute]
+        return (absences if status == "present" else ()), row
+
+    def _unlike(self, kind: str, organ: str) -> str | None:
+        """What an organ has that is said not to be normal ("not intact"), where that can be one thing only."""
+        absences = self.book.normal.get(_NORMAL_OF.get(kind, organ), ((), ()))[0]
+        return _UNLIKE.get(organ) or (absences[0] if len(absences) == 1 and is_on("claims.unlike") else None)
+
+    def _is_acute(self, mention: Mention) -> bool:
+        first, last = self.match.first[mention.index], self.match.last[mention.index]
+        if mention.organs:
+            first = min(first, self.match.first[mention.organs[0]])
+        return is_on("claims.acute") and not _ACUTE.isdisjoint(self.match.words[max(0, first - 4) : last + 1])
+
+    def _modifies_next(self, position: int, entry: Entry) -> bool:
+        """A quality directly before a finding is its adjective ("increased opacity"), unless an organ is between."""
+        if entry.finding is not None or position + 1 >= len(self.mentions) or not is_on("claims.adjective"):
+            return False
+        here, there = self.mentions[position].index, self.mentions[position + 1].index
+        follows = self.match.entries[there].finding is not None
+        return follows and there == here + 1 and self.match.first[there] - self.match.last[here] == 1
+
+    def _status(self, at: int) -> Status | None:
+        state = self.modified.states[at]
+        if state & DENIED or (state & NEG and not state & ALT):
+            return "absent"
+        if state & NEG:
+            return "absent"
+        if state & ALT:
+            return None
+        if state & (HYP | HIST):  # "status post spinal fusion": the device is still there
+            return "present" if state == HIST and self.match.entries[at].finding in self.book.devices else None
+        return "uncertain" if state & UNC else "present"
+
+    def _alternatives(self) -> dict[int, bool]:
+        """Mentions that "or" or "versus" leaves open ("atelectasis or infiltrate"), and whether it was "versus".
+
+        "Scarring or atelectasis is present" asserts that one of them is: both are present, and open. "Versus" hedges.
+        """
+        open_pairs: dict[int, bool] = {}
+        if not is_on("claims.alternatives"):
+            return open_pairs
+        entries, words = self.match.entries, self.match.words
+        for first, second in zip(self.mentions, self.mentions[1:], strict=False):
+            a, b = entries[first.index], entries[second.index]
+            between = entries[first.index + 1 : second.index]
+            if not a.finding or not b.finding or a.finding == b.finding or not any(e.cues & _OR for e in between):
+                continue
+            if all(e.cues & _JOINS or e.side or e.place or e.size or e.organ for e in between):
+                inside = words[self.match.last[first.index] : self.match.first[second.index]]
+                for at in (first.index, second.index):
+                    open_pairs[at] = open_pairs.get(at, False) or any(word in _VERSUS for word in inside)
+        return open_pairs
+
+    def _frame(self, mention: Mention) -> _Frame:
+        sides, places = mention.sides, specific(tuple(dict.fromkeys(mention.places)))
+        if places and not sides:
+            sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
+        side: Side | None = None
+        if sides:
+            side = "bilateral" if "bilateral" in sides or len(sides) == 2 else "left" if "left" in sides else "right"
+        at, entries = mention.index, self.match.entries
+        measurement = None
+        if self.measurements:
+            clause = self.clauses.number[at]
+            measurement = next((m for m in self.measurements if self._clause_at(m.span[0]) == clause), None)
+        size = "borderline" if self.match.words_of(at)[0] == "borderline" else mention.size
+        phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
+        because = tuple(entries[phrase].id for phrase in phrases)
+        return _Frame(side, places, size, measurement, self._limits(mention), self._count(mention), because)
+
+    def _count(self, mention: Mention) -> int | None:
+        """How many: a number word among the three words before the mention, or among its own."""
+        first, last = self.match.first[mention.index], self.match.last[mention.index]
+        return next((_COUNTS[word] for word in self.match.words[max(0, first - 3) : last + 1] if word in _COUNTS), None)
+
+    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, is_open: bool) -> Claim:
+        found, at, finding = self.match, mention.index, meaning.finding
+        state, entry = self.modified.states[at], found.entries[at]
+        start, end = found.starts[found.first[at]], found.ends[found.last[at]]
+        if mention.organs and (meaning.implied or not entry.finding):
+            start = min(start, *(found.starts[found.first[organ]] for organ in mention.organs))
+            end = max(end, *(found.ends[found.last[organ]] for organ in mention.organs))
+        device, tip = finding in self.book.devices, finding == "tip_unknown"
+        weak = weakness(found, self.clauses, at, finding) if meaning.status == "present" else None
+        strength: Strength = "weak" if weak else "explicit"
+        return Claim(
+            finding=finding,
+            status=meaning.status,
+            side=frame.side,
+            place=frame.place,
+            size=frame.size,
+            tip=self._tips(entry) if device or tip else (),
+            measurement=None if meaning.implied or meaning.status == "absent" else frame.measurement,
+            compares=self.compares,
+            certain=bool(state & SURE),
+            doubted=bool(state & DOUBT),
+            limits=frame.limits,
+            strength=strength,
+            implied=meaning.implied,
+            open=is_open,
+            counted=mention.counted,
+            composed=meaning.composed,
+            base=entry.finding if meaning.composed else None,
+            number=frame.count,
+            device=device,
+            region="devices" if tip else self.book.regions[finding],
+            span=(start, end),
+            text=self.text[start:end],
+            sentence=(0, len(self.text)),
+            because=(*frame.because, *meaning.why, *((weak,) if weak else ())),
+        )
+
+    def _tips(self, entry: Entry) -> tuple[str, ...]:
+        own = entry.tip  # of its name: "a jugular catheter", "a gastric tube"
+        return self.tips if own is None or own in self.tips else (own, *self.tips)
+
+    def _limits(self, mention: Mention) -> tuple[str, ...]:
+        first, last = self.match.first[mention.index], self.match.last[mention.index]
+        floor = max(0, first - 5)
+        if _LIMITS.isdisjoint(self.match.words[floor : last + 1]):
+            return ()
+        for at in range(mention.index - 1, -1, -1):
+            if self.match.last[at] < floor:
+                break
+            if self.match.entries[at].cues & _ENDS:
+                denial = self.match.entries[at].cues & NEG_PRE  # "no suspicious": the word is in the phrase
+                floor = self.match.first[at] if denial else self.match.last[at] + 1
+                break
+        return tuple(word for word in self.match.words[floor : last + 1] if word in _LIMITS)
+
+    def _clause_at(self, offset: int) -> int:
+        clause = 0
+        for at, first in enumerate(self.match.first):
+            if self.match.starts[first] > offset:
+                break
+            clause = self.clauses.number[at]
+        return clause

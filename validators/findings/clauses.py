@@ -1,0 +1,111 @@
+"""Clauses: where a statement of a sentence ends and another begins. One segmentation, for all that comes after.
+
+A clause ends at a border word ("but", "which", ";"); within one, a statement ends at a colon, at what is taken for
+granted ("with"), and at a comma or "and" after which something of its own begins rather than the next item of a list.
+"""
+
+from dataclasses import dataclass, field
+
+from .lexicon import CUES, word_set
+from .match import Match
+from .switches import part
+
+NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
+FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
+BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
+BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
+_ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
+_ARTICLES = frozenset({"a", "an"})
+_LEAD = 3  # words between a comma and the subject after it
+_AHEAD = 12  # phrases after a comma that decide whether something new begins
+_LIMITS = word_set("limit")
+_RESETS = word_set("reset")
+
+
+@dataclass(slots=True)
+class Clauses:
+    """`number` of the clause of each phrase; phrases `anew` after which a statement begins; `borders` as words."""
+
+    number: list[int] = field(default_factory=list)
+    anew: set[int] = field(default_factory=set)
+    borders: list[int] = field(default_factory=list)
+
+    def statement(self, word: int, size: int) -> tuple[int, int]:
+        """The words [start, end) of the statement that a word stands in, of a sentence of `size` words."""
+        start = max((border for border in self.borders if border < word), default=0)
+        return start, min((border for border in self.borders if border > word), default=size)
+
+
+def segment(match: Match) -> Clauses:
+    """The clauses and statements of a sentence; linear in its phrases."""
+    found = Clauses()
+    clause, denies = 0, False
+    for at, entry in enumerate(match.entries):
+        cues, first = entry.cues, match.first[at]
+        if ends_clause(match, at):
+            clause, denies = clause + 1, False
+            found.borders.append(first)
+        elif cues & (CUES["conj"] | CUES["comma"]) and not cues & CUES["or"] and _begins_anew(match, at, denies):
+            found.anew.add(at)
+            found.borders.append(first)
+            denies = False
+        elif cues & (CUES["colon"] | CUES["presup"]) or (
+            cues & NEG_PRE and match.words[first - 1 : first] in ([","], ["and"])
+        ):
+            found.borders.append(first)
+        denies = denies or bool(cues & NEG_PRE)
+        found.number.append(clause)
+    return found
+
+
+def ends_clause(match: Match, at: int) -> bool:
+    """Whether a phrase is the border of two clauses."""
+    return bool(match.entries[at].cues & BREAK) and not _is_adverb(match, at)
+
+
+@part("clauses.adverb", off=False)
+def _is_adverb(match: Match, at: int) -> bool:
+    """ "Is therefore not supported", "both apices nevertheless show": beside its verb the word starts no clause."""
+    if match.entries[at].cues & CUES["break"] and at and match.entries[at - 1].cues & CUES["verb"]:
+        return True
+    first = match.first[at]
+    before = match.words[first - 1 : first]
+    return match.words[first] in _ADVERBS and bool(before) and before[0] not in (",", ";", ":", "and", "(")
+
+
+@part("clauses.list", off=False)
+def _begins_anew(match: Match, at: int, denies: bool) -> bool:
+    """Whether what follows a comma or "and" is something new, rather than the next item of the list."""
+    entries, after = match.entries, match.last[at] + 1
+    mark = match.words[match.last[at]]
+    if after >= len(match.words) or mark not in (",", "and"):
+        return False
+    if mark == "," and denies and match.words[match.first[at] - 1] in _LIMITS:
+        return False  # "no acute, displaced fracture"
+    comma = bool(entries[at].cues & CUES["comma"])
+    follow = at + 1
+    new_word = match.words[after] in _RESETS
+    subject = (
+        follow < len(entries)
+        and entries[follow].organ is not None
+        and match.first[follow] <= after + (_LEAD if comma else 1)
+    )
+    if not (new_word or subject):
+        return False
+    if new_word and comma and mark == "and" and match.words[after] in _ARTICLES:
+        return True
+    if not comma and not denies and not any(entry.cues & CUES["verb"] for entry in entries[follow : follow + 6]):
+        return False
+    for ahead in range(follow, min(len(entries), follow + _AHEAD)):
+        entry = entries[ahead]
+        if entry.side and not entry.finding and match.first[ahead] <= after + 1:
+            return True  # "without failure, elevated left dome, ...": what has a side of its own is new
+        if entry.cues & CUES["or"] and new_word and not subject:
+            return False
+        if subject and (entry.cues & CUES["verb"]):
+            return True
+        if subject and entry.qualities and ahead == follow + 1 and match.first[ahead] == match.last[follow] + 1:
+            return True  # "not widened, aortic knob calcified"
+        if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
+            break
+    return new_word

@@ -1,0 +1,102 @@
+"""Matches: a sentence's words, and the phrases of the lexicon among them, longest first. Linear in the words."""
+
+from dataclasses import dataclass, field
+
+from .lexicon import Entry, lexicon, word_set
+from .switches import part
+from .text import WORD, lower
+
+_PORTIONS = word_set("portion")
+_LED = ("to", "us", "me", "the", "into", "on", "directly", "naturally", "back", "along", "through", "up")
+
+
+@dataclass(slots=True)
+class Match:
+    """Words in their lexicon form with offsets in the text, and the phrases found: word spans and entries."""
+
+    words: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)  # of each phrase: its first word
+    last: list[int] = field(default_factory=list)  # and its last
+
+    def words_of(self, at: int) -> list[str]:
+        """The words of a phrase."""
+        return self.words[self.first[at] : self.last[at] + 1]
+
+
+def is_head(entry: Entry) -> bool:
+    """Whether the phrase is something that can be asserted: a finding, device or quality."""
+    return entry.finding is not None or bool(entry.qualities)
+
+
+def match(sentence: str) -> Match:
+    """The phrases of a sentence."""
+    low = lower(sentence)
+    book = lexicon()
+    forms, trie = book.forms, book.trie
+    spans = [word.span() for word in WORD.finditer(low)]
+    written = [low[begin:stop] for begin, stop in spans]
+    words = [forms.get(word, word) for word in written]
+    found = Match(words, [begin for begin, _ in spans], [stop for _, stop in spans])
+    entries, first, last = found.entries, found.first, found.last
+    position, count = 0, len(words)
+    while position < count:
+        node = trie.get(words[position])
+        if node is None:
+            position += 1
+            continue
+        best = node.get("")
+        ahead = stop = position + 1
+        while ahead < count and (node := node.get(words[ahead])) is not None:
+            ahead += 1
+            entry = node.get("")
+            if entry is not None:
+                best, stop = entry, ahead
+        if best is not None and not _leads_on(written, position, stop):
+            entries.append(best)
+            first.append(position)
+            last.append(stop - 1)
+        position = stop
+    if "one" in words or "it" in words:
+        _resolve_one(found)
+    return found
+
+
+def _leads_on(written: list[str], position: int, stop: int) -> bool:
+    """Whether "lead" is no wire: a bare singular, or a verb ("leads to")."""
+    if stop > position + 1 or not written[position].startswith("lead"):
+        return False
+    return written[position] == "lead" or written[position + 1 : position + 2] in ([word] for word in _LED)
+
+
+@part("match.one", off=None)
+def _resolve_one(found: Match) -> None:
+    """ "A pneumothorax is sought, and a small one is seen", "there is one", "a sliver of it is there": the finding
+    before."""
+    words = found.words
+    for at, word in enumerate(words):
+        if not _stands_for(found, at, word):
+            continue
+        where = next((k for k, first in enumerate(found.first) if first >= at), len(found.first))
+        earlier = [entry.finding for entry in found.entries[:where] if entry.finding]
+        if earlier and (where == len(found.first) or found.first[where] > at):
+            found.entries.insert(where, Entry(finding=earlier[-1]))
+            found.first.insert(where, at)
+            found.last.insert(where, at)
+            return
+
+
+def _stands_for(found: Match, at: int, word: str) -> bool:
+    words = found.words
+    if word == "it":
+        return at > 1 and words[at - 1] == "of" and words[at - 2] in _PORTIONS
+    if word != "one":
+        return False
+    if words[at + 1 : at + 2] in (["is"], ["are"], ["was"]) or words[max(0, at - 2) : at] == ["there", "is"]:
+        return True
+    return any(
+        last == at - 1 and (entry.size or entry.side or entry.place) and not entry.finding
+        for last, entry in zip(found.last, found.entries, strict=True)
+    )
