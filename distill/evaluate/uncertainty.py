@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...data.statistics import bootstrap, by_patient
-from .measure import Measure
+from .measure import Floats, Measure
 
 RESAMPLES = 2000
 _CHUNK = 4_000_000  # cells of a block of draws, some 32 MB
@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
 
     difference: float  # the first's figure less the second's
     p: float  # two-sided; never 0, since only so many shuffles were tried
-    interval: Interval | None  # of the difference, 95 %, both students drawn for the same patients
+    interval: Bounds | None  # of the difference, 95 %, both students drawn for the same patients
 
 
 def interval(measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0) -> Bounds | None:
@@ -75,18 +75,15 @@ def mcnemar(better: int, worse: int) -> float:
     return min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(fewer + 1)))
 
 
-def _paired(one: Measure, other: Measure, first: Floats, second: Floats, draws: int, seed: int) -> Interval | None:
+def _paired(one: Measure, other: Measure, first: Floats, second: Floats, draws: int, seed: int) -> Bounds | None:
     """Bootstrap of the difference: each draw takes both students' sums of the same patients."""
-    if len(first) < 2:
-        return None
-    dice = np.random.default_rng(seed)
-    share = np.full(len(first), 1 / len(first))
-    differences = []
-    for n in _chunks(draws, len(first)):
-        weights = dice.multinomial(len(first), share, size=n)
-        differences.append(one.value(weights @ first) - other.value(weights @ second))
-    low, high = np.quantile(np.concatenate(differences), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    width = first.shape[1]
+
+    def difference(totals: Floats) -> Floats:
+        return one.value(totals[:, :width]) - other.value(totals[:, width:])
+
+    bounds = bootstrap(np.hstack((first, second)), difference, rounds=draws, seed=seed)
+    return None if bounds is None else Bounds(*bounds)
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:
