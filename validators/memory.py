@@ -29,7 +29,7 @@ def remember(limit: int, cost: Callable[[Any], int]) -> Callable[[Callable[[str]
         total = 0
 
         @wraps(read)
-        def remembered(text: str) -> R:
+        def answered(text: str) -> R:
             nonlocal total
             if text in known:
                 known.move_to_end(text)
@@ -52,14 +52,17 @@ def remember(limit: int, cost: Callable[[Any], int]) -> Callable[[Callable[[str]
             total = 0
 
         _ALL.append(clear)
-        return remembered
+        return answered
 
     return decorated
 
 
-def remembered_by(cache: Any) -> Any:
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def remembered(cache: C) -> C:
     """Register a function that `functools.lru_cache` wraps, so that `forget` empties it too."""
-    _ALL.append(cache.cache_clear)
+    _ALL.append(cache.cache_clear)  # type: ignore[attr-defined]  # what lru_cache adds to a function
     return cache
 
 

@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
+from .memory import remembered
+
 LEAD = 4  # letters of a word by which it is looked up: "documented" as "docu"
 _MOST = 400  # strings that a part of a pattern is written out to, at most
 _ANYTHING, _DIGIT, _GAP = "\0", "\1", " "  # in a written-out string: unknown characters, a digit, a border of a word
@@ -24,7 +26,8 @@ _WORDS = re.compile(r"[^\W\d_]+|[^\w\s]|_")
 _HAS_DIGIT = re.compile(r"\d")
 
 
-@lru_cache(maxsize=2048)
+@remembered
+@lru_cache(maxsize=512)
 def leads(text: str) -> frozenset[str]:
     """The first letters of a text's words, its short words, in lower case; its marks; "0" if it has any digit."""
     found = {word[:LEAD] for word in _WORDS.findall(text.lower())}
@@ -44,30 +47,28 @@ class Patterns:
 
     def search(self, text: str) -> re.Match[str] | None:
         """The match that starts first, of all patterns."""
-        return min(self._matches(text), key=lambda match: match.start(), default=None)
+        best = None
+        for pattern in self._worth_trying(text):
+            found = pattern.search(text)
+            if found is not None and (best is None or found.start() < best.start()):
+                best = found
+        return best
 
-    def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        """All matches that do not overlap, from left to right."""
-        if self._worth_trying(text):
-            yield from self._joined.finditer(text)
-
-    def _matches(self, text: str) -> Iterator[re.Match[str]]:
-        return (match for pattern in self._worth_trying(text) if (match := pattern.search(text)))
-
-    @cached_property
-    def _joined(self) -> re.Pattern[str]:
-        return re.compile("|".join(f"(?:{given})" for given in self._given), self._flags)
+    def finditer(self, text: str) -> list[re.Match[str]]:
+        """The matches of every pattern, by where they start; those of two patterns may overlap."""
+        found = [match for pattern in self._worth_trying(text) for match in pattern.finditer(text)]
+        return sorted(found, key=re.Match.start)
 
     def _worth_trying(self, text: str) -> Sequence[re.Pattern[str]]:
-        by_lead, always = self._index
-        here = leads(text) & by_lead.keys()
-        if not here:
+        by_lead, known, always = self._index
+        here = leads(text)
+        if known.isdisjoint(here):
             return always
-        wanted = sorted({at for lead in here for at in by_lead[lead]})
+        wanted = sorted({at for lead in here & known for at in by_lead[lead]})
         return (*always, *(self._compiled(at) for at in wanted))
 
     @cached_property
-    def _index(self) -> tuple[dict[str, list[int]], tuple[re.Pattern[str], ...]]:
+    def _index(self) -> tuple[dict[str, list[int]], frozenset[str], tuple[re.Pattern[str], ...]]:
         by_lead: dict[str, list[int]] = {}
         always = []
         for at, source in enumerate(self.sources):
@@ -76,7 +77,7 @@ class Patterns:
                 by_lead.setdefault(lead, []).append(at)
             if not needed:
                 always.append(self._compiled(at))
-        return by_lead, tuple(always)
+        return by_lead, frozenset(by_lead), tuple(always)
 
     def _compiled(self, at: int) -> re.Pattern[str]:
         return re.compile(self.sources[at], self._flags)  # `re` keeps what it compiled

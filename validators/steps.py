@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ..schemas.candidate import Candidate
 from ..schemas.trace import STEPS
+from .memory import remembered
 
 T = TypeVar("T")
 
@@ -40,13 +41,15 @@ def steps_of(candidate: Candidate) -> tuple[tuple[int, str], ...]:
     return tuple((position, step.text[:STEP_LIMIT]) for position, step in enumerate(trace.steps[:STEPS], 1))
 
 
-@lru_cache(maxsize=8192)
+@remembered
+@lru_cache(maxsize=512)
 def words_of(text: str) -> tuple[str, ...]:
     """The words and numbers of a text, in lower case."""
     return tuple(_WORD.findall(text.lower()))
 
 
-@lru_cache(maxsize=8192)
+@remembered
+@lru_cache(maxsize=512)
 def vocabulary(text: str) -> frozenset[str]:
     """The set of words_of."""
     return frozenset(words_of(text))

@@ -29,8 +29,9 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             "says_nothing",
             "No step claims anything about this study; say of each region what is there and what is not.",
         )
+    about = {here.step for here in said(candidate)}
     for position, text in steps:
-        if is_off_topic(text):
+        if position not in about and is_off_topic(text):
             yield find(
                 "off_topic",
                 f"{text[:80]!r} speaks of nothing that a chest film shows; describe what is seen.",

@@ -16,7 +16,6 @@ from .switches import part
 _ARTICLES = frozenset({"a", "an"})
 _NEAR = 6  # words between a quality and the organ after it, or between two qualities of one organ
 _AROUND = 24  # phrases around a place in which its mention stands
-_PLACING = word_set("placing")
 _OF = word_set("of")
 _VERB, _COMMA, _CONJ, _PREP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"]
 _PRESUP = CUES["presup"] | CUES["cause"]
@@ -113,7 +112,7 @@ def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: C
     for back in range(at - 1, -1, -1):
         entry = entries[back]
         if number[back] != number[at] or (entry.cues & BREAK and back and number[back] != number[back - 1]):
-            return _antecedent(match, back, fits) if not group and is_which(match, back) else _subjects(match, group)
+            return _antecedent(match, back, fits) if not group and is_which(match, back) else group[::-1]
         if entry.organ is not None and not is_head(entry):
             if group and ":" in match.words[match.last[back] : match.first[group[-1]]]:
                 break  # "heart and aorta: heart size normal": a heading, and then the subject
@@ -127,7 +126,7 @@ def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: C
             break
         if back == before and entry.organ is None and match.first[at] - match.last[back] > _NEAR:
             break
-    return _subjects(match, group)
+    return group[::-1]
 
 
 def _antecedent(match: Match, which: int, fits: Callable[[int], bool]) -> list[int]:
@@ -139,18 +138,6 @@ def _antecedent(match: Match, which: int, fits: Callable[[int], bool]) -> list[i
 def is_which(match: Match, at: int) -> bool:
     """Whether a phrase opens a relative clause."""
     return match.words[match.first[at]] == "which"
-
-
-def _subjects(match: Match, backward: list[int]) -> list[int]:
-    """Without organs that a preposition makes a place beside a subject ("in the middle of the chest the heart")."""
-    group = backward[::-1]
-    return [organ for organ in group if not _governed(match, organ)] or group
-
-
-@part("attach.governed", off=False)
-def _governed(match: Match, organ: int) -> bool:
-    first = match.first[organ]
-    return not _PLACING.isdisjoint(match.words[max(0, first - 3) : first])
 
 
 def _locate(match: Match, clauses: Clauses, modified: Modified, located: dict[int, Mention]) -> None:

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from ..memory import remember
 from .attach import Mention, mentions
 from .claim import Claim, Measurement, Region, Side, Status, Strength
-from .clauses import NEG_PRE, Clauses, segment
+from .clauses import NEG_PRE, Clauses
 from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
 from .measure import measurements
-from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, modify
+from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import weakness
-from .switches import is_on
+from .switches import is_on, parts
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -43,6 +43,9 @@ _NORMAL_OF = {
     "intact": "bone_intact",
 }
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
+_REGION = Claim._fields.index("region")
+parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute", "claims.alternatives")
+
 MANY = 99  # a count without a number
 _COUNTS = dict.fromkeys(("several", "multiple", "numerous", "many"), MANY) | {
     "single": 1, "solitary": 1, "one": 1, "two": 2, "dual": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6
@@ -79,11 +82,9 @@ def _moved(claim: Claim, by: int) -> Claim:
 @remember(_MEMORY, cost=lambda found: _CLAIM * len(found))
 def read_sentence(text: str) -> tuple[Claim, ...]:
     """The claims of one sentence, with spans in it."""
-    found = match(text)
+    found, clauses, modified = parsed(text)
     if not found.entries:
         return ()
-    clauses = segment(found)
-    modified = modify(found, clauses)
     return tuple(_Sentence(text, found, clauses, modified, mentions(found, clauses, modified)).claims())
 
 
@@ -165,9 +166,9 @@ class _Sentence:
     def claims(self) -> Iterator[Claim]:
         open_pairs = self._alternatives()
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
-        for position, mention in enumerate(self.mentions):
+        for mention in self.mentions:
             frame = alike = None
-            for meaning in self._meanings(mention, position):
+            for meaning in self._meanings(mention):
                 if frame is None:
                     frame = self._frame(mention)
                 is_open = mention.index in open_pairs
@@ -179,7 +180,8 @@ class _Sentence:
                 seen.add(key)
                 if meaning.implied and alike is not None:  # a clear lung implies a dozen, alike but in name
                     finding = meaning.finding
-                    yield alike._replace(finding=finding, region=self.book.regions[finding])
+                    region = self.book.regions[finding]
+                    yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
                     continue
                 claim = self._claim(mention, frame, meaning._replace(status=status), is_open)
                 alike = claim if meaning.implied else None
@@ -195,25 +197,24 @@ class _Sentence:
                 yield self._claim(mention, self._frame(mention), _Meaning("device", "present"), False)
                 return
 
-    def _meanings(self, mention: Mention, position: int) -> Iterator[_Meaning]:
+    def _meanings(self, mention: Mention) -> Iterator[_Meaning]:
         entry, status = self.match.entries[mention.index], self._status(mention.index)
         if status is None:
             return
         made = False
-        if not self._modifies_next(position, entry):
-            for organ, head, finding, kind in self._pairs(mention, entry):
-                why = (f"pairs: {organ} + {head}",)
-                if kind == "present":
-                    made = True
-                    yield _Meaning(finding, status, composed=finding != entry.finding, why=why)
-                elif not self.reserved:
-                    made = made or entry.finding is None
-                    subject = finding if finding != "-" else organ
-                    if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
-                        yield _Meaning(unlike, "present", composed=True, why=why)
-                    absences, row = self._implied(kind, subject, status, mention)
-                    for name in absences:
-                        yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
+        for organ, head, finding, kind in self._pairs(mention, entry):
+            why = (f"pairs: {organ} + {head}",)
+            if kind == "present":
+                made = True
+                yield _Meaning(finding, status, composed=finding != entry.finding, why=why)
+            elif not self.reserved:
+                made = made or entry.finding is None
+                subject = finding if finding != "-" else organ
+                if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
+                    yield _Meaning(unlike, "present", composed=True, why=why)
+                absences, row = self._implied(kind, subject, status, mention)
+                for name in absences:
+                    yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
         if entry.finding and not made:
             yield _Meaning(entry.finding, status)
 
@@ -255,14 +256,6 @@ class _Sentence:
         if mention.organs:
             first = min(first, self.match.first[mention.organs[0]])
         return is_on("claims.acute") and not _ACUTE.isdisjoint(self.match.words[max(0, first - 4) : last + 1])
-
-    def _modifies_next(self, position: int, entry: Entry) -> bool:
-        """A quality directly before a finding is its adjective ("increased opacity"), unless an organ is between."""
-        if entry.finding is not None or position + 1 >= len(self.mentions) or not is_on("claims.adjective"):
-            return False
-        here, there = self.mentions[position].index, self.mentions[position + 1].index
-        follows = self.match.entries[there].finding is not None
-        return follows and there == here + 1 and self.match.first[there] - self.match.last[here] == 1
 
     def _status(self, at: int) -> Status | None:
         state = self.modified.states[at]
@@ -326,7 +319,7 @@ class _Sentence:
             start = min(start, *(found.starts[found.first[organ]] for organ in mention.organs))
             end = max(end, *(found.ends[found.last[organ]] for organ in mention.organs))
         device, tip = finding in self.book.devices, finding == "tip_unknown"
-        weak = weakness(found, self.clauses, at, finding) if meaning.status == "present" else None
+        weak = weakness(found, self.clauses, at) if meaning.status == "present" else None
         strength: Strength = "weak" if weak else "explicit"
         return Claim(
             finding=finding,

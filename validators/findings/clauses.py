@@ -42,7 +42,7 @@ def segment(match: Match) -> Clauses:
     clause, denies = 0, False
     for at, entry in enumerate(match.entries):
         cues, first = entry.cues, match.first[at]
-        if ends_clause(match, at):
+        if cues & BREAK and ends_clause(match, at):
             clause, denies = clause + 1, False
             found.borders.append(first)
         elif cues & (CUES["conj"] | CUES["comma"]) and not cues & CUES["or"] and _begins_anew(match, at, denies):

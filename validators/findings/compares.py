@@ -4,7 +4,8 @@ from collections import Counter
 from functools import cache, lru_cache
 from typing import Any
 
-from .lexicon import lexicon, names, rows
+from ..memory import remembered
+from .lexicon import lexicon, phrases
 from .text import WORD, lower
 
 _COMPARE, _NOT = 1, 2
@@ -14,21 +15,20 @@ _SHORT = ("new", "now", "last", "old")
 @cache
 def _trie() -> dict[str, Any]:
     top: dict[str, Any] = {}
-    for kind, cell in rows("compare.tsv"):
-        for phrase in names(cell):
-            node = top
-            for word in phrase.split():
-                node = node.setdefault(word, {})
-            node[""] = _NOT if kind == "not" or node.get("") == _NOT else _COMPARE
+    for kind, phrase in phrases("compare"):
+        node = top
+        for word in phrase.split():
+            node = node.setdefault(word, {})
+        node[""] = _NOT if kind == "not" or node.get("") == _NOT else _COMPARE
     return top
 
 
 @cache
 def _telling_words() -> frozenset[str]:
     """A word of each phrase, as few words in all as chance allows: a sentence without any of them compares nothing."""
-    phrases = [phrase.split() for kind, cell in rows("compare.tsv") if kind == "compare" for phrase in names(cell)]
-    counts = Counter(word for phrase in phrases for word in phrase if len(word) > 4 or word in _SHORT)
-    telling = {max(phrase, key=lambda word: (counts[word], len(word))) for phrase in phrases}
+    found = [phrase.split() for kind, phrase in phrases("compare") if kind == "compare"]
+    counts = Counter(word for phrase in found for word in phrase if len(word) > 4 or word in _SHORT)
+    telling = {max(phrase, key=lambda word: (counts[word], len(word))) for phrase in found}
     return frozenset(telling | {lexicon().forms.get(word, word) for word in telling})
 
 
@@ -37,7 +37,8 @@ def may_compare(words: list[str]) -> bool:
     return not _telling_words().isdisjoint(words)
 
 
-@lru_cache(maxsize=8192)
+@remembered
+@lru_cache(maxsize=512)
 def comparison(sentence: str) -> tuple[int, int] | None:
     """The span of the first words that compare with an earlier examination, or none."""
     if not may_compare(WORD.findall(lower(sentence))):

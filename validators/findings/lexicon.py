@@ -69,6 +69,17 @@ def rows(name: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.split("\t")]
 
 
+NOUNS = ("findings", "devices", "organs", "places", "tips")
+# Columns before the phrase of each table; after it may stand an example that holds and one that does not.
+_BEFORE = {"places": 3, "qualities": 1, "compare": 1}
+
+
+def phrases(table: str) -> Iterator[list[str]]:
+    """The rows of a table of phrases, each without its examples: the phrase is last."""
+    stop = _BEFORE.get(table, 2) + 1
+    return (row[:stop] for row in rows(f"{table}.tsv"))
+
+
 def names(cell: str) -> tuple[str, ...]:
     """The names or phrases of a cell."""
     return tuple(part.strip() for part in cell.split(";") if part.strip() not in ("", "-"))
@@ -110,13 +121,14 @@ def _levels() -> Iterator[tuple[str, str, str, str]]:
     """Rows of places.tsv for each vertebra and rib: "L2", "7th rib", "seventh posterior rib"."""
     for letter, count in (("c", 7), ("t", 12), ("l", 5)):
         for number in range(1, count + 1):
-            yield f"spine_{letter}{number}", f"{letter}{number}", "-", f"{letter} {number}; {letter} {number} vertebra"
+            for phrase in (f"{letter} {number}", f"{letter} {number} vertebra"):
+                yield f"spine_{letter}{number}", f"{letter}{number}", "-", phrase
     for number, word in enumerate(ORDINALS, 1):
         suffix = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
         which = (word, f"{number} {suffix}")
         parts = ("rib", "posterior rib", "anterior rib", "lateral rib", "left rib", "right rib")
-        phrases = [f"{ordinal} {part}" for ordinal in which for part in parts]
-        yield f"rib_{number}", f"rib{number}", "-", "; ".join([*phrases, f"rib {number}"])
+        for phrase in (*(f"{ordinal} {part}" for ordinal in which for part in parts), f"rib {number}"):
+            yield f"rib_{number}", f"rib{number}", "-", phrase
 
 
 class _Builder:
@@ -190,55 +202,44 @@ def phrase(words: list[str]) -> Entry | None:
 def lexicon() -> Lexicon:
     """The lexicon, read and joined once a process."""
     build = _Builder()
-    nouns = ("findings.tsv", "devices.tsv", "organs.tsv", "places.tsv", "tips.tsv")
-    build.learn_plurals(phrase.strip("[]") for name in nouns for row in rows(name) for phrase in names(row[-1]))
+    build.learn_plurals(phrase.strip("[]") for table in NOUNS for *_, phrase in phrases(table))
     regions: dict[str, Region] = {}
     devices: dict[str, str] = {}
-    for name, region, phrases in rows("findings.tsv"):
+    for name, region, phrase in phrases("findings"):
         regions[name] = cast(Region, region)
-        for phrase in names(phrases):
-            entry = build.entry(phrase.strip("[]"), "findings")
-            entry.finding, entry.weak = name, phrase.startswith("[")
-    for name, kind, phrases in rows("devices.tsv"):
+        entry = build.entry(phrase.strip("[]"), "findings")
+        entry.finding, entry.weak = name, phrase.startswith("[")
+    for name, kind, phrase in phrases("devices"):
         regions[name], devices[name] = "devices", kind
-        for phrase in names(phrases):
-            build.entry(phrase, "devices").finding = name
+        build.entry(phrase, "devices").finding = name
     organ_regions: dict[str, Region] = {}
-    for name, region, phrases in rows("organs.tsv"):
+    for name, region, phrase in phrases("organs"):
         organ_regions[name] = cast(Region, region)
-        for phrase in names(phrases):
-            build.entry(phrase, "organs").organ = name
-    for name, phrases in rows("qualities.tsv"):
-        for phrase in names(phrases):
-            entry = build.entry(phrase, "qualities")
-            if name not in entry.qualities:
-                entry.qualities += (name,)
+        build.entry(phrase, "organs").organ = name
+    for name, phrase in phrases("qualities"):
+        entry = build.entry(phrase, "qualities")
+        if name not in entry.qualities:
+            entry.qualities += (name,)
     zones: dict[str, frozenset[str]] = {}
     place_sides: dict[str, str] = {}
-    for name, zone, side, phrases in (*rows("places.tsv"), *_levels()):
+    for name, zone, side, phrase in (*phrases("places"), *_levels()):
         zones[name] = frozenset(zone.split())
         if side != "-":
             place_sides[name] = side
-        for phrase in names(phrases):
-            entry = build.entry(phrase, "places")
-            entry.place = name
-            if name.startswith(("rib", "spine")):
-                entry.organ = name.partition("_")[0]
-                entry.side = next((side for side in ("left", "right") if f" {side} " in phrase), entry.side)
+        entry = build.entry(phrase, "places")
+        entry.place = name
+        if name.startswith(("rib", "spine")):
+            entry.organ = name.partition("_")[0]
+            entry.side = next((side for side in ("left", "right") if f" {side} " in phrase), entry.side)
     tip_groups: dict[str, str] = {}
-    for name, group, phrases in rows("tips.tsv"):
+    for name, group, phrase in phrases("tips"):
         tip_groups[name] = group
-        for phrase in names(phrases):
-            build.entry(phrase, "tips").tip = name
-    for kind, value, phrases in rows("sides.tsv"):
-        for phrase in names(phrases):
-            setattr(build.entry(phrase, kind), kind, None if value == "-" else value)
-    for kind, phrases in rows("cues.tsv"):
-        if kind not in CUES:
-            continue
-        for phrase in names(phrases):
-            for form in (phrase, _CONTRACTED.sub(r"\1n't", phrase).replace("cannot", "can't")):
-                build.entry(form, kind).cues |= CUES[kind]
+        build.entry(phrase, "tips").tip = name
+    for kind, value, phrase in phrases("sides"):
+        setattr(build.entry(phrase, kind), kind, None if value == "-" else value)
+    for kind, _, phrase in phrases("cues"):
+        for form in (phrase, _CONTRACTED.sub(r"\1n't", phrase).replace("cannot", "can't")):
+            build.entry(form, kind).cues |= CUES[kind]
     build.entry(";", "stop").cues |= CUES["stop"]
     build.entry(":", "colon").cues |= CUES["colon"]
     build.place_findings()

@@ -54,7 +54,7 @@ def match(sentence: str) -> Match:
             entry = node.get("")
             if entry is not None:
                 best, stop = entry, ahead
-        if best is not None and not _leads_on(written, position, stop):
+        if best is not None and not (words[position] == "lead" and _leads_on(written, position, stop)):
             entries.append(best)
             first.append(position)
             last.append(stop - 1)
@@ -66,9 +66,9 @@ def match(sentence: str) -> Match:
 
 def _leads_on(written: list[str], position: int, stop: int) -> bool:
     """Whether "lead" is no wire: a bare singular, or a verb ("leads to")."""
-    if stop > position + 1 or not written[position].startswith("lead"):
-        return False
-    return written[position] == "lead" or written[position + 1 : position + 2] in ([word] for word in _LED)
+    return stop == position + 1 and (
+        written[position] == "lead" or written[position + 1 : position + 2] in ([word] for word in _LED)
+    )
 
 
 @part("match.one", off=None)

@@ -1,6 +1,9 @@
 """Measurements: numbers with a unit. Knows units of length, volume, angle, share and gauge; nothing of what is
 measured."""
 
+import re
+
+from ..memory import remember
 from ..patterns import Patterns
 from .claim import Measurement
 
@@ -16,36 +19,43 @@ _UNITS = {
     "ml": ("ml", 1.0), "cc": ("ml", 1.0), "milliliter": ("ml", 1.0), "millilitre": ("ml", 1.0), "liter": ("ml", 1000.0),
     "litre": ("ml", 1000.0), "degree": ("degree", 1.0), "°": ("degree", 1.0), "fr": ("french", 1.0),
     "french": ("french", 1.0),
-    "cardiothoracic ratio": ("ratio", 1.0), "hounsfield": ("hu", 1.0), "hu": ("hu", 1.0),
+    "hounsfield": ("hu", 1.0), "hu": ("hu", 1.0),
 }  # fmt: skip
-_NUMBER = r"\d{1,6}(?:[.,]\d{1,4})?"
+_NUMBER = r"\d\d{0,5}(?:[.,]\d{1,4})?"
 _WORDS = "|".join(_NUMBER_WORDS)
 _UNIT = (
     r"mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?|%|percent|ml|cc|millilit(?:er|re)s?|lit(?:er|re)s?"
     r"|degrees?|°|french|fr|hounsfield|hu"
 )
-_MEASURE = Patterns(
-    rf"(?<![\w.,])(?P<first>{_NUMBER})(?:\s?(?:x|×|by|-|–|to|and|or)\s?(?P<second>{_NUMBER}))?"
+# It opens with a digit, so that the search can skip to one; what may not stand before it is looked at afterwards.
+_IN_DIGITS = re.compile(
+    rf"(?P<first>{_NUMBER})(?:\s?(?:x|×|by|-|–|to|and|or)\s?(?P<second>{_NUMBER}))?"
     rf"(?:\s?(?:x|×|by)\s?(?P<third>{_NUMBER}))?[\s-]?(?P<unit>{_UNIT})(?![a-z])"
-    rf"|\b(?P<word>{_WORDS})(?:\s|-)(?P<wunit>{_UNIT})(?![a-z])"
-    rf"|\bratio (?:[a-z]+ ){{0,4}}?(?P<ratio>0?\.\d{{1,3}}"
-    rf"|\d{{1,2}}(?:\.\d+)?(?=\s?(?::|to)\s?\d))"
 )
+_INSIDE_WORD = re.compile(r"[\w.,]")
+_IN_WORDS = Patterns(rf"\b(?P<first>{_WORDS})(?:\s|-)(?P<unit>{_UNIT})(?![a-z])")
+_RATIO = Patterns(r"\bratio (?:[a-z]+ ){0,4}?(?P<first>0?\.\d{1,3}|\d{1,2}(?:\.\d+)?(?=\s?(?::|to)\s?\d))")
 
 
+@remember(1_000_000, cost=lambda found: 200 * len(found))
 def measurements(low: str) -> tuple[Measurement, ...]:
     """All measurements in a lower-case text; "3 x 1 mm" is two of them, one for each number."""
-    found = []
-    for match in _MEASURE.finditer(low):
-        if match["ratio"]:
-            numbers, unit = [match["ratio"]], "cardiothoracic ratio"
-        elif match["word"]:
-            numbers, unit = [str(_NUMBER_WORDS[match["word"]])], match["wunit"]
-        else:
-            numbers = [number for number in (match["first"], match["second"], match["third"]) if number]
-            unit = match["unit"]
-        name, factor = _UNITS.get(unit) or _UNITS[unit.rstrip("s")]
-        for number in numbers:
-            value = round(float(number.replace(",", ".")) * factor, 3)
-            found.append(Measurement(value, name, match.span(), match.group()))
-    return tuple(found)
+    found = [
+        measure
+        for match in _IN_DIGITS.finditer(low)
+        if not _INSIDE_WORD.match(low[match.start() - 1 : match.start()])
+        for measure in _read(match, [number for number in match.group("first", "second", "third") if number])
+    ]
+    for match in _IN_WORDS.finditer(low):
+        found += _read(match, [str(_NUMBER_WORDS[match["first"]])])
+    for match in _RATIO.finditer(low):
+        found.append(Measurement(round(float(match["first"]), 3), "ratio", match.span(), match.group()))
+    return tuple(sorted(found, key=lambda measure: measure.span))
+
+
+def _read(match: re.Match[str], numbers: list[str]) -> list[Measurement]:
+    name, factor = _UNITS.get(match["unit"]) or _UNITS[match["unit"].rstrip("s")]
+    return [
+        Measurement(round(float(number.replace(",", ".")) * factor, 3), name, match.span(), match.group())
+        for number in numbers
+    ]

@@ -5,11 +5,13 @@ pass carries the forward cues along; each backward cue then looks back from wher
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
-from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses, ends_clause
+from ..memory import remembered
+from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, ends_clause, segment
 from .lexicon import CUES, Entry, lexicon, word_set
-from .match import Match, is_head
+from .match import Match, is_head, match
 from .switches import part
 
 NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 128
@@ -46,6 +48,7 @@ _KINDS = tuple((CUES[kind], modifier) for kind, modifier in MODIFIERS.items())
 _TOPIC = 6  # words before a colon, at most
 _NEAR = 8  # phrases before a mention in which its statement has a verb
 _ADJECTIVE = 3  # words from an adjective to its noun
+_SURENESS = CUES["certain"] | CUES["doubt"]
 _FINITE = CUES["verb"] | CUES["unc_pre"]
 _OF_DISEASE = frozenset({"excluded", "ruled", "unlikely", "considered", "dismissed"})  # said of no device
 _MODALS = frozenset({"can", "would", "could"})
@@ -59,6 +62,15 @@ class Modified:
 
     states: list[int] = field(default_factory=list)
     because: list[tuple[int, ...]] = field(default_factory=list)
+
+
+@remembered
+@lru_cache(maxsize=128)  # several rules read the sentences of one candidate
+def parsed(sentence: str) -> tuple[Match, Clauses, Modified]:
+    """A sentence as far as its modifiers."""
+    found = match(sentence)
+    clauses = segment(found)
+    return found, clauses, modify(found, clauses)
 
 
 def modify(match: Match, clauses: Clauses) -> Modified:
@@ -81,9 +93,9 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
         granted = head and state & NEG and not state & _GONE and _definite(match, at)
         found.states.append(_taken_for_granted(entry, state) if granted else state)
         found.because.append(cues)
-        if ends_clause(match, at) or at in clauses.anew:
+        if state and ((entry.cues & BREAK and ends_clause(match, at)) or at in clauses.anew):
             state = 0
-        elif not head:
+        elif state and not head:
             state = _ended(match, at, state)
         if entry.cues & FORWARD and not (head and not entry.cues & NEG_PRE):
             state = _begun(entry.cues, state)
@@ -208,6 +220,8 @@ def _topic(match: Match, found: Modified) -> None:
 def _sure(match: Match, clauses: Clauses, found: Modified) -> None:
     """Marks the mentions of a clause that is sure ("not definitely" is not), and those beside words of doubt, up to a
     comma."""
+    if not any(entry.cues & _SURENESS for entry in match.entries):
+        return
     parts: list[int] = []
     for entry in match.entries:
         parts.append((parts[-1] if parts else 0) + bool(entry.cues & CUES["comma"]))

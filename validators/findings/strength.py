@@ -11,26 +11,17 @@ from .switches import part
 _SOFT = word_set("soft")
 _NEAR_SOFT = word_set("soft_near")
 _SUPPOSES = word_set("supposes")
-_ARTIFACT = word_set("artifact")
 _STATES = word_set("states")
 _STANDS = word_set("stands")
 _PORTIONS = word_set("portion")
 _TURNS = word_set("turn")
 _MARKS = word_set("mark")
 _NOTS = frozenset({"not", "never", "nowhere", "isn't", "aren't", "doesn't", "don't", "wasn't", "can't"})
-# What shallow inspiration, projection and rotation can feign.
-_TECHNICAL = frozenset({"cardiomegaly", "enlarged_cardiomediastinum", "vascular_congestion", "interstitial_opacity"})
-# what a mere adjective makes of an organ ("a white focus"): a description, not a diagnosis
-_DESCRIBED = frozenset({"lung_opacity", "bone_lesion", "lucency"})
 
 
-def weakness(match: Match, clauses: Clauses, at: int, finding: str) -> str | None:
+def weakness(match: Match, clauses: Clauses, at: int) -> str | None:
     """The name of the part by which an asserted mention is weak; none if it is explicit."""
     start, stop = clauses.statement(match.first[at], len(match.words))
-    if _is_described(match, at, finding):
-        return "strength.described"
-    if _is_technical(match, finding):
-        return "strength.technique"
     if match.entries[at].finding in lexicon().devices:
         return "strength.supposed" if _is_supposed(match, at, start, stop) else None
     if _has_soft_words(match, start, stop):
@@ -38,17 +29,6 @@ def weakness(match: Match, clauses: Clauses, at: int, finding: str) -> str | Non
     if _is_negated_later(match, at):
         return "strength.negated_later"
     return None if _is_stated(match, at, start, stop) else "strength.bare"
-
-
-@part("strength.described", off=False)
-def _is_described(match: Match, at: int, finding: str) -> bool:
-    return finding in _DESCRIBED and not match.entries[at].finding
-
-
-@part("strength.technique", off=False)
-def _is_technical(match: Match, finding: str) -> bool:
-    """ "The heart looks large on this supine view": projection and inspiration feign some findings."""
-    return finding in _TECHNICAL and not _ARTIFACT.isdisjoint(match.words)
 
 
 @part("strength.supposed", off=False)

@@ -33,8 +33,13 @@ def part(name: str, *, off: object) -> Callable[[Callable[P, R]], Callable[P, R]
     return registered
 
 
+def parts(*names: str) -> None:
+    """Register parts that are a few lines of a function each, and ask `is_on`."""
+    PARTS.extend(names)
+
+
 def is_on(name: str) -> bool:
-    """Whether a part is on; for parts that are a few lines of a function."""
+    """Whether a part is on."""
     return name not in _OFF
 
 

@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from ..memory import remembered
+
 # A sentence ends at . ? or ! before white space, a capital or the end, at a line's end, and after "Heading:".
 _END = re.compile(r"[.?!]+(?=\s|$|[A-Z])|\n+")
 _ABBREVIATION = re.compile(r"\b(?:vs|dr|mr|mrs|e\.g|i\.e|approx)$", re.I)
@@ -39,7 +41,8 @@ def headed_sentences(text: str) -> list[tuple[int, int, str]]:
     return _of_short(text) if len(text) <= _SHORT else _split(text)
 
 
-@lru_cache(maxsize=4096)
+@remembered
+@lru_cache(maxsize=512)
 def _of_short(text: str) -> list[tuple[int, int, str]]:
     return _split(text)
 

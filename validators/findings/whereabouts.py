@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from ..memory import remember
 from .attach import quantifies
-from .clauses import BACKWARD, FORWARD, Clauses, segment
+from .clauses import BACKWARD, FORWARD, Clauses
 from .lexicon import CUES, lexicon, specific, word_set
-from .match import Match, match
-from .modifiers import NEG, Modified, modify
+from .match import Match
+from .modifiers import NEG, Modified, parsed
 from .text import NOT_ASSERTED, headed_sentences
 
 LUNG_ZONES = frozenset({"upper", "mid", "lower", "apex", "hilar"})
@@ -38,12 +38,10 @@ def whereabouts(text: str) -> tuple[Whereabouts, ...]:
     found: list[Whereabouts] = []
     for start, end, heading in headed_sentences(text):
         if not heading.startswith(NOT_ASSERTED):
-            matched = match(text[start:end])
+            matched, clauses, modified = parsed(text[start:end])
             healthy = any(_is_healthy(matched, at) for at in range(len(matched.entries)))
             if not healthy or any(entry.finding for entry in matched.entries):
-                clauses = segment(matched)
-                inside = range(len(matched.entries))
-                found += _places(matched, clauses, modify(matched, clauses), (start, end), inside)
+                found += _places(matched, clauses, modified, (start, end), range(len(matched.entries)))
     return tuple(found)
 
 
@@ -51,11 +49,9 @@ def whereabouts(text: str) -> tuple[Whereabouts, ...]:
 def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
     """Where a sentence plainly says that something abnormal is ("the changes lie at the left apex"); nothing for what
     is denied, weighed, or said of what is healthy."""
-    matched = match(sentence)
+    matched, clauses, modified = parsed(sentence)
     if not any(entry.place or entry.side for entry in matched.entries):
         return ()
-    clauses = segment(matched)
-    modified = modify(matched, clauses)
     found: list[Whereabouts] = []
     for clause in sorted({*clauses.number}):
         inside = [at for at, number in enumerate(clauses.number) if number == clause]

