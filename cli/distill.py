@@ -36,12 +36,16 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _distill(args: argparse.Namespace) -> Outcome:
     from ..data.recipes import read_recipe
+    from ..data.selection import report_form_of
+    from ..distill import prompt
     from ..schemas.recipe import DistillRecipe
 
     recipe = read_recipe(args.recipe, DistillRecipe)
     if args.run_folder is not None and recipe.studies:
         raise RecipeError("names study stores, so it takes no --run", file=args.recipe, field="studies")
     run: Path | None = args.run_folder or (Path(recipe.run) if recipe.run else None)
+    if run is not None and run.exists() and "prompt" not in recipe.model_fields_set:
+        recipe = recipe.model_copy(update={"prompt": prompt.name_for(report_form_of(run))})
     if args.preflight:
         from ..distill.train.preflight import preflight
         from .preflight import outcome

@@ -28,6 +28,7 @@ import yaml
 from pydantic import ValidationError
 
 from .. import __version__
+from ..schemas import plugins
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import NewerRunError, PolicyError, RunError
@@ -117,8 +118,13 @@ class RunFolder:
                 update={
                     "recipe": resolved,
                     "recipe_sha256": _sha256(resolved),
+<<<<<<< HEAD
                     "studies": _relative(studies.root, path),  # it may have moved since
                     "finished": None,
+=======
+                    "finished": None,
+                    "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
+>>>>>>> main
                 }
             )
             with readable_by(owner_only=private):

@@ -130,6 +130,7 @@ class CurateRecipe(RequestOptions):
     severities: dict[str, Weight] = Field(
         default_factory=dict, description="Finding codes whose severity differs in this run."
     )
+    rules: tuple[str, ...] = Field((), description="Files of further rules, as validators/rule.py describes them.")
     doubts: Doubts | None = Field(
         None,
         description="What becomes of a doubt. hold: it waits for a reader, in doubted.jsonl; verify: a verifier is "
