@@ -118,13 +118,9 @@ class RunFolder:
                 update={
                     "recipe": resolved,
                     "recipe_sha256": _sha256(resolved),
-<<<<<<< HEAD
                     "studies": _relative(studies.root, path),  # it may have moved since
                     "finished": None,
-=======
-                    "finished": None,
                     "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
->>>>>>> main
                 }
             )
             with readable_by(owner_only=private):
