@@ -59,8 +59,10 @@ class TrainingExamples:
 
     def without(self, studies: Collection[str]) -> "TrainingExamples":
         """The others."""
-        kept = (tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation))
-        return TrainingExamples(*kept)
+        train, validation = (
+            tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation)
+        )
+        return replace(self, train=train, validation=validation)
 
     @property
     def restricted(self) -> bool:
