@@ -18,12 +18,13 @@ from pathlib import Path
 
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass
+from ...schemas.views import view_kinds
 from ..formats.folders import REPORT, report_of
 from ..formats.table import Line, read_csv
 from ..ids import is_missing, join_ids, plain_id
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile
-from ..intake.reports import UNKNOWN_VIEW, Refusal, views_in
+from ..intake.reports import UNKNOWN_VIEW, Refusal
 from ..source import Options, Row, Shard
 
 _NAME = "folders"
@@ -96,8 +97,10 @@ def _is_image(file: Path) -> bool:
 
 def _view_of(image: Path) -> str:
     """The view that a file's name says: `frontal.png`, `PA.dcm`."""
-    views = views_in(image.stem.replace("_", " "))
-    return views[0] if len(views) == 1 else UNKNOWN_VIEW
+    kinds = view_kinds(image.stem)
+    named = [view for view in ("PA", "AP", "lateral", "oblique", "decubitus") if view in kinds]
+    named = named or (["frontal"] if "frontal" in kinds else [])
+    return named[0] if len(named) == 1 else UNKNOWN_VIEW
 
 
 def _mapping(path: Path, options: Options) -> Path | None:
