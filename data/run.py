@@ -175,7 +175,7 @@ class RunFolder:
         """Whoever exports this run for training, or trains on it, asks first.
 
         Raises:
-            PolicyError: nobody attests that the terms of an endpoint which wrote it allow training.
+            PolicyError: no attestation says that the terms of an endpoint which wrote it allow training.
         """
         policy = self.manifest.policy
         if policy is not None and not policy.training:

@@ -63,7 +63,7 @@ class Refusal(NamedTuple):
 
 
 class SplitText(NamedTuple):
-    """A text taken apart into reasoning and report."""
+    """A text split into reasoning and report."""
 
     report: str
     has_steps: bool
@@ -217,7 +217,7 @@ def describe_views(views: Iterable[str]) -> str:
 def split_steps(text: str) -> SplitText:
     """Separate a report from steps that stand before it, in one of the layouts of schemas/layout.py.
 
-    A tagged text is taken apart at its tags. A plain one only if steps 1 to 10, and no others, come first and something
+    A tagged text is split at its tags. A plain one only if steps 1 to 10, and no others, come first and something
     follows: any other numbered list at the top of a report is part of the report. Either is said in a warning.
     """
     if text.lstrip().startswith("{"):  # a report is text; answers in JSON are not a layout of stored reports
@@ -229,6 +229,6 @@ def split_steps(text: str) -> SplitText:
     if trace.layout == "tagged" or [step.number for step in trace.steps] == list(range(1, STEPS + 1)):
         return SplitText(trace.report, True, ("steps_taken_off", f"{count} steps before the report were taken off it"))
     if count > STEPS // 2:
-        told = f"{count} numbered lines come first; they are not steps 1 to {STEPS}, so they are part of the report"
-        return SplitText(text, False, ("numbered_report", told))
+        detail = f"{count} numbered lines come first; they are not steps 1 to {STEPS}, so they are part of the report"
+        return SplitText(text, False, ("numbered_report", detail))
     return SplitText(text, False)

@@ -186,8 +186,8 @@ def _differences(images: Sequence[_Image]) -> tuple[tuple[str, str], ...] | Refu
             differing[column] = None
     if not differing:
         return ()
-    told = f"its rows differ in dates, names or numbers of {', '.join(differing)}; row {first.row} is used"
-    return (("surrogates_differ", told),)
+    detail = f"its rows differ in dates, names or numbers of {', '.join(differing)}; row {first.row} is used"
+    return (("surrogates_differ", detail),)
 
 
 def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options: Options) -> Draft:
