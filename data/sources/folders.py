@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass
-from ...schemas.views import view_kinds
+from ...schemas.views import Kind, view_kinds
 from ..formats.folders import REPORT, report_of
 from ..formats.table import Line, read_csv
 from ..ids import is_missing, join_ids, plain_id
@@ -98,8 +98,8 @@ def _is_image(file: Path) -> bool:
 def _view_of(image: Path) -> str:
     """The view that a file's name says: `frontal.png`, `PA.dcm`."""
     kinds = view_kinds(image.stem)
-    named = [view for view in ("PA", "AP", "lateral", "oblique", "decubitus") if view in kinds]
-    named = named or (["frontal"] if "frontal" in kinds else [])
+    order: tuple[Kind, ...] = ("PA", "AP", "lateral", "oblique", "decubitus")
+    named = [view for view in order if view in kinds] or [view for view in kinds if view == "frontal"]
     return named[0] if len(named) == 1 else UNKNOWN_VIEW
 
 
