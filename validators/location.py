@@ -17,7 +17,7 @@ from .findings import Claim, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import GENERIC, Reference, other_lobe, places_agree, relations
 from .findings.sides import worse_sides
-from .grounding import REPORT_LIMIT, Said, name, reference_of, said
+from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
@@ -47,7 +47,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Sides, places and ends that the reference contradicts."""
     reference = reference_of(study)
     tips = _tips(reference)
-    for here in said(candidate):
+    for here in (*said(candidate), *said_of_it(candidate)):
         claim = here.claim
         if claim.status == "absent" or claim.implied:
             continue

@@ -11,7 +11,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings.claims import MANY
 from .findings.reference import Reference
-from .grounding import Said, name, reference_of, said
+from .grounding import Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
@@ -24,7 +24,7 @@ _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "la
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Sizes, degrees and numbers that agree with none that the reference gives for the finding."""
     reference = reference_of(study)
-    for here in said(candidate):
+    for here in (*said(candidate), *said_of_it(candidate)):
         if here.claim.status != "absent":
             yield from _graded(reference, here)
             yield from _counted(reference, here)

@@ -10,16 +10,16 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..memory import remember
-from .attach import Mention, mentions
+from .attach import Mention, mentions, quantifies
 from .claim import Claim, Measurement, Region, Side, Status, Strength
-from .clauses import NEG_PRE, Clauses
+from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
 from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
 from .measure import measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import weakness
-from .switches import is_on, parts
+from .switches import is_on, part, parts
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -29,6 +29,7 @@ _RESERVED = word_set("reserved")
 _LIMITS = word_set("limit")
 _TECHNIQUE = word_set("technique")
 _READING = word_set("reading")
+_POINTERS = frozenset({"it", "its", "they", "their", "this", "these", "that", "those", "both"})
 _STANDS_FOR = word_set("stands_for")  # pronouns, for what was named before
 _CONTENT, _STRANGE = 4, 2  # letters of a word that is about something; words that make a text strange, at least
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
@@ -119,6 +120,41 @@ def is_off_topic(text: str) -> bool:
     content = [word for word in found.words if len(word) >= _CONTENT and word.isalpha()]
     strange = sum(word not in book.vocabulary for word in content)
     return strange >= _STRANGE and 2 * strange > len(content)
+
+
+@part("claims.referring", off=None)
+def referring(sentence: str, before: Claim) -> Claim | None:
+    """The claim before, with the side, place, size or end that a sentence gives it by a pronoun ("it lies at the left
+    base", "their size is small"); none if the sentence names, denies or supposes something, or gives none of these."""
+    found, _, modified = parsed(sentence)
+    if found.words[:2] and _POINTERS.isdisjoint(found.words[:2]):
+        return None
+    if any(entry.finding or (entry.qualities and not entry.size) for entry in found.entries) or any(modified.states):
+        return None
+    given = Mention(0)
+    for at, entry in enumerate(found.entries):
+        if entry.cues & (FORWARD | BACKWARD):
+            return None
+        if not (entry.side and quantifies(found, at)):
+            given.take(found, at)
+    tips = tuple(entry.tip for entry in found.entries if entry.tip) if before.device else ()
+    if not (given.sides or given.places or given.size or tips):
+        return None
+    side: Side | None = None
+    if given.sides:
+        side = "bilateral" if len(given.sides) > 1 else "left" if given.sides == {"left"} else "right"
+        side = "bilateral" if "bilateral" in given.sides else side
+    because = (*before.because, *(found.entries[at].id for at in given.from_phrases), "claims.referring")
+    text = sentence.strip()
+    return before._replace(
+        side=side,
+        place=tuple(given.places),
+        size=given.size,
+        tip=tips,
+        because=because,
+        text=text,
+        counted=given.counted,
+    )
 
 
 class _Meaning(NamedTuple):
