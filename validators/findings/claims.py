@@ -16,7 +16,7 @@ from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
 from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
-from .measure import measurements
+from .measure import may_measure, measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import weakness
 from .switches import is_on, part, parts
@@ -192,7 +192,7 @@ class _Sentence:
 
     @cached_property
     def measurements(self) -> tuple[Measurement, ...]:
-        return measurements(lower(self.text))
+        return measurements(lower(self.text)) if may_measure(self.match.words) else ()
 
     @cached_property
     def tips(self) -> tuple[str, ...]:
@@ -219,7 +219,7 @@ class _Sentence:
                     region = self.book.regions[finding]
                     yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
                     continue
-                claim = self._claim(mention, frame, meaning._replace(status=status), is_open)
+                claim = self._claim(mention, frame, meaning._replace(status=status) if hedged else meaning, is_open)
                 alike = claim if meaning.implied else None
                 yield claim
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
