@@ -7,9 +7,11 @@ READY := $(VENV)/.ready
 # mypy's cache keeps saying that a module is missing after it was added, so `check` goes without.
 # Tiny models are faster on one thread, and on a busy machine spinning threads are ten times slower.
 export OMP_NUM_THREADS ?= 1
+# the theme announces its successor on every build
+export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo worth test check format test-oldest test-student gpu
+.PHONY: help setup demo worth test check docs site format test-oldest test-student gpu
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +34,12 @@ check: $(READY)  ## lint, format, types, published schemas
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --no-incremental
 	$(BIN)/python -m pytest -q tests/test_schemas_publish.py
+
+docs: $(READY)  ## the documentation, built and served at http://127.0.0.1:8000
+	$(BIN)/mkdocs serve
+
+site: $(READY)  ## the documentation into .site; a dead link or an unknown name is an error
+	$(BIN)/mkdocs build --quiet
 
 gpu: $(READY)  ## the tests that need CUDA, then what a step and an answer cost at the 11B model's size
 	$(BIN)/python -m pytest -q -m gpu

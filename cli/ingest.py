@@ -53,6 +53,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="one image a study: its first frontal view, or all views side by side (default: all, as they are)",
     )
     parser.add_argument(
+        "--longest-side",
+        metavar="PIXELS",
+        type=int,
+        help="keep copies of this size of larger images, made once, so that curation and training read small files "
+        "(default: images as they are; a student of 896 pixels needs no more than 896)",
+    )
+    parser.add_argument(
         "--fewer-views",
         choices=("warn", "reject"),
         default="warn",
@@ -86,6 +93,8 @@ def _ingest(args: argparse.Namespace) -> Outcome:
 
     if args.public_because is not None and len(args.public_because.strip()) < 8:
         raise InputError("--public-because wants a reason in words, which is kept in the store")
+    if args.longest_side is not None and args.longest_side < 64:
+        raise InputError(f"--longest-side {args.longest_side}: at least 64 pixels, or nothing can be seen")
     options = Options(
         images=args.images,
         text_only=args.text_only,
@@ -97,6 +106,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
         missing_findings=args.missing_findings,
         missing_impression=args.missing_impression,
         one_image=args.one_image,
+        longest_side=args.longest_side,
         fewer_views=args.fewer_views,
     )
     started = time.perf_counter()

@@ -1,7 +1,7 @@
 """What an ingest came to, as the table and the notes that end it."""
 
 from ..data.source import Options
-from ..data.store.head import StoreHead
+from ..data.store.batch import StoreHead
 from ..data.store.studies import StudyStore
 from ..schemas.outcome import Table
 

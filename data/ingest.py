@@ -51,9 +51,9 @@ def ingest(
     source = load(kind)
     options = options.model_copy(update={"converted": None})
     resolved = options.model_dump(mode="json", exclude={"converted"})
-    ask = _ask(kind, path, options) if source.has_shards else None
+    fingerprint = _fingerprint(kind, path, options) if source.has_shards else None
     options = options.model_copy(update={"converted": out / IMAGES})
-    with StoreWriter(out, kind, ask=ask, options=resolved) as writer:
+    with StoreWriter(out, kind, fingerprint=fingerprint, options=resolved) as writer:
 
         def tell(share: float | None) -> None:
             if told is not None:
@@ -122,7 +122,7 @@ def _initialize() -> None:
     gc.set_threshold(100_000)  # a part makes many objects and no circles
 
 
-def _ask(kind: str, path: Path, options: Options) -> str:
+def _fingerprint(kind: str, path: Path, options: Options) -> str:
     """What decides a store's content: the source, its files as far as a glance tells, and the options."""
     seen = []
     for place in (path, options.images):

@@ -60,6 +60,9 @@ class Options(Noun):
     one_image: Literal["frontal-first", "canvas"] | None = Field(
         None, description="One image a study: its first frontal view, or all views side by side; none: all as they are."
     )
+    longest_side: int | None = Field(
+        None, ge=64, description="Pixels; larger images are kept as copies of this size, made once; none: as they are."
+    )
     fewer_views: Literal["warn", "reject"] = Field(
         "warn", description="A study whose report is about more views than its images show."
     )

@@ -90,7 +90,7 @@ def test_png_and_jpeg_stay_where_they_are(look: Look, tmp_path: Path, png: bytes
         (encoded(palette, "PNG"), (30, 20)),
     ):
         ref = accepted(look(data)).ref
-        assert ref.path == str(tmp_path / "source" / "image.any")
+        assert ref.path == "../source/image.any"  # from the store: both can be moved together
         assert ref.sha256 == hashlib.sha256(data).hexdigest()
         assert (ref.width, ref.height) == size
     assert not (tmp_path / "store").exists()
@@ -333,6 +333,17 @@ def test_links_and_dots_do_not_lead_out_of_the_folder(tmp_path: Path, png: bytes
     ):
         assert reason(admit(root / name, root, None)) == expected
     assert accepted(admit(root / "alias.png", root, None)).ref.path == str(root / "real.png")
+
+
+def test_larger_films_are_kept_at_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    film = Image.linear_gradient("L").resize((300, 200))
+    (tmp_path / "film.png").write_bytes(encoded(film, "PNG"))
+    (tmp_path / "film.dcm").write_bytes(dicom(np.tile(RAMP, (4, 4))))
+    for name, size in (("film.png", (100, 67)), ("film.dcm", (100, 100))):
+        admitted = accepted(admit(tmp_path / name, tmp_path, tmp_path / "store" / "images", longest_side=100))
+        assert stored(tmp_path, admitted).size == size
+    as_it_is = accepted(admit(tmp_path / "film.png", tmp_path, tmp_path / "store" / "images", longest_side=300))
+    assert as_it_is.ref.path == "../film.png"
 
 
 def test_an_image_that_must_be_converted_needs_a_folder(tmp_path: Path) -> None:

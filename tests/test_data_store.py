@@ -1,5 +1,6 @@
 """The study store: whole or absent, read back as written, honest about what is wrong with it."""
 
+import hashlib
 import json
 import stat
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenstep.data.source import SourceTrace, SourceWarning
+from layouts.mimic import film
+from tenstep.data.ingest import ingest
+from tenstep.data.source import Options, SourceTrace, SourceWarning
+from tenstep.data.store import parquet
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RunLockedError
 from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
@@ -36,8 +40,18 @@ def write(path: Path, *studies: Study) -> StudyStore:
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: text.strip())
 
 
+many = st.dictionaries(texts, texts, max_size=5)
+
+
 @settings(deadline=None)  # the first one imports pyarrow
-@given(st.dictionaries(texts, texts, max_size=5))
+@given(many)
+def test_studies_come_back_from_a_table_as_they_were(reports: dict[str, str]) -> None:
+    studies = [study(native, report) for native, report in reports.items()]
+    assert list(parquet.decode(parquet.encode(studies, [()] * len(studies)))) == studies
+
+
+@settings(deadline=None, max_examples=5)  # each writes and syncs a store of its own
+@given(many)
 def test_studies_come_back_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, reports: dict[str, str]
 ) -> None:
@@ -229,3 +243,63 @@ def test_rejected_rows_come_back(tmp_path: Path) -> None:
         writer.put(row)
         assert writer.rejections == {"empty_report": 1}
     assert list(StudyStore.open(tmp_path / "store").rejected()) == [row]
+
+
+def films(folder: Path) -> tuple[Path, StudyStore]:
+    """A folder that holds films and the store that was made of them, side by side."""
+    for name in ("one", "two"):
+        (folder / "films" / name).mkdir(parents=True)
+        (folder / "films" / name / "image.png").write_bytes(film(len(name), ".png"))
+        (folder / "films" / name / "report.txt").write_text("Findings: clear.")
+    return folder / "films", ingest("folders", folder / "films", folder / "store", Options())
+
+
+def test_a_folder_with_films_and_store_can_be_moved(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    _, store = films(tmp_path / "before")
+    assert all(not Path(ref.path).is_absolute() for one in store for ref in one.images)
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = StudyStore.open(tmp_path / "after" / "store")
+    for one in moved:
+        (ref,) = one.images
+        assert hashlib.sha256(moved.path_of(ref).read_bytes()).hexdigest() == ref.sha256
+        assert moved.is_unchanged(ref)
+
+
+def test_a_store_can_be_moved_without_its_films(tmp_path: Path) -> None:
+    folder, _ = films(tmp_path / "work")
+    (tmp_path / "elsewhere" / "deeper").mkdir(parents=True)
+    (tmp_path / "work" / "store").rename(tmp_path / "elsewhere" / "deeper" / "store")
+    moved = StudyStore.open(tmp_path / "elsewhere" / "deeper" / "store")
+    assert [moved.path_of(one.images[0]) for one in moved] == [folder / name / "image.png" for name in ("one", "two")]
+
+
+def test_paths_that_lead_out_of_every_folder_of_the_head_are_refused(tmp_path: Path) -> None:
+    _, store = films(tmp_path / "work")
+    (one, _) = store
+    for path in ("../../secret.png", "../films/../../secret.png", "images/../../secret.png"):
+        with pytest.raises(InputError, match="leads out"):
+            store.path_of(one.images[0].model_copy(update={"path": path}))
+
+
+def test_a_film_that_changed_since_ingest_is_noticed_without_reading_it(tmp_path: Path) -> None:
+    folder, store = films(tmp_path / "work")
+    one, two = (study.images[0] for study in store)
+    (folder / "one" / "image.png").write_bytes(film(9, ".png"))
+    (folder / "two" / "image.png").unlink()
+    assert [store.is_unchanged(ref) for ref in (one, two)] == [False, False]
+
+
+def test_a_restricted_store_makes_a_folder_that_was_there_private(tmp_path: Path) -> None:
+    for data_class, mode in (("restricted", 0o700), ("public", 0o755)):
+        out = tmp_path / data_class
+        out.mkdir()
+        out.chmod(0o755)
+        write(out, study(data_class=data_class))
+        assert stat.S_IMODE(out.stat().st_mode) == mode
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "failed").chmod(0o755)
+    with pytest.raises(KeyError), StudyStore.create(tmp_path / "failed", "folders"):
+        assert stat.S_IMODE((tmp_path / "failed").stat().st_mode) == 0o700
+        raise KeyError
+    assert stat.S_IMODE((tmp_path / "failed").stat().st_mode) == 0o755

@@ -24,13 +24,12 @@ from ...data.files import readable_by, replace_text
 from ...data.films import pixels
 from ...schemas.errors import InputError, TenstepError
 from ...schemas.reading import Preference
-from ...validators.gate import CODES
 from .compare import Comparison
 from .decide import Form, edited, rewritten
 from .guard import Guard, Session, Sessions
 from .measured import agreement_rows, gate_rows
 from .screens import PAGE, Filters, ReviewRun
-from .shown import explained, finding, item, one_side, safe
+from .shown import code_names, explained, finding, item, one_side, safe
 
 _BODY = 1_000_000  # bytes of a form
 _STATIC = {
@@ -291,7 +290,7 @@ class Pages:
             screen=screen,
             draft=_draft(self._review.draft_file(reader, key)),
             attempt=(list(attempts).index(key) + 1, len(attempts)),
-            code_names=sorted(CODES),
+            code_names=code_names(),
             explained=explained,
         )
 

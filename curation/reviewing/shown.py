@@ -3,8 +3,8 @@
 Texts that came from data pass through pages/marked.py, whose result is the only markup a template takes as it is.
 """
 
-import importlib
 import inspect
+import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -31,11 +31,15 @@ def safe(text: str, cut: int = 6_000) -> Markup:
 @cache
 def explained(code: str) -> str:
     """What the rule of a code protects against: the first paragraph of its file's docstring."""
-    rule = gate.CODES.get(code)
-    if rule is None:
-        return "A code of another version of the rules."
-    module = importlib.import_module(f"{gate.__name__.rpartition('.')[0]}.{rule}")
-    return " ".join((inspect.getdoc(module) or rule).split("\n\n")[0].split())
+    code = gate.ALIASES.get(code, code)
+    rule = next((rule for rule in gate.RULES if code in rule.CODES), None)
+    text = inspect.getdoc(sys.modules[rule.__name__]) if rule else None
+    return " ".join((text or "A code of another version of the rules.").split("\n\n")[0].split())
+
+
+def code_names() -> list[str]:
+    """Every code that a reader may name."""
+    return sorted(code for rule in gate.RULES for code in rule.CODES)
 
 
 def item(study: Study, judged: Judged, *, findings: bool, own: Reading | None) -> dict[str, Any]:

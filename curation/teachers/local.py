@@ -8,7 +8,7 @@
 Several addresses are one pool: the least busy is asked; one that turns a request away or is gone is left alone for
 a while. A request that failed is asked again by the engine, and then goes to another; one whose answer was lost is
 `unknown` and goes nowhere. Before any data goes to a server, a trial shows that it enforces the answer's schema.
-How to serve a model: docs/local_teacher.md.
+How to serve a model: docs/howto/local-teacher.md.
 """
 
 import dataclasses

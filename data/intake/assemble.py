@@ -161,7 +161,7 @@ def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal
     if options.text_only:
         return _Pictures((), (), () if draft.views else views_in(words), (), ())
     told = views_in(words)
-    admitted = admit_all(draft.images, draft.root, options.converted)
+    admitted = admit_all(draft.images, draft.root, options.converted, options.longest_side)
     if isinstance(admitted, Refusal):
         return admitted
     refs, warnings = admitted
@@ -170,13 +170,14 @@ def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal
             return Refusal("fewer_views", lacking)
         warnings = (*warnings, ("fewer_views", lacking))
     shown = _known(refs)
+    marks = () if options.longest_side is None else (f"image=at most {options.longest_side} pixels",)
     if options.one_image is None:
-        return _Pictures(refs, shown, told, (), warnings)
+        return _Pictures(refs, shown, told, marks, warnings)
     store = options.converted.parent if options.converted else Path()
     one = one_image(refs, options.one_image, lambda ref: store / ref.path, options.converted)
     if one is None:
-        return _Pictures(refs, shown, told, (), warnings)
-    return _Pictures((one.ref,), shown, told, (one.mark,), (*warnings, *one.warnings))
+        return _Pictures(refs, shown, told, marks, warnings)
+    return _Pictures((one.ref,), shown, told, (*marks, one.mark), (*warnings, *one.warnings))
 
 
 def _derived(sections: Sections, known: tuple[str, ...], views: tuple[str, ...]) -> Iterator[str]:

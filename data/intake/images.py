@@ -49,13 +49,15 @@ class Admitted(NamedTuple):
 
 
 class _Decoded(NamedTuple):
-    size: tuple[int, int]
-    replacement: "Image.Image | None"
+    image: "Image.Image"
+    is_converted: bool  # the picture takes the file's place
     view: str
     warnings: tuple[tuple[str, str], ...]
 
 
-def admit(path: Path, root: Path, converted: Path | None, view: str = UNKNOWN_VIEW) -> Admitted | Refusal:
+def admit(
+    path: Path, root: Path, converted: Path | None, view: str = UNKNOWN_VIEW, longest_side: int | None = None
+) -> Admitted | Refusal:
     """Decode an image once and describe it.
 
     Args:
@@ -63,49 +65,57 @@ def admit(path: Path, root: Path, converted: Path | None, view: str = UNKNOWN_VI
         root: the folder that the source was given.
         converted: the store's folder for converted images; without it, an image that needs it is refused.
         view: as the source names it; if unknown, a DICOM file's own.
+        longest_side: pixels; a larger picture is kept as a copy of this size.
     """
     place = locate(path, root)
     if isinstance(place, Refusal):
         return place
     data = read_limited(place, MAX_BYTES, "large_file")
-    return data if isinstance(data, Refusal) else _admit(data, place, converted, view)
+    return data if isinstance(data, Refusal) else _admit(data, place, converted, view, longest_side)
 
 
-def admit_bytes(data: bytes, converted: Path | None, view: str = UNKNOWN_VIEW) -> Admitted | Refusal:
+def admit_bytes(
+    data: bytes, converted: Path | None, view: str = UNKNOWN_VIEW, longest_side: int | None = None
+) -> Admitted | Refusal:
     """The same for an image that a table holds: it is written into the store's folder for images."""
     if len(data) > MAX_BYTES:
         return Refusal("large_file", f"an image of {len(data):,} bytes; at most {MAX_BYTES:,} are read")
-    return _admit(data, None, converted, view)
+    return _admit(data, None, converted, view, longest_side)
 
 
-def _admit(data: bytes, place: Path | None, converted: Path | None, view: str) -> Admitted | Refusal:
-    decoded = _decode(data)
+def _admit(
+    data: bytes, place: Path | None, converted: Path | None, view: str, longest_side: int | None
+) -> Admitted | Refusal:
+    decoded = _decode(data, longest_side)
     if isinstance(decoded, Refusal):
         return decoded
     digest = hashlib.sha256(data).hexdigest()
-    if decoded.replacement is not None or place is None:
+    if decoded.is_converted or place is None:
         if converted is None:
             return Refusal("unsupported_format", "the image must be converted, and there is no folder for that")
-        if decoded.replacement is not None:
-            digest, name = keep(decoded.replacement, converted, digest)
+        if decoded.is_converted:
+            digest, name = keep(decoded.image, converted, digest)
         else:
             suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"
             name = _write(data, converted, f"{digest}{suffix}")
     else:
-        name = str(place)
+        name = str(place) if converted is None else _from_store(place, converted.parent)
     seen = decoded.view if view == UNKNOWN_VIEW else view
-    width, height = decoded.size
+    width, height = decoded.image.size
     return Admitted(ImageRef(path=name, view=seen, sha256=digest, width=width, height=height), decoded.warnings)
 
 
 def admit_all(
-    images: Iterable[ImageFile], root: Path, converted: Path | None
+    images: Iterable[ImageFile], root: Path, converted: Path | None, longest_side: int | None = None
 ) -> tuple[tuple[ImageRef, ...], tuple[tuple[str, str], ...]] | Refusal:
     """Admit all images of a study: their descriptions and warnings, or why the study cannot have them."""
     refs: list[ImageRef] = []
     odd: list[tuple[str, str]] = []
     for path, view, data in images:
-        admitted = admit(path, root, converted, view) if data is None else admit_bytes(data, converted, view)
+        if data is None:
+            admitted = admit(path, root, converted, view, longest_side)
+        else:
+            admitted = admit_bytes(data, converted, view, longest_side)
         if isinstance(admitted, Refusal):
             return admitted
         refs.append(admitted.ref)
@@ -144,12 +154,25 @@ def read_limited(path: Path, limit: int, reason: str) -> bytes | Refusal:
     return data
 
 
-def _decode(data: bytes) -> _Decoded | Refusal:
+def _decode(data: bytes, longest_side: int | None) -> _Decoded | Refusal:
     try:
         with deadline(MAX_SECONDS):
-            return _decode_now(data)
+            decoded = _decode_now(data)
+            if longest_side is None or isinstance(decoded, Refusal) or max(decoded.image.size) <= longest_side:
+                return decoded
+            return decoded._replace(image=_smaller(decoded.image, longest_side), is_converted=True)
     except TooSlowError:
         return Refusal("slow_image", f"not decoded within {MAX_SECONDS} seconds; is it damaged?")
+
+
+def _smaller(image: "Image.Image", longest_side: int) -> "Image.Image":
+    from PIL import Image
+
+    from .plain import without_metadata
+
+    plain = without_metadata(image)
+    plain.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+    return plain
 
 
 def _decode_now(data: bytes) -> _Decoded | Refusal:
@@ -159,12 +182,12 @@ def _decode_now(data: bytes) -> _Decoded | Refusal:
         picture = plain.decode_plain(data, MAX_PIXELS)
         if isinstance(picture, Refusal):
             return picture
-        return _Decoded(picture.size, picture.replacement, UNKNOWN_VIEW, picture.warnings)
+        return _Decoded(picture.image, picture.is_converted, UNKNOWN_VIEW, picture.warnings)
     if dicom.is_dicom(data):
         film = dicom.decode(data, MAX_PIXELS)
         if isinstance(film, Refusal):
             return film
-        return _Decoded(film.image.size, film.image, film.view, film.warnings)
+        return _Decoded(film.image, True, film.view, film.warnings)
     if not data:
         return Refusal("unreadable_image", "the file is empty")
     for start, magic, name in _OTHERS:
@@ -172,6 +195,12 @@ def _decode_now(data: bytes) -> _Decoded | Refusal:
             return Refusal("unsupported_format", f"{name}; convert it to PNG")
     detail = "its bytes are neither PNG, JPEG nor DICOM, whatever its name says"
     return Refusal("not_an_image", f"{detail} (no DICM after a preamble of 128 bytes)")
+
+
+def _from_store(place: Path, store: Path) -> str:
+    """A file's path from the store's folder, so that both can be moved together; absolute if they share only `/`."""
+    home = store.resolve()
+    return str(place) if place.parts[:2] != home.parts[:2] else os.path.relpath(place, home)
 
 
 def keep(image: "Image.Image", folder: Path, origin: str) -> tuple[str, str]:

@@ -24,10 +24,10 @@ _COLOURED, _SHARE = 40, 0.1  # difference of channels, and share of pixels that 
 
 
 class Plain(NamedTuple):
-    """A decoded file: its size, the picture that must be kept in its place if there is one, and what was odd."""
+    """A decoded file, whether the picture must be kept in the file's place, and what was odd."""
 
-    size: tuple[int, int]
-    replacement: Image.Image | None
+    image: Image.Image
+    is_converted: bool
     warnings: tuple[tuple[str, str], ...]
 
 
@@ -103,7 +103,7 @@ def _ready(image: Image.Image, data: bytes) -> Plain | Refusal:
     odd = odd_greys(np.array(shown.convert("L").histogram()))
     if isinstance(odd, Refusal):
         return odd
-    return Plain(shown.size, replacement, (*found, *odd))
+    return Plain(shown, replacement is not None, (*found, *odd))
 
 
 def _alpha(image: Image.Image) -> Image.Image:

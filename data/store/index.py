@@ -3,8 +3,9 @@
     studies   id, patient, place: the study's number in the store, from 0
     files     the parquet files, each with the place of its first study and its number of studies
     parts     the parts of the source that are done, with what they came to; one transaction each
+    images    the images' files, as they were when they were hashed
     beside    rejected rows, warnings and traces until they are written out
-    meta      what was asked for, so that only the same ingest is resumed
+    meta      the fingerprint of the ingest, so that only the same one is resumed
 
 An id has one study: this is where the second one is noticed, whatever the number of studies.
 """
@@ -24,6 +25,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS studies (id TEXT PRIMARY KEY, patient TEXT NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, counts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS images (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS beside (part TEXT NOT NULL, line TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -91,6 +93,19 @@ class Index:
         self._database.executemany("INSERT OR IGNORE INTO studies VALUES (?, ?, ?)", rows)
         return self._database.total_changes - before == len(rows)
 
+    def add_images(self, images: Iterable[tuple[str, int, int]]) -> None:
+        """Images' files: path as the study has it, bytes, time of change (ns)."""
+        self._database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", images)
+
+    def image(self, path: str) -> tuple[int, int] | None:
+        """Bytes and time of change of an image's file when it was hashed; none if that was not noted."""
+        try:
+            with self._lock:
+                row = self._database.execute("SELECT size, modified FROM images WHERE path = ?", (path,)).fetchone()
+        except sqlite3.OperationalError:  # written by an earlier version
+            return None
+        return None if row is None else (int(row[0]), int(row[1]))
+
     def add_file(self, file: File) -> None:
         """A parquet file."""
         self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", file)
@@ -99,11 +114,11 @@ class Index:
         """Forget parquet files."""
         self._database.executemany("DELETE FROM files WHERE first = ?", [(file.first,) for file in files])
 
-    def add_beside(self, part: str, lines: Iterable[str]) -> None:
+    def add_side_lines(self, part: str, lines: Iterable[str]) -> None:
         """Rejected rows, warnings or traces, as JSON."""
         self._database.executemany("INSERT INTO beside VALUES (?, ?)", ((part, line) for line in lines))
 
-    def beside(self, part: str) -> Iterator[str]:
+    def side_lines(self, part: str) -> Iterator[str]:
         """The same, in order."""
         for (line,) in self._database.execute("SELECT line FROM beside WHERE part = ? ORDER BY rowid", (part,)):
             yield line
@@ -131,10 +146,11 @@ class Index:
         database.execute("ATTACH ? AS finished", (str(path),))
         with self:
             for (statement,) in database.execute(
-                "SELECT sql FROM sqlite_master WHERE name IN ('studies', 'files') ORDER BY name"
+                "SELECT sql FROM sqlite_master WHERE name IN ('studies', 'files', 'images') ORDER BY name"
             ).fetchall():
                 database.execute(statement.replace("CREATE TABLE ", "CREATE TABLE finished.", 1))
             database.execute("INSERT INTO finished.studies SELECT * FROM main.studies ORDER BY id")
+            database.execute("INSERT INTO finished.images SELECT * FROM main.images ORDER BY path")
             database.execute("INSERT INTO finished.files SELECT * FROM main.files ORDER BY first")
         database.execute("DETACH finished")
 

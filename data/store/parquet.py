@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from ...schemas.base import SCHEMA_VERSION
 from ...schemas.errors import InputError
 from ...schemas.study import ImageRef, Sections, Study
+from .index import File, Index
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 GROUP = 256  # rows of a row group
 _FEW = ["source", "data_class", "report_form", "split"]  # columns of a few values: worth a dictionary
+_SMALL, _MERGED = 500, 4096  # files of fewer rows are merged, up to so many
 _FOUND = ["id", "patient_id", *_FEW]  # columns that are searched: worth statistics
 
 
@@ -188,3 +190,29 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"damaged: {' '.join(str(error).split())[:160]}; ingest again", file=path) from None
+
+
+def merge_small(root: Path, index: Index) -> None:
+    """Merge neighbouring files of few studies: parts with images are small, so that a kill costs little."""
+    for group in _groups(index.files()):
+        import pyarrow as pa
+
+        table = pa.concat_tables([read(root / file.name) for file in group])
+        # a name that no part has: whoever is killed here finds either the old files in the index, or the new one
+        name = f"studies-{group[0].first:010}.parquet"
+        write(table, root / f"{name}.partial")
+        (root / f"{name}.partial").rename(root / name)
+        with index:
+            index.drop_files(group)
+            index.add_file(File(group[0].first, table.num_rows, name))
+
+
+def _groups(files: list[File]) -> Iterator[list[File]]:
+    group: list[File] = []
+    for file in [*files, File(0, _MERGED, "")]:
+        if file.rows >= _SMALL or sum(f.rows for f in group) + file.rows > _MERGED:
+            if len(group) > 1:
+                yield group
+            group = []
+        if file.rows < _SMALL:
+            group.append(file)

@@ -1,14 +1,14 @@
 """The study store: a folder of studies, whatever they came from. Who reads it never sees its format.
 
     store.json           what it holds, written last: a folder without it is not a store
-    studies-*.parquet    the studies in the source's order, one row each, for any tool (storing/parquet.py)
+    studies-*.parquet    the studies in the source's order, one row each, for any tool (store/parquet.py)
     index.db             SQLite: which study is where, and whose it is
     rejected.jsonl       source rows that did not become studies, with reasons
     warnings.jsonl       oddities of studies that were kept
     traces.jsonl         reasoning that came with the source, as audit input
     images/              images that had to be converted, named by the SHA-256 of what they came from
 
-It is written by a StoreWriter (storing/writer.py): whole, or not at all.
+It is written by a StoreWriter (store/writer.py): whole, or not at all.
 """
 
 import json
@@ -26,7 +26,7 @@ from ...schemas.errors import InputError
 from ...schemas.study import DataClass, ImageRef, RejectedRow, Study
 from ..source import SourceTrace, SourceWarning
 from . import parquet
-from .head import StoreHead
+from .batch import StoreHead, ups
 from .index import Index
 from .writer import HEAD, INDEX, PARTIAL, StoreWriter
 
@@ -167,17 +167,42 @@ class StudyStore:
                 raise _unreadable(error, self.root / name, row + 1) from None
 
     def path_of(self, ref: ImageRef) -> Path:
-        """Where an image lies; a relative path is under the store.
+        """Where an image lies.
+
+        A path that leads out of the store is under a folder above it that the head names. If the store was moved and
+        the images were not, they are looked for where that folder was at ingest.
 
         Raises:
-            InputError: a relative path leads out of the store.
+            InputError: a relative path leads out of the store, and the head names no such folder.
         """
         path = Path(ref.path)
         if path.is_absolute():
             return path
+        if above := ups(ref.path):
+            inside = Path(*path.parts[above.count("/") + 1 :])
+            was = self.head.image_roots.get(above)
+            if was is None or ".." in inside.parts:
+                raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
+            place, before = self.root.resolve() / above / inside, Path(was) / inside
+            return before if not place.exists() and before.exists() else place
         if not (self.root / path).resolve().is_relative_to(self.root.resolve()):
             raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
         return self.root / path
+
+    def is_unchanged(self, ref: ImageRef) -> bool:
+        """Whether an image's file has the size and the time of change that it had when it was hashed.
+
+        Then it need not be read again to know that it is the file that was ingested. False also where nothing was
+        noted (a store of an earlier version, files that were copied since): compare the hash then.
+        """
+        known = self._index.image(ref.path)
+        if known is None:
+            return False
+        try:
+            found = self.path_of(ref).stat()
+        except OSError:
+            return False
+        return known == (found.st_size, found.st_mtime_ns)
 
 
 def _read(path: Path, kind: type[R]) -> Iterator[R]:

@@ -1,4 +1,4 @@
-"""Writing a study store; its format is told in store.py.
+"""Writing a study store; studies.py says what one holds.
 
 A store is whole, or it is not one: its head is written last. What is written before survives a kill, part by part:
 a part of the source is either in the index with all that it came to, or it is done again. The folder is made private
@@ -7,6 +7,7 @@ a part of the source is either in the index with all that it came to, or it is d
 
 import os
 import re
+import stat
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +18,8 @@ from ...schemas.study import RejectedRow, Study
 from ..files import hold, sync_folder
 from ..source import Row
 from . import parquet
-from .batch import Batch, Done, count, taken
-from .head import BESIDE, Tally
+from .batch import SIDE_FILES, Batch, Done, Tally, count, taken
 from .index import File, Index
-from .merge import merge_small
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -31,6 +30,7 @@ IMAGES = "images"
 PARTIAL = ".partial"
 _ROWS = 1024  # studies of a file, where they come one by one
 _LOCK = "writing" + PARTIAL
+_FINGERPRINT = "ask"  # its key in the index; unfinished ingests of earlier versions have it
 _OURS = re.compile(r"(store\.json|index\.db(-journal)?|images|writing|finished|(rejected|warnings|traces)\.jsonl"
                    r"|studies-\d+\.parquet)(\.partial)?(-journal)?")  # fmt: skip
 
@@ -41,16 +41,18 @@ class StoreWriter:
     Args:
         root: the folder.
         source: the kind of source.
-        ask: what decides the store's content, if a later call with the same is to go on where this one stopped.
-        options: what the source was told, for the head.
+        fingerprint: of all that decides the store's content, if a later call with the same is to go on where this one
+            stopped.
+        options: the source's, for the head.
     """
 
     def __init__(
-        self, root: Path, source: str, *, ask: str | None = None, options: dict[str, Any] | None = None
+        self, root: Path, source: str, *, fingerprint: str | None = None, options: dict[str, Any] | None = None
     ) -> None:
         self.root = root
-        self._source, self._ask, self._options = source, ask, options or {}
+        self._source, self._fingerprint, self._options = source, fingerprint, options or {}
         self._made = not root.exists()
+        self._mode = 0o700  # of the folder before it became a store
         self._lock: FileLock | None = None
         self._index: Index
         self._batch: Batch
@@ -83,6 +85,8 @@ class StoreWriter:
                 raise InputError(f"not empty (it holds '{foreign[0]}'); name another folder", file=self.root)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._mode = stat.S_IMODE(self.root.stat().st_mode)
+            self.root.chmod(0o700)  # also a folder that was there, until its data turn out to be public
             self._lock = hold(self.root / _LOCK, "writing this store")
             self._open()
         except OSError as error:
@@ -94,23 +98,23 @@ class StoreWriter:
         return self
 
     def _open(self) -> None:
-        """Begin, or go on where a call with the same `ask` stopped."""
+        """Begin, or go on where a call with the same fingerprint stopped."""
         path = self.root / (INDEX + PARTIAL)
         if path.exists():
             before = Index(path, writable=True)
-            asked = before.meta("ask")
+            known = before.meta(_FINGERPRINT)
             before.close()
-            if self._ask is None or asked is None:
+            if self._fingerprint is None or known is None:
                 self._remove()
-            elif asked != self._ask:
-                told = "holds an unfinished ingest of another source, or with other options; remove it or name another"
-                raise InputError(f"{told} folder", file=self.root)
+            elif known != self._fingerprint:
+                why = "holds an unfinished ingest of another source, or with other options; remove it or name another"
+                raise InputError(f"{why} folder", file=self.root)
         else:
             self._remove()
         self._index = Index(path, writable=True)
         self._batch = Batch(self._index.patient)
-        if self._ask is not None:
-            self._index.meta("ask", self._ask)
+        if self._fingerprint is not None:
+            self._index.meta(_FINGERPRINT, self._fingerprint)
         for number, counts in self._index.parts():
             self.parts.add(number)
             self._tally.add(counts)
@@ -163,8 +167,8 @@ class StoreWriter:
             raise _TakenError
         counts = done.counts | {
             "rejected": done.reasons,
-            "warnings": dict(Counter(code for part, _, code, _ in done.beside if part == "warnings")),
-            "traces": {"": sum(part == "traces" for part, *_ in done.beside)},
+            "warnings": dict(Counter(code for part, _, code, _ in done.side_lines if part == "warnings")),
+            "traces": {"": sum(part == "traces" for part, *_ in done.side_lines)},
             "classes": dict.fromkeys(done.classes, 1),
             "forms": {done.form: 1} if done.form else {},
         }
@@ -176,9 +180,10 @@ class StoreWriter:
             self._index.add_file(File(first, len(done.studies), name))
         else:
             partial.unlink(missing_ok=True)
-        self._index.add_beside("rejected", done.rejected)
-        for part in BESIDE[1:]:
-            self._index.add_beside(part, [line for kind, _, _, line in done.beside if kind == part])
+        self._index.add_images(done.images)
+        self._index.add_side_lines("rejected", done.rejected)
+        for part in SIDE_FILES[1:]:
+            self._index.add_side_lines(part, [line for kind, _, _, line in done.side_lines if kind == part])
         self._index.add_part(done.number, counts)
         self.parts.add(done.number)
         self._tally.add(counts)
@@ -195,7 +200,7 @@ class StoreWriter:
             studies=tuple(pair for pair, kept in zip(done.studies, keep, strict=True) if kept),
             rejected=(*done.rejected, *(row.model_dump_json() for row in refused.values())),
             reasons=dict(reasons),
-            beside=tuple(line for line in done.beside if line[1] not in refused),
+            side_lines=tuple(line for line in done.side_lines if line[1] not in refused),
             counts=count(parquet.decode(table), table.column("derived").to_pylist()),
         )
 
@@ -205,8 +210,9 @@ class StoreWriter:
         try:
             if kind is None:
                 self._finish()
-            elif self._ask is None or not self.parts:
+            elif self._fingerprint is None or not self.parts:
                 self._remove()
+                self.root.chmod(self._mode)
         finally:
             self._close()
         if kind is not None and self._made and self.root.is_dir() and not any(self.root.iterdir()):
@@ -215,10 +221,10 @@ class StoreWriter:
     def _finish(self) -> None:
         if self._batch.studies or self._batch.rejected:
             self.flush()
-        merge_small(self.root, self._index)
-        for part in BESIDE:
+        parquet.merge_small(self.root, self._index)
+        for part in SIDE_FILES:
             with _private(self.root / f"{part}.jsonl") as file:
-                file.writelines(f"{line}\n".encode() for line in self._index.beside(part))
+                file.writelines(f"{line}\n".encode() for line in self._index.side_lines(part))
                 os.fsync(file.fileno())
         named = {file.name for file in self._index.files()}
         for path in self.root.glob("studies-*.parquet*"):
@@ -227,7 +233,7 @@ class StoreWriter:
         finished = self.root / f"finished{PARTIAL}"
         self._index.finish(finished)
         self._index.close()
-        head = self._tally.head(self._source, self._options)
+        head = self._tally.head(self.root, self._source, self._options)
         temporary = self.root / (HEAD + PARTIAL)
         with _private(temporary) as file:
             file.write(head.model_dump_json(indent=2).encode() + b"\n")
@@ -251,8 +257,7 @@ class StoreWriter:
             images.chmod(0o777 & ~umask)
             for path in images.iterdir():
                 path.chmod(0o666 & ~umask)
-        if self._made:
-            self.root.chmod(0o777 & ~umask)
+        self.root.chmod(0o777 & ~umask if self._made else self._mode)
 
     def _remove(self) -> None:
         """Take away all that was written but images, which are the dearest part and are named by what they hold."""
