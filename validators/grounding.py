@@ -1,4 +1,4 @@
-"""Grounding: the steps' claims beside the reference's. What every rule of the grounding group starts from; no rule
+"""Grounding: the steps' claims and the reference's. What every rule of the grounding group starts from; no rule
 itself.
 
 Texts past the limits are not read: `length.py` rejects them, and reading has to stay cheap on hostile input.

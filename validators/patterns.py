@@ -1,7 +1,7 @@
 """Patterns: the alternatives of regular expressions, each searched only in texts that have what it needs.
 
 Most steps have none of the words that a rule's patterns are about, and a look into a set costs a hundredth of a search.
-What an alternative needs (a word, a mark, a digit) is read from the pattern itself, so the two cannot drift apart.
+What an alternative needs (a word, a mark, a digit) is read from the pattern itself, so the two always agree.
 """
 
 import re

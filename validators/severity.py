@@ -35,10 +35,10 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
     if claim.size not in _GRADES:
         return
     others = [other for other in reference.asserted((claim.finding,)) if other.size in _GRADES]
-    apart = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
-    if apart:
+    distance = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
+    if distance:
         yield find(
-            "wrong_size" if apart > 1 else "other_size",
+            "wrong_size" if distance > 1 else "other_size",
             f"{here.quote!r}: {name(claim.finding)} is {others[0].size} in this study, not {claim.size}.",
             step=here.step,
             span=claim.span,
