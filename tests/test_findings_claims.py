@@ -260,8 +260,7 @@ def test_a_part_that_is_turned_off_answers_neutrally_and_is_on_again_afterwards(
         pass
 
 
-def test_parts_of_a_name_that_we_made_and_counts_are_on_the_claim() -> None:
-    assert one("Two nodules in the right lung.", "nodule").number == 2
+def test_quantified_sides_and_composed_names_are_on_the_claim() -> None:
     assert one("Both lungs have nodules.", "nodule").counted
     claim = next(c for c in claims("The costophrenic angle is not sharp.") if c.status == "present")
     assert (claim.finding, claim.composed) == ("costophrenic_blunting", True)

@@ -39,7 +39,7 @@ class Claim(NamedTuple):
     consolidation). A `weak` one is asserted among words that weigh, seek or explain. `limits` are words that narrow it
     ("no large effusion"). An `open` claim is one of several readings ("scarring or atelectasis"). A `counted` side
     comes from a quantifier ("both", "each"). A `composed` finding is a name that we made of parts ("opacity" at a
-    fissure); `base` is the one of them that is a finding by itself. `number` is how many there are, by the words.
+    fissure); `base` is the one of them that is a finding by itself.
     `because` names the phrases, pairs and parts of the reader that made the claim.
     """
 
@@ -60,7 +60,6 @@ class Claim(NamedTuple):
     counted: bool
     composed: bool
     base: str | None
-    number: int | None
     device: bool
     region: Region
     span: tuple[int, int]

@@ -47,11 +47,6 @@ _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is sai
 _REGION = Claim._fields.index("region")
 parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute", "claims.alternatives")
 
-MANY = 99  # a count without a number
-_COUNTS = dict.fromkeys(("several", "multiple", "numerous", "many"), MANY) | {
-    "single": 1, "solitary": 1, "one": 1, "two": 2, "dual": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6
-}  # fmt: skip
-
 
 def claims(text: str) -> tuple[Claim, ...]:
     """What a report or a step asserts, in order, with spans in `text`.
@@ -176,7 +171,6 @@ class _Frame:
     size: str | None
     measurement: Measurement | None
     limits: tuple[str, ...]
-    count: int | None
     because: tuple[str, ...]
 
 
@@ -340,12 +334,7 @@ class _Sentence:
         size = "borderline" if self.match.words_of(at)[0] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
         because = tuple(entries[phrase].id for phrase in phrases)
-        return _Frame(side, places, size, measurement, self._limits(mention), self._count(mention), because)
-
-    def _count(self, mention: Mention) -> int | None:
-        """How many: a number word among the three words before the mention, or among its own."""
-        first, last = self.match.first[mention.index], self.match.last[mention.index]
-        return next((_COUNTS[word] for word in self.match.words[max(0, first - 3) : last + 1] if word in _COUNTS), None)
+        return _Frame(side, places, size, measurement, self._limits(mention), because)
 
     def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, is_open: bool) -> Claim:
         found, at, finding = self.match, mention.index, meaning.finding
@@ -375,7 +364,6 @@ class _Sentence:
             counted=mention.counted,
             composed=meaning.composed,
             base=entry.finding if meaning.composed else None,
-            number=frame.count,
             device=device,
             region="devices" if tip else self.book.regions[finding],
             span=(start, end),
