@@ -18,9 +18,6 @@ _UNSURE = (
     word_set("soft") | word_set("condition") | word_set("inspect") | word_set("search") | word_set("elsewhere")
 ) - {"more", "only", "sole", "alone", "above", "below", "however", "other", "else"}
 _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
-_SIDES = frozenset({"left", "right", "both", "bilateral"})
-_EVERYWHERE = frozenset({"lung", "chest", "heart", "thorax", "hemithorax", "side"})  # on both sides of any film
-_NAME = 4  # letters
 _NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 _MEMORY = 2_000_000  # bytes
 _AFTER = 4  # words after the last phrase of a clause that are its own
@@ -67,21 +64,6 @@ def put_somewhere(sentence: str) -> tuple[Whereabouts, ...]:
         if not _ANYTHING.isdisjoint(words) or any(entry.finding for entry in entries):
             found += _places(matched, clauses, modified, (0, len(sentence)), inside)
     return tuple(found)
-
-
-def sided_names(sentence: str, asserted: bool = False) -> tuple[frozenset[str], list[str]]:
-    """The sides that a sentence names, and its words that name a part or a thing: those of the lexicon, and those it
-    does not know. With `asserted`, none of a sentence that denies, supposes, or calls something healthy."""
-    matched, _, _ = parsed(sentence)
-    sides = frozenset(word for word in matched.words if word in _SIDES)
-    if asserted and (
-        any(entry.cues & (FORWARD | BACKWARD) for entry in matched.entries)
-        or any(not _HEALTHY.isdisjoint(entry.qualities) for entry in matched.entries)
-    ):
-        return sides, []
-    book = lexicon()
-    names = (word for word in matched.words if len(word) >= _NAME and word.isalpha() and word not in _EVERYWHERE)
-    return sides, [word for word in names if word in book.topics or word not in book.vocabulary]
 
 
 def _is_healthy(matched: Match, at: int) -> bool:
