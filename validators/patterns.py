@@ -40,6 +40,7 @@ class Patterns:
 
     def __init__(self, *patterns: str, flags: int = re.I) -> None:
         self._given, self._flags = patterns, flags
+        self._made: dict[int, re.Pattern[str]] = {}
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
@@ -48,35 +49,35 @@ class Patterns:
 
     def search(self, text: str) -> re.Match[str] | None:
         """The match that starts first, of all patterns."""
-        trying = self._worth_trying(text)
-        if len(trying) > _ONE_BY_ONE:  # then one pattern with all of them is quicker
+        wanted = self._wanted(text)
+        if len(wanted) > _ONE_BY_ONE:  # then one pattern with all of them is quicker
             return self._joined.search(text)
         best = None
-        for pattern in trying:
-            found = pattern.search(text)
+        for at in wanted:
+            found = self._compiled(at).search(text)
             if found is not None and (best is None or found.start() < best.start()):
                 best = found
         return best
+
+    def finditer(self, text: str) -> list[re.Match[str]]:
+        """The matches of every pattern, by where they start; those of two patterns may overlap."""
+        found = [match for at in self._wanted(text) for match in self._compiled(at).finditer(text)]
+        return sorted(found, key=re.Match.start)
 
     @cached_property
     def _joined(self) -> re.Pattern[str]:
         return re.compile("|".join(f"(?:{given})" for given in self._given), self._flags)
 
-    def finditer(self, text: str) -> list[re.Match[str]]:
-        """The matches of every pattern, by where they start; those of two patterns may overlap."""
-        found = [match for pattern in self._worth_trying(text) for match in pattern.finditer(text)]
-        return sorted(found, key=re.Match.start)
-
-    def _worth_trying(self, text: str) -> Sequence[re.Pattern[str]]:
+    def _wanted(self, text: str) -> Sequence[int]:
+        """The patterns that are worth trying."""
         by_lead, known, always = self._index
         here = leads(text)
         if known.isdisjoint(here):
             return always
-        wanted = sorted({at for lead in here & known for at in by_lead[lead]})
-        return (*always, *(self._compiled(at) for at in wanted))
+        return sorted({*always, *(at for lead in here & known for at in by_lead[lead])})
 
     @cached_property
-    def _index(self) -> tuple[dict[str, list[int]], frozenset[str], tuple[re.Pattern[str], ...]]:
+    def _index(self) -> tuple[dict[str, list[int]], frozenset[str], tuple[int, ...]]:
         by_lead: dict[str, list[int]] = {}
         always = []
         for at, source in enumerate(self.sources):
@@ -84,11 +85,13 @@ class Patterns:
             for lead in needed:
                 by_lead.setdefault(lead, []).append(at)
             if not needed:
-                always.append(self._compiled(at))
+                always.append(at)
         return by_lead, frozenset(by_lead), tuple(always)
 
     def _compiled(self, at: int) -> re.Pattern[str]:
-        return re.compile(self.sources[at], self._flags)  # `re` keeps what it compiled
+        if at not in self._made:
+            self._made[at] = re.compile(self.sources[at], self._flags)
+        return self._made[at]
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
