@@ -14,7 +14,7 @@ import pytest
 from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served
 from tenstep.cli.app import main
 from tenstep.curation.recheck import recheck
-from tenstep.curation.reviewing.compare import tested
+from tenstep.curation.reviewing.compare import sign_test
 from tenstep.curation.reviewing.index import TraceIndex
 from tenstep.curation.reviewing.queues import Sampling, in_overlap, queue, sampled
 from tenstep.data.readings import Readings, final, finals
@@ -429,6 +429,6 @@ def test_the_sign_test_is_exact() -> None:
             for n, better in enumerate(said)
         ]
 
-    assert tested(preferred(9, 1)).p == pytest.approx(22 / 1024)  # 2 (C(10,0) + C(10,1)) / 2^10
-    assert tested(preferred(5, 5, 3)) == (5, 5, 3, 1.0)
-    assert tested([]).p == 1.0
+    assert sign_test(preferred(9, 1)).p == pytest.approx(22 / 1024)  # 2 (C(10,0) + C(10,1)) / 2^10
+    assert sign_test(preferred(5, 5, 3)) == (5, 5, 3, 1.0)
+    assert sign_test([]).p == 1.0
