@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .schemas.errors import InputError
+from .schemas.errors import InputError, MissingExtraError
 from .schemas.outcome import Outcome, Table
 
 STUDIES, UNSEEN, UNSEEN_SEED = 400, 20, 100_000
@@ -31,11 +32,13 @@ def tell(out: Path, run: Run) -> Outcome:
 
     Raises:
         InputError: the folder is in use.
+        MissingExtraError: the student's libraries are not installed.
     """
     from .data.demo.folders import write_folders
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("is not an empty folder; remove it, or choose another --out", file=out)
+    _check_libraries()
     recipes = Path(str(resources.files(__package__ or "tenstep").joinpath("data", "demo")))
     curate, sample, page = out / "runs" / "curate", out / "runs" / "sample", out / "review.html"
     seconds: dict[str, float] = {}
@@ -92,11 +95,13 @@ def worth(out: Path, run: Run) -> Outcome:
 
     Raises:
         InputError: the folder is in use.
+        MissingExtraError: the student's libraries are not installed.
     """
     from .data.demo.folders import write_folders
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("is not an empty folder; remove it, or choose another --out", file=out)
+    _check_libraries()
     recipes = Path(str(resources.files(__package__ or "tenstep").joinpath("data", "demo")))
     since = time.monotonic()
     for name, count, first in (("studies", WORTH_STUDIES, 0), ("unseen", WORTH_UNSEEN, UNSEEN_SEED)):
@@ -122,6 +127,17 @@ def worth(out: Path, run: Run) -> Outcome:
             f"{seconds} seconds; phantoms, one seed: it shows the effect of a bias, and no medicine",
         ),
     )
+
+
+def _check_libraries() -> None:
+    """See that the student's libraries are there before a minute is spent on what comes before it.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    absent = [name for name in ("torch", "transformers", "trl", "peft", "bitsandbytes") if find_spec(name) is None]
+    if absent:
+        raise MissingExtraError("distill", f"the demo trains a tiny student, and {', '.join(absent)}")
 
 
 def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:

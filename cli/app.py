@@ -27,6 +27,8 @@ COMMANDS = {
     "split": "train, validate and test by patient, and what they share",
     "curate": "write, judge and repair traces for studies",
     "status": "where a run stands, what it cost and will cost",
+    "errors": "failures of a run, grouped by reason",
+    "compare": "two runs over the same studies, paired",
     "audit": "judge any chain-of-thought dataset",
     "recheck": "judge a run again: by today's rules, other severities, a verifier",
     "verify": "let a second model resolve a run's doubts",
@@ -42,10 +44,14 @@ COMMANDS = {
     "join": "make an export of restricted studies whole, with one's own copy of them",
     "distill": "train a student on the accepted traces of a run",
     "ablate": "measure what curation is worth: students that differ in one thing",
+    "attribute": "which traces a student knows least",
     "sample": "sample a student on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",
     "merge": "make standalone weights of base and adapter",
     "infer": "ask a student about one image",
+    "rules": "what a code means, and how precise it is",
+    "recipe": "recipes to start from, and what their keys mean",
+    "doctor": "what is installed and what is missing",
     "publish": "look through what would be published, offline",
 }
 EPILOG = """\

@@ -4,7 +4,7 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,7 @@ def _recipe(args: argparse.Namespace) -> "CurateRecipe":
 
     recipe = read_recipe(args.recipe, CurateRecipe)
     given = {
+        "rules": [str((args.recipe.parent / path).resolve()) for path in recipe.rules],
         "studies": str(args.studies) if args.studies else recipe.studies,
         "limit": args.limit or recipe.limit,
         "resend_unknown": args.resend_unknown or recipe.resend_unknown,
@@ -94,11 +95,11 @@ def _recipe(args: argparse.Namespace) -> "CurateRecipe":
         raise RecipeError(
             "says no studies; name a study store here or with --studies", file=args.recipe, field="studies"
         )
-    check_severities(recipe.severities, args.recipe)
+    check_severities(recipe.severities, args.recipe, recipe.rules)
     return recipe
 
 
-def check_severities(severities: Mapping[str, "Weight"], file: Path | None) -> None:
+def check_severities(severities: Mapping[str, "Weight"], file: Path | None, rules: Sequence[str] = ()) -> None:
     """See that every code is one that can be found, and none that is always an error.
 
     Raises:
@@ -106,9 +107,10 @@ def check_severities(severities: Mapping[str, "Weight"], file: Path | None) -> N
     """
     from ..curation import template_trace
     from ..validators import structure
-    from ..validators.gate import CODES
+    from ..validators.gate import CODES, own_rules
 
-    if strange := sorted(set(severities) - {*CODES, *template_trace.CODES}):
+    own = {code for rule in own_rules(rules) for code in rule.CODES}
+    if strange := sorted(set(severities) - {*CODES, *template_trace.CODES, *own}):
         raise RecipeError(f"no rule finds '{strange[0]}'", file=file, field="severities")
     if fixed := sorted({"unreadable", *structure.CODES} & set(severities)):
         message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"

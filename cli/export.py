@@ -2,14 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..schemas.export import ExportManifest
 from ..schemas.outcome import Outcome, Table
 from .arguments import positive
-
-if TYPE_CHECKING:
-    from ..schemas.study import ReportForm
 
 _EPILOG = """\
 examples:
@@ -47,23 +43,21 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(args: argparse.Namespace) -> Outcome:
-    from ..data.exporting import Options, Prompt, export
-    from ..distill import prompt
-    from ..validators.gate import codes_of
+    from ..distill.dataset import export
 
-    def asked(form: "ReportForm") -> Prompt:
-        found = prompt.read(prompt.path_of(args.prompt)) if args.prompt else prompt.ten_steps(form)
-        return Prompt(found.name, found.text, found.report_form)
-
-    groups = ("honesty", "grounding", *(("form", "report") if args.pairs_of_form else ()))
-    options = Options(
-        pair_codes=codes_of(*groups),
+    manifest = export(
+        args.path,
+        args.to,
+        args.out,
+        prompt=args.prompt,
+        splits=args.splits,
+        studies=args.studies,
         pairs=args.pairs,
+        pairs_of_form=args.pairs_of_form,
         one_image=args.one_image,
         text_only=args.text_only,
         include_restricted=args.include_restricted,
     )
-    manifest = export(args.path, args.to, args.out, asked, options, splits=args.splits, studies=args.studies)
     return outcome(args.out, manifest)
 
 
@@ -75,7 +69,7 @@ def outcome(out: Path, manifest: ExportManifest) -> Outcome:
         rows += [("preference pairs", f"{manifest.pairs.made:,}")]
         rows += [(f"  none: {why}", f"{n:,}") for why, n in manifest.pairs.dropped.items()]
     files = ", ".join(list(manifest.files)[:8]) + (" ..." if len(manifest.files) > 8 else "")
-    notes = [f"{out}: {files}"]
+    notes = [f"{out}: {files}; README.md, croissant.json"]
     if not manifest.complete:
         notes.append(
             "the studies are restricted: ids, steps and hashes only; whoever has them makes the rest with "

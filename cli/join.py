@@ -23,7 +23,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _join(args: argparse.Namespace) -> Outcome:
-    from ..data.exporting import Options, join
+    from ..distill.dataset import join
 
-    options = Options(one_image=args.one_image, text_only=args.text_only)
-    return outcome(args.out, join(args.path, args.studies, args.out, options))
+    manifest = join(args.path, args.out, args.studies, one_image=args.one_image, text_only=args.text_only)
+    return outcome(args.out, manifest)

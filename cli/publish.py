@@ -10,39 +10,56 @@ examples:
   tenstep publish merged --license llama3.2                          what would leave, and what keeps it here
   tenstep publish student --license llama3.2 --out to-push           the same, put together for: hf upload REPO to-push
   tenstep publish merged --license llama3.2 --studies mimic-studies  where restricted text is looked for
+  tenstep publish dataset --license cc-by-4.0                        a dataset of tenstep export, in the same way
+  tenstep publish dataset --license cc-by-4.0 --push OWNER/NAME      to the hub, private; token: HF_TOKEN or hf auth
 
-nothing is sent, here or anywhere in tenstep
+nothing is sent without --push; restricted data never are
 """
+
+
+_SHOWN = 40  # files in the table
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tenstep publish`."""
     parser = commands.add_parser("publish", help="look through what would be published, offline", epilog=_EXAMPLES)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="what tenstep distill or tenstep merge wrote")
-    parser.add_argument("--license", metavar="ID", help="of the weights, e.g. llama3.2; the model card's if not given")
+    parser.add_argument("model", type=Path, metavar="FOLDER", help="what tenstep distill, merge or export wrote")
+    parser.add_argument("--license", metavar="ID", help="e.g. llama3.2; of weights, the model card's if not given")
     parser.add_argument("--studies", type=Path, metavar="STORE", help="the studies it was trained on, if they moved")
     parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may leave")
+    parser.add_argument("--push", metavar="OWNER/NAME", help="a dataset, to the hub, into a private repository")
+    parser.add_argument("--public", action="store_true", help="with --push: a new repository that anybody can read")
+    parser.add_argument("--endpoint", metavar="URL", help="with --push: another hub")
     parser.set_defaults(run=_publish, json_keys=(frozenset({"allowed", "problems"}),))
 
 
 def _publish(args: argparse.Namespace) -> Outcome:
-    from ..distill.publish.publishing import publish
+    from ..distill.publish import dataset_publishing, publishing
 
+    dataset = dataset_publishing.is_dataset(args.model)
+    if args.push:
+        return _push(args, dataset=dataset)
+    publish = dataset_publishing.publish if dataset else publishing.publish
     package = publish(args.model, licence=args.license, studies=args.studies, out=args.out)
     problems = package.problems
     files = Table(
         title="would leave" if not problems else "would leave, if nothing kept it here",
         columns=("file", "bytes", "SHA-256"),
-        rows=tuple((file.name, f"{file.size:,}", file.sha256[:16]) for file in package.files),
+        rows=tuple((file.name, f"{file.size:,}", file.sha256[:16]) for file in package.files[:_SHOWN]),
     )
     kept = Table(title="refused", columns=("file", "why", ""), rows=tuple(tuple(problem) for problem in problems))
-    notes = [f"looked for the text of {package.searched:,} reports; weights may still remember what they learned"]
+    notes = [f"and {len(package.files) - _SHOWN:,} more files"] if len(package.files) > _SHOWN else []
+    if dataset:
+        notes += [f"looked for the text of {package.searched:,} restricted reports"] if package.restricted else []
+    else:
+        notes += [f"looked for the text of {package.searched:,} reports; weights may still remember what they learned"]
     if package.restricted:
-        notes.append("trained on restricted data: push only where their terms allow, see the model card")
+        notes.append("made from restricted data: share it only where their terms allow, see its card")
     if problems:
         notes.append("refused: nothing was written")
     elif args.out:
-        notes.append(f"{args.out}: ready; to push it: hf upload REPO {args.out}")
+        kind = " --repo-type dataset" if dataset else ""
+        notes.append(f"{args.out}: ready; to push it: hf upload REPO {args.out}{kind}")
     else:
         notes.append("nothing keeps it here; put it together with --out DIR")
     return Outcome(
@@ -58,3 +75,15 @@ def _publish(args: argparse.Namespace) -> Outcome:
         notes=tuple(notes),
         exit_code=2 if problems else 0,
     )
+
+
+def _push(args: argparse.Namespace, *, dataset: bool) -> Outcome:
+    from ..distill.publish.dataset_publishing import push
+    from ..schemas.errors import InputError
+
+    if not dataset:
+        raise InputError("--push is for datasets; put a model together with --out, then: hf upload", file=args.model)
+    if not args.license:
+        raise InputError("--push needs --license: what may others do with it?")
+    url = push(args.model, args.push, licence=args.license, private=not args.public, endpoint=args.endpoint)
+    return Outcome(payload={"allowed": True, "problems": [], "pushed": url}, notes=(f"pushed to {url}",))

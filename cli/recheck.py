@@ -77,8 +77,9 @@ def _recipe(path: Path) -> "CurateRecipe":
     from .curate import check_severities
 
     recipe = read_recipe(path, CurateRecipe)
-    check_severities(recipe.severities, path)
-    return recipe
+    rules = tuple(str((path.parent / rule).resolve()) for rule in recipe.rules)
+    check_severities(recipe.severities, path, rules)
+    return recipe.model_copy(update={"rules": rules})
 
 
 def _changes(run: Path, recipe: "CurateRecipe | None", severities: str | None) -> dict[str, Any]:

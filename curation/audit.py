@@ -9,9 +9,9 @@ cannot be said then, and the audit says so. A row that cannot be read is named a
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, MissingExtraError
 from .auditing.examples import Examples
 from .auditing.items import Item, is_run, items
 from .auditing.judged import AS_IT_IS, Reader
@@ -19,6 +19,9 @@ from .auditing.problems import Problem, Problems
 from .auditing.spool import Spool
 from .auditing.totals import Totals
 from .template_trace import CODE, Count, Templates, marked
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Audit:
@@ -67,6 +70,19 @@ class Audit:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every audited row: id, accepted, findings."""
         return iter(self._spool)
+
+    def to_pandas(self) -> "DataFrame":
+        """One row an audited row: id, outcome, accepted, the codes, and all findings.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtraError("notebook", "pandas") from None
+        rows = [{**row, "codes": list(dict.fromkeys(found["code"] for found in row["findings"]))} for row in self.rows]
+        return pd.DataFrame(rows, columns=["id", "outcome", "accepted", "codes", "findings"])
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -231,7 +231,9 @@ class Engine:
         answer = await self._asker.ask(lane, question, key)
         if answer is None:
             return None
-        outcome = self._compared(question.study, judge_answer(answer, self._recipe.severities, self._doubts))
+        outcome = self._compared(
+            question.study, judge_answer(answer, self._recipe.severities, self._doubts, self._recipe.rules)
+        )
         self._asker.conclude(answer, judged_body(*outcome))
         return await self._verified(question.study, outcome)
 

@@ -41,6 +41,7 @@ def judge_again(
     verdict: Verdict,
     severities: Mapping[str, Weight] = {},
     doubts: Doubts = "hold",
+    own: Sequence[str] = (),
 ) -> Verdict:
     """What the rules say now, and what others found or resolved before.
 
@@ -50,9 +51,10 @@ def judge_again(
         verdict: its last.
         severities: the run's own.
         doubts: what becomes of them in this run.
+        own: files of the recipe's own rules.
     """
     kept = tuple(finding for finding in verdict.findings if finding.rule in KEPT)
-    now = judge(study, candidate, severities)
+    now = judge(study, candidate, severities, own)
     return decided(Verdict(findings=(*now.findings, *kept), resolution=verdict.resolution), doubts)
 
 
@@ -119,7 +121,8 @@ class _Resolved(Noun, extra="allow"):
     """A recipe as the manifest holds it, whatever version wrote it."""
 
 
-JUDGED_BY = ("severities", "doubts", "verifier", "verify")  # keys of a recipe that decide verdicts, and no request
+# keys of a recipe that decide verdicts, and no request
+JUDGED_BY = ("severities", "rules", "doubts", "verifier", "verify")
 
 
 def recheck(
@@ -146,7 +149,7 @@ def recheck(
 
         def again(run: RunFolder) -> Iterator[Step]:
             recipe = {**run.manifest.recipe, **changes}
-            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe))
+            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ())
             stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
             for candidate, verdict, now, sketched in in_order(work, stored, workers):
                 on_candidate()
@@ -243,12 +246,15 @@ def rejudge(
 
 
 def _judged_again(
-    severities: Mapping[str, Weight], doubts: Doubts, stored: Sequence[tuple[Study, Candidate, Verdict]]
+    severities: Mapping[str, Weight],
+    doubts: Doubts,
+    own: Sequence[str],
+    stored: Sequence[tuple[Study, Candidate, Verdict]],
 ) -> list[tuple[Candidate, Verdict, Verdict, Any]]:
     """Candidates with their old and their new verdict, and the sketches of those that are not rejected."""
     found = []
     for study, candidate, verdict in stored:
-        now = judge_again(study, candidate, verdict, severities, doubts)
+        now = judge_again(study, candidate, verdict, severities, doubts, own)
         wanted = candidate.trace is not None and now.outcome != "reject"
         sketched = sketches(candidate.trace.texts, study.report) if wanted and candidate.trace else None
         found.append((candidate, verdict, now, sketched))

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from ..data.recipes import KEPT_OUT
 from ..data.secrets import secret_in
+from ..schemas import plugins
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import RecipeError, TeacherError
 from ..schemas.recipe import TeacherSpec
@@ -146,11 +147,13 @@ def load(spec: TeacherSpec) -> Teacher:
         RecipeError: no such kind, or options it does not take.
     """
     package = f"{__package__}.teachers"
-    kinds = sorted(m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    own = [m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__)]
+    others = plugins.names("teachers", own)
     kind = spec.kind.replace("-", "_")
-    if kind not in kinds:
+    if kind not in (*own, *others):
+        kinds = sorted((*own, *others))
         raise RecipeError(f"there is no teacher '{spec.kind}'; known: {', '.join(kinds)}", field="teachers.kind")
-    module = importlib.import_module(f"{package}.{kind}")
+    module = importlib.import_module(f"{package}.{kind}") if kind in own else plugins.load("teachers", kind)
     if (secret := secret_in(spec.options)) is not None:
         raise RecipeError(KEPT_OUT.format(secret[1]), field=f"teachers.options.{secret[0]}")
     try:

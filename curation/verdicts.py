@@ -1,6 +1,6 @@
 """Verdicts: what becomes of a teacher's answer: a candidate, judged by every rule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..data.judged import Judged
 from ..schemas.candidate import Candidate
@@ -13,10 +13,12 @@ from .doubts import decided
 from .requests.asker import Answer
 
 
-def judge_answer(answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold") -> Judged:
-    """The candidate that an answer is, what the rules find in it, and the recipe's word on doubts."""
+def judge_answer(
+    answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold", own: Sequence[str] = ()
+) -> Judged:
+    """The candidate that an answer is, what the rules (and the recipe's own) find in it, and its word on doubts."""
     candidate = candidate_of(answer)
-    return Judged(candidate, decided(judge(answer.question.study, candidate, severities), doubts))
+    return Judged(candidate, decided(judge(answer.question.study, candidate, severities, own), doubts))
 
 
 def candidate_of(answer: Answer) -> Candidate:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
+from ..schemas import plugins
 from ..schemas.errors import ImageError, InputError
 from ..schemas.export import SplitName
 from .files import replacing
@@ -174,10 +175,14 @@ def by_split(rows: Iterable[Row]) -> Iterator[tuple[SplitName, list[Row]]]:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds of exporter there are: the files of data/exporters."""
+    """The kinds of exporter there are: the files of data/exporters, and plugins."""
+    return tuple(sorted(name.replace("_", "-") for name in (*_own(), *plugins.names("exporters", _own()))))
+
+
+def _own() -> tuple[str, ...]:
     from . import exporters
 
-    return tuple(sorted(name.replace("_", "-") for _, name, _ in pkgutil.iter_modules(exporters.__path__)))
+    return tuple(name for _, name, _ in pkgutil.iter_modules(exporters.__path__))
 
 
 def load(kind: str) -> Exporter:
@@ -188,6 +193,7 @@ def load(kind: str) -> Exporter:
     """
     if kind not in kinds():
         raise InputError(f"there is no exporter '{kind}'; there are: {', '.join(kinds())}")
-    from . import exporters
-
-    return Exporter(kind, importlib.import_module(f".{kind.replace('-', '_')}", exporters.__name__))
+    name = kind.replace("-", "_")
+    if name not in _own():
+        return Exporter(kind, plugins.load("exporters", name))
+    return Exporter(kind, importlib.import_module(f".exporters.{name}", __package__))

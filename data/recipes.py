@@ -1,6 +1,7 @@
 """Reads a recipe: YAML without aliases, tags or repeated keys, checked against the noun it is meant to be."""
 
 from collections.abc import Hashable
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +35,13 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def shipped() -> dict[str, str]:
+    """The recipes that come with the package, by name."""
+    folder = resources.files(__package__.partition(".")[0]).joinpath("examples", "recipes")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
+    return {file.name.removesuffix(".yaml"): file.read_text("utf-8") for file in files}
 
 
 def read_recipe(path: Path, noun: type[R]) -> R:

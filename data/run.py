@@ -26,6 +26,7 @@ import yaml
 from pydantic import ValidationError
 
 from .. import __version__
+from ..schemas import plugins
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import NewerRunError, PolicyError, RunError
@@ -112,7 +113,12 @@ class RunFolder:
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
             )
             manifest = manifest.model_copy(
-                update={"recipe": resolved, "recipe_sha256": _sha256(resolved), "finished": None}
+                update={
+                    "recipe": resolved,
+                    "recipe_sha256": _sha256(resolved),
+                    "finished": None,
+                    "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
+                }
             )
             with readable_by(owner_only=private):
                 journal = _journal(path, manifest, known=known)

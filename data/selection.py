@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ..schemas.errors import InputError
 from ..schemas.example import Example
 from ..schemas.selection import Selection
+from ..schemas.study import ReportForm
 from .run import RunFolder
 from .store.studies import StudyStore
 
@@ -62,6 +63,12 @@ def runs_of(path: Path) -> tuple[Path, ...]:
     return tuple((folder / run.path).resolve() for run in read_selection(path).runs)
 
 
+def report_form_of(path: Path, *, studies: Path | None = None) -> ReportForm | None:
+    """The form of the reports of a run's studies, or of the first run's of a selection; none without studies."""
+    with RunFolder.read(runs_of(path)[0], studies=studies) as run:
+        return run.studies.head.report_form
+
+
 def stored_path(run: Path, folder: Path) -> str:
     """How a selection in `folder` names a run: a folder that is moved with its runs still finds them."""
     try:
@@ -70,25 +77,26 @@ def stored_path(run: Path, folder: Path) -> str:
         return str(run.resolve())
 
 
-def examples_of(path: Path, *, studies: Path | None = None) -> Iterator[Sourced]:
+def examples_of(path: Path, *, studies: Path | None = None, training: bool = True) -> Iterator[Sourced]:
     """The accepted examples of a run in their order, or the chosen ones of a selection by rank.
 
     Args:
         path: a run folder, a selection's folder or its selection.json.
         studies: the study store, if it is no longer where the runs say.
+        training: they will be trained on, or exported for that; false where they are only looked at.
 
     Raises:
         PolicyError: the terms of an endpoint that wrote them do not allow training.
         InputError, RunError: something cannot be read, or a chosen example is no longer accepted.
     """
     if not is_selection(path):
-        yield from _of_run(path, studies)
+        yield from _of_run(path, studies, training=training)
         return
     selection = read_selection(path)
     wanted = {(row.run, row.key): row for row in selection.rows}
     found: dict[int, Sourced] = {}
     for number, run in enumerate(runs_of(path)):
-        for one in _of_run(run, studies):
+        for one in _of_run(run, studies, training=training):
             row = wanted.pop((number, one.example.provenance.key), None)
             if row is not None:
                 found[row.rank] = one
@@ -102,9 +110,10 @@ def examples_of(path: Path, *, studies: Path | None = None) -> Iterator[Sourced]
     yield from (found[rank] for rank in sorted(found))
 
 
-def _of_run(path: Path, studies: Path | None) -> Iterator[Sourced]:
+def _of_run(path: Path, studies: Path | None, *, training: bool) -> Iterator[Sourced]:
     with RunFolder.read(path, studies=studies) as run:
-        run.check_training()
+        if training:
+            run.check_training()
         for example in run.accepted():
             yield Sourced(example, run.studies, path)
 

@@ -31,6 +31,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from ..schemas import plugins
 from ..schemas.base import Noun, Record
 from ..schemas.errors import InputError
 from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
@@ -140,10 +141,14 @@ class Source:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds of source there are: the files of data/sources."""
+    """The kinds of source there are: the files of data/sources, and plugins."""
+    return tuple(sorted(name.replace("_", "-") for name in (*_own(), *plugins.names("sources", _own()))))
+
+
+def _own() -> tuple[str, ...]:
     from . import sources
 
-    return tuple(sorted(name.replace("_", "-") for _, name, _ in pkgutil.iter_modules(sources.__path__)))
+    return tuple(name for _, name, _ in pkgutil.iter_modules(sources.__path__))
 
 
 def load(kind: str) -> Source:
@@ -154,6 +159,7 @@ def load(kind: str) -> Source:
     """
     if kind not in kinds():
         raise InputError(f"there is no source '{kind}'; there are: {', '.join(kinds())}")
-    from . import sources
-
-    return Source(kind, importlib.import_module(f".{kind.replace('-', '_')}", sources.__name__))
+    name = kind.replace("-", "_")
+    if name not in _own():
+        return Source(kind, plugins.load("sources", name))
+    return Source(kind, importlib.import_module(f".sources.{name}", __package__))

@@ -53,9 +53,14 @@ def path_of(name: str) -> Path:
     return path
 
 
-def ten_steps(form: ReportForm) -> Prompt:
+def name_for(form: ReportForm | None) -> str:
     """The shipped prompt that asks for ten steps and a report of this form."""
-    return read(path_of("ten-steps" if form == "four-header" else "ten-steps-verbatim"))
+    return "ten-steps-verbatim" if form == "verbatim" else "ten-steps"
+
+
+def ten_steps(form: ReportForm) -> Prompt:
+    """The same, read."""
+    return read(path_of(name_for(form)))
 
 
 def read(path: Path) -> Prompt:

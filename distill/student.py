@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from ..schemas import plugins
 from ..schemas.errors import TrainingError
 
 Part = Literal["vision", "projector", "language", "head"]
-_LAYER = re.compile(r"\.(?:layers|blocks)\.(\d+)\.")
-_KIND = re.compile(r"\.(?:(self_attn|cross_attn|attn)|mlp)\.")
+_LAYER = re.compile(r"\.(?:layers?|blocks)\.(\d+)\.")
+_KIND = re.compile(r"\.(?:(self_attn|cross_attn|attn|attention)|mlp)\.")
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,15 @@ def student_of(model_type: str) -> Student:
     """The family of a model type.
 
     Raises:
-        TrainingError: no file of distill/students knows it.
+        TrainingError: no file of distill/students and no plugin knows it.
     """
     from . import students
 
-    known = sorted(name for _, name, _ in pkgutil.iter_modules(students.__path__))
-    if model_type not in known:
+    own = [name for _, name, _ in pkgutil.iter_modules(students.__path__)]
+    others = plugins.names("students", own)
+    if model_type in others:
+        return cast(Student, plugins.load("students", model_type).STUDENT)
+    if model_type not in own:
+        known = sorted((*own, *others))
         raise TrainingError(f"no student family for model type '{model_type}'; there are: {', '.join(known)}")
     return cast(Student, importlib.import_module(f".{model_type}", students.__name__).STUDENT)

@@ -16,7 +16,12 @@
 A bad candidate is never an error: it is a record with findings.
 """
 
+import json
+from importlib.metadata import distributions
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+HOME = "https://github.com/tenstep/tenstep"
 
 
 class TenstepError(Exception):
@@ -107,5 +112,17 @@ class MissingExtraError(TenstepError):
     """A part of tenstep that is not installed."""
 
     def __init__(self, extra: str, needs: str) -> None:
-        super().__init__(f"{needs} is not installed; install it with: pip install 'tenstep[{extra}]'")
+        super().__init__(f"{needs} is not installed; install it with: {install_command(extra)}")
         self.extra = extra
+
+
+def install_command(extra: str) -> str:
+    """How to add an extra to tenstep as it was installed: a checkout, or a git URL; it is not on PyPI."""
+    url = f"git+{HOME}"
+    texts = [one.read_text("direct_url.json") for one in distributions(name="tenstep")]
+    told = json.loads(next(filter(None, texts), "{}"))
+    if told.get("dir_info", {}).get("editable"):
+        return f"pip install -e '{unquote(urlsplit(told['url']).path)}[{extra}]'"
+    if "vcs_info" in told:
+        url = f"{told['vcs_info']['vcs']}+{told['url']}"
+    return f"pip install 'tenstep[{extra}] @ {url}'"

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .base import Noun, Record, Sha256
+from .plugins import Plugin
 from .policy import PolicyDecision
 
 
@@ -46,4 +47,5 @@ class Manifest(Record):
     counts: dict[str, int] = Field(default_factory=dict)
     spend_usd: float | None = Field(0.0, description="None when a price is unknown.")
     seconds: float = 0.0
+    plugins: tuple[Plugin, ...] = Field((), description="What other packages, or the recipe's own files, brought.")
     policy: PolicyDecision | None = Field(None, description="curate: where data went, and what answers may be for.")

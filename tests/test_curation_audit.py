@@ -289,7 +289,7 @@ def test_what_reads_a_saved_dataset_is_named_where_it_is_absent(tmp_path: Path) 
     (tmp_path / "train" / "state.json").write_text("{}")
     done = subprocess.run([sys.executable, "-c", WITHOUT, tmp_path], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "pip install 'tenstep[hf]'" in done.stderr and done.stderr.count("\n") == 1
+    assert "pip install" in done.stderr and "[hf]" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_the_traces_of_a_study_store_come_with_their_patients(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tenstep.curation.requests.lane import lanes
 from tenstep.curation.teacher import load
 from tenstep.data.recipes import read_recipe
-from tenstep.schemas.errors import MissingExtraError
+from tenstep.schemas.errors import MissingExtraError, TeacherError
 from tenstep.schemas.recipe import CurateRecipe
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ def test_a_recipe_opens_with_its_command_and_loads(name: str) -> None:
     assert recipe.name == name
     try:
         teachers = [load(spec) for spec in recipe.teachers]
-    except MissingExtraError as error:
+    except (MissingExtraError, TeacherError) as error:  # or the weights of `embedded`
         pytest.skip(str(error))
     assert lanes(recipe, teachers)[0].price is not None  # a budget in dollars would be refused otherwise
 

@@ -15,7 +15,7 @@ from tenstep.data.run import RunFolder
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.rule import REFERENCE, STEPS, Case, ten
-from verify_parts import answer_all, clean, in_turn, questions, study_of, wrong
+from verify_parts import answer_all, calibration, clean, in_turn, questions, study_of, wrong
 
 LEAK = ten({5: "Lungs: as the report states, both lungs are clear."}, report=None)
 NINE = "\n".join(GOOD.split("\n")[:9])
@@ -147,18 +147,6 @@ def handover(folder: Path) -> Path:
 def verdicts(folder: Path) -> dict[str, Verdict]:
     with RunFolder.read(folder / "run") as run:
         return {candidate.study_id: verdict for candidate, verdict in run.judged()}
-
-
-def calibration(folder: Path, **changed: Any) -> str:
-    """A calibration of the model and prompt that these tests use."""
-    from tenstep.curation.verifying.question import Asking
-
-    rate = {"n": 100, "right": 99, "share": 0.99, "low": 0.9455, "high": 0.9982}
-    found = {"model": "reader-1", "prompt_id": Asking().id, "prompt_sha256": Asking().sha256, "labelled": "tenstep"}
-    found |= {"labelled_sha256": "0" * 64, "good": rate, "bad": rate, "families": {}, "unreadable": 0}
-    path = folder / "calibration.json"
-    path.write_text(json.dumps(found | {"code_version": "1"} | changed))
-    return str(path)
 
 
 def test_doubts_wait_for_the_verifier_and_a_calibrated_one_lifts_them(

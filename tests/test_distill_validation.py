@@ -117,7 +117,7 @@ def test_wandb_is_used_only_where_it_is_named_and_installed(recipe: DistillRecip
     try:
         import wandb  # noqa: F401  only whether it is there
     except ImportError:
-        with pytest.raises(MissingExtraError, match=r"tenstep\[wandb\]"):
+        with pytest.raises(MissingExtraError, match=r"\[wandb\]"):
             distill(changed(recipe, report_to=["wandb"]), run, tmp_path / "out")
     else:
         pytest.skip("wandb is installed, and would speak to its makers")

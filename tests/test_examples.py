@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 import yaml
 from tenstep.cli.app import parser
+from tenstep.curation.verifying.recipe import VerifyRecipe
 from tenstep.data.recipes import read_recipe
 from tenstep.schemas.base import Noun
 from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted([*(ROOT / "examples" / "recipes").glob("*.yaml"), *(ROOT / "data" / "demo").glob("*.yaml")])
-NOUNS: dict[str, type[Noun]] = {"curate": CurateRecipe, "distill": DistillRecipe, "ablate": AblateRecipe}
+NOUNS: dict[str, type[Noun]] = {
+    "curate": CurateRecipe,
+    "distill": DistillRecipe,
+    "ablate": AblateRecipe,
+    "verify": VerifyRecipe,
+}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

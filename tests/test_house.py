@@ -22,7 +22,7 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "datasketch", "pandas", "pyarrow", "pydicom", "pylibjpeg"], "data"),
+    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg"], "data"),
     **dict.fromkeys(
         [
             "aiohttp",
@@ -96,8 +96,14 @@ def trees() -> dict[str, ast.Module]:
 
 @cache
 def all_imports() -> list[Import]:
+    """Of every module but the root, which names what users import and imports it when it is used."""
     packages = {module_of(path) for path in source_files() if path.name == "__init__.py"}
-    return [i for name, tree in trees().items() for i in imports_in(tree, name, is_package=name in packages)]
+    return [
+        i
+        for name, tree in trees().items()
+        if name != "tenstep"
+        for i in imports_in(tree, name, is_package=name in packages)
+    ]
 
 
 def room_of(module: str) -> str | None:
@@ -178,10 +184,29 @@ def test_argparse_and_rich_are_known_to_the_command_line_only() -> None:
     assert {u for u in users if room_of(u) != "cli"} == set()
 
 
-def test_the_root_holds_a_docstring_and_a_version_only() -> None:
-    docstring, version = ast.parse((ROOT / "__init__.py").read_text()).body
-    assert isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
-    assert isinstance(version, ast.Assign) and ast.unparse(version.targets[0]) == "__version__"
+def test_the_root_names_the_library_and_imports_nothing_of_it_until_it_is_used() -> None:
+    told = """
+import json, sys, tenstep
+before = [name for name in sys.modules if name.startswith("tenstep.")]
+from tenstep import check
+print(json.dumps([before, sorted(tenstep.__all__), [n for n in tenstep.__all__ if n not in dir(tenstep)]]))
+"""
+    before, names, missing = run_python(told)
+    assert (before, missing) == ([], [])
+    assert names == ["audit", "check", "curate", "export", "findings", "load_run", "load_studies", "select"]
+
+
+def test_the_names_of_the_root_are_the_same_for_the_type_checker_and_at_run_time() -> None:
+    import tenstep
+
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    typed = {i.target.removeprefix("tenstep.") for i in imports_in(tree, "tenstep", is_package=True)}
+    typed -= {"typing.TYPE_CHECKING", "typing.Any", "importlib.import_module"}
+    assert typed == {".".join(home) for home in tenstep._HOMES.values()}
+    for name in tenstep.__all__:
+        assert callable(getattr(tenstep, name))
+    with pytest.raises(AttributeError):
+        _ = tenstep.nothing
 
 
 def test_every_module_opens_with_a_docstring() -> None:
@@ -267,7 +292,7 @@ def test_no_module_is_loaded_twice(imported_without_extras: Any) -> None:
 
 def test_the_command_line_starts_without_heavy_libraries() -> None:
     loaded = run_python("import json, sys, tenstep.__main__; print(json.dumps(list(sys.modules)))")
-    heavy = {*HOME.keys() - {"jsonschema"}, "numpy", "PIL"}
+    heavy = {*HOME.keys() - {"jsonschema"}, "numpy", "pandas", "PIL"}
     assert heavy & set(loaded) == set()
 
 

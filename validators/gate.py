@@ -5,50 +5,73 @@ students: 0 of 3,419 four-header and 0 of 3,927 verbatim reports (`tests/test_ru
 """
 
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
+from ..schemas import plugins
 from ..schemas.candidate import Candidate
+from ..schemas.errors import InputError
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Verdict, Weight
 from .rule import Group, Rule
 
-# What a rule protects is its own GROUP; what it finds, its CODES: neither is repeated here.
-RULES: tuple[Rule, ...] = tuple(
-    cast(Rule, import_module(f".{name}", __package__))
-    for name in (
-        "completion",
-        "structure",
-        "numbering",
-        "wrapping",
-        "report",
-        "headers",
-        "length",
-        "characters",
-        "language",
-        "repetition",
-        "leak",
-        "priors",
-        "assistant",
-        "placeholder",
-        "identifiers",
-        "views",
-        "measurement",
-        "contradiction",
-        "unsupported",
-        "location",
-        "unreported_location",
-        "severity",
-        "cause",
-        "certainty",
-        "coverage",
-        "substance",
-    )
-)
-
 FAILED = "rule_failed"  # the finding of a rule that raised; no recipe can change what it weighs
+
+# What a rule protects is its own GROUP; what it finds, its CODES: neither is repeated here.
+_OWN = (
+    "completion",
+    "structure",
+    "numbering",
+    "wrapping",
+    "report",
+    "headers",
+    "length",
+    "characters",
+    "language",
+    "repetition",
+    "leak",
+    "priors",
+    "assistant",
+    "placeholder",
+    "identifiers",
+    "views",
+    "measurement",
+    "contradiction",
+    "unsupported",
+    "location",
+    "unreported_location",
+    "severity",
+    "cause",
+    "certainty",
+    "coverage",
+    "substance",
+)
+_SHAPE = ("GROUP", "CODES", "rule", "PASSES", "FAILS")
+
+
+def _rules() -> tuple[Rule, ...]:
+    """Ours, then those of other packages, checked for their shape and for codes that are taken."""
+    ours = [import_module(f".{name}", __package__) for name in _OWN]
+    others = [plugins.load("rules", name) for name in plugins.names("rules", _OWN)]
+    return _checked([*ours, *others])
+
+
+def _checked(modules: Sequence[ModuleType]) -> tuple[Rule, ...]:
+    taken: dict[str, str] = {FAILED: "gate"}
+    for module in modules:
+        where = getattr(module, "__file__", None) or module.__name__
+        if lacking := [name for name in _SHAPE if not hasattr(module, name)]:
+            raise InputError(f"is no rule: it has no {', '.join(lacking)}; see validators/rule.py", file=where)
+        for code in module.CODES:
+            if (other := taken.setdefault(code, module.__name__)) != module.__name__:
+                raise InputError(f"its code '{code}' is {other}'s already; give it another name", file=where)
+    return tuple(cast(Rule, module) for module in modules)
+
+
+RULES: tuple[Rule, ...] = _rules()
 # Codes of older runs and recipes, and what finds the same today.
 ALIASES: Mapping[str, str] = {"wrong_whereabouts": "unreported_location", "denies_softly": "denies_reference"}
 # Every code, with the rule that finds it; a recipe that names another one is wrong.
@@ -77,10 +100,23 @@ def prepare() -> None:
     comparison("Unchanged since the prior study.")
 
 
+def own_rules(paths: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules that a recipe names by their files, each read again when it has changed.
+
+    Raises:
+        InputError: a file is missing, is no rule, or finds a code that another rule finds.
+    """
+    if not paths:
+        return ()
+    modules = [plugins.file_module(path) for path in paths]
+    return _checked([*cast(tuple[ModuleType, ...], RULES), *modules])[len(RULES) :]
+
+
 def judge(
     study: Study,
     candidate: Candidate,
     severities: Mapping[str, Weight] = {},
+    own: Sequence[str] = (),
 ) -> Verdict:
     """Ask every rule.
 
@@ -89,13 +125,16 @@ def judge(
         candidate: a teacher's trace or a student's sample; both are judged by the same rules.
         severities: codes that weigh otherwise than their rule says; `off` drops them. Whoever reads a recipe
             checks them against CODES: a code that is not there changes nothing here.
+        own: files of further rules, which a recipe names.
 
     Returns:
         The findings in the rules' order. An unreadable candidate is asked for completion alone, and cannot be accepted.
         A rule that raises is an error of its own (`rule_failed`), which names the rule and the exception.
     """
     severities = {ALIASES.get(code, code): weight for code, weight in severities.items()}
-    rules = _asked(severities) if candidate.trace is not None else RULES[:1]  # completion reads no trace
+    rules = RULES[:1]  # completion reads no trace
+    if candidate.trace is not None:
+        rules = _asked(severities) + own_rules(own)
     found = findings(rules, study, candidate)
     return Verdict(findings=tuple(kept for one in found if (kept := _weighed(one, severities)) is not None))
 

@@ -125,6 +125,7 @@ class _Stored(NamedTuple):
     verdict: Verdict
     severities: dict[str, Weight]
     doubts: Doubts
+    own: tuple[str, ...]  # files of the recipe's own rules
 
 
 def _of_run(path: Path, workers: int) -> Iterator[Item]:
@@ -139,12 +140,13 @@ def _deciding(run: RunFolder) -> Iterator[_Stored]:
         place = _ORDER.index(verdict.outcome)
         if place <= best.get(candidate.study_id, place) and best.get(candidate.study_id) != 0:
             deciding[candidate.study_id], best[candidate.study_id] = candidate.key, place
-    severities, doubts = run.manifest.recipe.get("severities", {}), doubts_of(run.manifest.recipe)
+    recipe = run.manifest.recipe
+    severities, doubts, own = recipe.get("severities", {}), doubts_of(recipe), tuple(recipe.get("rules") or ())
     keys = set(deciding.values())
     for candidate, verdict in run.judged():
         if candidate.key in keys:
             study = located(run.studies, run.studies.get(candidate.study_id))
-            yield _Stored(study, candidate, verdict, severities, doubts)
+            yield _Stored(study, candidate, verdict, severities, doubts, own)
 
 
 def _judged_again(stored: Sequence[_Stored]) -> list[Item]:
@@ -152,9 +154,14 @@ def _judged_again(stored: Sequence[_Stored]) -> list[Item]:
 
 
 def _judge_again(
-    study: Study, candidate: Candidate, verdict: Verdict, severities: dict[str, Weight], doubts: Doubts
+    study: Study,
+    candidate: Candidate,
+    verdict: Verdict,
+    severities: dict[str, Weight],
+    doubts: Doubts,
+    own: tuple[str, ...],
 ) -> Item:
-    now = judge_again(study, candidate, verdict, severities, doubts)
+    now = judge_again(study, candidate, verdict, severities, doubts, own)
     patient = study.patient_id if study.patient_id != study.id else None
     layout = candidate.trace.layout if candidate.trace else "unreadable"
     found = measured(candidate.trace, study.report)

@@ -106,11 +106,12 @@ class Desk:
         self.readings = Readings(run.path, writable=True)
         self._journal = Journal(run.path / "journal.db", writable=True)
         self._severities = run.manifest.recipe.get("severities") or {}
+        self._rules = run.manifest.recipe.get("rules") or ()
         self._overrides = run.manifest.recipe.get("reader_overrides") or "both"
 
     def judged_edit(self, study: Study, candidate: Candidate) -> Verdict:
         """What the rules say of an edit."""
-        return judge(study, candidate, self._severities)
+        return judge(study, candidate, self._severities, self._rules)
 
     def save(
         self,

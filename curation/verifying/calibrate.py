@@ -14,7 +14,6 @@ from ...data.files import replace_text
 from ...data.run import RunFolder
 from ...data.store.studies import StudyStore
 from ...schemas.errors import RecipeError
-from ...schemas.study import Study
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
 from ..requests.tally import Tally
@@ -97,7 +96,7 @@ async def _ask_all(
         return next(waiting, None)
 
     async def one(trace: LabelledTrace) -> None:
-        reading = await read_trace(session.asker, session.lanes[0], asking, _study(trace), trace.steps, (), of=trace.id)
+        reading = await read_trace(session.asker, session.lanes[0], asking, trace.study, trace.steps, (), of=trace.id)
         if not isinstance(reading, NoAnswer):
             said = reading.found
             decision: Decision = "unreadable"
@@ -114,23 +113,10 @@ async def _ask_all(
         await session.close()
 
 
-def _study(trace: LabelledTrace) -> Study:
-    return Study(
-        id=f"labelled/{trace.id}",
-        patient_id=trace.id,
-        source="labelled",
-        data_class=trace.data_class,
-        views=(trace.view,) if trace.view else (),
-        report=trace.report,
-        report_form="verbatim",
-        has_prior=trace.has_prior,
-    )
-
-
 def _store(path: Path, chosen: LabelledSet) -> StudyStore:
     if not (path / "store.json").is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with StudyStore.create(path, "labelled") as writer:
             for trace in chosen.traces:
-                writer.add(_study(trace))
+                writer.add(trace.study)
     return StudyStore.open(path)

@@ -1,7 +1,7 @@
 """Labelled traces, by which a verifier is measured: good ones, and bad ones with what is wrong with them.
 
     labelled.jsonl     ours: reports and traces that were made up, 100 good and 100 bad over all families
-    a file             the same form, one object a line: id, report, steps, good; and family, view
+    a file             the same form, one object a line: id, report, steps, good; and family, view, has_prior
     a run folder       the traces that a reader has decided on, with what they decided
 
 What nobody says to be public counts as restricted, and goes where restricted data may go.
@@ -19,7 +19,8 @@ from pydantic import Field, ValidationError
 from ...data.run import RunFolder
 from ...schemas.base import Noun
 from ...schemas.errors import InputError
-from ...schemas.study import DataClass
+from ...schemas.study import DataClass, Study
+from ...validators.findings import compares_with_prior, sentences
 
 _PACKAGE = __package__ or ""
 OURS = "tenstep"
@@ -34,8 +35,26 @@ class LabelledTrace(Noun, extra="ignore"):
     good: bool
     family: str | None = Field(None, description="What is wrong with a bad one.")
     view: str = ""
-    has_prior: bool = False
+    has_prior: bool | None = Field(
+        None,
+        description="Whether the writer had an earlier image; if not given, whether the reference compares with one.",
+    )
     data_class: DataClass = "restricted"
+
+    @property
+    def study(self) -> Study:
+        """What the trace is about."""
+        compares = any(compares_with_prior(self.report[start:end]) for start, end in sentences(self.report))
+        return Study(
+            id=f"labelled/{self.id}",
+            patient_id=self.id,
+            source="labelled",
+            data_class=self.data_class,
+            views=(self.view,) if self.view else (),
+            report=self.report,
+            report_form="verbatim",
+            has_prior=compares if self.has_prior is None else self.has_prior,
+        )
 
 
 class LabelledSet(NamedTuple):

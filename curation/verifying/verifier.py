@@ -31,7 +31,7 @@ Reach = Literal["doubts", "all", "off"]
 State = Literal["lifted", "rejected", "held", "passed", "unreadable", "waiting", "unanswered", "unasked"]
 NAME = "verifier"
 # doubts that are about more than the claims of one trace: to find every claim supported does not resolve them
-BEYOND_CLAIMS = frozenset({"template_trace", "off_topic", "says_nothing"})
+BEYOND_CLAIMS = frozenset({"template_trace", "says_nothing"})
 _NOT_CALIBRATED = "no calibration is named, so the verifier may reject and hold, and lifts no doubt"
 
 

@@ -5,7 +5,8 @@ feature types stand in the schema, so that images load as images. Form: datasets
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exporter import Folder, Row, by_split
@@ -43,6 +44,18 @@ def write(rows: Iterable[Row], folder: Folder) -> None:
             for start in range(0, len(some), _AT_ONCE):
                 writer.write_table(_table(some[start : start + _AT_ONCE], folder, schema))
         part.replace(path)
+
+
+def texts_in(path: Path) -> Iterator[str]:
+    """Every text of a parquet file's columns, also of lists of texts; images are left out."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(path).iter_batches(64):
+        for column in batch.columns:
+            flat = column.flatten() if pa.types.is_list(column.type) else column
+            if pa.types.is_string(flat.type) or pa.types.is_large_string(flat.type):
+                yield from (text for text in flat.to_pylist() if text)
 
 
 def _schema() -> "pa.Schema":

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ...data.exporters.parquet import texts_in
 from ...data.secrets import SECRETS
 from ...schemas.errors import InputError
 
@@ -28,7 +29,7 @@ _ALLOWED = (
     "merges.txt",
     "vocab.txt",
 )
-_BINARY = (".safetensors", ".model", ".gguf")
+_BINARY = (".safetensors", ".model", ".gguf", ".png", ".jpg", ".jpeg")
 _LANGUAGE = ("tokenizer.json", "vocab.txt", "merges.txt", "vocab.json")  # words in no order of a text
 _PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|mnt|media|scratch|data|tmp|work)/[\w./-]+|\b[A-Z]:\\\\?Users\\")
 _WORD = re.compile(r"[^\W_]+")
@@ -89,6 +90,8 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
         name = str(path.relative_to(folder))
         if path.suffix == ".safetensors":
             yield name, _metadata(path)
+        elif path.suffix == ".parquet":
+            yield name, "\n".join(texts_in(path))
         elif path.suffix not in _BINARY:
             yield name, path.read_text("utf-8", errors="replace")
 

@@ -1,0 +1,111 @@
+"""The commands as functions, for scripts and notebooks: `from tenstep import audit, curate, select`.
+
+They do what `tenstep audit`, `curate` and `select` do, and return objects in place of tables.
+"""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..data.loading import Run, load_run
+from ..data.recipes import read_recipe
+from ..data.run import RunFolder
+from ..data.store.studies import StudyStore
+from ..schemas.errors import RecipeError
+from ..schemas.recipe import CurateRecipe
+
+if TYPE_CHECKING:
+    from .audit import Audit
+    from .requests.forecast import Forecast
+    from .selecting.select import Selected
+
+AnyPath = str | PathLike[str]
+
+
+def audit(path: AnyPath) -> "Audit":
+    """Judge any dataset: a file, a folder, a saved dataset, a run. `.to_pandas()` has a row for each of its rows.
+
+    Raises:
+        InputError: there is nothing to audit at this path.
+    """
+    from . import audit as auditing
+
+    return auditing.audit(Path(path))
+
+
+def curate(
+    recipe: AnyPath | Mapping[str, Any] | CurateRecipe,
+    *,
+    out: AnyPath,
+    studies: AnyPath | None = None,
+    spend: bool = False,
+) -> Run:
+    """Start a run, or go on with one; the same as `tenstep curate`.
+
+    Args:
+        recipe: a YAML file, or the same as a mapping.
+        out: the run folder.
+        studies: a study store, in place of the recipe's.
+        spend: go on after the pilot though the recipe sets no budget; what costs nothing goes on in any case.
+
+    Raises:
+        TenstepError: what `tenstep curate` would refuse.
+    """
+    from .batch_run import BatchRun
+    from .engine import Engine
+    from .requests.polite import run_politely
+    from .requests.session import check_requests
+    from .teacher import load
+
+    resolved = _resolved(recipe, studies)
+    teachers = [load(spec) for spec in resolved.teachers]
+    store = StudyStore.open(Path(str(resolved.studies)))
+    resolved = resolved.model_copy(update={"studies": str(store.root.resolve())})
+    check_requests(resolved, teachers, store.data_class)
+    bounded = any(value is not None for value in resolved.budget.model_dump().values())
+
+    def consent(forecast: "Forecast") -> bool:
+        return spend or bounded or forecast.costs_nothing
+
+    with RunFolder.open(Path(out), kind="curate", recipe=resolved, studies=store) as run:
+        worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
+        engine = worker(run, resolved, teachers, consent=consent)
+        run_politely(engine.work(), engine.stop)
+        run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
+    return load_run(out)
+
+
+def select(
+    runs: Sequence[AnyPath], n: int, *, out: AnyPath, student: AnyPath | None = None, **options: Any
+) -> "Selected":
+    """Choose a small set; the same as `tenstep select`.
+
+    Args:
+        runs: run folders.
+        n: how many.
+        out: a new folder for the selection, which `load_run` reads.
+        student: a run of a student's samples, for difficulty.
+        options: quality, difficulty, similarity, minimums, maximums, pool, seed: see `Options` of selecting/select.py.
+    """
+    from .selecting.select import Options
+    from .selecting.select import select as chosen
+
+    paths = [Path(run) for run in runs]
+    return chosen(paths, Options(n=n, **options), Path(out), student=None if student is None else Path(student))
+
+
+def _resolved(recipe: AnyPath | Mapping[str, Any] | CurateRecipe, studies: AnyPath | None) -> CurateRecipe:
+    if isinstance(recipe, CurateRecipe):
+        found = recipe
+    elif isinstance(recipe, Mapping):
+        found = CurateRecipe.model_validate({"kind": "curate", **recipe})
+    else:
+        found = read_recipe(Path(recipe), CurateRecipe)
+        rules = tuple(str((Path(recipe).parent / path).resolve()) for path in found.rules)
+        found = found.model_copy(update={"rules": rules})
+    if studies is not None:
+        found = CurateRecipe.model_validate(found.model_dump() | {"studies": str(studies)})
+    if found.studies is None:
+        raise RecipeError("says no studies; name a study store there, or give studies=...", field="studies")
+    return found

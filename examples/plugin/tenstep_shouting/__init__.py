@@ -1,0 +1,1 @@
+"""A rule and an exporter for tenstep, as another package brings them."""
