@@ -7,7 +7,7 @@
               nominal, or ordinal where ratings are numbers
 
 Both chance-corrected values are low where nearly all ratings are one category, whatever the raters do; so raw agreement
-and each rater's distribution stand beside them. Intervals are 95 % percentiles of a bootstrap over patients: ratings of
+and each rater's distribution come with them. Intervals are 95 % percentiles of a bootstrap over patients: ratings of
 one patient hang together. A value that is not defined, as when only one category was used, is None. It knows ratings,
 and neither files nor traces.
 """
@@ -92,15 +92,15 @@ def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) ->
             if first is not None and second is not None:
                 tables[weights.index[item.patient], place[first], place[second]] += 1
         whole = tables.sum(axis=0)
-        apart = _distances(categories) if ordinal else None
+        distance = _distances(categories) if ordinal else None
         plain = 1.0 - np.eye(len(categories))
         return PairAgreement(
             raters=(one, other),
             items=int(whole.sum()),
             raw=weights.estimate(tables, lambda t: 1.0 - _ratio((t * plain).sum((-1, -2)), t.sum((-1, -2)))),
             kappa=weights.estimate(tables, lambda t: kappa(t, plain)),
-            linear=None if apart is None else weights.estimate(tables, lambda t: kappa(t, apart)),
-            quadratic=None if apart is None else weights.estimate(tables, lambda t: kappa(t, apart**2)),
+            linear=None if distance is None else weights.estimate(tables, lambda t: kappa(t, distance)),
+            quadratic=None if distance is None else weights.estimate(tables, lambda t: kappa(t, distance**2)),
             table=tuple(tuple(int(n) for n in row) for row in whole),
         )
 
@@ -139,11 +139,11 @@ def alpha(coincidences: Table, *, ordinal: bool) -> Table:
     if ordinal:  # all ratings from one category to the other, the ends by half
         upto = np.cumsum(counts, axis=-1)
         middle = upto - counts / 2
-        apart = (middle[..., :, None] - middle[..., None, :]) ** 2
+        distance = (middle[..., :, None] - middle[..., None, :]) ** 2
     else:
-        apart = np.broadcast_to(1.0 - np.eye(size), (*counts.shape, size))
-    observed = (coincidences * apart).sum((-1, -2))
-    expected = (counts[..., :, None] * counts[..., None, :] * apart).sum((-1, -2))
+        distance = np.broadcast_to(1.0 - np.eye(size), (*counts.shape, size))
+    observed = (coincidences * distance).sum((-1, -2))
+    expected = (counts[..., :, None] * counts[..., None, :] * distance).sum((-1, -2))
     found: Table = 1.0 - (n - 1) * _ratio(observed, expected)
     return found
 
@@ -184,8 +184,8 @@ def _coincidence(values: Sequence[Value], place: Mapping[Value, int]) -> Table:
 
 def _distances(categories: Sequence[Value]) -> Table:
     numbers = np.array([float(value) for value in categories])
-    apart: Table = np.abs(numbers[:, None] - numbers[None, :])
-    return apart
+    distance: Table = np.abs(numbers[:, None] - numbers[None, :])
+    return distance
 
 
 def _ratio(part: Table, whole: Table) -> Table:
@@ -209,7 +209,7 @@ def by_question(
 
     Args:
         raters: for each, item to question to value.
-        patients: item to patient; the item itself where nobody said.
+        patients: item to patient; the item itself where no file names one.
     """
     found: dict[str, dict[str, list[Value | None]]] = defaultdict(dict)
     for at, ratings in enumerate(raters):
