@@ -100,10 +100,11 @@ def test_likeness_is_exact_for_the_same_weights_and_sees_other_ones(trained: Tra
     from tenstep.data.store.studies import StudyStore
     from tenstep.distill.pixels import choose, open_image
 
-    study = next(iter(StudyStore.open(trained.studies)))
+    store = StudyStore.open(trained.studies)
+    study = next(iter(store))
     image = choose(study)
     assert image is not None
-    requests = [Request(open_image(image.path), "Report.", 0)]
+    requests = [Request(open_image(store.path_of(image)), "Report.", 0)]
     answers = [Answer(study.report, (), 0, complete=True)]
     with quiet():
         loaded = open_student(trained.run).loaded

@@ -253,7 +253,8 @@ def _unlike(found: Likeness, names: Sequence[str], precision: Precision, agree: 
     limits = f"{wanted.top1:.0%} and at most {wanted.kl:g} are wanted" if agree is None else f"{agree:.0%} is wanted"
     return TrainingError(
         f"not merged: shown the same answers, adapter and merged weights find the same token likeliest at "
-        f"{found.top1:.1%} of {found.tokens:,} tokens, with a divergence of {found.kl:.4f} nats a token ({limits}); they "
-        f"differ most for '{names[found.worst]}'. {better.get(precision, 'look at those answers')}, or accept less with --agree",
+        f"{found.top1:.1%} of {found.tokens:,} tokens, with a divergence of {found.kl:.4f} nats a token ({limits}); "
+        f"they differ most for '{names[found.worst]}'. {better.get(precision, 'look at those answers')}, or accept "
+        "less with --agree",
         field="agree",
     )
