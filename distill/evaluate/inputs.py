@@ -32,7 +32,7 @@ _HEADER = re.compile(r"^(Technique|View|Findings|Impression):[ \t]*", re.M)
 
 
 class Source(NamedTuple):
-    """What one student wrote, beside the references."""
+    """What one student wrote, with the references."""
 
     name: str
     parts: Mapping[str, Sequence[Pair]]
