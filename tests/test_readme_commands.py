@@ -20,9 +20,7 @@ def test_ones_own_data_goes_from_films_to_figures(tmp_path: Path, monkeypatch: p
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     write_folders(tmp_path / "my-films", 30, size=64, defects=False)
     write_folders(tmp_path / "other-films", 4, size=64, first_seed=1000, defects=False)
-    assert (
-        main(["ingest", "folders", "other-films", "--out", "unseen"]) == 0
-    )  # the README takes new studies for granted
+    assert main(["ingest", "folders", "other-films", "--out", "unseen"]) == 0  # taken for granted
     for line in lines:
         assert main(shlex.split(line)) == 0, line
     assert (tmp_path / "student").is_dir() and (tmp_path / "figures").exists()
