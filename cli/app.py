@@ -44,6 +44,7 @@ COMMANDS = {
     "join": "make an export of restricted studies whole, with one's own copy of them",
     "distill": "train a student on the accepted traces of a run",
     "ablate": "measure what curation is worth: students that differ in one thing",
+    "attribute": "which traces a student knows least",
     "sample": "sample a student on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",
     "merge": "make standalone weights of base and adapter",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import RecipeError
 from ..schemas.outcome import Outcome, Table
+from .output import say
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ def _distill(args: argparse.Namespace) -> Outcome:
         raise RecipeError("says no run; name a run folder here or with --run", file=args.recipe, field="run")
     out: Path = args.out or Path("runs") / recipe.name
     with progress(None, "distill") as bar:
-        card = distill(recipe, run, out, resume=args.resume, on_progress=_Steps(bar))
+        try:
+            card = distill(recipe, run, out, resume=args.resume, on_progress=_Steps(bar))
+        except KeyboardInterrupt as stop:
+            if stop.args:  # a checkpoint was saved
+                say(f"tenstep: {stop}")
+            raise
     return _outcome(card, out)
 
 
@@ -84,6 +90,7 @@ def _outcome(card: "RunCard", out: Path) -> Outcome:
     assert longest is not None and target is not None  # a run has measured both
     rows = [
         ("examples", f"{checked.examples} of {checked.patients} patients; {checked.validation} for validation"),
+        *((("left out, too long", f"{len(checked.dropped)}; run_card.json names them"),) if checked.dropped else ()),
         ("trainable", f"{sum(checked.trainable.values()):,} of {checked.weights:,} weights"),
         *((f"  {part}", f"{count:,}") for part, count in sorted(checked.trainable.items())),
         ("longest", f"{longest.longest} of {longest.allowed} tokens"),

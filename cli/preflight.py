@@ -44,6 +44,7 @@ def _examples(found: Preflight) -> list[tuple[str, str]]:
     return [
         ("training", f"{found.examples} examples of {found.patients} patients"),
         ("validation", f"{found.validation} examples of {found.patients_validation} other patients"),
+        *((("left out, too long", f"{len(found.dropped)}: {', '.join(found.dropped[:5])}"),) if found.dropped else ()),
         ("images", f"{found.images}, all there, as ingested, and decoded"),
         *((("one of several views", SEVERAL.format(found.one_of_several)),) if found.one_of_several else ()),
         ("test sets", f"no overlap with {', '.join(found.test_sets)}" if found.test_sets else "none is declared"),
@@ -59,6 +60,8 @@ def _lengths(name: str, found: Lengths | None) -> list[tuple[str, str]]:
 
 def _memory(found: Preflight) -> list[tuple[str, str]]:
     need = found.memory
+    if need is None:
+        return []
     text = f"{need.weights_mb:,} weights + {need.learning_mb:,} learning + {need.activations_mb:,} activations"
     rows = [("memory, MB (estimated)", f"{need.total_mb:,} = {text}")]
     if need.card_mb is None:

@@ -53,5 +53,5 @@ def _split(args: argparse.Namespace) -> Outcome:
             images=args.images,
             pairs=args.pairs,
             ids=args.ids,
-            told=bar.advance,
+            on_progress=bar.advance,
         )

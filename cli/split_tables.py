@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..data.splitting.contamination import ERRORS, KINDS, LISTED, Found, One, contamination
+from ..data.splitting.contamination import ERRORS, KINDS, LISTED, Contamination, StudyInSplit, contamination
 from ..data.splitting.splits import SPLITS, SplitRecipe, resolve, write_splits
 from ..data.store.studies import StudyStore
 from ..schemas.errors import InputError
@@ -23,7 +23,7 @@ def split_stores(
     images: bool,
     pairs: Path | None = None,
     ids: Path | None = None,
-    told: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Split stores, look for contamination, write what was asked for.
 
@@ -35,7 +35,7 @@ def split_stores(
         images: see splitting/contamination.py.
         pairs: file for all pairs that are listed, one JSON object a line.
         ids: folder for lists of ids, one file a split.
-        told: see splitting/contamination.py.
+        on_progress: see splitting/contamination.py.
     """
     stores = [StudyStore.open(root) for root in roots]
     if out is not None and out.exists():
@@ -46,12 +46,12 @@ def split_stores(
         raise InputError("exists; remove it, or give another --ids", file=ids / f"{found_ids[0]}.ids")
     resolved = resolve(recipe, stores)
 
-    def every() -> Iterator[One]:
+    def every() -> Iterator[StudyInSplit]:
         for store in stores:
             for study in store:
-                yield One(study, store.path_of, resolved.of(study) != "train")
+                yield StudyInSplit(study, store.path_of, resolved.of(study) != "train")
 
-    found = contamination(every, similarity=similarity, images=images, told=told)
+    found = contamination(every, similarity=similarity, images=images, on_progress=on_progress)
     private = any(store.data_class == "restricted" for store in stores)
     if out is not None:
         write_splits(resolved, out)
@@ -65,7 +65,7 @@ def split_stores(
     return _outcome(resolved, found, out).model_copy(update={"private": private})
 
 
-def _outcome(recipe: SplitRecipe, found: Found, out: Path | None) -> Outcome:
+def _outcome(recipe: SplitRecipe, found: Contamination, out: Path | None) -> Outcome:
     sources = Table(
         title="studies (patients)",
         columns=("source", "published", *SPLITS),

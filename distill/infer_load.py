@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from ..schemas.errors import InputError, TrainingError
 from . import adapter
 from . import prompt as prompts
-from .load import Loaded, device, load, pinned_student, read_weights
+from .load import Loaded, device, half_dtype, load, pinned_student, read_weights
 from .prompt import Prompt
 from .publish import merge_card
 from .publish.merge_card import MergedCard
@@ -68,7 +68,7 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
     model = read_weights(
         str(folder),
         local_files_only=True,
-        dtype=torch.bfloat16 if bf16 or where == "cuda" else torch.float32,
+        dtype=half_dtype() if where == "cuda" else torch.bfloat16 if bf16 else torch.float32,
         device_map={"": 0 if where == "cuda" else where},
     )
     if where == "cpu":  # the same arithmetic as in training and sampling, on every processor

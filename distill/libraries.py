@@ -26,8 +26,11 @@ _NOTICES: tuple[tuple[type[Warning], str], ...] = (
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet(first: str | None = None) -> Iterator[None]:
     """Within the block the libraries are there, their loggers speak of errors only, and no progress bars are drawn.
+
+    Args:
+        first: a library that must be imported before the others.
 
     Raises:
         MissingExtraError: one of them is not installed.
@@ -37,7 +40,7 @@ def quiet() -> Iterator[None]:
     before = [logger.level for logger in loggers]
     try:
         _hush(loggers)  # bitsandbytes complains on import of a kernel that a CPU does without
-        _import()
+        _import(first)
         _hush(loggers)  # transformers sets its level on import
         with warnings.catch_warnings(), _no_bars():
             for category, message in _NOTICES:
@@ -61,8 +64,10 @@ def _hush(loggers: Iterable[logging.Logger]) -> None:
         logger.setLevel(logging.ERROR)
 
 
-def _import() -> None:
+def _import(first: str | None) -> None:
     try:
+        if first is not None:
+            importlib.import_module(first)
         for name in ("torch", "transformers", "trl", "peft", "bitsandbytes"):
             importlib.import_module(name)
     except ModuleNotFoundError as error:

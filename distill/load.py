@@ -1,6 +1,6 @@
 """Loads a student: 4-bit where asked, on the device at hand. Only safetensors, and never a checkpoint's own code.
 
-On a CPU everything but the 4-bit weights is float32, on CUDA bfloat16.
+On a CPU everything but the 4-bit weights is float32, on CUDA bfloat16, or float16 where the card has no bfloat16.
 """
 
 import hashlib
@@ -35,6 +35,13 @@ def device() -> Literal["cuda", "cpu"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def half_dtype() -> Any:
+    """The 16-bit type of this CUDA card: bfloat16, or float16 on cards that have none (T4, V100)."""
+    import torch
+
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
 def load(
     base: str,
     revision: str | None,
@@ -67,7 +74,7 @@ def load(
     except (OSError, ValueError, ImportError) as error:
         raise TrainingError(f"the checkpoint has no processor that can be loaded: {error}", file=base) from None
     where = device()
-    dtype = torch.bfloat16 if where == "cuda" else torch.float32
+    dtype = half_dtype() if where == "cuda" else torch.float32
     four_bit = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

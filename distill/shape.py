@@ -1,7 +1,8 @@
 """A student's shape: its classes and sizes on the meta device, without weights, so that an 11B model costs nothing.
 
 The checkpoint's own config says the shape, from its folder or the hub's local cache; nothing is fetched. Where it is
-not at hand, the shape of Llama-3.2-11B-Vision-Instruct serves, which ships here (students/llama-3.2-11b-vision.json).
+not at hand, a checkpoint that bears the name Llama-3.2-11B-Vision-Instruct, or of which a recipe says that it has that
+shape, is counted on the one that ships here (students/llama-3.2-11b-vision.json).
 """
 
 import json
@@ -33,14 +34,23 @@ class Shape:
     own: bool
 
 
-def shape_of(base: str, revision: str | None) -> Shape:
-    """The shape of a checkpoint, or the shipped one.
+def shape_of(base: str, revision: str | None, shipped: str | None = None) -> Shape | None:
+    """The shape of a checkpoint; the shipped one, if the checkpoint is not at hand and known to be of it; else none.
+
+    A checkpoint is never counted on another family's shape.
+
+    Args:
+        base: a folder or hub name.
+        revision: of a hub checkpoint.
+        shipped: the shipped shape that the recipe says it has.
 
     Raises:
         TrainingError: the checkpoint is of an unknown family.
     """
     config = _config(base, revision)
     own = config is not None
+    if config is None and SHIPPED not in (shipped, Path(base).name):
+        return None
     config = config or shipped_config()
     student = student_of(config.model_type)
     return Shape(on_meta(config), student, base if own else SHIPPED, own)

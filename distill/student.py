@@ -15,8 +15,8 @@ from ..schemas import plugins
 from ..schemas.errors import TrainingError
 
 Part = Literal["vision", "projector", "language", "head"]
-_LAYER = re.compile(r"\.(?:layers|blocks)\.(\d+)\.")
-_KIND = re.compile(r"\.(?:(self_attn|cross_attn|attn)|mlp)\.")
+_LAYER = re.compile(r"\.(?:layers?|blocks)\.(\d+)\.")
+_KIND = re.compile(r"\.(?:(self_attn|cross_attn|attn|attention)|mlp)\.")
 
 
 @dataclass(frozen=True)

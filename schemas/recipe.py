@@ -239,8 +239,14 @@ class DistillRecipe(Noun):
     steps: int | None = Field(None, ge=1, description="Optimizer steps; either this or epochs.")
     batch: int = Field(4, ge=1, description="Examples per forward pass and device.")
     accumulate: int = Field(1, ge=1, description="Forward passes per optimizer step.")
-    max_length: int = Field(2048, ge=1, description="Tokens of prompt and target; a longer example stops the run.")
-    max_new_tokens: int = Field(512, ge=1, description="What sampling will allow; a longer target stops the run.")
+    max_length: int = Field(2048, ge=1, description="Tokens of prompt and target; see too_long.")
+    max_new_tokens: int = Field(512, ge=1, description="What sampling will allow, and targets may have; see too_long.")
+    too_long: Literal["stop", "drop"] = Field(
+        "stop", description="What longer examples do: stop the run before step one, or be left out, counted and listed."
+    )
+    shape: Literal["Llama-3.2-11B-Vision-Instruct"] | None = Field(
+        None, description="Whose shape --preflight counts on where the base is not at hand; one of those that ship."
+    )
     gradient_checkpointing: bool = False
     save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints, and between evaluations.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between logged losses.")

@@ -176,6 +176,12 @@ def test_what_is_no_radiograph_is_refused_with_its_reason(fields: dict[str, Any]
     assert refused.reason == reason
 
 
+def test_too_few_bytes_of_pixels_are_counted_before_anything_is_decoded() -> None:
+    refused = decoded(Rows=65)
+    assert isinstance(refused, Refusal)
+    assert refused.detail == "the header asks for 8,320 bytes of pixels, and the file holds 8,192"
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -261,6 +267,11 @@ def test_a_compressed_frame_must_be_as_large_as_the_header_says(syntax: str, kin
         refused = decoded(PixelData=encapsulate([wrong]), **eight)
         assert isinstance(refused, Refusal)
         assert refused.reason == "unreadable_image"
+        assert (
+            "the frame" in refused.detail
+            or "does not say its size" in refused.detail
+            or "cannot identify" in refused.detail
+        )
     missing = decoded(Rows=60_000, Columns=60_000, PixelData=encapsulate([frame((64, 64), kind)]), **eight)
     assert isinstance(missing, Refusal)
     assert missing.reason == "large_image"

@@ -15,7 +15,7 @@ from layouts.mimic import film
 from PIL import Image
 from tenstep.__main__ import main
 from tenstep.data.splitting.alike import NEAR_BITS, difference_hash, distance
-from tenstep.data.splitting.contamination import One, contamination
+from tenstep.data.splitting.contamination import StudyInSplit, contamination
 from tenstep.data.splitting.splits import SplitRecipe, read_splits, recipe_of, resolve, write_splits
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RecipeError
@@ -115,7 +115,9 @@ def test_shares_that_are_none_are_one_clear_error(test: float, validate: float) 
 
 
 def kinds(*ones: tuple[Study, bool], images: bool = False) -> dict[str, int]:
-    found = contamination(lambda: [One(one, lambda ref: Path(ref.path), held) for one, held in ones], images=images)
+    found = contamination(
+        lambda: [StudyInSplit(one, lambda ref: Path(ref.path), held) for one, held in ones], images=images
+    )
     return {kind: n for kind, n in found.counts.items() if n}
 
 
@@ -151,7 +153,8 @@ def test_an_image_that_only_looks_the_same_is_found(tmp_path: Path) -> None:
 
 def test_a_phrase_that_thousands_share_is_counted_and_not_listed_without_end() -> None:
     ones = [
-        One(study(str(n), f"p{n}", text="No acute process."), lambda ref: Path(ref.path), n < 100) for n in range(200)
+        StudyInSplit(study(str(n), f"p{n}", text="No acute process."), lambda ref: Path(ref.path), n < 100)
+        for n in range(200)
     ]
     found = contamination(lambda: ones)
     assert found.counts["report"] == 100 * 100

@@ -155,8 +155,8 @@ def test_prompt_and_report_form_must_agree(recipe: DistillRecipe, films: Path, t
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_length": 200}, r"study 'folders/demo-00000': \d+ tokens, more than the 200 of max_length"),
-        ({"max_new_tokens": 50}, r"study 'folders/demo-00000': its target has \d+ tokens"),
+        ({"max_length": 200}, "8 examples have more than the 200 tokens of max_length"),
+        ({"max_new_tokens": 50}, "8 targets have more than the 50 tokens of max_new_tokens"),
         ({"prompt": "haiku"}, "there is no prompt 'haiku'"),
         ({"base": "/no/where"}, "there is no such checkpoint folder"),
         ({"lora": {"top_layers": 99}}, "there are 3 language layers"),

@@ -11,7 +11,7 @@ The training terms of the endpoints that wrote a run are a gate too: data/select
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ...data.splitting.contamination import ERRORS, Held, One
+from ...data.splitting.contamination import ERRORS, Held, StudyInSplit
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
 from ...schemas.study import Study
@@ -45,7 +45,9 @@ class Gates:
         if self._held is not None:
             abnormal = {study.id for study, _, abnormal in studies if abnormal}
             alike = set[str]()
-            for pair in self._held.shared([One(s, t.path_of, False) for s, t, _ in studies], self._similarity, None):
+            for pair in self._held.shared(
+                [StudyInSplit(s, t.path_of, False) for s, t, _ in studies], self._similarity, None
+            ):
                 if pair.kind in ERRORS:
                     found.setdefault(pair.train, f"contaminated: shares {_WHY[pair.kind]} with a held-out study")
                 elif pair.train in abnormal:
@@ -63,7 +65,7 @@ class Gates:
         return None if place == "train" else f"held out: of the {place} split"
 
 
-def _ones(stores: Iterable[StudyStore], *, held: bool) -> Iterator[One]:
+def _ones(stores: Iterable[StudyStore], *, held: bool) -> Iterator[StudyInSplit]:
     for store in stores:
         for study in store:
-            yield One(study, store.path_of, held)
+            yield StudyInSplit(study, store.path_of, held)

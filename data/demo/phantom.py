@@ -12,8 +12,8 @@ from .truth import Side, Truth, draw
 
 SIZE = 128
 Field = npt.NDArray[np.float64]
-_FLUID, _HEART = 0.69, 0.82  # told apart, so that a heart's size can be seen through fluid
-# where fluid begins beside the heart, and how far it climbs toward the chest wall
+_FLUID, _HEART = 0.69, 0.82  # different, so that a heart's size can be seen through fluid
+# where fluid begins next to the heart, and how far it climbs toward the chest wall
 _LEVEL = {"small": (0.695, 0.11), "large": (0.47, 0.16)}
 
 

@@ -98,8 +98,8 @@ def _unfit(dataset: Any) -> Refusal | None:
     if modality and modality not in (*_RADIOGRAPHS, *_PERHAPS):
         return Refusal("other_modality", f"Modality is {modality[:16]}; a radiograph is CR or DX")
     if _text(dataset, "BurnedInAnnotation").upper() == "YES":
-        told = "BurnedInAnnotation is YES: names may stand in its pixels; clean them, then set it to NO"
-        return Refusal("burned_in_annotation", told)
+        detail = "BurnedInAnnotation is YES: names may stand in its pixels; clean them, then set it to NO"
+        return Refusal("burned_in_annotation", detail)
     if "PixelData" not in dataset:
         other = any(name in dataset for name in ("FloatPixelData", "DoubleFloatPixelData"))
         detail = "pixels are fractions; a radiograph has whole numbers" if other else "the DICOM file holds no picture"

@@ -40,7 +40,7 @@ class Pair(NamedTuple):
     detail: str
 
 
-class Found(NamedTuple):
+class Contamination(NamedTuple):
     """All that was found: how often, and the first of each kind."""
 
     counts: dict[str, int]
@@ -52,7 +52,7 @@ class Found(NamedTuple):
         return any(self.counts[kind] for kind in ERRORS)
 
 
-class One(NamedTuple):
+class StudyInSplit(NamedTuple):
     """A study, where its images lie, and whether it is held out."""
 
     study: Study
@@ -61,13 +61,13 @@ class One(NamedTuple):
 
 
 def contamination(
-    studies: Callable[[], Iterable[One]],
+    studies: Callable[[], Iterable[StudyInSplit]],
     *,
     similarity: float = 0.8,
     images: bool = False,
     workers: int = 2,
-    told: Callable[[int], None] | None = None,
-) -> Found:
+    on_progress: Callable[[int], None] | None = None,
+) -> Contamination:
     """Compare.
 
     Args:
@@ -75,7 +75,7 @@ def contamination(
         similarity: of near reports, the share of equal minima at least.
         images: open the images and compare how they look, too; else only their bytes' hashes are compared.
         workers: threads that decode images.
-        told: called with the number of studies that have been compared since the last time.
+        on_progress: called with the number of studies that have been compared since the last time.
     """
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     pairs: list[Pair] = []
@@ -87,15 +87,15 @@ def contamination(
                 if counts[pair.kind] < LISTED:
                     pairs.append(pair)
                 counts[pair.kind] += 1
-            if told is not None:
-                told(len(some))
-    return Found(dict(counts), tuple(sorted(pairs, key=lambda pair: KINDS.index(pair.kind))))
+            if on_progress is not None:
+                on_progress(len(some))
+    return Contamination(dict(counts), tuple(sorted(pairs, key=lambda pair: KINDS.index(pair.kind))))
 
 
 class Held:
     """The held-out studies, ready to be searched."""
 
-    def __init__(self, ones: Iterable[One], pool: ThreadPoolExecutor | None) -> None:
+    def __init__(self, ones: Iterable[StudyInSplit], pool: ThreadPoolExecutor | None) -> None:
         self.ids: list[str] = []
         self.patients: dict[str, str] = {}
         self.files: dict[str, str] = {}
@@ -119,7 +119,9 @@ class Held:
         self.reports = Searched(band_keys(self.signatures)) if signatures else None
         self.images = Searched(self.hashes.astype(np.uint64)) if hashes else None
 
-    def shared(self, some: Sequence[One], similarity: float, pool: ThreadPoolExecutor | None) -> Iterator[Pair]:
+    def shared(
+        self, some: Sequence[StudyInSplit], similarity: float, pool: ThreadPoolExecutor | None
+    ) -> Iterator[Pair]:
         """What these share with the held-out ones."""
         same: set[tuple[int, int]] = set()
         for number, one in enumerate(some):
@@ -145,7 +147,7 @@ class Held:
         if self.images is not None:
             yield from self._near_images(some, pool)
 
-    def _near_images(self, some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[Pair]:
+    def _near_images(self, some: Sequence[StudyInSplit], pool: ThreadPoolExecutor | None) -> Iterator[Pair]:
         assert self.images is not None  # the caller saw to it
         found = list(_hashes(some, pool))
         if not found:
@@ -158,7 +160,7 @@ class Held:
                 yield Pair("near_image", found[theirs[at]][0], self.pictured[ours[at]], detail)
 
 
-def _hashes(some: Sequence[One], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, Hashes]]:
+def _hashes(some: Sequence[StudyInSplit], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, Hashes]]:
     if pool is None:
         return
     named = [(one.study.id, one.path_of(ref)) for one in some for ref in one.study.images]

@@ -1,8 +1,8 @@
 """Splits by patient, decided by a small file: the same file and the same studies give the same splits, anywhere.
 
-A patient's place is a hash of the seed and the patient's id, so it depends on nobody else: a store that grows moves
-nobody. What a source has published is kept: its test and validation patients stay that, and nobody of its train is
-drawn into a split that it has published. So every source has a held-out test of its own.
+A patient's split is a hash of the seed and the patient's id, and depends on no other patient: when a store grows, no
+patient moves. What a source has published is kept: its test and validation patients stay where they are, and no patient
+of its train is drawn into a split that it has published. So every source has a held-out test of its own.
 """
 
 import hashlib

@@ -60,9 +60,21 @@ def load_base(choice: Choice, base: str, recipe: DistillRecipe, *, local_rank: i
         trust_remote_code=False,
         load_in_4bit=recipe.quantize == "nf4",
         max_seq_length=recipe.max_length,
-        use_gradient_checkpointing="unsloth" if recipe.gradient_checkpointing else False,
+        use_gradient_checkpointing=_checkpointing(recipe),
+        use_exact_model_name=True,  # else it loads another repository that it maps the name to, without the revision
     )
     return Loaded(model, processor, student)
+
+
+def _checkpointing(recipe: DistillRecipe) -> Literal["unsloth", False]:
+    return "unsloth" if recipe.gradient_checkpointing else False
+
+
+def imported_first(wanted: Literal["auto", "hf", "unsloth"]) -> str | None:
+    """The library that must be imported before all others, because it changes them: unsloth, where it will be used."""
+    if wanted == "hf" or any(importlib.util.find_spec(name) is None for name in ("torch", "unsloth")):
+        return None
+    return "unsloth" if device() == "cuda" else None
 
 
 def adapted(choice: Choice, model: Any, student: Student, recipe: DistillRecipe) -> tuple[Any, Any]:
@@ -79,6 +91,7 @@ def adapted(choice: Choice, model: Any, student: Student, recipe: DistillRecipe)
         target_modules=lora.targets(model, student, recipe.lora),  # full names: they win over its finetune_* switches
         modules_to_save=list(recipe.lora.whole) or None,
         random_state=recipe.seed,
+        use_gradient_checkpointing=_checkpointing(recipe),
     )
     fast.for_training(wrapped)
     return wrapped, None

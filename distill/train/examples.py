@@ -7,7 +7,7 @@ file knows studies and targets, and nothing of tokens.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -55,6 +55,11 @@ class TrainingExamples:
     def all(self) -> tuple[TrainingExample, ...]:
         """Both."""
         return self.train + self.validation
+
+    def without(self, studies: Collection[str]) -> "TrainingExamples":
+        """The others."""
+        kept = (tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation))
+        return TrainingExamples(*kept)
 
     @property
     def restricted(self) -> bool:

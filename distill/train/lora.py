@@ -36,6 +36,14 @@ def targets(model: Any, student: Student, lora: Lora) -> list[str]:
         chosen = [name for name in chosen if name not in low]
     if not chosen:
         raise RecipeError("names no module of this model", field="lora.parts")
+    for part in lora.parts:
+        for kind in lora.modules:
+            if not any(student.part_of(name) == part and kind_of(name) == kind for name in chosen):
+                raise RecipeError(
+                    f"no {kind} module of the {part} part would get an adapter, though the recipe names both; leave "
+                    "one out, or see the family's file in distill/students",
+                    field="lora",
+                )
     return chosen
 
 

@@ -5,6 +5,7 @@ shape and counts, examples and their images, lengths, test sets, memory. What is
 hide the rest; what is available and does not fit is an error, in both.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from ..libraries import quiet
 from ..pixels import open_image
 from ..shape import SHIPPED, processor_of, shape_of
 from . import lora
-from .collator import IGNORED, CompletionCollator, Row, too_long
+from .collator import IGNORED, CompletionCollator, Row
 from .examples import TrainingExamples, load_examples
 from .memory import Memory, estimate
 from .rows import rows_of, sizes_of
@@ -29,6 +30,7 @@ from .tracking import check_tracking
 
 TINY = "tiny"
 _SHOWN = 3
+_NAMED = 8  # studies that a message names
 
 
 class Lengths(Noun):
@@ -47,6 +49,7 @@ class Tokens(Noun):
     conversation: Lengths
     target: Lengths
     shown: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
 
 
 class Preflight(Noun):
@@ -62,10 +65,11 @@ class Preflight(Noun):
     conversation: Lengths | None = None
     target: Lengths | None = None
     shown: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()  # studies that are left out because they are too long
     shape: str
     trainable: Mapping[str, int]
     weights: int
-    memory: Memory
+    memory: Memory | None  # none where the shape is not known
     restricted: bool = False
     unchecked: tuple[str, ...] = ()
 
@@ -83,7 +87,7 @@ def build_preflight(
     shape: str,
     trainable: Mapping[str, int],
     weights: int,
-    memory: Memory,
+    memory: Memory | None,
     unchecked: Sequence[str] = (),
 ) -> Preflight:
     """Put together what was found."""
@@ -100,7 +104,7 @@ def build_preflight(
             "test_sets": tuple(tests),
         }
     if tokens is not None:
-        data |= {"conversation": tokens.conversation, "target": tokens.target, "shown": tokens.shown}
+        data |= tokens.model_dump()
     return Preflight(
         shape=shape, trainable=trainable, weights=weights, memory=memory, unchecked=tuple(unchecked), **data
     )
@@ -134,23 +138,32 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             texts = {text for example in (examples.train if examples else ()) for text in example.sentences}
             texts |= set(prompt.text.splitlines())
             base = str(tiny_base(Path(scratch) / TINY, sorted(texts), seed=recipe.seed, steps=0))
-        shape = shape_of(base, revision)
-        if not shape.own:
-            unchecked.append(f"weights: '{base}' is not at hand; counted on the shape of {SHIPPED}, which ships here")
-        wanted = lora.expected(shape.model, shape.student, recipe.lora)
-        weights = shape.model.num_parameters()
-        found = lora.on_meta(shape.model, shape.student, recipe.lora)
-        lora.agree(wanted, found)
-        processor = processor_of(base, revision) if shape.own else None
+        shape = shape_of(base, revision, recipe.shape)
+        found: lora.Counts = {}
+        weights = 0
+        if shape is None:
+            unchecked.append(f"weights and memory: '{base}' is not at hand, and neither is its shape; see `shape`")
+        else:
+            if not shape.own:
+                unchecked.append(
+                    f"weights: '{base}' is not at hand; counted on the shape of {SHIPPED}, which ships here"
+                )
+            wanted = lora.expected(shape.model, shape.student, recipe.lora)
+            weights = shape.model.num_parameters()
+            found = lora.on_meta(shape.model, shape.student, recipe.lora)
+            lora.agree(wanted, found)
+        processor = processor_of(base, revision) if shape is not None and shape.own else None
         tokens = None
         if examples is not None and rows is not None and processor is not None:
             collate = CompletionCollator(processor, recipe.max_length, open_image)
-            tokens = measure(rows, sizes_of(examples.all), collate, recipe.max_new_tokens)
+            drop = recipe.too_long == "drop"
+            tokens = measure(rows, sizes_of(examples.all), collate, recipe.max_new_tokens, drop=drop)
+            examples = examples.without(tokens.dropped)
         else:
             unchecked.append("token lengths and unmasked tokens: they need the examples and the checkpoint's processor")
         longest = tokens.conversation.longest if tokens else recipe.max_length
-        memory = estimate(shape.model, recipe, sum(found.values()), longest)
-        name = recipe.base if shape.own else shape.name
+        memory = None if shape is None else estimate(shape.model, recipe, sum(found.values()), longest)
+        name = "unknown" if shape is None else recipe.base if shape.own else shape.name
         return build_preflight(
             examples,
             tokens,
@@ -171,7 +184,12 @@ def _missing(recipe: DistillRecipe, run: Path | None) -> list[str]:
 
 
 def measure(
-    rows: Sequence[Row], sizes: Sequence[tuple[int, int]], collate: CompletionCollator, max_new_tokens: int
+    rows: Sequence[Row],
+    sizes: Sequence[tuple[int, int]],
+    collate: CompletionCollator,
+    max_new_tokens: int,
+    *,
+    drop: bool = False,
 ) -> Tokens:
     """Measure every example, and decode what some are trained on.
 
@@ -182,36 +200,89 @@ def measure(
         sizes: width and height of their images, in pixels.
         collate: with the checkpoint's processor.
         max_new_tokens: what sampling will allow.
+        drop: leave examples out that are too long, and list them; else they are an error.
 
     Raises:
-        TrainingError: an example is longer than max_length, a target longer than sampling will allow, or the unmasked
-            tokens are not the target.
+        TrainingError: examples are longer than max_length, or their targets than sampling will allow; targets hold
+            control tokens; or the unmasked tokens are not the target.
     """
+    check_control_tokens(rows, collate.processor)
     tokenizer = collate.processor.tokenizer
     allowed = collate.max_length or sys.maxsize
     unlimited = CompletionCollator(collate.processor, None, collate.open_image)
     extra: dict[tuple[int, int], int] = {}
-    whole, targets = [], []
+    whole, targets, kept = [], [], []
+    long: list[tuple[str, int]] = []
+    cut: list[tuple[str, int]] = []
     for row, size in zip(rows, sizes, strict=True):
         head, target = _tokens(tokenizer, row, collate.processor)
         if size not in extra:
             extra[size] = unlimited([row])["input_ids"].shape[1] - head - target
         length = head + target + extra[size]
         if length > allowed:
-            raise too_long(row["study"], length, allowed)
+            long.append((row["study"], length))
         if target > max_new_tokens:
-            raise TrainingError(
-                f"study '{row['study']}': its target has {target} tokens, and sampling stops after {max_new_tokens}; "
-                "raise max_new_tokens or leave it out",
-                field="max_new_tokens",
-            )
-        whole.append(length)
-        targets.append(target)
+            cut.append((row["study"], target))
+        if length <= allowed and target <= max_new_tokens:
+            whole.append(length)
+            targets.append(target)
+            kept.append(row)
+    if (long or cut) and not drop:
+        raise _too_long(long, cut, allowed, max_new_tokens)
+    if not kept:
+        raise TrainingError("every example is too long; raise max_length and max_new_tokens", field="too_long")
     return Tokens(
         conversation=_lengths(whole, allowed),
         target=_lengths(targets, max_new_tokens),
-        shown=tuple(_learned(row, collate) for row in rows[:_SHOWN]),
+        shown=tuple(_learned(row, collate) for row in kept[:_SHOWN]),
+        dropped=tuple(dict.fromkeys(study for study, _ in [*long, *cut])),
     )
+
+
+def check_control_tokens(rows: Sequence[Row], processor: Any) -> None:
+    """A control token in a target would end the answer, or stand for an image, in the middle of a text.
+
+    Raises:
+        TrainingError: targets hold control tokens of the tokenizer; how many, and which study is the first.
+    """
+    tokenizer = processor.tokenizer
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    marks = {*tokenizer.all_special_tokens, *added, str(getattr(processor, "image_token", "") or "")} - {""}
+    pattern = re.compile("|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True)))
+    found = [(row["study"], match[0]) for row in rows if (match := pattern.search(row["target"]))] if marks else []
+    if found:
+        study, mark = found[0]
+        raise TrainingError(
+            f"{len(found)} targets hold control tokens of the tokenizer ({_listed([name for name, _ in found])}; the "
+            f"first is '{mark}' in '{study}'); reject those traces, or mend those reports at their source"
+        )
+
+
+def _too_long(
+    long: Sequence[tuple[str, int]], cut: Sequence[tuple[str, int]], allowed: int, max_new_tokens: int
+) -> TrainingError:
+    """All examples that do not fit, in one message."""
+    parts = []
+    if long:
+        parts.append(
+            f"{len(long)} examples have more than the {allowed} tokens of max_length (up to "
+            f"{max(length for _, length in long)}: {_listed([study for study, _ in long])})"
+        )
+    if cut:
+        parts.append(
+            f"{len(cut)} targets have more than the {max_new_tokens} tokens of max_new_tokens, where sampling stops "
+            f"(up to {max(length for _, length in cut)}: {_listed([study for study, _ in cut])})"
+        )
+    return TrainingError(
+        f"{'; '.join(parts)}; raise the limit, or leave them out with too_long: drop",
+        field="max_length" if long else "max_new_tokens",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names of a list."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:_NAMED]) + more
 
 
 def _learned(row: Row, collate: CompletionCollator) -> str:

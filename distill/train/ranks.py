@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from ...schemas.errors import TrainingError
 from ..load import device
 
 
@@ -22,6 +23,14 @@ class Ranks:
         """Whether this process writes."""
         return int(os.environ.get("RANK", "0")) == 0
 
+    def check_cards(self) -> None:
+        """One process uses one card; TRL would stop with a traceback on several.
+
+        Raises:
+            TrainingError: several cards are visible to one process.
+        """
+        check_cards(visible_cards(), self.world)
+
     def join(self) -> None:
         """Join the process group: nccl on CUDA, gloo on a CPU."""
         if self.world > 1:
@@ -33,3 +42,23 @@ class Ranks:
         """Wait until every process is here."""
         if self._state is not None:
             self._state.wait_for_everyone()
+
+
+def visible_cards() -> int:
+    """CUDA devices that this process can use; 0 where torch is not installed, which is said later."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return 0
+    return torch.cuda.device_count()
+
+
+def check_cards(visible: int, world: int) -> None:
+    """Raises:
+    TrainingError: several cards are visible, and one process was started.
+    """
+    if visible > 1 and world == 1:
+        raise TrainingError(
+            f"{visible} GPUs are visible and one process was started; use one with CUDA_VISIBLE_DEVICES=0, or all "
+            f"with: torchrun --nproc_per_node {visible} -m tenstep distill RECIPE"
+        )

@@ -57,6 +57,7 @@ class RunCard(Record):
     hardware: str
     processes: int = Field(1, description="Started by torchrun; each takes batches of its own.")
     backend: str = Field(description="Which, and why it was chosen.")
+    loaded: str | None = Field(None, description="What the library says it loaded, with its commit.")
     preflight: Preflight
     steps: int = Field(description="Optimizer steps in all.")
     sessions: tuple[Session, ...]

@@ -43,7 +43,7 @@ from .run_card import FILE, Evaluation, Loss, RunCard, Session, code, hardware, 
 from .tiny_base import STEPS, tiny_base
 from .tracking import board, check_tracking
 
-_NEWER = frozenset({"traces"})
+_NEWER = frozenset({"traces", "too_long", "shape"})
 OnProgress = Callable[[str, int, int], object]
 
 
@@ -73,10 +73,15 @@ def distill(
         RunError: `out` cannot be used.
     """
     ranks = Ranks()
+    ranks.check_cards()
     prompt = prompts.read(prompts.path_of(recipe.prompt))
     examples = load_examples(recipe, run, prompt)
     check_tracking(recipe, restricted=examples.restricted)
-    with quiet(), readable_by(owner_only=examples.restricted), _claimed(out, ranks, examples.restricted, resume=resume):
+    with (
+        quiet(backend.imported_first(recipe.backend)),
+        readable_by(owner_only=examples.restricted),
+        _claimed(out, ranks, examples.restricted, resume=resume),
+    ):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
         rows, validation = rows_of(examples.train, prompt), rows_of(examples.validation, prompt)
         resolved = resolve(recipe, run)
@@ -99,7 +104,15 @@ def distill(
         choice = backend.choose(recipe.backend)
         loaded = backend.load_base(choice, base, recipe, local_rank=ranks.local)
         collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
-        tokens = measure([*rows, *validation], sizes_of(examples.all), collate, recipe.max_new_tokens)
+        everything = [*rows, *validation]
+        tokens = measure(
+            everything, sizes_of(examples.all), collate, recipe.max_new_tokens, drop=recipe.too_long == "drop"
+        )
+        dropped = set(tokens.dropped)
+        rows, validation = ([row for row in some if row["study"] not in dropped] for some in (rows, validation))
+        examples = examples.without(dropped)
+        if not rows or (recipe.validation and not validation):
+            raise TrainingError("every example is too long; raise max_length and max_new_tokens", field="too_long")
         wanted = lora.expected(loaded.model, loaded.student, recipe.lora)
         weights = loaded.model.num_parameters()
         memory = estimate(loaded.model, recipe, sum(wanted.values()), tokens.conversation.longest)
@@ -129,6 +142,7 @@ def distill(
             hardware=hardware(),
             processes=ranks.world,
             backend=f"{choice.name}: {choice.why}",
+            loaded=_loaded(loaded.model),
             preflight=checked.public,
             steps=steps,
             sessions=(
@@ -242,19 +256,34 @@ def _run(
             checkpoints.mark(out / CHECKPOINTS / f"{checkpoints.PREFIX}{step}")
             now().write(out)
 
-    trainer.add_callback(trainers.follow(lambda step: on_progress("train", step, card.steps), on_save, recipe.patience))
+    stop = trainers.Stop()
+    trainer.add_callback(
+        trainers.follow(lambda step: on_progress("train", step, card.steps), on_save, recipe.patience, stop)
+    )
     if ranks.first:
         card.write(out)
         if "tensorboard" in recipe.report_to:
             trainer.add_callback(board(out / BOARD, from_step=card.sessions[-1].from_step))
     try:
         if not _stopped(trainer, at, recipe.patience):
-            trainer.train(resume_from_checkpoint=str(at) if at else None)
+            with stop:
+                trainer.train(resume_from_checkpoint=str(at) if at else None)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(recipe, longest, str(error)) from None
+    if stop.wanted and trainer.state.global_step < card.steps:
+        raise KeyboardInterrupt(
+            f"stopped after step {trainer.state.global_step} of {card.steps}, which is saved; go on with the same "
+            f"command and --resume ({out})"
+        )
     if trainers.validation_losses(trainer.state.log_history):
         _take_best(trainer, out)
     return now()
+
+
+def _loaded(model: Any) -> str:
+    """The repository or folder, and the commit, that the library says it loaded."""
+    name, commit = str(model.config._name_or_path), getattr(model.config, "_commit_hash", None)
+    return f"{name}@{commit}" if commit else name
 
 
 def _history(trainer: Any) -> dict[str, Any]:
