@@ -17,6 +17,7 @@ from .progress import Progress, progress
 if TYPE_CHECKING:
     from ..curation.requests.forecast import Forecast
     from ..curation.requests.tally import Tally
+    from ..data.store.studies import StudyStore
     from ..schemas.recipe import CurateRecipe
     from ..schemas.run import Manifest
     from ..schemas.verdict import Weight
@@ -46,6 +47,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         choices=("ask", "yes", "unanswered", "no"),
         help="requests that brought no answer; unanswered: but not those whose answer came and cannot be read",
     )
+    curate.add_argument(
+        "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
+    )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
     curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
 
@@ -72,11 +76,29 @@ def _curate(args: argparse.Namespace) -> Outcome:
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
             worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
-            engine = worker(run, recipe, teachers, verifier, on_study=bar.advance, consent=_consent(args, recipe, bar))
+            engine = worker(
+                run,
+                recipe,
+                teachers,
+                verifier,
+                workers=_workers(args, recipe, store),
+                on_study=bar.advance,
+                consent=_consent(args, recipe, bar),
+            )
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
         unread = run.journal.unread()
     return _outcome(args, recipe, manifest, engine.tally, unread, time.monotonic() - since)
+
+
+def _workers(args: argparse.Namespace, recipe: "CurateRecipe", store: "StudyStore") -> int:
+    from ..curation.verdict_pool import workers_for
+
+    if args.workers is not None:
+        return max(0, int(args.workers))
+    studies = min(len(store), recipe.limit or len(store))
+    authors = len(recipe.teachers) if recipe.several.strategy == "best" else 1
+    return workers_for(studies * authors * recipe.several.samples)
 
 
 def _recipe(args: argparse.Namespace) -> "CurateRecipe":

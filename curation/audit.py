@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..schemas.errors import InputError, MissingExtraError
+from ..schemas.errors import InputError
+from .auditing import crosstab
 from .auditing.examples import Examples
 from .auditing.items import Item, is_run, items
 from .auditing.judged import AS_IT_IS, Reader
@@ -67,20 +68,19 @@ class Audit:
             self.examples.settle(early)
 
     @property
+    def groups(self) -> crosstab.Counts:
+        """How many rows of each split, view, layout and finding have which outcome."""
+        return self._spool.counts()
+
+    @property
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every audited row: id, accepted, findings."""
         return iter(self._spool)
 
     def to_pandas(self) -> "DataFrame":
-        """One row an audited row: id, outcome, accepted, the codes, and all findings.
+        """One row an audited row: id, outcome, accepted, the codes, and all findings."""
+        import pandas as pd
 
-        Raises:
-            MissingExtraError: pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingExtraError("notebook", "pandas") from None
         rows = [{**row, "codes": list(dict.fromkeys(found["code"] for found in row["findings"]))} for row in self.rows]
         return pd.DataFrame(rows, columns=["id", "outcome", "accepted", "codes", "findings"])
 
@@ -121,6 +121,7 @@ class Audit:
             "accepted": self.totals.accepted,
             "codes": dict(self.totals.codes.most_common()),
             **self.totals.as_dict(),
+            "by": crosstab.as_dict(self.groups),
             **self.problems.as_dict(),
             **({"probe": self.probe} if self.probe else {}),
         }

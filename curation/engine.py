@@ -28,6 +28,7 @@ from ..schemas.recipe import CurateRecipe
 from ..schemas.run import State
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Verdict
+from ..validators.gate import prepare
 from .doubts import decided, doubts_of
 from .prompt import Prompts
 from .requests.forecast import Forecast, forecast
@@ -35,9 +36,10 @@ from .requests.lane import Lane
 from .requests.session import Session
 from .requests.tally import Reason, Tally
 from .teacher import Question, Teacher, request_key
-from .template_trace import Count, Templates, marked, sketches
-from .verdicts import judge_answer
-from .verifying.verifier import Verifier, rules_alone
+from .template_trace import Count, Templates, marked
+from .verdict_pool import VerdictPool
+from .verdicts import Opinion, opinion_of
+from .verifying.verifier import Verifier
 
 _AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker
 
@@ -50,6 +52,7 @@ class Engine:
         recipe: resolved.
         teachers: loaded from it, in its order.
         verifier: loaded from it, if it names one.
+        workers: processes that judge; with 0 this one does.
         on_study: hears of every study that has come to an end.
         consent: asked after the pilot of a goal whether to go on.
 
@@ -63,6 +66,7 @@ class Engine:
         recipe: CurateRecipe,
         teachers: Sequence[Teacher],
         verifier: Teacher | None = None,
+        workers: int = 0,
         on_study: Callable[[Tally], None] = lambda tally: None,
         consent: Callable[[Forecast], bool] = lambda forecast: True,
     ) -> None:
@@ -74,6 +78,8 @@ class Engine:
         self._asker = self.session.asker
         self._lanes = self.session.lanes[: len(teachers)]
         self._doubts = doubts_of(recipe.model_dump())
+        self._pool = VerdictPool(workers, recipe.severities, self._doubts, recipe.rules)
+        self._ahead = max(_AHEAD, recipe.concurrency if workers else 0)
         self._verifier: Verifier | None = None
         if verifier is not None and recipe.verifier is not None:
             lane = self.session.lanes[-1]
@@ -103,6 +109,7 @@ class Engine:
             Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
                 written, or a fault of ours; what was under way has been waited for and journalled.
         """
+        prepare()  # the rules' lexicons, while there are files to open
         goal, sources = self._recipe.goal, self._sources()
         self._templates = Templates()
         try:
@@ -115,6 +122,7 @@ class Engine:
             await self._mark_early_templates()
         finally:
             self._templates.close()
+            await self._pool.close()
             if self._goal_is_met:
                 self.session.ended = self.session.ended or "goal"
             if self._verifier is not None and self._verifier.note and self.tally.verified:
@@ -142,7 +150,7 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             for team, studies in sources:
                 work = self.session.work(
-                    partial(self._next, studies), partial(self._one, team), self._recipe.concurrency + _AHEAD
+                    partial(self._next, studies), partial(self._one, team), self._recipe.concurrency + self._ahead
                 )
                 group.create_task(work)
 
@@ -224,26 +232,25 @@ class Engine:
         """The verdict on one question's answer, from the journal or new; none if there is no answer."""
         key = request_key(lane.teacher, question)
         if (earlier := await self._asker.concluded(key)) is not None:
-            outcome = self._compared(question.study, judged(earlier))
-            if outcome.verdict != judged(earlier).verdict:
+            before = judged(earlier)
+            outcome = self._compared(opinion_of(question.study, *before))
+            if outcome.verdict != before.verdict:
                 self._asker.record(judged_event(*outcome))
             return await self._verified(question.study, outcome)
         answer = await self._asker.ask(lane, question, key)
         if answer is None:
             return None
-        outcome = self._compared(
-            question.study, judge_answer(answer, self._recipe.severities, self._doubts, self._recipe.rules)
-        )
+        outcome = self._compared(await self._pool.judge(answer))
         self._asker.conclude(answer, judged_body(*outcome))
         return await self._verified(question.study, outcome)
 
-    def _compared(self, study: Study, outcome: Judged) -> Judged:
+    def _compared(self, opinion: Opinion) -> Judged:
         """The verdict with a doubt, if another study's trace says the same before another reference."""
-        candidate, verdict = outcome
-        if candidate.trace is None or rules_alone(verdict).outcome == "reject":
-            return outcome
-        twin = self._templates.add(candidate.key, study.id, *sketches(candidate.trace.texts, study.report))
-        return outcome if twin is None else Judged(candidate, self._as_template(verdict))
+        candidate, verdict, sketches = opinion
+        if sketches is None:
+            return opinion.judged
+        twin = self._templates.add(candidate.key, candidate.study_id, *sketches)
+        return opinion.judged if twin is None else Judged(candidate, self._as_template(verdict))
 
     def _as_template(self, verdict: Verdict) -> Verdict:
         return decided(marked(verdict, True, self._recipe.severities), self._doubts)

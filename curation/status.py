@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import Field
 
 from ..data.run import RunFolder
+from ..data.statistics import wilson
 from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
 from ..schemas.verdict import Outcome
 from .judging.agreement import Agreement, agreements
-from .requests.forecast import Forecast, forecast, wilson
+from .requests.forecast import Forecast, forecast
 from .requests.history import History
 
 

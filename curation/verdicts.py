@@ -1,35 +1,74 @@
-"""Verdicts: what becomes of a teacher's answer: a candidate, judged by every rule."""
+"""Verdicts: what becomes of a teacher's answer: a candidate, judged by every rule.
+
+Pure; verdict_pool.py lets other processes do the same.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..data.judged import Judged
 from ..schemas.candidate import Candidate
 from ..schemas.errors import LayoutError
 from ..schemas.layout import parse
+from ..schemas.study import Study
 from ..schemas.trace import Trace
-from ..schemas.verdict import Doubts, Weight
+from ..schemas.verdict import Doubts, Verdict, Weight
 from ..validators.gate import judge
+from .auditing.sketch import Sketch
 from .doubts import decided
 from .requests.asker import Answer
+from .template_trace import sketches
+from .verifying.verifier import rules_alone
+
+
+class Opinion(NamedTuple):
+    """A candidate, its verdict, and sketches of its steps and reference; none where nobody would look at them."""
+
+    candidate: Candidate
+    verdict: Verdict
+    sketches: tuple[Sketch, Sketch] | None
+
+    @property
+    def judged(self) -> Judged:
+        """Candidate and verdict alone."""
+        return Judged(self.candidate, self.verdict)
 
 
 def judge_answer(
     answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold", own: Sequence[str] = ()
-) -> Judged:
+) -> Opinion:
     """The candidate that an answer is, what the rules (and the recipe's own) find in it, and its word on doubts."""
-    candidate = candidate_of(answer)
-    return Judged(candidate, decided(judge(answer.question.study, candidate, severities, own), doubts))
+    return judge_candidate(answer.question.study, candidate_of(answer), severities, doubts, own)
 
 
-def candidate_of(answer: Answer) -> Candidate:
-    """What an answer's text is, taken apart; a text that cannot be is one with a `parse_error`."""
-    teacher, question, reply = answer.teacher, answer.question, answer.reply
+def judge_candidate(
+    study: Study,
+    unread: Candidate,
+    severities: Mapping[str, Weight] = {},
+    doubts: Doubts = "hold",
+    own: Sequence[str] = (),
+) -> Opinion:
+    """The same, of a candidate that was not taken apart yet; a text that cannot be is one with a `parse_error`."""
     trace: Trace | None = None
     problem: str | None = None
     try:
-        trace = parse(reply.text)
+        trace = parse(unread.text)
     except LayoutError as error:
         problem = str(error)
+    candidate = unread.model_copy(update={"trace": trace, "parse_error": problem})
+    return opinion_of(study, candidate, decided(judge(study, candidate, severities, own), doubts))
+
+
+def opinion_of(study: Study, candidate: Candidate, verdict: Verdict) -> Opinion:
+    """The same, of a verdict that is there already."""
+    if candidate.trace is None or rules_alone(verdict).outcome == "reject":
+        return Opinion(candidate, verdict, None)
+    return Opinion(candidate, verdict, sketches(candidate.trace.texts, study.report))
+
+
+def candidate_of(answer: Answer) -> Candidate:
+    """What an answer is, not taken apart yet."""
+    teacher, question, reply = answer.teacher, answer.question, answer.reply
     return Candidate(
         key=answer.key,
         study_id=question.study.id,
@@ -45,8 +84,6 @@ def candidate_of(answer: Answer) -> Candidate:
         writes_report=question.prompt.writes_report,
         text=reply.text,
         reasoning=reply.reasoning,
-        trace=trace,
-        parse_error=problem,
         usage=reply.usage,
         cost_usd=answer.cost_usd,
         stop_reason=reply.stop_reason,

@@ -61,24 +61,65 @@ def arguments():
 
 
 def open_image(path):
-    """PNG, JPEG or DICOM as RGB. MONOCHROME1 is inverted; without a window, percentiles are used."""
-    from PIL import Image
+    """PNG, JPEG or DICOM as RGB, in the greys that the student was trained on: DICOM PS3.3 C.11, else percentiles."""
+    from PIL import Image, ImageOps
 
     data = path.read_bytes()
-    if data[128:132] != b"DICM":
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            if not image.mode.startswith("I"):
-                return image.convert("RGB")
-            return Image.fromarray(grey(values_of(image))).convert("RGB")
-    import pydicom
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+    if data[128:132] == b"DICM":
+        return Image.fromarray(film_of(data)).convert("RGB")
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):
+            return Image.fromarray(grey(values_of(upright))).convert("RGB")
+        if image.format == "PNG" and data[24] == 16:
+            sys.exit("a PNG of 16 bits in colour or with transparency; save it as 16-bit grey")
+        if upright.has_transparency_data:
+            black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+            upright = Image.alpha_composite(black, upright.convert("RGBA"))
+        return upright.convert("RGB")
 
-    film = pydicom.dcmread(path)
-    values = apply_modality_lut(film.pixel_array, film)
-    windowed = "WindowWidth" in film or "VOILUTSequence" in film
-    values = apply_voi_lut(values, film, index=0) if windowed else values
-    inverted = film.PhotometricInterpretation == "MONOCHROME1"
-    return Image.fromarray(grey(values, inverted=inverted, clip=not windowed)).convert("RGB")
+
+def film_of(data):
+    """A DICOM film in 8 bits of grey: rescale, then the first lookup table or window, inversion; padding is black."""
+    import io
+
+    import numpy
+    import pydicom
+    from pydicom.pixels import apply_voi
+
+    film = pydicom.dcmread(io.BytesIO(data))
+    if film.get("ModalityLUTSequence") or not film.PhotometricInterpretation.startswith("MONOCHROME"):
+        sys.exit("a film in colour, or with a modality lookup table; convert it to PNG")
+
+    def first(name, default):
+        value = film.get(name)
+        value = value[0] if isinstance(value, pydicom.multival.MultiValue) else value
+        return default if value is None or value == "" else float(value)
+
+    stored = film.pixel_array.astype("float64")
+    values = stored * (first("RescaleSlope", 1) or 1) + first("RescaleIntercept", 0)
+    center, width = first("WindowCenter", None), first("WindowWidth", None)
+    padding = first("PixelPaddingValue", None)
+    ends = sorted((padding, first("PixelPaddingRangeLimit", padding))) if padding is not None else (1, 0)
+    shown = (stored < ends[0]) | (stored > ends[1])
+    inverted = film.PhotometricInterpretation == "MONOCHROME1" or film.get("PresentationLUTShape") == "INVERSE"
+    tables = [item for item in film.get("VOILUTSequence") or () if "LUTDescriptor" in item and "LUTData" in item]
+    if tables:
+        bits = tables[0].LUTDescriptor[2]
+        greys = apply_voi(values.astype("int32"), film) * (255 / (2**bits - 1))
+    elif center is not None and width is not None and width > 1:
+        kind = "_".join(str(film.get("VOILUTFunction") or "LINEAR").upper().split())
+        if kind == "SIGMOID":
+            greys = 255 / (1 + numpy.exp(-4 * (values - center) / width))
+        elif kind == "LINEAR_EXACT":
+            greys = 255 * ((values - center) / width + 0.5)
+        else:
+            greys = 255 * ((values - (center - 0.5)) / (width - 1) + 0.5)
+    else:
+        greys = grey(values, shown).astype("float64")
+    greys = numpy.clip(greys, 0, 255)
+    greys = 255 - greys if inverted else greys
+    return numpy.round(numpy.where(shown, greys, 0)).astype("uint8")
 
 
 def values_of(image):
@@ -87,16 +128,15 @@ def values_of(image):
     return numpy.asarray(image)
 
 
-def grey(values, inverted=False, clip=True):
-    """Values to 8 bits."""
+def grey(values, shown=None):
+    """Values to 8 bits, by the percentiles of those that are shown."""
     import numpy
 
     values = values.astype("float64")
-    low, high = numpy.percentile(values, (0.5, 99.5)) if clip else (values.min(), values.max())
+    low, high = numpy.percentile(values if shown is None else values[shown], (0.5, 99.5))
     if high <= low:
         sys.exit("all pixels are alike")
-    scaled = numpy.clip((values - low) / (high - low), 0, 1)
-    return numpy.round(255 * ((1 - scaled) if inverted else scaled)).astype("uint8")
+    return numpy.round(255 * numpy.clip((values - low) / (high - low), 0, 1)).astype("uint8")
 
 
 def load(folder, base, precision):

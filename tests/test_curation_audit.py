@@ -104,7 +104,7 @@ def test_anything_can_be_measured(step: str, report: str) -> None:
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=30, max_size=60), st.integers(0, 20))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_sketches_estimate_the_share_of_common_runs(tokens: list[str], changes: int) -> None:
     other = list(tokens)
     for at in range(changes):
@@ -402,3 +402,26 @@ def test_a_run_gets_its_page_and_its_json(tmp_path: Path) -> None:
     assert found == summary(run)
     assert "<svg" in (run / "audit.html").read_text()
     assert stat.S_IMODE((run / "audit.json").stat().st_mode) == 0o600  # jsonl is restricted unless said otherwise
+
+
+def test_outcomes_are_tabulated_by_split_view_layout_and_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row(f"a{n}", split="train", views=["PA"]) for n in range(3)]
+    rows += [row("b", ten(SAYS, report=ILL), ILL, split="test"), row("c", "Nothing.", split="test", views=["PA"])]
+    path = jsonl(tmp_path / "t.jsonl", *rows)
+    by = summary(path)["by"]
+    assert by["split"]["train"] == {"rows": 3, "accept": 3, "doubt": 0, "reject": 0, "share": 1.0}
+    assert by["split"]["test"]["rows"] == 2 and by["split"]["test"]["reject"] == 1
+    assert list(by["view"]) == ["PA", "not said"] and by["finding"]["cardiomegaly"]["rows"] == 1
+    assert set(by["layout"]) == {"plain", "prose"}
+    assert main(["audit", str(path)]) == 0
+    assert "by split" in capsys.readouterr().out
+
+
+def test_two_datasets_are_compared_code_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = jsonl(tmp_path / "one.jsonl", row("a"), row("b", ten().replace("10. ", "")))
+    two = jsonl(tmp_path / "two.jsonl", row("a"), row("b"), row("c", ten({5: ""})), row("d"))
+    assert main(["audit", str(one), str(two)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "rows with step_count │ 50.0% │ 0.0%" in told and "rows with step_empty │ 0.0% │ 25.0%" in told

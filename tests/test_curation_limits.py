@@ -62,14 +62,28 @@ def test_the_first_request_goes_alone_and_then_the_window_opens_up_to_the_ceilin
     assert run.now < 1_000 * 0.05 / 100 * 1.4
 
 
-def test_a_throttled_burst_cuts_the_window_once() -> None:
+def test_a_burst_that_is_throttled_whole_halves_the_window_and_no_more() -> None:
     pace = Pace(64)
     Simulation(pace, well).run(answers=200)
     before = pace.window
-    tickets = [pace.depart(100.0) for _ in range(10)]
+    tickets = [pace.depart(100.0) for _ in range(int(before))]
     for ticket in tickets:
         pace.arrive(100.05, ticket, "throttled")
-    assert pace.window == pytest.approx(before * 0.7)
+    assert before / 2 <= pace.window < before * 0.8
+
+
+@pytest.mark.parametrize(("share", "longer"), [(0.05, 1.3), (0.1, 1.3), (0.2, 1.5), (0.3, 10.0)])
+def test_the_pace_falls_with_the_share_of_throttled_requests_and_stops_for_none(share: float, longer: float) -> None:
+    """Each of them names a minute to wait for; nobody else waits with it."""
+    dice = random.Random(1)
+
+    def server(now: float, number: int) -> Answer:
+        return ("throttled", 60.0) if number > 1 and dice.random() < share else ("answered", None)
+
+    run = Simulation(Pace(64), server).run(answers=5_000)
+    assert run.now < 5_000 / (1 - share) * 0.05 / 64 * longer + 0.5
+    gaps = [b - a for a, b in zip(run.answered, run.answered[1:], strict=False)]
+    assert max(gaps) < 1.0
 
 
 def test_a_server_that_serves_twenty_at_a_time_is_found_and_kept_busy() -> None:
@@ -93,7 +107,7 @@ def test_a_stream_of_long_retry_afters_cannot_freeze_the_run() -> None:
 
     run = Simulation(Pace(64), server).run(answers=5_000)
     refused = sum(1.0 < at < 400.0 for at in run.sent)
-    assert refused <= 64 + 5  # those under way when it began, and one for each cooldown
+    assert refused <= 64 + 16 + 5  # those under way, those sent until it was plain, and one for each cooldown
     assert run.now < 400 + 89 + 15  # a cooldown that began before 400, and the work
     assert max(b - a for a, b in zip(run.answered, run.answered[1:], strict=False)) < 400 + 89
 
@@ -112,6 +126,9 @@ def test_after_a_cooldown_one_request_goes_alone_and_then_the_window_is_open_aga
     pace = Pace(64)
     Simulation(pace, well).run(answers=500)
     pace.arrive(100.0, pace.depart(100.0), "throttled", 10.0)
+    assert pace.wait(100.0) == 0.0  # one alone stops nobody
+    for _ in range(15):
+        pace.arrive(100.0, pace.depart(100.0), "throttled", 10.0)
     assert pace.wait(109.0) == pytest.approx(1.0)
     assert pace.wait(110.0) == 0.0
     scout = pace.depart(110.0)

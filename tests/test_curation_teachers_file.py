@@ -147,3 +147,17 @@ def test_restricted_questions_are_their_owners_and_leave_only_with_an_attestatio
     (tmp_path / "run").rename(tmp_path / "earlier")
     code, _ = curate(tmp_path, endpoint="https://queue.example")
     assert code == 2 and "restricted data may not go to https://queue.example" in capsys.readouterr().err
+
+
+def test_an_answer_to_a_question_that_is_asked_no_more_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curate(folder)
+    first = questions(folder)
+    answer(folder, {"id": first[0]["id"], "text": GOOD}, {"id": first[1]["id"], "text": GOOD})
+    recipe = json.loads((folder / "recipe.yaml").read_text()) | {"limit": 1}
+    (folder / "recipe.yaml").write_text(json.dumps(recipe))
+    capsys.readouterr()
+    words = ["curate", str(folder / "recipe.yaml"), "--studies", str(folder / "studies"), "--out", str(folder / "run")]
+    assert main(words) == 0
+    assert f"1 answers ({first[1]['id'][:12]}…) to questions that this call did not ask" in capsys.readouterr().out

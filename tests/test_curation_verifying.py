@@ -1,5 +1,6 @@
 """The verifier: quotations that code checks, labels that decide, and doubts that only a calibrated one lifts."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -7,11 +8,18 @@ from typing import Any
 
 import pytest
 from curation_parts import GOOD, asked, make_store, scripted
+from servers.studies import options_for
+from servers.teacher import TeacherServer
 from tenstep.__main__ import main
+from tenstep.curation.batch_run import BatchRun
+from tenstep.curation.teacher import load
 from tenstep.curation.verifying.answer import UnreadableVerification, read_verification
 from tenstep.curation.verifying.instructions import hidden_instruction
 from tenstep.curation.verifying.labelled import labelled_set
+from tenstep.curation.verifying.verifier import load_verifier
 from tenstep.data.run import RunFolder
+from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.rule import REFERENCE, STEPS, Case, ten
@@ -448,3 +456,77 @@ def test_a_labelled_set_of_ones_own_is_read_and_a_bad_one_named(
         assert message in capsys.readouterr().err
     own.write_text("".join(json.dumps(row | {"id": str(n), "good": n > 0}) + "\n" for n in range(2)))
     assert main(["calibrate", str(folder / "verify.yaml"), "--out", str(folder / "c")]) == 0
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TeacherServer]:
+    monkeypatch.setenv("TEACHER_KEY", "sk-canary-77")
+    with TeacherServer() as running:
+        running.batches.polls = 1
+        yield running
+
+
+def question_in(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The question that a chat request holds."""
+    said = body["messages"][-1]["content"]
+    return {"prompt": said if isinstance(said, str) else said[-1]["text"]}
+
+
+def test_a_verifier_behind_an_api_shares_journal_budget_and_spend(folder: Path, server: TeacherServer) -> None:
+    server.write = lambda body: json.dumps(clean(question_in(body)))
+    verifier = {"kind": "openai", "options": options_for("openai-chat", server) | {"model": "gpt-5.5"}}
+    texts = {"a": [LEAK], "b": [LEAK]}
+    found = curate(folder, texts, limit=2, verifier=verifier, budget={"calls": 3}, concurrency=1)
+    assert (found["ended"], found["verified"], server.requests) == ("budget", {"held": 1}, 1)
+    assert 0 < found["spend_usd"] < 0.1
+    found = curate(folder, texts, limit=2, verifier=verifier, budget={"calls": 4})
+    assert (found["verified"], server.requests) == ({"held": 2}, 2)
+    assert main(["status", str(folder / "run"), "--json", str(folder / "status.json")]) == 0
+    status = json.loads((folder / "status.json").read_text())
+    assert (status["checked"], [row["name"] for row in status["by_teacher"]]) == ({"verifier": 2}, ["scripted"])
+
+
+def test_a_verifier_works_in_batches_and_is_asked_once_more_in_the_next(folder: Path, server: TeacherServer) -> None:
+    recipe = {
+        "kind": "curate",
+        "name": "t",
+        "teachers": [scripted(folder, {"a": [LEAK], "b": [GOOD]})],
+        "severities": {"reference_leak": "doubt"},
+        "repair": {"attempts": 0},
+        "verifier": {"kind": "openai", "options": options_for("openai", server) | {"batch": True, "model": "gpt-5.5"}},
+    }
+    work = CurateRecipe.model_validate(recipe)
+    assert work.verifier is not None
+    store = StudyStore.open(folder / "studies")
+    with RunFolder.open(folder / "run", kind="curate", recipe=work, studies=store) as run:
+        teachers = [load(spec) for spec in work.teachers]
+        batches = BatchRun(run, work, teachers, load_verifier(work.verifier, []), every=0.01)
+        tally = asyncio.run(batches.work())
+        counts = run.finish(spend_usd=tally.spend_usd, studies=3).counts
+    assert (tally.verified, counts["doubted"], server.batches.created) == ({"unreadable": 1}, 1, 2)
+
+
+def test_restricted_data_goes_to_no_verifier_without_an_attestation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Study.model_validate(Case("").study.model_dump() | {"id": "t/a", "data_class": "restricted"})
+    make_store(tmp_path / "studies", [study])
+    curate(tmp_path, {"a": [LEAK]}, verifier=None)
+    spec = {"kind": "openai", "options": {"model": "gpt-5.5"}}
+    (tmp_path / "verify.yaml").write_text(json.dumps({"kind": "verify", "name": "v", "verifier": spec}))
+    assert main(["verify", str(tmp_path / "run"), str(tmp_path / "verify.yaml")]) == 2
+    assert "restricted data may not go to https://api.openai.com" in capsys.readouterr().err
+    assert verdicts(tmp_path)["t/a"].outcome == "doubt"
+
+
+def test_hostile_words_of_a_verifier_do_nothing_on_a_page(folder: Path) -> None:
+    evil = "<script>alert(1)</script>\u202e"
+    curate(folder, {"a": [LEAK]}, limit=1)
+    gap = {"finding": evil, "evidence": "normal in size"}
+    answer_all(handover(folder), lambda question: clean(question) | {"missing": [gap]})
+    curate(folder, {"a": [LEAK]}, limit=1)
+    page = folder / "page.html"
+    assert main(["review", str(folder / "run"), "--out", str(page)]) == 0
+    assert main(["audit", str(folder / "run")]) == 0
+    for text in (page.read_text(), (folder / "run" / "audit.html").read_text()):
+        assert "verifier_missing" in text and "<script>alert" not in text and "\u202e" not in text

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -291,3 +292,27 @@ def run_length() -> Callable[[], bytes]:
         return bytes_of(dataset)
 
     return made
+
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "infer_transformers.py"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"WindowCenter": 2048, "WindowWidth": 3000, "PhotometricInterpretation": "MONOCHROME1"},
+        {"WindowCenter": ["-1800", "0"], "WindowWidth": ["3000", "9"], "RescaleSlope": -1, "RescaleIntercept": 0},
+        {"RescaleSlope": None, "RescaleIntercept": None, "WindowCenter": 2048, "WindowWidth": 3000},
+        {"WindowCenter": 2048, "WindowWidth": 3000, "VOILUTFunction": "SIGMOID"},
+        {"WindowCenter": 2048, "WindowWidth": 3000, "VOILUTFunction": "LINEAR_EXACT"},
+        {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 900, "PhotometricInterpretation": "MONOCHROME1"},
+        {"VOILUTSequence": lut(np.arange(4096)[::-1] * 16, 0)},
+    ],
+)
+def test_the_script_for_other_machines_shows_a_student_the_same_greys(fields: dict[str, Any], tmp_path: Path) -> None:
+    scope: dict[str, Any] = {"__name__": "script", "__doc__": ""}
+    exec(compile(SCRIPT.read_text(), str(SCRIPT), "exec"), scope)
+    (tmp_path / "film.dcm").write_bytes(bytes_of(dataset_of(RAMP, **fields)))
+    theirs = np.asarray(scope["open_image"](tmp_path / "film.dcm").convert("L")).astype(int)
+    assert np.abs(theirs - seen(**fields)[0]).max() <= 2

@@ -41,7 +41,7 @@ HOME = {
     **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
-OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pandas", "pydicom"})
+OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pydicom"})
 
 
 class Import(NamedTuple):

@@ -43,6 +43,7 @@ NAMES = (
     "unsupported",
     "location",
     "unreported_location",
+    "opposite",
     "severity",
     "cause",
     "certainty",

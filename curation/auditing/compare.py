@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..requests.forecast import Interval, wilson
+from ...data.statistics import Interval, wilson
 from .overlaps import Overlaps
 from .totals import Totals
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Named = tuple[str, Totals]
 
@@ -42,6 +45,16 @@ _NOTHING = {
 def percent_of(name: str, found: Interval | None, places: int = 1) -> str:
     """One of `shares`, for people."""
     return _NOTHING.get(name, "none") if found is None else f"{found.share:.{places}%}"
+
+
+def code_shares(datasets: Sequence[Named]) -> "DataFrame":
+    """The share of rows that have each code: a row a code, a column a dataset; NaN where there are no rows."""
+    import pandas as pd
+
+    frame = pd.DataFrame({at: pd.Series(totals.code_rows, dtype="float64") for at, (_, totals) in enumerate(datasets)})
+    order = list(dict.fromkeys(code for _, totals in datasets for code in totals.code_rows))
+    rows = pd.Series([totals.rows or float("nan") for _, totals in datasets])
+    return frame.reindex(order).fillna(0.0) / rows
 
 
 def compare(datasets: Sequence[Named]) -> dict[str, Any]:

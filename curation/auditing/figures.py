@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from ...data.charts import Bar, band, bars, columns, heat, rounded_up
+from ...data.statistics import Interval, wilson
 from ...validators.gate import RULES
-from ..requests.forecast import Interval, wilson
 from .compare import difference, percent_of, shared, shares
+from .crosstab import Counts, crosstabs, lines
 from .measures import STANDINGS, Standing
 from .totals import StepTotal, Totals
 
@@ -273,6 +274,17 @@ def _likeness(totals: Totals) -> Figure:
         notes.append("The rows name no splits, so nothing can be said of leaks between them.")
     what = "Traces with 80 % of their four-word phrases in common, as estimated from sketches."
     return Figure("Nearly equal traces, and leaks between splits", what, tables=tuple(tables), notes=tuple(notes))
+
+
+def crosstabbed(counts: Counts) -> list[Figure]:
+    """Outcomes by split, view, layout and finding, where there is more than one of them."""
+    tables = tuple(
+        Listed((kind.capitalize(), "Traces", "Accepted", "In doubt", "Rejected"), lines(frame), text=0)
+        for kind, frame in crosstabs(counts).items()
+        if len(frame) > 1
+    )
+    what = "Outcomes by what the rows say of themselves, and by what the references assert."
+    return [Figure("Which part is the weak one", what, tables=tables)] if tables else []
 
 
 def probed(found: Mapping[str, Any] | None) -> list[Figure]:

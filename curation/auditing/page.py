@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from ..pages.cards import STATUS
 from ..pages.templates import closing, opening, part, ranked, render
-from .figures import compared, figures, probed, tiles
+from .figures import compared, crosstabbed, figures, probed, tiles
 
 if TYPE_CHECKING:
     from ..audit import Audit
@@ -75,7 +75,10 @@ def _headline(audits: "Sequence[Audit]") -> str:
 
 
 def _figures(audits: "Sequence[Audit]") -> str:
-    datasets = [{"name": audit.name, "figures": [*figures(audit.totals), *probed(audit.probe)]} for audit in audits]
+    datasets = [
+        {"name": audit.name, "figures": [*figures(audit.totals), *crosstabbed(audit.groups), *probed(audit.probe)]}
+        for audit in audits
+    ]
     return render("figures.html", datasets=datasets, several=len(audits) > 1)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...data.statistics import Interval
 from ...schemas.outcome import Table
-from ..requests.forecast import Interval
-from .compare import percent_of, shared, shares
+from .compare import code_shares, percent_of, shared, shares
+from .crosstab import as_tables
 from .totals import Totals
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def summary_tables(found: "Audit") -> tuple[Table, ...]:
     tables = [Table(title=f"audit {found.path}", columns=("", ""), rows=tuple(rows))]
     if totals.read:
         tables.append(_steps(totals))
-    return tuple(tables)
+    return (*tables, *as_tables(found.groups))
 
 
 def _steps(totals: Totals) -> Table:
@@ -72,11 +73,8 @@ def comparison_table(found: "Sequence[Audit]") -> Table:
     rows += [("accepted", *(percent(totals.acceptance) for totals in all_totals))]
     rows += [("in doubt", *(str(totals.doubted) for totals in all_totals))]
     rows += [(name, *(percent_of(name, one[name]) for one in each)) for name in list(each[0])[1:]]
-    codes = dict.fromkeys(code for totals in all_totals for code in totals.code_rows)
-    rows += [
-        (f"rows with {code}", *(f"{t.code_rows[code] / t.rows:.1%}" if t.rows else "" for t in all_totals))
-        for code in codes
-    ]
+    for code, *each_share in code_shares([(str(a.path), a.totals) for a in found]).itertuples():
+        rows.append((f"rows with {code}", *("" if share != share else f"{share:.1%}" for share in each_share)))
     both = [shared(all_totals[0].overlaps, totals.overlaps) for totals in all_totals[1:]]
     rows += [(f"{kind.replace('_', ' ')} also in the first", "", *(str(one[kind]) for one in both)) for kind in both[0]]
     return Table(title="audit", columns=("", *(str(a.path) for a in found)), rows=tuple(rows))

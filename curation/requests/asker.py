@@ -28,7 +28,7 @@ from .budget import Amount, Ledger, actual_usage, max_cost
 from .commits import Commits
 from .gate import Stopped
 from .lane import Lane
-from .limits import Outcome, Ticket
+from .limits import Outcome, Ticket, usable_seconds
 from .policy import check_study
 from .records import event, plan
 from .tally import Tally
@@ -353,14 +353,16 @@ class Asker:
             )
 
     async def _pause(self, tries: int, outcome: Unanswered) -> None:  # tries: from 1
-        """Wait before the next try. The gate keeps the shared cooldown; this is the request's own.
+        """Wait before the next try: as long as the server asked of this request (LONGEST at most), or ever longer.
 
         Raises:
             Stopped: the wait is over because the run is.
         """
-        seconds = (
-            0.0 if outcome.retry_after else min(_LONGEST, _FIRST * 2.0 ** (tries - 1)) * self._random.uniform(0.5, 1.0)
-        )
+        asked = usable_seconds(outcome.retry_after)
+        if asked is not None:
+            seconds = asked * self._random.uniform(1.0, 1.1)
+        else:
+            seconds = min(_LONGEST, _FIRST * 2.0 ** (tries - 1)) * self._random.uniform(0.5, 1.0)
         try:
             await asyncio.wait_for(self._stopped.wait(), seconds)
         except TimeoutError:

@@ -2,22 +2,26 @@
 
     the first request goes alone: a wrong key or a schema that is refused costs one request
     slow start: from there the window grows by one with each answer, so it doubles in a round trip
-    cut: the server throttles (429, 529, 503): the window shrinks, once for all that were under way together
-    recover: an answer adds a part of a request, a sixteenth of the ceiling in a round trip
-    cooldown: nothing goes until Retry-After is over; then one request goes alone, and the window opens when it
-        is answered. Further Retry-Afters extend a cooldown, never beyond LONGEST seconds after its start, and
-        nothing that is sent in between can extend it, because nothing is: it cannot freeze the run.
+    cut: each request that the server throttles (429, 529, 503) takes as much of a request off the window as is the
+        share of such answers lately, at most half of one; the request itself waits by itself (asker.py)
+    recover: an answer adds a part of a request, a sixteenth of the window in a round trip, or one
+    cooldown: most of the recent answers were so, or the provider says that nothing is left: nothing goes until
+        Retry-After is over; then one request goes alone, and the window opens when it is answered. Further
+        Retry-Afters extend a cooldown, never beyond LONGEST seconds after its start, and nothing that is sent in
+        between can extend it, because nothing is: it cannot freeze the run.
 
 Pure: it is told the time (seconds of any monotonic clock), and holds no locks. `gate.py` lets requests wait by it.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
 LONGEST = 120.0  # seconds of one cooldown; a server that wants more is asked again with one request
 START = 32  # requests, once the first is answered
-SHRINK = 0.7
+_RECENT, _ROW = 64, 16  # answers whose share of throttled ones counts; so many in a row are most of them too
+_MOST = 2 / 3
 _ALONE = 1.0  # a cooldown of so many seconds ends with one request alone
 _OUTAGE = 4  # requests in a row without any answer, if the window is not larger: the server is in trouble
 
@@ -28,7 +32,6 @@ Outcome = Literal["answered", "throttled", "lost"]
 class Ticket:
     """Permission for one request."""
 
-    cuts: int  # how often the window had been cut when it left
     alone: bool
     tokens: float  # that were taken from the rate
 
@@ -53,9 +56,10 @@ class Pace:
         self.until = -math.inf  # nothing goes before
         self._threshold = float(ceiling)  # slow start ends here
         self._since = -math.inf  # start of the cooldown
-        self._cuts = 0
         self._trouble = 0  # requests since the last answer that found none
         self._strikes = 0  # cooldowns since then that we chose ourselves
+        self._recent: deque[bool] = deque(maxlen=_RECENT)  # whether they were throttled
+        self._row = 0  # throttled since the last that was answered
         self._alone = True  # the next one goes alone
         self._probing = False  # one is under way alone
         self._requests = Bucket(requests_per_minute)
@@ -77,7 +81,7 @@ class Pace:
         self._probing = self._alone
         self._requests.take(now, 1.0)
         self._tokens.take(now, tokens)
-        return Ticket(self._cuts, self._alone, tokens)
+        return Ticket(self._alone, tokens)
 
     def arrive(self, now: float, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
         """A request has come to its end.
@@ -91,19 +95,22 @@ class Pace:
         self.in_flight -= 1
         if ticket.alone:
             self._probing = False
+        if outcome != "lost":
+            self._recent.append(outcome == "throttled")
         if outcome == "answered":
             self.answers += 1
-            self._trouble = self._strikes = self.misses = 0
+            self._trouble = self._strikes = self.misses = self._row = 0
             self._alone = self._alone and not ticket.alone
-            if ticket.cuts == self._cuts:
-                self._grow()
+            self._grow()
             return
         self._trouble += 1
         self.misses += ticket.alone
-        if outcome == "throttled" and ticket.cuts == self._cuts and not ticket.alone:
-            self._threshold = self.window = max(1.0, self.window * SHRINK)
-            self._cuts += 1
-        wanted = _seconds(retry_after)
+        share = sum(self._recent) / len(self._recent) if self._recent else 0.0
+        if outcome == "throttled" and not ticket.alone:
+            self._threshold = self.window = max(1.0, self.window - min(0.5, share))
+        self._row = self._row + 1 if outcome == "throttled" else self._row
+        most = ticket.alone or self._row >= _ROW or (share > _MOST and len(self._recent) >= _ROW)
+        wanted = usable_seconds(retry_after) if most else None
         enough = _OUTAGE if self._alone else max(_OUTAGE, self.window)
         if wanted is None and self._trouble >= enough and now >= self.until:
             wanted = min(LONGEST / 2, 0.5 * 2.0**self._strikes)
@@ -113,7 +120,7 @@ class Pace:
 
     def pause(self, now: float, seconds: float) -> None:
         """The server says that nothing is left until so many seconds from now."""
-        self._cool(now, _seconds(seconds) or 0.0)
+        self._cool(now, usable_seconds(seconds) or 0.0)
 
     def settle(self, reserved: float, used: float) -> None:
         """Correct the tokens that were taken at departure."""
@@ -126,7 +133,7 @@ class Pace:
         self._alone = self._alone or seconds >= _ALONE
 
     def _grow(self) -> None:
-        step = 1.0 if self.window < self._threshold else max(1.0, self.ceiling / 16) / self.window
+        step = 1.0 if self.window < self._threshold else max(1.0, self.window / 16) / self.window
         self.window = min(float(self.ceiling), self.window + step)
 
 
@@ -163,7 +170,7 @@ class Bucket:
         self._at = now
 
 
-def _seconds(value: float | None) -> float | None:
+def usable_seconds(value: float | None) -> float | None:
     """A Retry-After that can be used: finite and not negative, at most LONGEST."""
     if value is None or math.isnan(value) or value < 0:
         return None

@@ -12,7 +12,8 @@ answer). Put answers.jsonl beside it, one object a line: `id` as in the question
 goes on; what it then has to ask, a repair or a second look, stands in a new questions.jsonl.
 
 A question without an answer waits and is named; an answer that is given twice, or to a question that this run never
-asked, ends the call before anything is read; an answer to a question that was answered before is named and left alone.
+asked, ends the call before anything is read; an answer to a question that was answered before, or that is asked no more
+(the prompt changed), is named and left alone.
 """
 
 import json
@@ -23,6 +24,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from ...data.files import readable_by, replacing
+from ...data.formats.json_lines import json_lines
 from ...schemas.base import Noun
 from ...schemas.candidate import Usage
 from ...schemas.errors import InputError
@@ -72,6 +74,7 @@ class Teacher:
         self.folder = Path(options.folder) if options.folder else None
         self._answers: dict[str, tuple[int, _Row]] = {}
         self._waiting: dict[str, dict[str, Any]] = {}
+        self._unused: set[str] = set()
         self._private = False
 
     def identity(self) -> Mapping[str, Any]:
@@ -106,9 +109,9 @@ class Teacher:
         self.model = self._options.model or next(iter(models), self.model)
         done = (State.RECEIVED, State.JUDGED, State.REFUSED)
         stale = [key for key in self._answers if state_of(key) in done]
-        new = len(self._answers) - len(stale)
+        self._unused = set(self._answers) - set(stale)
         self.notes = (
-            *((f"{answers}: {new} new answers",) if new else ()),
+            *((f"{answers}: {len(self._unused)} new answers",) if self._unused else ()),
             *((f"{answers}: {_named(stale)} to questions that were answered before are left alone",) if stale else ()),
         )
 
@@ -116,6 +119,7 @@ class Teacher:
         """See `curation.teacher.Teacher`; a question without an answer is written down, and waits."""
         key = request_key(self, question)
         if key in self._answers:
+            self._unused.discard(key)
             return self._answers[key][1].model_dump_json().encode()
         path_of = question.path_of
         seen = question.study.images if self.sees_images and path_of is not None else ()
@@ -148,6 +152,9 @@ class Teacher:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(questions) as file:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self._waiting.values())
+        if self._unused:
+            unused = _named(sorted(self._unused))
+            self.notes += (f"{self.folder / 'answers.jsonl'}: {unused} to questions that this call did not ask",)
         if missing:
             self.notes += (f"{self.folder / 'answers.jsonl'}: {_named(missing)} of the last questions are missing",)
         if self._waiting:
@@ -160,20 +167,16 @@ class Teacher:
 def _read(path: Path) -> dict[str, tuple[int, _Row]]:
     """Answers by question, each with its row in the file."""
     found: dict[str, tuple[int, _Row]] = {}
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", file=path) from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for line in json_lines(path):
+        number = line.row
+        if line.found is None:
+            message = f'is not one JSON object: {{"id": ..., "text": ...}} ({line.problem})'
+            raise InputError(message, file=path, row=number)
         try:
-            row = _Row.model_validate(json.loads(line))
+            row = _Row.model_validate(line.found)
         except ValidationError as error:
             first = error.errors()[0]
             raise InputError(first["msg"], file=path, row=number, field=".".join(map(str, first["loc"]))) from None
-        except (ValueError, RecursionError):
-            raise InputError('is not one JSON object: {"id": ..., "text": ...}', file=path, row=number) from None
         if row.id in found:
             message = f"answers the question '{row.id[:12]}…' again, after row {found[row.id][0]}; keep one of the two"
             raise InputError(message, file=path, row=number, field="id")

@@ -106,9 +106,11 @@ class Verifier:
         """Whether it reads a trace with this verdict."""
         if self._reach == "off" or (verdict.resolution is not None and verdict.resolution.by == "reader"):
             return False
-        match rules_alone(verdict).outcome:
+        rules = rules_alone(verdict)
+        match rules.outcome:
             case "doubt":
-                return self._doubts == "verify"
+                codes = {finding.code for finding in rules.findings if finding.severity == "doubt"}
+                return self._doubts == "verify" and (self._reach == "all" or not codes <= BEYOND_CLAIMS)
             case "accept":
                 return self._reach == "all"
         return False

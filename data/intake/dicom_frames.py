@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from ...schemas.errors import install_command
 from .reports import Refusal
 
 _JP2 = b"\x00\x00\x00\x0cjP  "  # a frame should be the bare codestream; some writers leave its container on
@@ -33,7 +34,7 @@ def unfit_frame(dataset: Any, max_pixels: int) -> Refusal | None:
         return _unfit_length(dataset)
     try:
         if not get_decoder(syntax).is_available:
-            way = "pip install 'tenstep[jpeg2000]'" if syntax in JPEG2000TransferSyntaxes else "store them uncompressed"
+            way = install_command("jpeg2000") if syntax in JPEG2000TransferSyntaxes else "store them uncompressed"
             return Refusal("missing_codec", f"no decoder is installed for {syntax.name} pixels: {way}")
     except NotImplementedError:
         return Refusal("unsupported_format", f"{syntax.name} pixels; store them uncompressed or as JPEG 2000")
