@@ -28,6 +28,7 @@ from ..schemas.recipe import CurateRecipe
 from ..schemas.run import State
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Verdict
+from ..validators.gate import prepare
 from .doubts import decided, doubts_of
 from .prompt import Prompts
 from .requests.forecast import Forecast, forecast
@@ -108,6 +109,7 @@ class Engine:
             Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
                 written, or a fault of ours; what was under way has been waited for and journalled.
         """
+        prepare()  # the rules' lexicons, while there are files to open
         goal, sources = self._recipe.goal, self._sources()
         self._templates = Templates()
         try:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.validators.findings import Claim, claims, compares_with_prior, measurements, region_of, sentences
+from tenstep.validators.findings.switches import PARTS, turned_off
 
 
 def said(text: str) -> dict[str, str]:
@@ -238,3 +239,28 @@ def test_a_sentence_says_the_same_wherever_it_stands(text: str) -> None:
     alone = [(c.finding, c.status, c.side, c.place) for c in claims(sentence)]
     later = [(c.finding, c.status, c.side, c.place) for c in claims("Two views.\n" + sentence)]
     assert alone == later
+
+
+def test_a_claim_names_the_phrases_pairs_and_parts_that_made_it() -> None:
+    (heart,) = claims("The heart is normal in size.")
+    assert heart.because == (
+        "normal in size [qualities]", "heart [organs]", "pairs: heart + normal", "normal: heart"
+    )  # fmt: skip
+    effusion = one("Without a large left effusion.", "pleural_effusion")
+    assert {"without a [neg_pre]", "left [side]"} <= {*effusion.because}
+
+
+def test_a_part_that_is_turned_off_answers_neutrally_and_is_on_again_afterwards() -> None:
+    text = "An opacity in the left lower lobe."
+    with turned_off("attach.places"):
+        assert one(text, "lung_opacity").place == ()
+    assert one(text, "lung_opacity").place == ("lower_lobe",)
+    assert len(set(PARTS)) == len(PARTS)
+    with pytest.raises(KeyError, match="no such part"), turned_off("attach.nothing"):
+        pass
+
+
+def test_quantified_sides_and_composed_names_are_on_the_claim() -> None:
+    assert one("Both lungs have nodules.", "nodule").counted
+    claim = next(c for c in claims("The costophrenic angle is not sharp.") if c.status == "present")
+    assert (claim.finding, claim.composed) == ("costophrenic_blunting", True)

@@ -140,6 +140,20 @@ def test_a_paraphrase_or_a_denied_extra_passes(step: str) -> None:
     assert codes(TUBED, step) == set()
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "code"),
+    [
+        ("An effusion is seen.", "It lies on the right.", "wrong_side"),
+        ("A pleural effusion is present.", "Its size is large.", "wrong_size"),
+        ("The endotracheal tube is in place.", "It ends in the stomach.", "wrong_tip"),
+        ("An effusion is seen.", "It lies on the left, and it is small.", None),
+        ("An effusion is seen.", "It is not on the right.", None),
+    ],
+)
+def test_what_a_pronoun_stands_for_keeps_its_side_size_and_end(first: str, then: str, code: str | None) -> None:
+    assert codes(TUBED, f"{first} {then}") == ({code} if code else set())
+
+
 def test_the_message_can_be_acted_on_and_the_evidence_is_the_sentence() -> None:
     text = "\n".join(f"{n}. Region {n} was inspected." for n in range(1, 10)) + "\n10. No pleural effusion.\n\n" + TUBED
     (found,) = [found for found in check(text, TUBED).findings if found.code == "denies_reference"]

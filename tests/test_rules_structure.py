@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.layout import write
@@ -169,6 +169,7 @@ def test_half_a_character_makes_a_text_unreadable_and_nothing_else() -> None:
 LINES = st.one_of(st.sampled_from(ten().split("\n")), st.text(max_size=30), st.sampled_from(["<think>", "```", "1) x"]))
 
 
+@settings(deadline=None)  # the first example reads the lexicon
 @given(st.lists(LINES, max_size=30).map("\n".join), st.booleans(), st.sampled_from(["teacher", "student"]))
 def test_no_text_makes_a_rule_raise_and_the_same_text_gets_the_same_verdict(
     text: str, writes_report: bool, author: str

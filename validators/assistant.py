@@ -61,7 +61,7 @@ _TALKS = Patterns(
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """A refusal, or the first words of each step that talk to somebody."""
+    """A refusal, or the first words of each step that talk to a user."""
     for position, text in steps_of(candidate):
         match = _REFUSES.search(text)
         code = "refusal" if match else "assistant_talk"

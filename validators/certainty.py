@@ -1,10 +1,8 @@
 """Certainty: a step is sure where the reference hedges, or doubts what it asserts.
 
 It protects the calibration of what the student says. "Definitely", "proven", "beyond doubt" need a reference that
-asserts the finding; a plain assertion of what is only possible is an error in the conclusion and a warning before it; a
+asserts the finding; a plain assertion of what is only possible is a doubt in the conclusion and nothing before it; a
 step may hedge on its way to a certain conclusion, but the conclusion may not.
-
-False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each a step against its own report.
 """
 
 from collections.abc import Iterator, Mapping

@@ -29,7 +29,7 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     r"\ufeff\ufff0-\uffff\ud800-\udfff\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
-# Cyrillic, Greek, Armenian or Cherokee beside a Latin letter; combining marks; full-width and styled forms
+# Cyrillic, Greek, Armenian or Cherokee next to a Latin letter; combining marks; full-width and styled forms
 _LOOKALIKE = re.compile(
     r"[A-Za-z][\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff\u0300-\u036f]"
     r"|[\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff][A-Za-z]|[\uff01-\uff5e]"

@@ -1,4 +1,4 @@
-"""Judge a text that nobody of ours asked for: one trace in one call, or the study and candidate that it stands for."""
+"""Judge a foreign text: one trace in one call, or the study and candidate that it stands for."""
 
 from collections.abc import Mapping, Sequence
 
@@ -55,7 +55,7 @@ def as_pair(
         id=row_id,
         patient_id=patient_id or row_id,
         source="foreign",
-        data_class="restricted",  # nobody said otherwise
+        data_class="restricted",  # what is unknown is treated as restricted
         views=tuple(views),
         report=report,
         report_form="four-header" if _is_four_header(report) else "verbatim",

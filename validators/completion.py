@@ -18,7 +18,7 @@ CUT = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete", "mod
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """An answer without a trace is unreadable; one that its provider cut is cut off, however complete it looks."""
     if candidate.trace is None:
-        yield find("unreadable", f"The answer cannot be read: {candidate.parse_error or 'it was never taken apart'}.")
+        yield find("unreadable", f"The answer cannot be read: {candidate.parse_error or 'it was never parsed'}.")
     if candidate.stop_reason is not None and candidate.stop_reason.lower() in CUT:
         yield find("cut_off", f"The answer was cut off ({candidate.stop_reason}); write shorter steps, and finish.")
 

@@ -43,6 +43,7 @@ _OWN = (
     "unsupported",
     "location",
     "unreported_location",
+    "opposite",
     "severity",
     "cause",
     "certainty",

@@ -1,4 +1,4 @@
-"""Grounding: the steps' claims beside the reference's. What every rule of the grounding group starts from; no rule
+"""Grounding: the steps' claims and the reference's. What every rule of the grounding group starts from; no rule
 itself.
 
 Texts past the limits are not read: `length.py` rejects them, and reading has to stay cheap on hostile input.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS
-from .findings import Claim, claims
+from .findings import Claim, claims, referring, sentences
 from .findings.lexicon import lexicon
 from .findings.reference import Reference, read_reference
 from .memory import remember
@@ -60,6 +60,22 @@ def read_claims(text: str) -> tuple[Claim, ...]:
 def said(candidate: Candidate) -> tuple[Said, ...]:
     """Every claim of every step."""
     return tuple(Said(at, text, claim) for at, text in steps_of(candidate) for claim in read_claims(text))
+
+
+@per_candidate
+def said_of_it(candidate: Candidate) -> tuple[Said, ...]:
+    """What sentences without a claim of their own say of the finding or device named last ("it lies at the base")."""
+    found: list[Said] = []
+    last: Claim | None = None
+    for position, text in steps_of(candidate):
+        read = read_claims(text)
+        for start, end in sentences(text):
+            own = [claim for claim in read if start <= claim.span[0] < end]
+            if own:
+                last = next((claim for claim in reversed(own) if claim.status == "present" and not claim.implied), None)
+            elif last is not None and (more := referring(text[start:end], last)):
+                found.append(Said(position, text, more._replace(span=(start, end), sentence=(start, end))))
+    return tuple(found)
 
 
 def concludes(position: int, text: str) -> bool:

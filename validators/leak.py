@@ -31,7 +31,7 @@ _LEAKS = (
     # a report as a thing; "to report", "nothing to report" and "can be reported" are the reader's own
     r"(?<!to )(?<!and )(?<!will )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
     r"(?<!be )(?<!can )\breported(?:ly)?\b",
-    # an impression that somebody else had
+    # another reader's impression
     r"\b(?:as|per|by|with|to|from|in|under|match(?:es|ing)?|echo(?:es|ing)?|mirror(?:s|ing)?|follow(?:s|ing)?"
     r"|fits?|reflect(?:s|ing)?"
     r"|support(?:s|ing)?|repeat(?:s|ing)?|confirm(?:s|ing)?|quot(?:es|ing)|reproduc(?:es|ing)|restat(?:es"

@@ -2,8 +2,6 @@
 
 It protects against invented precision. Numbers are compared with their units (4 cm is 40 mm); counts, levels and
 projections are not measurements.
-
-False alarms: none of the 20,702 sentences of 3,425 real reports (Open-i), each a step against its own report.
 """
 
 from collections.abc import Iterator, Mapping

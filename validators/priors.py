@@ -1,4 +1,4 @@
-"""Priors: a step compares with an earlier examination that nobody supplied.
+"""Priors: a step compares with an earlier examination that was not supplied.
 
 It protects the student from inventing comparisons, the best known hallucination of report models. The reference may
 compare ("unchanged"), and stays as it is; the steps may not, unless the writer was given a prior (`has_prior`). A

@@ -1,4 +1,4 @@
-"""A text that nobody of ours asked for, as a candidate: foreign datasets, files, the rules' own cases.
+"""A foreign text as a candidate: foreign datasets, files, the rules' own cases.
 
 It knows how a text is read, not where it came from: prompt and model are `unknown`, and its key is the hash of
 the text and its study, so that the same text twice is the same candidate.
@@ -21,7 +21,7 @@ def read_candidate(
     saw_image: bool = True,
     stop_reason: str | None = None,
 ) -> Candidate:
-    """Take a text apart and put it into the form that the rules judge.
+    """Parse a text and put it into the form that the rules judge.
 
     Args:
         text: steps, and the report if `writes_report`.

@@ -1,10 +1,10 @@
 """Report: what follows the steps is the report that was asked for, once, and nothing else.
 
-Three situations, told apart by the candidate alone:
+Three situations, distinguished by the candidate alone:
 
     writes_report is false      we append the reference ourselves; a report written anyway is an error
     a teacher writes it         it knows the reference and must copy it byte for byte, line endings and outer
-                                white space aside: the reference is sacred
+                                white space ignored: the reference is sacred
     a student writes it         it has seen the image only; its report is its own reading and is compared with
                                 the reference by metrics, never by this rule. It must be there, once.
 
@@ -99,7 +99,7 @@ def _common_prefix(one: str, other: str) -> int:
 
 
 def _is_doubled(text: str) -> bool:
-    """The same lines twice, blank ones aside."""
+    """The same lines twice, ignoring blank ones."""
     lines = [stripped for line in text.split("\n") if (stripped := line.strip())]
     half, odd = divmod(len(lines), 2)
     return not odd and lines[:half] == lines[half:]

@@ -61,7 +61,7 @@ def ten(changed: Mapping[int, str] | None = None, report: str | None = REFERENCE
 
 @dataclass(frozen=True)
 class Case:
-    """A text beside its reference, and the code that the rule finds in it (none for a case that passes)."""
+    """A text with its reference, and the code that the rule finds in it (none for a case that passes)."""
 
     text: str
     code: str | None = None

@@ -9,25 +9,32 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings.claims import MANY
+from .findings import sentences
+from .findings.lexicon import word_set
 from .findings.reference import Reference
-from .grounding import Said, name, reference_of, said
+from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
+from .steps import steps_of, vocabulary, words_of
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"wrong_size": "error", "other_size": "doubt", "wrong_count": "doubt"}
 find = Finder(__name__, CODES)
 
+_COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_PAIRS = dict.fromkeys(("both", "dual", "pair", "double", "bilateral"), 2)  # a reference's ways to say two
+_LONG = 3  # digits of a number that counts nothing
+_TECHNIQUE = word_set("technique")
 _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Sizes, degrees and numbers that agree with none that the reference gives for the finding."""
     reference = reference_of(study)
-    for here in said(candidate):
+    for here in (*said(candidate), *said_of_it(candidate)):
         if here.claim.status != "absent":
             yield from _graded(reference, here)
-            yield from _counted(reference, here)
+    for position, text in steps_of(candidate):
+        yield from _counted(study.report[:REPORT_LIMIT], position, text)
 
 
 def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
@@ -35,10 +42,10 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
     if claim.size not in _GRADES:
         return
     others = [other for other in reference.asserted((claim.finding,)) if other.size in _GRADES]
-    apart = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
-    if apart:
+    distance = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
+    if distance:
         yield find(
-            "wrong_size" if apart > 1 else "other_size",
+            "wrong_size" if distance > 1 else "other_size",
             f"{here.quote!r}: {name(claim.finding)} is {others[0].size} in this study, not {claim.size}.",
             step=here.step,
             span=claim.span,
@@ -46,21 +53,22 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
         )
 
 
-def _counted(reference: Reference, here: Said) -> Iterator[Finding]:
-    claim = here.claim
-    others = [other for other in reference.asserted((claim.finding,)) if other.number is not None]
-    if claim.number is not None and others and all(not _alike(claim.number, other.number or 0) for other in others):
-        yield find(
-            "wrong_count",
-            f"{here.quote!r}: the study has another number of {name(claim.finding)}.",
-            step=here.step,
-            span=claim.span,
-            evidence=reference.sentence(others[0]),
-        )
-
-
-def _alike(count: int, other: int) -> bool:
-    return count == other or (MANY in (count, other) and min(count, other) > 1)
+def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
+    """The first number of things in a step that the report has nowhere; of views and images nothing is counted."""
+    said = words_of(report)
+    known = {(_COUNTS | _PAIRS)[word] for word in said if word in _COUNTS or word in _PAIRS}
+    known |= {int(word) for word in said if word.isdigit() and len(word) < _LONG}
+    for start, end in sentences(text):
+        words = vocabulary(text[start:end])
+        new = {word for word in words & _COUNTS.keys() if _COUNTS[word] not in known}
+        if new and _TECHNIQUE.isdisjoint(words):
+            yield find(
+                "wrong_count",
+                f"{text[start:end]!r}: the study has no {min(new)} of anything; correct the number.",
+                step=position,
+                span=(start, end),
+            )
+            return
 
 
 _SMALL = """\

@@ -29,10 +29,10 @@ _IN_LUNGS = frozenset({"lungs", "pleura", "pneumothorax"})
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Places of the steps that agree with none of the reference's."""
+    reference = reference_of(study)
     known = [place for place in whereabouts(study.report[:REPORT_LIMIT]) if place.zones]
     if not known:
         return
-    reference = reference_of(study)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             if text[end - 1] == "?" or _judged(reference, text[start:end]):
@@ -97,6 +97,7 @@ Technique: Chest radiograph.
 View: PA
 Findings: Scarring at the left apex. Deformity of the L2 vertebral body.
 Impression: No acute disease."""
+
 PASSES = (
     Case(ten()),
     Case(ten({5: "The changes lie at the left apex.", 9: "A deformity is seen at L2."}, _APEX), None, _APEX),

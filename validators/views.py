@@ -1,6 +1,6 @@
 """Views: a step speaks of a projection that the study does not have.
 
-It protects against whole-study wording on a part of the study (D5): "the lateral view confirms" beside one frontal
+It protects against whole-study wording on a part of the study (D5): "the lateral view confirms" for one frontal
 image. What the study has is its view inventory, else the Technique and View lines of its report; without both the
 rule is silent. PA and AP are both frontal; a step that names the one where only the other is known is wrong as well.
 

@@ -12,7 +12,7 @@ Nothing here knows of studies, traces or rules.
 """
 
 from .claim import REGIONS, Claim, Measurement, Region, Side, Status, Strength
-from .claims import claims, is_off_topic, region_of
+from .claims import claims, is_off_topic, referring, region_of
 from .compares import compares_with_prior, comparison
 from .measure import measurements
 from .text import sentences
@@ -30,6 +30,7 @@ __all__ = [
     "comparison",
     "is_off_topic",
     "measurements",
+    "referring",
     "region_of",
     "sentences",
 ]

@@ -10,16 +10,16 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..memory import remember
-from .attach import Mention, mentions
+from .attach import Mention, mentions, quantifies
 from .claim import Claim, Measurement, Region, Side, Status, Strength
-from .clauses import NEG_PRE, Clauses
+from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
 from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
-from .measure import measurements
+from .measure import may_measure, measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import weakness
-from .switches import is_on, parts
+from .switches import is_on, part, parts
 from .text import NOT_ASSERTED, headed_sentences, lower
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -29,6 +29,7 @@ _RESERVED = word_set("reserved")
 _LIMITS = word_set("limit")
 _TECHNIQUE = word_set("technique")
 _READING = word_set("reading")
+_POINTERS = frozenset({"it", "its", "they", "their", "this", "these", "that", "those", "both"})
 _STANDS_FOR = word_set("stands_for")  # pronouns, for what was named before
 _CONTENT, _STRANGE = 4, 2  # letters of a word that is about something; words that make a text strange, at least
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
@@ -45,11 +46,6 @@ _NORMAL_OF = {
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
 _REGION = Claim._fields.index("region")
 parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute", "claims.alternatives")
-
-MANY = 99  # a count without a number
-_COUNTS = dict.fromkeys(("several", "multiple", "numerous", "many"), MANY) | {
-    "single": 1, "solitary": 1, "one": 1, "two": 2, "dual": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6
-}  # fmt: skip
 
 
 def claims(text: str) -> tuple[Claim, ...]:
@@ -121,6 +117,41 @@ def is_off_topic(text: str) -> bool:
     return strange >= _STRANGE and 2 * strange > len(content)
 
 
+@part("claims.referring", off=None)
+def referring(sentence: str, before: Claim) -> Claim | None:
+    """The claim before, with the side, place, size or end that a sentence gives it by a pronoun ("it lies at the left
+    base", "their size is small"); none if the sentence names, denies or supposes something, or gives none of these."""
+    found, _, modified = parsed(sentence)
+    if found.words[:2] and _POINTERS.isdisjoint(found.words[:2]):
+        return None
+    if any(entry.finding or (entry.qualities and not entry.size) for entry in found.entries) or any(modified.states):
+        return None
+    given = Mention(0)
+    for at, entry in enumerate(found.entries):
+        if entry.cues & (FORWARD | BACKWARD):
+            return None
+        if not (entry.side and quantifies(found, at)):
+            given.take(found, at)
+    tips = tuple(entry.tip for entry in found.entries if entry.tip) if before.device else ()
+    if not (given.sides or given.places or given.size or tips):
+        return None
+    side: Side | None = None
+    if given.sides:
+        side = "bilateral" if len(given.sides) > 1 else "left" if given.sides == {"left"} else "right"
+        side = "bilateral" if "bilateral" in given.sides else side
+    because = (*before.because, *(found.entries[at].id for at in given.from_phrases), "claims.referring")
+    text = sentence.strip()
+    return before._replace(
+        side=side,
+        place=tuple(given.places),
+        size=given.size,
+        tip=tips,
+        because=because,
+        text=text,
+        counted=given.counted,
+    )
+
+
 class _Meaning(NamedTuple):
     """One thing that a mention asserts, and why."""
 
@@ -140,7 +171,6 @@ class _Frame:
     size: str | None
     measurement: Measurement | None
     limits: tuple[str, ...]
-    count: int | None
     because: tuple[str, ...]
 
 
@@ -156,7 +186,7 @@ class _Sentence:
 
     @cached_property
     def measurements(self) -> tuple[Measurement, ...]:
-        return measurements(lower(self.text))
+        return measurements(lower(self.text)) if may_measure(self.match.words) else ()
 
     @cached_property
     def tips(self) -> tuple[str, ...]:
@@ -183,7 +213,7 @@ class _Sentence:
                     region = self.book.regions[finding]
                     yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
                     continue
-                claim = self._claim(mention, frame, meaning._replace(status=status), is_open)
+                claim = self._claim(mention, frame, meaning._replace(status=status) if hedged else meaning, is_open)
                 alike = claim if meaning.implied else None
                 yield claim
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
@@ -304,12 +334,7 @@ class _Sentence:
         size = "borderline" if self.match.words_of(at)[0] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
         because = tuple(entries[phrase].id for phrase in phrases)
-        return _Frame(side, places, size, measurement, self._limits(mention), self._count(mention), because)
-
-    def _count(self, mention: Mention) -> int | None:
-        """How many: a number word among the three words before the mention, or among its own."""
-        first, last = self.match.first[mention.index], self.match.last[mention.index]
-        return next((_COUNTS[word] for word in self.match.words[max(0, first - 3) : last + 1] if word in _COUNTS), None)
+        return _Frame(side, places, size, measurement, self._limits(mention), because)
 
     def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, is_open: bool) -> Claim:
         found, at, finding = self.match, mention.index, meaning.finding
@@ -339,7 +364,6 @@ class _Sentence:
             counted=mention.counted,
             composed=meaning.composed,
             base=entry.finding if meaning.composed else None,
-            number=frame.count,
             device=device,
             region="devices" if tip else self.book.regions[finding],
             span=(start, end),

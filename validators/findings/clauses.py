@@ -65,7 +65,7 @@ def ends_clause(match: Match, at: int) -> bool:
 
 @part("clauses.adverb", off=False)
 def _is_adverb(match: Match, at: int) -> bool:
-    """ "Is therefore not supported", "both apices nevertheless show": beside its verb the word starts no clause."""
+    """ "Is therefore not supported", "both apices nevertheless show": next to its verb the word starts no clause."""
     if match.entries[at].cues & CUES["break"] and at and match.entries[at - 1].cues & CUES["verb"]:
         return True
     first = match.first[at]

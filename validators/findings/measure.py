@@ -2,6 +2,7 @@
 measured."""
 
 import re
+from collections.abc import Iterable
 
 from ..memory import remember
 from ..patterns import Patterns
@@ -35,6 +36,11 @@ _IN_DIGITS = re.compile(
 _INSIDE_WORD = re.compile(r"[\w.,]")
 _IN_WORDS = Patterns(rf"\b(?P<first>{_WORDS})(?:\s|-)(?P<unit>{_UNIT})(?![a-z])")
 _RATIO = Patterns(r"\bratio (?:[a-z]+ ){0,4}?(?P<first>0?\.\d{1,3}|\d{1,2}(?:\.\d+)?(?=\s?(?::|to)\s?\d))")
+
+
+def may_measure(words: Iterable[str]) -> bool:
+    """Whether a sentence of these words can hold a measurement; quick."""
+    return any(word in _NUMBER_WORDS or word == "ratio" or word[0].isdigit() for word in words)
 
 
 @remember(1_000_000, cost=lambda found: 200 * len(found))

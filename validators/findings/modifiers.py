@@ -218,7 +218,7 @@ def _topic(match: Match, found: Modified) -> None:
 
 @part("modifiers.certainty", off=None)
 def _sure(match: Match, clauses: Clauses, found: Modified) -> None:
-    """Marks the mentions of a clause that is sure ("not definitely" is not), and those beside words of doubt, up to a
+    """Marks the mentions of a clause that is sure ("not definitely" is not), and those next to words of doubt, up to a
     comma."""
     if not any(entry.cues & _SURENESS for entry in match.entries):
         return

@@ -162,7 +162,7 @@ class Reference:
             found for kind in sorted(relations().denial.get(name, {name})) for found in self.present.get(kind, ())
         ):
             if claim.side in ("left", "right") and other.side is None:
-                continue  # "the right lung has no opacity", and nobody said where the opacity is
+                continue  # "the right lung has no opacity", and the report does not say where the opacity is
             if _overlap(claim, other) and not (
                 other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
             ):
@@ -209,12 +209,12 @@ def places_agree(one: Iterable[str], other: Iterable[str]) -> bool:
 
 
 def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
-    """Whether the denial leaves room for the other: "no large effusion" beside a small one, "no acute fracture"."""
+    """Whether the denial leaves room for the other: "no large effusion" next to a small one, "no acute fracture"."""
     if other.size == "borderline" and not denial.implied:
         return True
     words = lower(sentence)
     if "acute" in denial.limits and _OLD.search(words):
-        return True  # "no acute injury" beside an old fracture
+        return True  # "no acute injury" next to an old fracture
     if denial.implied:
         return not _BESIDES.isdisjoint(denial.limits)
     return any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)

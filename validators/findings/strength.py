@@ -33,7 +33,7 @@ def weakness(match: Match, clauses: Clauses, at: int) -> str | None:
 
 @part("strength.supposed", off=False)
 def _is_supposed(match: Match, at: int, start: int, stop: int) -> bool:
-    """Even a device is only supposed beside some words ("a line could be mistaken for an edge")."""
+    """Even a device is only supposed next to some words ("a line could be mistaken for an edge")."""
     words, first, last = match.words, match.first[at], match.last[at]
     low = max((k + 1 for k in range(start, first) if words[k] in _MARKS), default=start)
     high = min((k for k in range(last + 1, stop) if words[k] in _MARKS), default=stop)
