@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenstep.curation.requests.forecast import wilson
 from tenstep.curation.verifying.answer import keys
 from tenstep.curation.verifying.calibration import Decision, Seen, calibration
 from tenstep.curation.verifying.labelled import LabelledTrace, labelled_set
@@ -24,6 +23,7 @@ from tenstep.curation.verifying.recipe import VerifyRecipe
 from tenstep.curation.verifying.verifier import Reach
 from tenstep.curation.verifying.verify import verify_run
 from tenstep.data.run import RunFolder
+from tenstep.data.statistics import wilson
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.verdict import Outcome

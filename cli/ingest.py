@@ -31,7 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("kind", metavar="KIND", help=f"what PATH is: {', '.join(kinds())}")
     parser.add_argument("path", metavar="PATH", type=Path, help="the file or folder to read")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the new store")
-    parser.add_argument("--images", metavar="DIR", type=Path, help="folder of the images, if they lie apart")
+    parser.add_argument("--images", metavar="DIR", type=Path, help="folder of the images, if they lie elsewhere")
     parser.add_argument("--text-only", action="store_true", help="reports without pixels; no image is opened")
     parser.add_argument(
         "--form",

@@ -34,6 +34,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     under = recheck.add_mutually_exclusive_group()
     under.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe whose severities, doubts, verifier count")
     under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes whose severity differs from here on")
+    recheck.add_argument("--studies", type=Path, metavar="STORE", help="the run's study store, if it moved")
     recheck.add_argument("--dry-run", action="store_true", help="only say what would change")
     recheck.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
     recheck.set_defaults(run=_recheck, json_keys=(frozenset({"candidates", "changed"}),))
@@ -44,7 +45,12 @@ def _recheck(args: argparse.Namespace) -> Outcome:
     from ..curation.verifying.recipe import of_curate
     from ..curation.verifying.verify import verify_run
     from ..curation.workers import cores
+    from ..data.run import relocate
 
+    if args.studies is not None:
+        if args.dry_run:
+            raise InputError("--studies is written into the run, and --dry-run writes nothing; leave one out")
+        relocate(args.path, args.studies)
     recipe = _recipe(args.recipe) if args.recipe else None
     changes = _changes(args.path, recipe, args.severities)
     with progress(None, "recheck") as bar:

@@ -12,7 +12,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "sections",
         help="the sections of MIMIC-CXR reports, by the official rules",
         description="Split MIMIC-CXR report files into sections exactly as the official script does. Studies that it "
-        "sections by hand are known by their file's name (s50913680.txt) and get an 'override' beside the sections.",
+        "sections by hand are known by their file's name (s50913680.txt) and get an 'override' with the sections.",
         epilog="examples:\n"
         "  tenstep sections files/p10/p10000032/s50414267.txt\n"
         "  tenstep sections files/p10/p10000032/*.txt --json sections.jsonl",

@@ -1,10 +1,10 @@
 """What `tenstep split` does and shows: the small file, the tables, the lists."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..data.files import replacing
 from ..data.splitting.contamination import ERRORS, KINDS, LISTED, Contamination, StudyInSplit, contamination
 from ..data.splitting.splits import SPLITS, SplitRecipe, resolve, write_splits
 from ..data.store.studies import StudyStore
@@ -104,5 +104,5 @@ def _outcome(recipe: SplitRecipe, found: Contamination, out: Path | None) -> Out
 
 
 def _write(path: Path, lines: Iterable[str], *, private: bool) -> None:
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600 if private else 0o666), "w") as file:
+    with replacing(path, private=private) as file:
         file.writelines(f"{line}\n" for line in lines)

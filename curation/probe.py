@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.run import RunFolder
+from ..data.statistics import bootstrap, by_patient
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError, RunError
@@ -45,7 +46,7 @@ _ROUNDS = 2_000
 _GREY = 128
 
 
-class Interval(NamedTuple):
+class MeanInterval(NamedTuple):
     """A mean over studies, with its 95 % bootstrap interval over patients; bounds None for fewer than two patients."""
 
     mean: float
@@ -325,16 +326,8 @@ def _claims_apart(one: Trace, other: Trace) -> float:
     return 1 - len(first & second) / len(first | second) if first | second else 0.0
 
 
-def _mean(values: Sequence[tuple[str, float]], seed: int = 0) -> Interval:
+def _mean(values: Sequence[tuple[str, float]], seed: int = 0) -> MeanInterval:
     """The mean, and the percentiles of means over patients drawn with replacement."""
-    patients = {patient: at for at, patient in enumerate(dict.fromkeys(patient for patient, _ in values))}
-    sums, counts = np.zeros(len(patients)), np.zeros(len(patients))
-    for patient, value in values:
-        sums[patients[patient]] += value
-        counts[patients[patient]] += 1
-    mean = float(sums.sum() / counts.sum())
-    if len(patients) < 2:
-        return Interval(mean, None, None)
-    drawn = np.random.default_rng(seed).integers(len(patients), size=(_ROUNDS, len(patients)))
-    low, high = np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (0.025, 0.975))
-    return Interval(mean, float(low), float(high))
+    sums = by_patient(np.array([[value, 1.0] for _, value in values]), [patient for patient, _ in values])
+    bounds = bootstrap(sums, lambda drawn: drawn[:, 0] / drawn[:, 1], rounds=_ROUNDS, seed=seed)
+    return MeanInterval(float(sums[:, 0].sum() / sums[:, 1].sum()), *(bounds or (None, None)))

@@ -1,8 +1,8 @@
-"""Which column of a table is what: the mapping that `csv` and `hf` are told, as YAML or as the defaults.
+"""Which column of a table is what: the mapping for `csv` and `hf`, as YAML or as the defaults.
 
     report: text                 the whole report; or, instead of it, sections:
     findings: findings           impression, technique, view, indication, comparison and history likewise
-    images: [frontal, lateral]   one column, or several; a cell may hold several paths, apart by `|`
+    images: [frontal, lateral]   one column, or several; a cell may hold several paths, separated by `|`
     id: uid
 
 A column that is named must be there. Of the defaults, those that are there are used.
@@ -29,7 +29,7 @@ class Columns(Noun):
     comparison: str = "comparison"
     history: str = "history"
     images: str | tuple[str, ...] = Field("image", description="Paths; in hf also image features with bytes.")
-    views: str = Field("views", description="View of each image in its order, apart by `|`.")
+    views: str = Field("views", description="View of each image in its order, separated by `|`.")
     split: str = Field("split", description="The source's own split.")
 
     @property

@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator
 
 # With a full stop, as people write it, `None.` is a sentence.
-_MISSING = frozenset({"", "nan", "none", "null", "n/a", "na", "nat", "nil", "<na>", "#n/a", "(null)", "undefined"})
+MISSING_WORDS = frozenset({"nan", "none", "null", "n/a", "na", "nat", "nil", "<na>", "#n/a", "(null)", "undefined"})
 _AROUND = re.compile(r"^[\s\ufeff\u200b-\u200f\u2060]+|[\s\ufeff\u200b-\u200f\u2060]+$")
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 _LETTERS = re.compile(r"[A-Za-z]{1,4}(?=[0-9]+$)")
@@ -55,7 +55,8 @@ def native_text(value: object) -> str | None:
 
 def is_missing(text: str) -> bool:
     """Whether a cell holds nothing, or a word that tables and programs write for a missing value."""
-    return text.strip().lower() in _MISSING
+    plain = text.strip()
+    return not plain or (len(plain) < 10 and plain.lower() in MISSING_WORDS)
 
 
 Native = Annotated[str, BeforeValidator(native_text)]

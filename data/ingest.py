@@ -26,11 +26,11 @@ from .store.writer import IMAGES, StoreWriter
 
 _PARTS = 2  # counts changes in how sources are cut into parts: an ingest that another cutting began cannot go on
 
-Told = Callable[[int, int, int, float | None], None]
+OnProgress = Callable[[int, int, int, float | None], None]
 
 
 def ingest(
-    kind: str, path: Path, out: Path, options: Options, told: Told | None = None, *, workers: int = 1
+    kind: str, path: Path, out: Path, options: Options, on_progress: OnProgress | None = None, *, workers: int = 1
 ) -> StudyStore:
     """Read a source into a new store at `out`. If it fails before anything is done, nothing is left but images.
 
@@ -38,8 +38,8 @@ def ingest(
         kind: a file of data/sources, e.g. open-i.
         path: what to read.
         out: a folder that does not exist, is empty, or holds the same ingest, cut off.
-        options: what the source is told; `converted` is set here.
-        told: called after each part with the numbers of rows, studies and rejected rows so far, and the share of
+        options: what is asked of the source; `converted` is set here.
+        on_progress: called after each part with the numbers of rows, studies and rejected rows so far, and the share of
             the source that is done, if that is known.
         workers: processes that read parts; 1 is this one. More need a main module that can be imported.
 
@@ -56,8 +56,8 @@ def ingest(
     with StoreWriter(out, kind, fingerprint=fingerprint, options=resolved) as writer:
 
         def tell(share: float | None) -> None:
-            if told is not None:
-                told(writer.rows, writer.studies, writer.rejections.total(), share)
+            if on_progress is not None:
+                on_progress(writer.rows, writer.studies, writer.rejections.total(), share)
 
         tell(None)
         if source.has_shards:
@@ -108,8 +108,8 @@ def _all_done(
             while running:
                 yield running.popleft().result()
         except BrokenProcessPool:
-            told = "a worker process was killed (out of memory?); run the same command again, and it goes on from here"
-            raise RunError(told, file=writer.root) from None
+            message = "a worker process was killed (out of memory?); the same command goes on from here"
+            raise RunError(message, file=writer.root) from None
         finally:
             for future in running:
                 future.cancel()

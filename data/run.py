@@ -15,10 +15,12 @@ candidates come about nor what a line of a table looks like.
 import contextlib
 import hashlib
 import json
+import os
 import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -108,7 +110,7 @@ class RunFolder:
                 name=str(resolved.get("name", path.name)),
                 recipe=resolved,
                 recipe_sha256=_sha256(resolved),
-                studies=str(studies.root.resolve()),
+                studies=_relative(studies.root, path),
                 code_version=__version__,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
             )
@@ -116,6 +118,7 @@ class RunFolder:
                 update={
                     "recipe": resolved,
                     "recipe_sha256": _sha256(resolved),
+                    "studies": _relative(studies.root, path),  # it may have moved since
                     "finished": None,
                     "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
                 }
@@ -152,6 +155,8 @@ class RunFolder:
         if manifest.kind != kind:
             raise RunError(f"holds a {manifest.kind} run, not a {kind} run; choose another --out", file=path)
         resolved, before = recipe.model_dump(mode="json"), _with_defaults(manifest.recipe, type(recipe))
+        if (named := before.get("studies")) and not Path(named).exists():
+            changeable = {*changeable, "studies"}  # the store moved
         changed = [
             key for key in {**before, **resolved} if key not in changeable and before.get(key) != resolved.get(key)
         ]
@@ -170,7 +175,7 @@ class RunFolder:
         """Whoever exports this run for training, or trains on it, asks first.
 
         Raises:
-            PolicyError: nobody attests that the terms of an endpoint which wrote it allow training.
+            PolicyError: no attestation says that the terms of an endpoint which wrote it allow training.
         """
         policy = self.manifest.policy
         if policy is not None and not policy.training:
@@ -178,9 +183,20 @@ class RunFolder:
 
     @property
     def studies(self) -> StudyStore:
-        """The store that the run works on."""
+        """The store that the run works on.
+
+        Raises:
+            RunError: it is not where the manifest says.
+        """
         if self._studies is None:
-            self._studies = StudyStore.open(Path(self.manifest.studies))
+            place = self.path / self.manifest.studies  # runs of earlier versions name the whole path
+            if not place.exists():
+                raise RunError(
+                    f"its study store is not at {place.resolve()}; if it moved, say once where it is: tenstep recheck "
+                    f"{self.path} --studies STORE",
+                    file=self.path,
+                )
+            self._studies = StudyStore.open(place)
         return self._studies
 
     def judged(self) -> Iterator[Judged]:
@@ -254,6 +270,30 @@ def _manifest(path: Path) -> Manifest:
         raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
     except (OSError, ValueError, AttributeError, ValidationError) as error:
         raise RunError(f"the manifest cannot be read ({error})", file=file) from None
+
+
+def relocate(path: Path, studies: Path) -> None:
+    """Write into a run's manifest that its study store lies elsewhere now.
+
+    Raises:
+        RunLockedError: another process works on the run.
+        InputError: there is no store, or it lacks a study of the run.
+    """
+    store = StudyStore.open(studies)
+    lock = hold(path / "run.lock", "working on this run")
+    try:
+        with RunFolder.read(path) as run:
+            for event in islice(run.journal.latest(State.JUDGED), 1):
+                store.get(event.study_id)
+            run.manifest = run.manifest.model_copy(update={"studies": _relative(store.root, path)})
+            run._write_manifest()
+    finally:
+        lock.release()
+
+
+def _relative(store: Path, run: Path) -> str:
+    """Where a store lies, seen from a run's folder, so that both can be moved together."""
+    return os.path.relpath(store.resolve(), run.resolve())
 
 
 def _journal(path: Path, manifest: Manifest, *, known: bool) -> Journal:

@@ -4,7 +4,7 @@ A source is one file in data/sources, named for its kind (`-` written as `_`), w
 
     def read(path: Path, options: Options) -> Iterator[Row]
 
-It yields a Study or a RejectedRow for each thing it finds, and beside them what would otherwise be lost:
+It yields a Study or a RejectedRow for each thing it finds, and with them what would otherwise be lost:
 a SourceWarning about a study that was kept, a SourceTrace when the source already holds reasoning, Marks of what
 was not the source's own, and RowsRead where a study is made of several rows. It raises InputError only when nothing
 can be read at all; one bad row never ends it. It writes nothing but images, under `options.converted`.
@@ -79,7 +79,7 @@ class SourceWarning(Record):
 
 
 class SourceTrace(Record):
-    """Reasoning that came with a report, kept apart from it in the form that an audit reads."""
+    """Reasoning that came with a report, kept separate from it, in the form that an audit reads."""
 
     id: str = Field(description="The study's id.")
     text: str = Field(description="Steps and report, as the source holds them.")

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from ..data.files import replacing_folder
 from ..schemas.base import Record, Sha256
 from ..schemas.errors import InputError, TrainingError
 from . import prompt as prompts
@@ -58,16 +59,13 @@ def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **fields: An
         prompt: file of the prompt.
         fields: the other fields of StudentCard.
     """
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    model.save_pretrained(part)
-    (part / "README.md").unlink(missing_ok=True)  # a form of peft's with nothing filled in
-    processor.save_pretrained(part)
-    shutil.copyfile(prompt, part / prompts.FILE)
-    card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **fields)
-    (part / _CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with replacing_folder(folder) as part:
+        model.save_pretrained(part)
+        (part / "README.md").unlink(missing_ok=True)  # a form of peft's with nothing filled in
+        processor.save_pretrained(part)
+        shutil.copyfile(prompt, part / prompts.FILE)
+        card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **fields)
+        (part / _CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
 
 

@@ -7,12 +7,12 @@ Steps are what the rules of grounding read. Of an answer that is a report alone,
 for these figures only; its verdict is about form and honesty.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..data.judged import Judged
+from ..data.statistics import wilson
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import Step, Trace
@@ -21,7 +21,6 @@ from ..validators import coverage, gate, headers, substance, wrapping
 from ..validators.findings.reference import abnormal
 from ..validators.grounding import reference_of, said
 
-_Z = 1.959964
 STEPS_FORM = gate.codes_of("structure")
 _FORM = gate.codes_of("completion", "structure") - wrapping.CODES.keys() | headers.CODES.keys()
 _GROUNDING = tuple(rule for rule in gate.group("grounding") if rule not in (coverage, substance))
@@ -58,13 +57,10 @@ def well_formed(verdict: Verdict) -> bool:
 
 
 def share(hits: float, of: int, patients: int) -> Share | None:
-    """A share with Wilson's interval (Wilson 1927), as wide as so many patients make it."""
+    """A share with Wilson's interval, as wide as so many patients make it."""
     if not of:
         return None
-    p, n = hits / of, patients
-    middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    return Share(p, max(0.0, middle - half), min(1.0, middle + half), of, patients)
+    return Share(*wilson(hits, of, patients), of, patients)
 
 
 def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bool) -> Figures:

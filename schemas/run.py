@@ -40,7 +40,7 @@ class Manifest(Record):
     name: str
     recipe: dict[str, Any] = Field(description="The resolved recipe.")
     recipe_sha256: Sha256
-    studies: str = Field(description="Where the studies lie.")
+    studies: str = Field(description="Where the studies lie, seen from the run's folder.")
     code_version: str
     started: str = Field(description="ISO 8601, UTC.")
     finished: str | None = None

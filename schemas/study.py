@@ -23,6 +23,10 @@ class ImageRef(Noun):
     sha256: Sha256 = Field(description="Of the file's bytes.")
     width: int = Field(gt=0, description="Pixels.")
     height: int = Field(gt=0, description="Pixels.")
+    original: str | None = Field(
+        None,
+        description="The file that `path` was converted from, e.g. a DICOM film of 16 bits.",
+    )
 
 
 class Sections(Noun):

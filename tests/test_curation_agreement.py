@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.__main__ import main
-from tenstep.curation.judging.raters import Rated, Value, agreement, by_question, kappa
+from tenstep.curation.judging.raters import Rated, Value, agreement, by_question
+from tenstep.data.statistics import kappa
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C: four observers, twelve units, gaps
 OBSERVERS = ("1 2 3 3 2 1 4 1 2 . . .", "1 2 3 3 2 2 4 1 2 5 . 3", ". 3 3 3 2 3 4 2 2 5 1 .", "1 2 3 3 2 4 4 1 2 5 1 .")

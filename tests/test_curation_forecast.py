@@ -16,10 +16,11 @@ from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
 from tenstep.curation.engine import Engine
-from tenstep.curation.requests.forecast import Forecast, forecast, wilson
+from tenstep.curation.requests.forecast import Forecast, forecast
 from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
+from tenstep.data.statistics import wilson
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
 from tenstep.validators.rule import REFERENCE

@@ -10,16 +10,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served
 from tenstep.cli.app import main
 from tenstep.curation.recheck import recheck
-from tenstep.curation.reviewing.compare import tested
+from tenstep.curation.reviewing.compare import sign_test
 from tenstep.curation.reviewing.index import TraceIndex
 from tenstep.curation.reviewing.queues import Sampling, in_overlap, queue, sampled
 from tenstep.data.readings import Readings, final, finals
 from tenstep.data.run import RunFolder
+from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.reading import Preference, Reading
+from tenstep.schemas.recipe import CurateRecipe
+from test_data_images import dicom
 
 
 def reading(number: int = 0, reader: str = "anna", decision: str | None = "accept", **more: object) -> Reading:
@@ -245,8 +249,6 @@ def test_a_killed_server_loses_no_decision(run: Path) -> None:
 def test_a_run_that_is_being_written_can_be_read_and_decided_on(run: Path) -> None:
     with RunFolder.read(run) as opened:
         recipe, store = opened.manifest.recipe, opened.studies
-    from tenstep.schemas.recipe import CurateRecipe
-
     with (
         RunFolder.open(run, kind="curate", recipe=CurateRecipe.model_validate(recipe), studies=store) as writing,
         served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "1")) as server,
@@ -429,6 +431,31 @@ def test_the_sign_test_is_exact() -> None:
             for n, better in enumerate(said)
         ]
 
-    assert tested(preferred(9, 1)).p == pytest.approx(22 / 1024)  # 2 (C(10,0) + C(10,1)) / 2^10
-    assert tested(preferred(5, 5, 3)) == (5, 5, 3, 1.0)
-    assert tested([]).p == 1.0
+    assert sign_test(preferred(9, 1)).p == pytest.approx(22 / 1024)  # 2 (C(10,0) + C(10,1)) / 2^10
+    assert sign_test(preferred(5, 5, 3)) == (5, 5, 3, 1.0)
+    assert sign_test([]).p == 1.0
+
+
+def test_a_dicom_film_is_shown_from_its_source_with_all_its_grey_values(tmp_path: Path) -> None:
+    """12 bits and the file's own window, not the 8 bits that the student sees; and those where the source has gone."""
+    film = np.full((64, 48), 300, np.uint16)
+    film[:, 24:] = np.linspace(0, 4000, 24, dtype=np.uint16)
+    source = tmp_path / "films" / "one"
+    source.mkdir(parents=True)
+    (source / "image.dcm").write_bytes(dicom(film, WindowCenter=2000, WindowWidth=3000))
+    (source / "report.txt").write_text("Findings: The lungs are clear.\nImpression: Normal.")
+    store = ["ingest", "folders", str(tmp_path / "films"), "--data-class", "public", "--out", str(tmp_path / "studies")]
+    assert main(store) == 0
+    studies = StudyStore.open(tmp_path / "studies")
+    recipe = CurateRecipe.model_validate({"kind": "curate", "name": "r", "teachers": [{"kind": "checklist"}]})
+    run = tmp_path / "run"
+    with RunFolder.open(run, kind="curate", recipe=recipe, studies=studies) as opened:
+        for study in studies:
+            opened.record(*judged(study, 0), raw=b"{}")
+        opened.finish()
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        headers = server.ask(f"/film/{key_of(0)}/0", cookie=cookie)[1]
+        assert (headers["x-film-bits"], headers["x-film-low"], headers["x-film-high"]) == ("16", "500", "3500")
+        (source / "image.dcm").unlink()
+        assert server.ask(f"/film/{key_of(0)}/0", cookie=cookie)[1]["x-film-bits"] == "8"

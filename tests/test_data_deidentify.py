@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.intake.deidentify import without_age_and_sex
+from tenstep.data.intake.deidentify import without_age_and_sex, without_surrogates
 
 CASES = {
     "___F with cough": "patient with cough",
@@ -50,3 +50,10 @@ def test_doing_it_twice_leaves_no_more_to_do(text: str) -> None:
 def test_a_long_text_takes_no_long_time() -> None:
     assert without_age_and_sex("1 " * 50_000)
     assert without_age_and_sex("_" * 100_000 + " year")
+
+
+@pytest.mark.parametrize("part", ["A", "A-", "Dr. A ", "1/", "___ ", "3 PM ", "may 1 ", "Aa ", "5 "])
+def test_a_text_of_100_000_odd_characters_is_masked_at_once(part: str) -> None:
+    text = part * (100_000 // len(part))
+    assert without_surrogates(text)
+    assert without_age_and_sex(text)

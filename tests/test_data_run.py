@@ -12,7 +12,7 @@ from curation_parts import GOOD, make_store, scripted
 from servers.studies import make_study
 from tenstep.curation.engine import Engine
 from tenstep.curation.teacher import load
-from tenstep.data.run import RunFolder
+from tenstep.data.run import RunFolder, relocate
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RunError
 from tenstep.schemas.recipe import CurateRecipe
@@ -133,3 +133,31 @@ def test_a_folder_that_others_can_read_is_refused_for_restricted_data(tmp_path: 
     run.chmod(0o755)
     with pytest.raises(RunError, match="others can read this folder"):
         curate(run, recipe_of(tmp_path, {"a": [GOOD]}), restricted)
+
+
+def test_a_run_and_its_studies_can_be_moved_together(tmp_path: Path, store: StudyStore, run: Path) -> None:
+    (tmp_path / "moved").mkdir()
+    shutil.move(run, tmp_path / "moved" / "run")
+    shutil.move(store.root, tmp_path / "moved" / store.root.name)
+    with RunFolder.read(tmp_path / "moved" / "run") as moved:
+        assert len(list(moved.accepted())) == 4
+
+
+def test_a_store_that_moved_alone_is_said_once(tmp_path: Path, store: StudyStore, run: Path) -> None:
+    shutil.move(store.root, tmp_path / "elsewhere")
+    with RunFolder.read(run) as opened, pytest.raises(RunError, match=r"tenstep recheck .* --studies STORE"):
+        list(opened.accepted())
+    other = make_store(tmp_path / "other", [make_study("z", REFERENCE)])
+    with pytest.raises(InputError, match="t/"):
+        relocate(run, other.root)
+    relocate(run, tmp_path / "elsewhere")
+    with RunFolder.read(run) as opened:
+        assert len(list(opened.accepted())) == 4
+
+
+def test_a_run_of_an_earlier_version_names_the_whole_path_of_its_studies(run: Path, store: StudyStore) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert not Path(manifest["studies"]).is_absolute()
+    (run / "manifest.json").write_text(json.dumps(manifest | {"studies": str(store.root.resolve())}))
+    with RunFolder.read(run) as opened:
+        assert len(list(opened.accepted())) == 4

@@ -135,7 +135,7 @@ def test_what_holds_no_studies_is_named(folder: Path, tmp_path: Path) -> None:
 
 def test_films_of_any_name_are_the_studys_and_say_their_view(folder: Path, png: bytes) -> None:
     (folder / "a" / "image.png").unlink()
-    for name in ("frontal.png", "lateral.png", "image_1.PNG", ".hidden.png"):
+    for name in ("frontal.png", "lateral.png", "image_1.PNG", ".hidden.png", "pa_view.png"):
         (folder / "a" / name).write_bytes(png)
     (folder / "a" / "notes.txt").touch()
     (study,) = (row for row in read(folder, Options()) if isinstance(row, Study))
@@ -143,6 +143,7 @@ def test_films_of_any_name_are_the_studys_and_say_their_view(folder: Path, png: 
         ("frontal.png", "frontal"),
         ("image_1.PNG", "unknown"),
         ("lateral.png", "lateral"),
+        ("pa_view.png", "PA"),
     ]
 
 

@@ -181,7 +181,8 @@ def test_what_a_test_set_shares_stops_the_run(
         with pytest.raises(InputError, match="nothing can be compared"):
             load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
     (tmp_path / "test.ids").write_text("mimic-cxr/s50414267\n")  # a source that is known, and is not at hand
-    load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
+    found = load_examples(changed(recipe, test_sets=[str(tmp_path / "test.ids")]), run, TEN)
+    assert "1 of 1 ids name no study of the stores (first: mimic-cxr/s50414267)" in found.unmatched[0]
     with pytest.raises(InputError, match="there is no such test set"):
         load_examples(changed(recipe, test_sets=["nowhere"]), run, TEN)
 

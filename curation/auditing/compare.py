@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..requests.forecast import Interval, wilson
+from ...data.statistics import Interval, wilson
 from .overlaps import Overlaps
 from .totals import Totals
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from ...data.charts import Bar, band, bars, columns, heat, rounded_up
+from ...data.statistics import Interval, wilson
 from ...validators.gate import RULES
-from ..requests.forecast import Interval, wilson
 from .compare import difference, percent_of, shared, shares
 from .crosstab import Counts, crosstabs, lines
 from .measures import STANDINGS, Standing

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...data.statistics import Interval
 from ...schemas.outcome import Table
-from ..requests.forecast import Interval
 from .compare import code_shares, percent_of, shared, shares
 from .crosstab import as_tables
 from .totals import Totals

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...data.statistics import Interval, wilson
 from ...schemas.trace import STEPS
 from ...schemas.verdict import Severity
 from ...validators.gate import RULES
 from .. import template_trace
-from ..requests.forecast import Interval, wilson
 from .items import Item
 from .measures import STANDINGS, Measure, Standing
 from .overlaps import Overlaps

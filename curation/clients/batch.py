@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ...data.files import replacing_bytes
 from ...schemas.errors import RunError, TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
@@ -356,9 +357,5 @@ def _read(ledger: Path) -> list[_Entry]:
 
 
 def _write(file: Path, content: bytes) -> None:
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
+    with replacing_bytes(file) as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.rename(file)

@@ -1,10 +1,8 @@
 """Agreement: how far raters of the same items agree, beyond what chance would give. Raters may be people or judges.
 
     raw       share of pairs of ratings that are equal
-    kappa     Cohen's, for two raters (Educ Psychol Meas 20, 1960, 37-46); weighted by distance and its square
-              (Psychol Bull 70, 1968, 213-220) where ratings are numbers
-    alpha     Krippendorff's, for any number of raters with gaps (Computing Krippendorff's Alpha-Reliability, 2011);
-              nominal, or ordinal where ratings are numbers
+    kappa     Cohen's, for two raters; weighted by distance and its square where ratings are numbers
+    alpha     Krippendorff's, for any number of raters with gaps; nominal, or ordinal where ratings are numbers
 
 Both chance-corrected values are low where nearly all ratings are one category, whatever the raters do; so raw agreement
 and each rater's distribution stand beside them. Intervals are 95 % percentiles of a bootstrap over patients: ratings of
@@ -20,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from ...data.statistics import alpha, bootstrap, kappa, ratio
 
 Value = str | int | float | bool
 Table = npt.NDArray[np.float64]  # last two axes: categories by categories
@@ -97,7 +97,7 @@ def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) ->
         return PairAgreement(
             raters=(one, other),
             items=int(whole.sum()),
-            raw=weights.estimate(tables, lambda t: 1.0 - _ratio((t * plain).sum((-1, -2)), t.sum((-1, -2)))),
+            raw=weights.estimate(tables, lambda t: 1.0 - ratio((t * plain).sum((-1, -2)), t.sum((-1, -2)))),
             kappa=weights.estimate(tables, lambda t: kappa(t, plain)),
             linear=None if apart is None else weights.estimate(tables, lambda t: kappa(t, apart)),
             quadratic=None if apart is None else weights.estimate(tables, lambda t: kappa(t, apart**2)),
@@ -118,36 +118,6 @@ def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) ->
     )
 
 
-def kappa(tables: Table, disagreement: Table) -> Table:
-    """Cohen's kappa of contingency tables: 1 minus observed over expected disagreement; NaN where not defined.
-
-    Args:
-        tables: [..., categories of one, categories of the other], counts.
-        disagreement: weight of each cell, 0 on the diagonal.
-    """
-    total = tables.sum((-1, -2), keepdims=True)
-    expected = tables.sum(-1, keepdims=True) * tables.sum(-2, keepdims=True) / np.where(total, total, 1)
-    found: Table = 1.0 - _ratio((tables * disagreement).sum((-1, -2)), (expected * disagreement).sum((-1, -2)))
-    return found
-
-
-def alpha(coincidences: Table, *, ordinal: bool) -> Table:
-    """Krippendorff's alpha of coincidence matrices [..., categories, categories]; NaN where not defined."""
-    counts = coincidences.sum(-1)
-    n = counts.sum(-1)
-    size = counts.shape[-1]
-    if ordinal:  # all ratings from one category to the other, the ends by half
-        upto = np.cumsum(counts, axis=-1)
-        middle = upto - counts / 2
-        apart = (middle[..., :, None] - middle[..., None, :]) ** 2
-    else:
-        apart = np.broadcast_to(1.0 - np.eye(size), (*counts.shape, size))
-    observed = (coincidences * apart).sum((-1, -2))
-    expected = (counts[..., :, None] * counts[..., None, :] * apart).sum((-1, -2))
-    found: Table = 1.0 - (n - 1) * _ratio(observed, expected)
-    return found
-
-
 class _Weights:
     """How often each patient is drawn in each round, and what that makes of a statistic."""
 
@@ -159,20 +129,8 @@ class _Weights:
     def estimate(self, tables: Table, statistic: Callable[[Table], Table]) -> Estimate:
         """The statistic of all patients' tables together, and its interval."""
         value = _number(statistic(tables.sum(axis=0)))
-        if value is None or self.patients < 2:
-            return Estimate(value, None, None)
-        chance = np.random.default_rng(self._seed)
-        found: list[float] = []
-        flat = tables.reshape(self.patients, -1)
-        for start in range(0, self._rounds, 100):  # in parts: a draw is as long as there are patients
-            size = min(100, self._rounds - start)
-            drawn = chance.multinomial(self.patients, np.full(self.patients, 1 / self.patients), size=size)
-            found += statistic((drawn @ flat).reshape(size, *tables.shape[1:])).tolist()
-        defined = [one for one in found if one == one]  # a draw of one category alone has no value
-        if len(defined) < self._rounds / 2:
-            return Estimate(value, None, None)
-        low, high = np.quantile(defined, (0.025, 0.975))
-        return Estimate(value, float(low), float(high))
+        bounds = None if value is None else bootstrap(tables, statistic, rounds=self._rounds, seed=self._seed)
+        return Estimate(value, *(bounds or (None, None)))
 
 
 def _coincidence(values: Sequence[Value], place: Mapping[Value, int]) -> Table:
@@ -186,11 +144,6 @@ def _distances(categories: Sequence[Value]) -> Table:
     numbers = np.array([float(value) for value in categories])
     apart: Table = np.abs(numbers[:, None] - numbers[None, :])
     return apart
-
-
-def _ratio(part: Table, whole: Table) -> Table:
-    nothing = np.isclose(whole, 0)
-    return np.where(nothing, np.nan, part / np.where(nothing, 1, whole))
 
 
 def _number(value: Table) -> float | None:
@@ -209,7 +162,7 @@ def by_question(
 
     Args:
         raters: for each, item to question to value.
-        patients: item to patient; the item itself where nobody said.
+        patients: item to patient; an item without one is a patient of its own.
     """
     found: dict[str, dict[str, list[Value | None]]] = defaultdict(dict)
     for at, ratings in enumerate(raters):

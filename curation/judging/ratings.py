@@ -57,7 +57,7 @@ def read_ratings(path: Path) -> Ratings:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
     if path.suffix == ".json":
         try:
-            items = json.loads(path.read_text("utf-8"))["items"]
+            items = json.loads(path.read_text("utf-8-sig"))["items"]
             yield from ((row, {"id": one["id"], "accepted": one["accepted"]}, "") for row, one in enumerate(items, 1))
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", file=path) from None

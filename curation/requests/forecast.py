@@ -1,31 +1,9 @@
 """Forecast: from a pilot to what a goal will need. It knows counts, and no requests."""
 
 import math
-from typing import NamedTuple
 
+from ...data.statistics import wilson
 from ...schemas.base import Noun
-
-_Z = 1.959963984540054  # of the standard normal distribution, 97.5 %
-
-
-class Interval(NamedTuple):
-    """A share with the interval that holds the true one in 95 of 100 cases."""
-
-    share: float
-    low: float
-    high: float
-
-
-def wilson(hits: int, of: int) -> Interval:
-    """The Wilson score interval at 95 % (E. B. Wilson, JASA 22, 1927, 209-212); nothing tried is anywhere in 0 to 1."""
-    if of == 0:
-        return Interval(0.0, 0.0, 1.0)
-    share, z2 = hits / of, _Z * _Z
-    centre = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = _Z / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    return Interval(
-        share, 0.0 if hits == 0 else max(0.0, centre - half), 1.0 if hits == of else min(1.0, centre + half)
-    )
 
 
 class Forecast(Noun):

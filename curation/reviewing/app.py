@@ -21,9 +21,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from ...data.files import readable_by, replace_text
-from ...data.films import pixels
+from ...data.films import Pixels, pixels
+from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, TenstepError
 from ...schemas.reading import Preference
+from ...schemas.study import ImageRef
 from .compare import Comparison
 from .decide import Form, edited, rewritten
 from .guard import Guard, Session, Sessions
@@ -158,7 +160,7 @@ class Pages:
         if number >= len(screen.study.images):
             return PlainTextResponse("no such film", 404)
         ref = screen.study.images[number]
-        found = await run_in_threadpool(pixels, self._review.run.studies.path_of(ref))
+        found = await run_in_threadpool(_film, self._review.run.studies, ref)
         return Response(found.data, media_type="application/octet-stream", headers=found.headers)
 
     async def list(self, request: Request) -> Response:
@@ -308,6 +310,15 @@ class Pages:
             "progress": self._review.progress(reader, spec),
         }
         return HTMLResponse(template.render(common | values))
+
+
+def _film(store: StudyStore, ref: ImageRef) -> Pixels:
+    """The film as the source has it, or, where that has gone, as it was converted at ingest."""
+    if ref.original is not None:
+        original = store.path_of(ref.model_copy(update={"path": ref.original}))
+        if original.is_file():
+            return pixels(original)
+    return pixels(store.path_of(ref))
 
 
 def _said(handler: Handler) -> Handler:

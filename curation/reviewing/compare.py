@@ -96,7 +96,7 @@ class Comparison:
 
     def result(self, reader: str | None = None) -> Result:
         """Of one reader, or of all."""
-        return tested([one for one in self.preferences() if reader in (None, one.reader)])
+        return sign_test([one for one in self.preferences() if reader in (None, one.reader)])
 
     def close(self) -> None:
         """Let go of the journals."""
@@ -104,7 +104,7 @@ class Comparison:
             index.close()
 
 
-def tested(preferences: Sequence[Preference]) -> Result:
+def sign_test(preferences: Sequence[Preference]) -> Result:
     """Counts, and the exact two-sided sign test: 2 P(X <= the smaller count), X binomial with p = 1/2."""
     counts = Counter(one.better for one in preferences)
     first, second = counts["first"], counts["second"]

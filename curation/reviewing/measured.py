@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from ...data.readings import final
 from ...data.run import RunFolder
+from ...data.statistics import wilson
 from ...schemas.reading import Reading
 from ..judging.raters import Estimate, agreement, by_question
-from ..requests.forecast import wilson
 from .index import TraceIndex
 from .shown import explained
 

@@ -24,6 +24,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from ...data.files import readable_by, replacing
+from ...data.formats.json_lines import json_lines
 from ...schemas.base import Noun
 from ...schemas.candidate import Usage
 from ...schemas.errors import InputError
@@ -166,20 +167,16 @@ class Teacher:
 def _read(path: Path) -> dict[str, tuple[int, _Row]]:
     """Answers by question, each with its row in the file."""
     found: dict[str, tuple[int, _Row]] = {}
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", file=path) from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for line in json_lines(path):
+        number = line.row
+        if line.found is None:
+            message = f'is not one JSON object: {{"id": ..., "text": ...}} ({line.problem})'
+            raise InputError(message, file=path, row=number)
         try:
-            row = _Row.model_validate(json.loads(line))
+            row = _Row.model_validate(line.found)
         except ValidationError as error:
             first = error.errors()[0]
             raise InputError(first["msg"], file=path, row=number, field=".".join(map(str, first["loc"]))) from None
-        except (ValueError, RecursionError):
-            raise InputError('is not one JSON object: {"id": ..., "text": ...}', file=path, row=number) from None
         if row.id in found:
             message = f"answers the question '{row.id[:12]}…' again, after row {found[row.id][0]}; keep one of the two"
             raise InputError(message, file=path, row=number, field="id")

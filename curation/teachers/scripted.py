@@ -21,6 +21,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ...data.formats.json_lines import json_lines
 from ...schemas.base import Noun
 from ...schemas.errors import InputError
 from ...schemas.run import State
@@ -143,15 +144,11 @@ _MAKE: dict[Mistake, Callable[[list[str]], str]] = {
 
 def _read_script(path: Path) -> dict[str, list[str]]:
     script: dict[str, list[str]] = {}
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the script cannot be read ({error})", file=path) from None
-    for row, line in enumerate(lines, 1):
+    for line in json_lines(path):
         try:
-            found = json.loads(line)
+            found = line.found or {}
             script[str(found["id"])] = [str(text) for text in found["texts"]]
-        except (ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             message = 'must be one JSON object: {"id": ..., "texts": [...]}'
-            raise InputError(message, file=path, row=row) from None
+            raise InputError(line.problem or message, file=path, row=line.row) from None
     return script

@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 from pydantic import Field, ValidationError
 
 from ... import __version__
+from ...data.statistics import wilson
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import RecipeError
-from ..requests.forecast import wilson
 
 LEAST, ERRORS = 76, 3
 GOOD = "good"  # the family of good traces

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from ...schemas.errors import InputError
 from ..intake.reports import Refusal
@@ -57,7 +57,7 @@ def split_objects(path: Path) -> Iterator[Item]:
 def _objects(path: Path, opening: str, wanted: str) -> Iterator[Item]:
     with (
         open_file(path) as stream,
-        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
+        io.TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
     ):
         text = _Buffer(file)
         last = Item("", 0, Refusal("bad_json", ""))

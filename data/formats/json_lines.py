@@ -7,8 +7,9 @@ mark at the beginning is no part of the first line. What is gzipped is read as i
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ...schemas.errors import InputError
 from .packed import CutOffError, open_file
@@ -92,6 +93,6 @@ def id_lines(path: Path) -> Iterator[str]:
             yield text
 
 
-def _skip(stream: BinaryIO, data: bytes) -> None:
+def _skip(stream: BufferedIOBase, data: bytes) -> None:
     while data and not data.endswith(b"\n"):
         data = stream.readline(LONGEST)

@@ -10,6 +10,7 @@ from ...schemas.errors import InputError
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a .gz; a bomb is refused here
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+_BUFFER = 2**18
 _GZIP = b"\x1f\x8b"
 
 
@@ -17,7 +18,7 @@ class CutOffError(InputError):
     """A compressed file that is damaged or ends too early: what came before it has been read."""
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> io.BufferedIOBase:
     """The file's bytes, unpacked.
 
     Raises:
@@ -25,12 +26,12 @@ def open_file(path: Path) -> BinaryIO:
         CutOffError: while it is read, it is damaged or ends too early.
     """
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=_BUFFER)
         zipped = file.read(2) == _GZIP
         file.seek(0)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    return cast(BinaryIO, io.BufferedReader(_Unpacked(path, file), 2**18)) if zipped else file
+    return io.BufferedReader(_Unpacked(path, file), _BUFFER) if zipped else cast(io.BufferedIOBase, file)
 
 
 def suffix_of(path: Path) -> str:

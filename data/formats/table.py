@@ -5,17 +5,24 @@ Here a broken record costs its own lines and no more: the reading goes on with t
 """
 
 import csv
+import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...schemas.errors import InputError
 from ..intake.reports import Refusal
 from .packed import CutOffError, open_file
 
 _MAX_FIELD = 2**24  # characters; longer reports than a report can be must be read to be refused
+_BLOCK = 2**18  # bytes
 PART = 2**19  # characters, some hundred reports
+
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 
 class Line(NamedTuple):
@@ -45,7 +52,7 @@ class Table:
         self._keep = keep
         self._lines = _Lines(open_file(path), path)
         try:
-            self._reader = csv.reader(self._lines, strict=True)
+            self._reader = self._lines.reader()
             self.header = tuple(self._header(columns))
         except BaseException:
             self.close()
@@ -67,28 +74,27 @@ class Table:
         broken: tuple[int, str] | None = None  # a record that is none, whose lines are still passed over
         with lines.stream:
             while True:
-                lines.taken.clear()
+                start = lines.start = lines.base + self._reader.line_num
                 try:
                     row = next(self._reader, None)
                 except csv.Error as error:
-                    broken = broken or (lines.number - len(lines.taken) + 1, str(error))
-                    lines.give_back(1)
-                    self._reader = csv.reader(lines, strict=True)
+                    broken = broken or (start + 1, str(error))
+                    self._reader = lines.reader(start + 1, lines.base + self._reader.line_num)
                     continue
                 except CutOffError as error:
-                    yield Line(lines.number + 1, Refusal("bad_csv", error.message))
+                    yield Line(start + 1, Refusal("bad_csv", error.message))
                     return
                 if broken and (row is None or len(row) == width):
-                    yield _broken(broken, lines.number - len(lines.taken))
+                    yield _broken(broken, start)
                     broken = None
                 if row is None:
                     return
                 if row and not broken:
-                    yield Line(lines.number, _cells(row, width, wanted))
+                    yield Line(lines.base + self._reader.line_num, _cells(row, width, wanted))
 
     def _header(self, columns: Sequence[str]) -> list[str]:
         try:
-            header = next(self._reader, None)
+            header: list[str] | None = next(self._reader, None)
         except csv.Error as error:
             raise InputError(f"not a CSV record ({error}); is a quote missing?", file=self.path, row=1) from None
         if header is None:
@@ -127,38 +133,46 @@ def in_parts(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
 
 
 class _Lines:
-    """Lines of a file as text, counted; those of the record that is being read can be given back."""
+    """Lines of a file as text, block by block; those since the beginning of a record can be read again."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
+    def __init__(self, stream: io.BufferedIOBase, path: Path) -> None:
         self.stream, self._path = stream, path
-        self.number = 0  # of the line that was read last
         self.read = 0  # bytes
-        self.taken: list[str] = []
-        self._again: deque[str] = deque()
+        self.base = 0  # lines before the first one of the reader
+        self.start = 0  # the line behind which the record begins that is being read
+        self._blocks: deque[tuple[int, list[str]]] = deque()  # with the number of lines before each
+        self._rest: Iterator[str] = chain.from_iterable(self._read())
 
-    def __iter__(self) -> Iterator[str]:
-        return self
+    def reader(self, first: int = 0, stop: int = 0) -> "Reader":
+        """A reader of the lines that have been read behind number `first` and up to `stop`, and then of the rest."""
+        self.base = first
+        again = [
+            line for before, lines in self._blocks for line in lines[max(first - before, 0) : max(stop - before, 0)]
+        ]
+        self._rest = chain(again, self._rest)
+        return csv.reader(self._rest, strict=True)
 
-    def __next__(self) -> str:
-        if self._again:
-            text = self._again.popleft()
-        else:
-            line = self.stream.readline(_MAX_FIELD + 1)
-            if not line:
-                raise StopIteration
-            if len(line) > _MAX_FIELD:
-                raise InputError("far larger than a table of this kind; refused", file=self._path)
-            text = (line if self.read else line.removeprefix(b"\xef\xbb\xbf")).decode("utf-8", "surrogateescape")
-            self.read += len(line)
-        self.number += 1
-        self.taken.append(text)
-        return text
-
-    def give_back(self, keep: int) -> None:
-        """Read the lines of this record again, but for the first `keep`."""
-        back = self.taken[keep:]
-        self._again.extendleft(reversed(back))
-        self.number -= len(back)
+    def _read(self) -> Iterator[list[str]]:
+        number = 0
+        cut: CutOffError | None = None
+        while not cut and (block := self.stream.read1(_BLOCK)):
+            if not block.endswith(b"\n"):
+                try:
+                    block += (tail := self.stream.readline(_MAX_FIELD + 1))
+                    if len(tail) > _MAX_FIELD:
+                        raise InputError("far larger than a table of this kind; refused", file=self._path)
+                except CutOffError as error:
+                    cut = error
+            data = block if self.read else block.removeprefix(b"\xef\xbb\xbf")
+            self.read += len(block)
+            lines = list(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n"))
+            while self._blocks and self._blocks[0][0] + len(self._blocks[0][1]) <= self.start:
+                self._blocks.popleft()
+            self._blocks.append((number, lines))
+            number += len(lines)
+            yield lines
+        if cut:
+            raise cut
 
 
 def _broken(broken: tuple[int, str], last: int) -> Line:

@@ -43,7 +43,7 @@ class Draft(NamedTuple):
     root: Path  # images lie under it, or are refused
     images: tuple[ImageFile, ...] = ()
     views: tuple[str, ...] = ()
-    report: str | None = None  # the reference, if the source keeps it apart from `text`
+    report: str | None = None  # the reference, if the source keeps it separate from `text`
     sections: Sections | None = None  # found in the report if the source has none
     patient_id: str | None = None  # the study's id if the source has none
     split: str | None = None
@@ -53,7 +53,7 @@ class Draft(NamedTuple):
     view_text: str | None = None  # words of the report that name its views; if none, what `view_words` finds
     marks: tuple[str, ...] = ()  # what the source itself changed or made up
     warnings: tuple[tuple[str, str], ...] = ()
-    fields: Collection[str] = ()  # names of the columns or keys that the source has beside it
+    fields: Collection[str] = ()  # names of the columns or keys of the row it is from
 
     @property
     def id(self) -> str:
@@ -108,7 +108,7 @@ def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal
     if isinstance(pictures, Refusal):
         return pictures
     known = draft.views or pictures.shown
-    views = known or pictures.told
+    views = known or pictures.reported
     allowed = [
         name
         for name, policy in (("findings", options.missing_findings), ("impression", options.missing_impression))
@@ -144,7 +144,7 @@ def _left_out(draft: Draft, report: str) -> Iterator[tuple[str, str]]:
     """Sections whose only word is one for a missing value: they are none, and a verbatim report still shows them."""
     given = draft.sections or find_sections(report, empty=True)
     main = (("findings", given.findings), ("impression", given.impression))
-    words = [f"{name} is {body.strip()!r}" for name, body in main if body and body.strip() and is_missing(body)]
+    words = [f"{name} is {body.strip()!r}" for name, body in main if body and len(body) < 20 and is_missing(body)]
     if words:
         yield "empty_section", f"{', '.join(words)}: taken as empty"
 
@@ -152,7 +152,7 @@ def _left_out(draft: Draft, report: str) -> Iterator[tuple[str, str]]:
 class _Pictures(NamedTuple):
     refs: tuple[ImageRef, ...]
     shown: tuple[str, ...]  # the views of all the study's images
-    told: tuple[str, ...]  # the views that the report names
+    reported: tuple[str, ...]  # the views that the report names
     marks: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
 
@@ -160,24 +160,24 @@ class _Pictures(NamedTuple):
 def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal:
     if options.text_only:
         return _Pictures((), (), () if draft.views else views_in(words), (), ())
-    told = views_in(words)
+    reported = views_in(words)
     admitted = admit_all(draft.images, draft.root, options.converted, options.longest_side)
     if isinstance(admitted, Refusal):
         return admitted
     refs, warnings = admitted
-    if lacking := fewer(told or draft.views, words, [ref.view for ref in refs]):
+    if lacking := fewer(reported or draft.views, words, [ref.view for ref in refs]):
         if options.fewer_views == "reject":
             return Refusal("fewer_views", lacking)
         warnings = (*warnings, ("fewer_views", lacking))
     shown = _known(refs)
     marks = () if options.longest_side is None else (f"image=at most {options.longest_side} pixels",)
     if options.one_image is None:
-        return _Pictures(refs, shown, told, marks, warnings)
+        return _Pictures(refs, shown, reported, marks, warnings)
     store = options.converted.parent if options.converted else Path()
     one = one_image(refs, options.one_image, lambda ref: store / ref.path, options.converted)
     if one is None:
-        return _Pictures(refs, shown, told, marks, warnings)
-    return _Pictures((one.ref,), shown, told, (*marks, one.mark), (*warnings, *one.warnings))
+        return _Pictures(refs, shown, reported, marks, warnings)
+    return _Pictures((one.ref,), shown, reported, (*marks, one.mark), (*warnings, *one.warnings))
 
 
 def _derived(sections: Sections, known: tuple[str, ...], views: tuple[str, ...]) -> Iterator[str]:

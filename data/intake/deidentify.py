@@ -57,7 +57,7 @@ _NAMED = re.compile(
     r"|(?:sign|dictat|review|interpret|transcrib|approv|verif|read|perform|order)\w* by"
     r"|(?:discussed|spoke|communicated|conveyed|reported|relayed|called|paged) (?:with|to))\b[.:]?)"
     rf"(?:[ \t]+(?!(?i:right|left|the|a|an|no)\b){_PERSON}){{1,3}}"
-    rf"|{_PERSON}(?:[ \t]+{_PERSON}){{0,2}},? (?:M\.?D\.?|D\.?O\.?|R\.?N\.?|N\.?P\.?)(?!\w)"
+    rf"|(?<![\w'’-]){_PERSON}(?:[ \t]+{_PERSON}){{0,2}},? (?:M\.?D\.?|D\.?O\.?|R\.?N\.?|N\.?P\.?)(?!\w)"
 )
 _PROPER = re.compile(r"(?<=[a-z,] )(?!(?:Right|Left|No|Not)\b)[A-Z][a-z'’-]+(?: [A-Z][a-z'’-]+)*")
 

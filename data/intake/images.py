@@ -90,11 +90,13 @@ def _admit(
     if isinstance(decoded, Refusal):
         return decoded
     digest = hashlib.sha256(data).hexdigest()
+    original = None
     if decoded.is_converted or place is None:
         if converted is None:
             return Refusal("unsupported_format", "the image must be converted, and there is no folder for that")
         if decoded.is_converted:
             digest, name = keep(decoded.image, converted, digest)
+            original = None if place is None else _from_store(place, converted.parent)
         else:
             suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"
             name = _write(data, converted, f"{digest}{suffix}")
@@ -102,7 +104,8 @@ def _admit(
         name = str(place) if converted is None else _from_store(place, converted.parent)
     seen = decoded.view if view == UNKNOWN_VIEW else view
     width, height = decoded.image.size
-    return Admitted(ImageRef(path=name, view=seen, sha256=digest, width=width, height=height), decoded.warnings)
+    ref = ImageRef(path=name, view=seen, sha256=digest, width=width, height=height, original=original)
+    return Admitted(ref, decoded.warnings)
 
 
 def admit_all(

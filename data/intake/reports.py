@@ -14,13 +14,14 @@ row is rejected (`no_findings`, `no_impression`), unless the caller allows it; t
 """
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from ...schemas.layout import parse
 from ...schemas.study import ReportForm, Sections
 from ...schemas.trace import STEPS
-from ..ids import is_missing
+from ..ids import MISSING_WORDS, is_missing
 
 MAX_REPORT = 100_000  # characters; the longest real reports have some 10,000
 FOUR_HEADERS = ("Technique", "View", "Findings", "Impression")
@@ -40,9 +41,14 @@ _UNREAD = ("examination", "exam", "addendum", "recommendation", "recommendations
 _NAME = "|".join(sorted((*_NAMES, *_UNREAD), key=len, reverse=True))
 _HEADER = re.compile(rf"(?im)^[ \t]*({_NAME})[ \t]*:")
 # Inside a line, a header is one behind a sentence, or in capitals behind words that are not.
-_INLINE = re.compile(
-    rf"(?<=[.!?;:)\]])[ \t]+(?=[A-Z])((?i:{_NAME}))[ \t]*:|(?<=[a-z0-9,.])[ \t]+({_NAME.upper()})[ \t]*:"
+_INLINE = re.compile(  # what stands before its colon
+    rf"(?:(?<=[.!?;:)\]])[ \t]+(?=[A-Z])((?i:{_NAME}))|(?<=[a-z0-9,.])[ \t]+({_NAME.upper()}))[ \t]*$"
 )
+_WORDS = "|".join(map(re.escape, sorted(MISSING_WORDS)))
+_NOTHING = re.compile(  # headers, and under them nothing but words for a missing value
+    rf"(?i)[\W_]*+(?:(?:{_NAME})[ \t]*+:[\W_]*+(?:(?:{_WORDS})(?!\w)[\W_]*+)?)+"
+)
+_BEFORE_COLON = 48  # characters: the longest name, and blanks around it
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # all but tab and line ends
 _VIEW = re.compile(r"\b(?:(PA|AP)|(?i:(frontal))|(?i:(lateral))|(LAT))\b")
 _VIEW_ORDER = ("PA", "AP", "frontal", "lateral")
@@ -57,7 +63,7 @@ class Refusal(NamedTuple):
 
 
 class SplitText(NamedTuple):
-    """A text taken apart into reasoning and report."""
+    """A text split into reasoning and report."""
 
     report: str
     has_steps: bool
@@ -89,8 +95,7 @@ def reference(
 ) -> str | Refusal:
     """The reference in the chosen form, or why there is none; `allowed` as in `compose`. The text must be `usable`."""
     if form == "verbatim":
-        said = [body for name, body in _parts(text) if _NAMES.get(name.lower())]
-        if said and all(map(is_empty, said)) and is_empty(_before_headers(text)):
+        if _NOTHING.fullmatch(text):
             return Refusal("empty_report", "no section of the report has any text")
         return text
     if has_four_headers(text):
@@ -146,12 +151,15 @@ def find_sections(text: str, *, empty: bool = False) -> Sections:
 
 def is_empty(text: str) -> bool:
     """Whether a cell, a section or a report says nothing: no letter or digit, or a word for a missing value."""
+    if len(text) > 20 and text[0].isalpha():  # so nearly all
+        return False
     return is_missing(text) or not any(map(str.isalnum, text))
 
 
 def without_empty(sections: Sections) -> Sections:
     """The sections that say something."""
-    return Sections(**{name: body for name, body in sections if body and not is_empty(body)})
+    empty = [name for name, body in vars(sections).items() if body and is_empty(body)]
+    return sections.model_copy(update=dict.fromkeys(empty)) if empty else sections
 
 
 def view_words(text: str) -> str:
@@ -163,16 +171,26 @@ def view_words(text: str) -> str:
 
 def _before_headers(text: str) -> str:
     """What stands before the first header; nothing in a text without headers, whose words may be about anything."""
-    found = _HEADER.search(text) or _INLINE.search(text)
-    return text[: found.start()].strip() if found else ""
+    found = _HEADER.search(text)
+    starts = [*((found.start(),) if found else ()), *(start for start, _, _ in islice(_inline(text), 1))]
+    return text[: min(starts)].strip() if starts else ""
+
+
+def _inline(text: str) -> Iterator[tuple[int, int, str]]:
+    """Headers inside lines: where the blanks before each begin, where its colon ends, and its name."""
+    colon = text.find(":")
+    while colon >= 0:
+        start = max(0, colon - _BEFORE_COLON)
+        if (match := _INLINE.search(text[start:colon])) is not None:
+            yield start + match.start(), colon + 1, match[1] or match[2]
+        colon = text.find(":", colon + 1)
 
 
 def _parts(text: str, *, inline: bool = True) -> list[tuple[str, str]]:
     """The headers of a text as they are written, each with what stands under it."""
     found = [(match.start(), match.end(), match[1]) for match in _HEADER.finditer(text)]
     if inline:
-        found += [(match.start(), match.end(), match[1] or match[2]) for match in _INLINE.finditer(text)]
-        found.sort()
+        found = sorted((*found, *_inline(text)))
     ends = [*(start for start, _, _ in found), len(text)][1:]
     return [(name, text[stop:end].strip()) for (_, stop, name), end in zip(found, ends, strict=True)]
 
@@ -199,7 +217,7 @@ def describe_views(views: Iterable[str]) -> str:
 def split_steps(text: str) -> SplitText:
     """Separate a report from steps that stand before it, in one of the layouts of schemas/layout.py.
 
-    A tagged text is taken apart at its tags. A plain one only if steps 1 to 10, and no others, come first and something
+    A tagged text is split at its tags. A plain one only if steps 1 to 10, and no others, come first and something
     follows: any other numbered list at the top of a report is part of the report. Either is said in a warning.
     """
     if text.lstrip().startswith("{"):  # a report is text; answers in JSON are not a layout of stored reports
@@ -211,6 +229,6 @@ def split_steps(text: str) -> SplitText:
     if trace.layout == "tagged" or [step.number for step in trace.steps] == list(range(1, STEPS + 1)):
         return SplitText(trace.report, True, ("steps_taken_off", f"{count} steps before the report were taken off it"))
     if count > STEPS // 2:
-        told = f"{count} numbered lines come first; they are not steps 1 to {STEPS}, so they are part of the report"
-        return SplitText(text, False, ("numbered_report", told))
+        detail = f"{count} numbered lines come first; they are not steps 1 to {STEPS}, so they are part of the report"
+        return SplitText(text, False, ("numbered_report", detail))
     return SplitText(text, False)

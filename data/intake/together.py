@@ -16,15 +16,22 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def together(names: Callable[[], Iterable[str]], rows: Iterable[T], name_of: Callable[[T], str]) -> Iterator[list[T]]:
+def together(
+    names: Callable[[], Iterable[str]],
+    rows: Iterable[T],
+    name_of: Callable[[T], str],
+    mentions: Callable[[], Iterable[str]] | None = None,
+) -> Iterator[list[T]]:
     """Rows by study, each study at the place of its last row if its rows are scattered.
 
     Args:
         names: the study of every row, in the order of `rows`; empty for a row that names none. Called up to twice.
         rows: the rows.
         name_of: the study of a row.
+        mentions: a quicker way to see whether any study may be scattered: all that `names` gives, in its order, perhaps
+            with more between.
     """
-    scattered = _scattered(names)
+    scattered = _scattered(names, mentions or names)
     held: list[T] = []
     last = ""
     with tempfile.TemporaryDirectory(prefix="tenstep-") as folder:
@@ -48,12 +55,12 @@ def together(names: Callable[[], Iterable[str]], rows: Iterable[T], name_of: Cal
             waiting.close()
 
 
-def _scattered(names: Callable[[], Iterable[str]]) -> Counter[str]:
+def _scattered(names: Callable[[], Iterable[str]], mentions: Callable[[], Iterable[str]]) -> Counter[str]:
     """The studies whose rows do not all stand together, with the number of their rows."""
     seen: set[int] = set()
     again: set[str] = set()
     last = ""
-    for name in names():
+    for name in mentions():
         if name and name != last:
             if hash(name) in seen:
                 again.add(name)

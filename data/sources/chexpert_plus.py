@@ -18,6 +18,7 @@ alone. De-identification draws dates, names and numbers for each row anew: rows 
 nothing else are one study with the first row's text and the warning `surrogates_differ`.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -26,6 +27,7 @@ from typing import NamedTuple
 
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
+from ..formats.packed import CutOffError, open_file
 from ..formats.table import PART, Line, Table, size_of
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.boilerplate import without_boilerplate
@@ -49,6 +51,8 @@ _OF_STUDY = ("report", *chain.from_iterable(_SECTIONS.values()), "split")
 _COLUMNS = ("path_to_image", "path_to_dcm", "frontal_lateral", "ap_pa", "deid_patient_id", *_OF_STUDY)
 _REQUIRED = ("path_to_image", "report", "section_findings", "section_impression")
 _PATH = re.compile(r"(?:^|/)((?:train|valid|test)/(patient\d+)/(study\d+)/[\w.-]+)$")
+_STUDY = re.compile(rb"patient\d+/study\d+(?=/)")
+_BLOCK = 2**20  # bytes
 _OTHERS = re.compile(r"comparison|history|clinical|findings|impression", re.I)
 _WITH_IMAGES = 2**17  # characters of the table in a part when images are opened: they are the work then
 
@@ -75,7 +79,11 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     size = PART if options.text_only else _WITH_IMAGES
     held: list[Line] = []
     length = 0
-    for lines in together(lambda: map(_study_of, Table(file, _REQUIRED, ("path_to_image",))), table, _study_of):
+
+    def names() -> Iterator[str]:
+        return map(_study_of, Table(file, _REQUIRED, ("path_to_image",)))
+
+    for lines in together(names, table, _study_of, lambda: _mentions(file)):
         if length >= size:
             yield file.name, tuple(held), root, table.share
             held, length = [], 0
@@ -139,6 +147,13 @@ def _study_of(line: Line) -> str:
     return f"{found[2]}/{found[3]}" if found else ""
 
 
+def _mentions(file: Path) -> Iterator[str]:
+    """Every study that the bytes of the table name, whichever column it stands in."""
+    with open_file(file) as stream, contextlib.suppress(CutOffError):  # whoever reads the rows will say so
+        while block := stream.read(_BLOCK):
+            yield from map(bytes.decode, _STUDY.findall(block + stream.readline(_BLOCK)))
+
+
 def _images(table: str, lines: Iterable[Line]) -> Iterator[_Image | tuple[str, Refusal]]:
     for line in lines:
         if isinstance(line.cells, Refusal):
@@ -171,8 +186,8 @@ def _differences(images: Sequence[_Image]) -> tuple[tuple[str, str], ...] | Refu
             differing[column] = None
     if not differing:
         return ()
-    told = f"its rows differ in dates, names or numbers of {', '.join(differing)}; row {first.row} is used"
-    return (("surrogates_differ", told),)
+    detail = f"its rows differ in dates, names or numbers of {', '.join(differing)}; row {first.row} is used"
+    return (("surrogates_differ", detail),)
 
 
 def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options: Options) -> Draft:

@@ -18,12 +18,13 @@ from pathlib import Path
 
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass
+from ...schemas.views import Kind, view_kinds
 from ..formats.folders import REPORT, report_of
 from ..formats.table import Line, read_csv
 from ..ids import is_missing, join_ids, plain_id
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile
-from ..intake.reports import UNKNOWN_VIEW, Refusal, views_in
+from ..intake.reports import UNKNOWN_VIEW, Refusal
 from ..source import Options, Row, Shard
 
 _NAME = "folders"
@@ -96,8 +97,10 @@ def _is_image(file: Path) -> bool:
 
 def _view_of(image: Path) -> str:
     """The view that a file's name says: `frontal.png`, `PA.dcm`."""
-    views = views_in(image.stem.replace("_", " "))
-    return views[0] if len(views) == 1 else UNKNOWN_VIEW
+    kinds = view_kinds(image.stem)
+    order: tuple[Kind, ...] = ("PA", "AP", "lateral", "oblique", "decubitus")
+    named = [view for view in order if view in kinds] or [view for view in kinds if view == "frontal"]
+    return named[0] if len(named) == 1 else UNKNOWN_VIEW
 
 
 def _mapping(path: Path, options: Options) -> Path | None:

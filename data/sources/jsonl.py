@@ -3,7 +3,7 @@
     id                required; a string or a whole number
     report            the reference; or
     text              the reference, perhaps with steps before it (see below); or
-    text and reference_report    as `tenstep audit` reads them: steps and report, and the reference apart
+    text and reference_report    as `tenstep audit` reads them: steps and report, and the reference alone
     images            a path or a list of paths, relative to --images DIR or else to the file's folder
     views             one for each image, or the inventory
     patient_id        a string or a whole number; the study's id if absent
@@ -83,7 +83,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
 def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     """The studies of one part."""
     path, lines = shard
-    told: set[str] = set()
+    seen: set[str] = set()
     for number, data in lines:
         where = f"{path.name} row {number}"
         fields = _fields(data)
@@ -95,7 +95,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
         for row in assemble(draft, options, options.form or "verbatim"):
             yield row
             if isinstance(row, Study):
-                yield from _unknown_keys(fields, row.id, where, told)
+                yield from _unknown_keys(fields, row.id, where, seen)
 
 
 def read(path: Path, options: Options) -> Iterator[Row]:
@@ -149,7 +149,7 @@ def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> 
     )
 
 
-def _unknown_keys(fields: dict[str, Any], study_id: str, where: str, told: set[str]) -> Iterator[SourceWarning]:
-    for key in fields.keys() - _Line.model_fields.keys() - told:
-        told.add(key)
+def _unknown_keys(fields: dict[str, Any], study_id: str, where: str, seen: set[str]) -> Iterator[SourceWarning]:
+    for key in fields.keys() - _Line.model_fields.keys() - seen:
+        seen.add(key)
         yield SourceWarning(study_id=study_id, code="unknown_key", detail=f"{where}: '{key[:60]}' is not read")

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from ...schemas.base import Noun
 from ...schemas.errors import InputError, RecipeError
 from ...schemas.study import Study
+from ..files import replace_text
 from ..ids import patient_key
 from ..recipes import read_recipe
 
@@ -144,7 +145,7 @@ def read_splits(path: Path) -> SplitRecipe:
 def write_splits(recipe: SplitRecipe, path: Path) -> None:
     """Write the small file; it holds no patient and no study."""
     text = yaml.safe_dump(recipe.model_dump(mode="json", by_alias=True), sort_keys=False)
-    path.write_text(f"# tenstep split STORE... --recipe {path.name}\n{text}", encoding="utf-8")
+    replace_text(path, f"# tenstep split STORE... --recipe {path.name}\n{text}")
 
 
 def _share(seed: int, patient: str) -> float:

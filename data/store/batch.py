@@ -142,7 +142,8 @@ def count(studies: Iterable[Study], derived: Iterable[Iterable[str]]) -> Counts:
     outside: Counter[str] = Counter()
     images = tokens = longest = 0
     for study in studies:
-        outside.update(above for ref in study.images if (above := ups(ref.path)))
+        places = (place for ref in study.images for place in (ref.path, ref.original) if place is not None)
+        outside.update(above for place in places if (above := ups(place)))
         for view in set(study.views) or ("unknown",):
             views[view] += 1
         for name, text in study.sections:

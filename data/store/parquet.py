@@ -30,7 +30,10 @@ def schema() -> "pa.Schema":
     import pyarrow as pa
 
     text = pa.string()
-    image = pa.struct([("path", text), ("view", text), ("sha256", text), ("width", pa.int32()), ("height", pa.int32())])
+    size = pa.int32()
+    image = pa.struct(
+        [("path", text), ("view", text), ("sha256", text), ("width", size), ("height", size), ("original", text)]
+    )
     return pa.schema(
         [
             pa.field("id", text, nullable=False),
@@ -64,7 +67,8 @@ def encode(studies: Sequence[Study], derived: Sequence[Sequence[str]]) -> "pa.Ta
             [len(study.images) for study in studies],
             pa.StructArray.from_arrays(
                 [_text([getattr(ref, name) for ref in refs]) for name in ("path", "view", "sha256")]
-                + [_numbers([getattr(ref, name) for ref in refs]) for name in ("width", "height")],
+                + [_numbers([getattr(ref, name) for ref in refs]) for name in ("width", "height")]
+                + [_text([ref.original for ref in refs])],
                 fields=list(image),
             ),
         ),
@@ -197,7 +201,7 @@ def merge_small(root: Path, index: Index) -> None:
     for group in _groups(index.files()):
         import pyarrow as pa
 
-        table = pa.concat_tables([read(root / file.name) for file in group])
+        table = pa.concat_tables([read(root / file.name) for file in group], promote_options="permissive")
         # a name that no part has: whoever is killed here finds either the old files in the index, or the new one
         name = f"studies-{group[0].first:010}.parquet"
         write(table, root / f"{name}.partial")

@@ -185,7 +185,7 @@ def _external(metric: External, pairs: Sequence[Pair]) -> list[Measure]:
 
 
 def _figure(part: str, one: Measure, other: Measure | None, patients: Sequence[str], options: Options) -> Figure:
-    def bounds(measure: Measure) -> uncertainty.Interval | tuple[None, None]:
+    def bounds(measure: Measure) -> uncertainty.Bounds | tuple[None, None]:
         return uncertainty.interval(measure, patients, resamples=options.resamples, seed=options.seed) or (None, None)
 
     low, high = bounds(one)

@@ -23,7 +23,7 @@ REPORT, WHOLE = "report", "whole output"
 
 
 class Source(NamedTuple):
-    """What one student wrote, beside the references."""
+    """What one student wrote, with the references."""
 
     name: str
     parts: Mapping[str, Sequence[Pair]]

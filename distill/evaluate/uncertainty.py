@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...data.statistics import bootstrap, by_patient
 from .measure import Floats, Measure
 
 RESAMPLES = 2000
-LEVEL = 0.95
 _CHUNK = 4_000_000  # cells of a block of draws, some 32 MB
 
 
-class Interval(NamedTuple):
+class Bounds(NamedTuple):
     """Percentile bounds."""
 
     low: float
@@ -29,12 +29,10 @@ class Comparison(NamedTuple):
 
     difference: float  # the first's figure less the second's
     p: float  # two-sided; never 0, since only so many shuffles were tried
-    interval: Interval | None  # of the difference, 95 %, both students drawn for the same patients
+    interval: Bounds | None  # of the difference, 95 %, both students drawn for the same patients
 
 
-def interval(
-    measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval | None:
+def interval(measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0) -> Bounds | None:
     """Percentile bootstrap of 95 % over patients; none for a single patient, of whom nothing can be drawn.
 
     Args:
@@ -43,16 +41,8 @@ def interval(
         resamples: draws.
         seed: of the draws.
     """
-    sums = _by_patient(measure.stats, patients)
-    if len(sums) < 2:
-        return None
-    dice = np.random.default_rng(seed)
-    share = np.full(len(sums), 1 / len(sums))
-    values = np.concatenate(
-        [measure.value(dice.multinomial(len(sums), share, size=n) @ sums) for n in _chunks(resamples, len(sums))]
-    )
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    bounds = bootstrap(by_patient(measure.stats, patients), measure.value, rounds=resamples, seed=seed)
+    return None if bounds is None else Bounds(*bounds)
 
 
 def compare(
@@ -68,7 +58,7 @@ def compare(
     """
     assert one.identity == other.identity and one.stats.shape == other.stats.shape
     observed = one.point - other.point
-    first, second = _by_patient(one.stats, patients), _by_patient(other.stats, patients)
+    first, second = by_patient(one.stats, patients), by_patient(other.stats, patients)
     total, gap = first.sum(axis=0) + second.sum(axis=0), second - first
     dice = np.random.default_rng(seed)
     extreme = 0
@@ -85,25 +75,15 @@ def mcnemar(better: int, worse: int) -> float:
     return min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(fewer + 1)))
 
 
-def _paired(one: Measure, other: Measure, first: Floats, second: Floats, draws: int, seed: int) -> Interval | None:
+def _paired(one: Measure, other: Measure, first: Floats, second: Floats, draws: int, seed: int) -> Bounds | None:
     """Bootstrap of the difference: each draw takes both students' sums of the same patients."""
-    if len(first) < 2:
-        return None
-    dice = np.random.default_rng(seed)
-    share = np.full(len(first), 1 / len(first))
-    differences = []
-    for n in _chunks(draws, len(first)):
-        weights = dice.multinomial(len(first), share, size=n)
-        differences.append(one.value(weights @ first) - other.value(weights @ second))
-    low, high = np.quantile(np.concatenate(differences), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    width = first.shape[1]
 
+    def difference(totals: Floats) -> Floats:
+        return one.value(totals[:, :width]) - other.value(totals[:, width:])
 
-def _by_patient(stats: Floats, patients: Sequence[str]) -> Floats:
-    names, index = np.unique(np.asarray(patients), return_inverse=True)
-    sums = np.zeros((len(names), stats.shape[1]))
-    np.add.at(sums, index, stats)
-    return sums
+    bounds = bootstrap(np.hstack((first, second)), difference, rounds=draws, seed=seed)
+    return None if bounds is None else Bounds(*bounds)
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...data.files import readable_by
+from ...data.files import readable_by, replacing_folder
 from ...data.run import RunFolder
 from ...data.selection import runs_of
 from ...data.store.studies import StudyStore
@@ -79,9 +79,7 @@ def merge(
         raise RunError("is there already; choose another --out", file=out)
     folder = adapter.find(model)
     card, student = _checked(folder)
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    with quiet(), readable_by(owner_only=card.preflight.restricted):
+    with readable_by(owner_only=card.preflight.restricted), replacing_folder(out) as part, quiet():
         requests, sources, names = _requests(card, folder, studies, rows)
         on_progress("load")
         loaded = adapter.load_student(folder, student)
@@ -92,39 +90,34 @@ def merge(
             merge_gguf.check(model_type, gguf)
         on_progress("answers of the adapter")
         before = _answers(loaded, requests, student.max_new_tokens)
-        try:
-            on_progress("merge")
-            _write(loaded, folder, student, part, precision)
-            del loaded
-            gc.collect()
-            on_progress("answers of the merged weights")
-            after = _answers(open_merged(part), requests, student.max_new_tokens)
-            found = compare(before, after)
-            if found.equal < agree * found.of:
-                raise _unlike(found, names, precision, agree)
-            merged = MergedCard(
-                **student.model_dump(include={"name", "base_sha256", "adapter_sha256", "recipe_sha256"}),
-                base=model_card.named(student.base),
-                model_type=model_type,
-                precision=precision,
-                weights_sha256=weights_sha256(part),
-                max_new_tokens=student.max_new_tokens,
-                rows=found.of,
-                equal=found.equal,
-                agreement=round(found.tokens, 4),
-                sources=sources,
-                restricted=card.preflight.restricted,
-            )
-            merged.write(part)
-            shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
-            model_card.write(part, card, merged=merged, sources=sources, licence=licence)
-            if gguf is not None:
-                on_progress("gguf")
-                merge_gguf.convert(part, gguf, part)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-    part.rename(out)
+        on_progress("merge")
+        _write(loaded, folder, student, part, precision)
+        del loaded
+        gc.collect()
+        on_progress("answers of the merged weights")
+        after = _answers(open_merged(part), requests, student.max_new_tokens)
+        found = compare(before, after)
+        if found.equal < agree * found.of:
+            raise _unlike(found, names, precision, agree)
+        merged = MergedCard(
+            **student.model_dump(include={"name", "base_sha256", "adapter_sha256", "recipe_sha256"}),
+            base=model_card.named(student.base),
+            model_type=model_type,
+            precision=precision,
+            weights_sha256=weights_sha256(part),
+            max_new_tokens=student.max_new_tokens,
+            rows=found.of,
+            equal=found.equal,
+            agreement=round(found.tokens, 4),
+            sources=sources,
+            restricted=card.preflight.restricted,
+        )
+        merged.write(part)
+        shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
+        model_card.write(part, card, merged=merged, sources=sources, licence=licence)
+        if gguf is not None:
+            on_progress("gguf")
+            merge_gguf.convert(part, gguf, part)
     return merged
 
 

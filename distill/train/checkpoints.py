@@ -10,6 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
+from ...data.files import replace_text
+
 PREFIX = "checkpoint-"
 _MARK = "complete.json"
 
@@ -21,12 +23,7 @@ def mark(checkpoint: Path) -> None:
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
         sizes[str(file.relative_to(checkpoint))] = file.stat().st_size
-    part = checkpoint / (_MARK + ".part")
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(sizes, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(checkpoint / _MARK)
+    replace_text(checkpoint / _MARK, json.dumps(sizes))
 
 
 def last(folder: Path) -> Path | None:

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -50,6 +50,7 @@ class TrainingExamples:
 
     train: tuple[TrainingExample, ...]
     validation: tuple[TrainingExample, ...]
+    unmatched: tuple[str, ...] = ()  # what of the declared test sets names no study at hand, in words
 
     @property
     def all(self) -> tuple[TrainingExample, ...]:
@@ -58,8 +59,10 @@ class TrainingExamples:
 
     def without(self, studies: Collection[str]) -> "TrainingExamples":
         """The others."""
-        kept = (tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation))
-        return TrainingExamples(*kept)
+        train, validation = (
+            tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation)
+        )
+        return replace(self, train=train, validation=validation)
 
     @property
     def restricted(self) -> bool:
@@ -116,8 +119,8 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
         found = draw(found, recipe.traces, lambda: [example.study for example in pool(run, "first")])
     examples = _split(recipe, found)
     stores = {example.store.root: example.store for example in found}.values()
-    check_held_out([example.study for example in examples.all], recipe.test_sets, stores)
-    return examples
+    compared = check_held_out([example.study for example in examples.all], recipe.test_sets, stores)
+    return replace(examples, unmatched=tuple(str(one) for one in compared if one.unknown))
 
 
 def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "reports"]) -> Iterator[TrainingExample]:

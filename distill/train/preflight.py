@@ -129,6 +129,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
         if not missing:
             examples = load_examples(recipe.model_copy(update={"test_sets": tuple(tests)}), run, prompt)
             check_tracking(recipe, restricted=examples.restricted)
+            unchecked += examples.unmatched
             rows = rows_of(examples.all, prompt)
         else:
             unchecked.append("examples, their images, the split by patient, test sets: the data is not at hand")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from ... import __version__
+from ...data.files import replace_text
 from ...data.memory import peak_megabytes
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import InputError
@@ -75,9 +76,7 @@ class RunCard(Record):
 
     def write(self, folder: Path) -> None:
         """Write the card; a reader never sees half of it."""
-        part = folder / (FILE + ".part")
-        part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        part.replace(folder / FILE)
+        replace_text(folder / FILE, self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "RunCard":
