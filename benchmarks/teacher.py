@@ -9,11 +9,13 @@ that answers after 50 ms, each contender in a process of its own, one after anot
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
     openai+aiohttp   the same over the SDK's other transport
 
+    hard reports     the same on reports of many findings (`--only hard`)
+
 "over ideal" is run time / (records x latency / concurrency). CPU and memory are of the contender's process alone.
 Then a mix of faults is served, and a run is killed at random points and continued.
 
     python -m benchmarks.teacher                     everything, a few minutes
-    python -m benchmarks.teacher --only speed        or: flat, image, faults, kill
+    python -m benchmarks.teacher --only speed        or: hard, flat, image, faults, kill
 """
 
 import argparse
@@ -46,6 +48,15 @@ REPORT = (
 )
 
 
+HARD = (
+    "Technique: Portable semi-upright radiograph.\nView: AP\nFindings: There is a small left pleural effusion with "
+    "adjacent atelectasis, and mild pulmonary edema. The heart is moderately enlarged. A right internal jugular line "
+    "ends in the mid superior vena cava, and an endotracheal tube 4 cm above the carina. No pneumothorax. Old healed "
+    "left sixth and seventh rib fractures are seen. A 9 mm nodule lies in the right upper lobe, film {number}.\n"
+    "Impression: Mild edema and a small left effusion. Right upper lobe nodule; lines and tubes in place."
+)
+
+
 @contextmanager
 def server(**rates: float) -> Iterator[str]:
     """A teacher server in a process of its own; its address."""
@@ -68,7 +79,7 @@ def stats(url: str) -> dict[str, Any]:
     return found
 
 
-def make_studies(folder: Path, records: int, image: int = 0) -> None:
+def make_studies(folder: Path, records: int, image: int = 0, report: str = REPORT) -> None:
     """A store of studies, each with an image of about so many bytes if wanted."""
     import hashlib
 
@@ -90,7 +101,7 @@ def make_studies(folder: Path, records: int, image: int = 0) -> None:
             writer.add(
                 Study(
                     id=f"bench/{number}", patient_id=str(number), source="bench", data_class="public",
-                    report=REPORT.format(number=number), report_form="four-header", views=("PA",), images=refs,
+                    report=report.format(number=number), report_form="four-header", views=("PA",), images=refs,
                 )
             )  # fmt: skip
 
@@ -118,8 +129,8 @@ def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bo
     words = ["curate", str(recipe), "--studies", str(studies), "--out", str(out), "--json", str(told)]
     with contextlib.redirect_stdout(io.StringIO()):
         assert command(words) == 0
-    accepted: int = json.loads(told.read_text())["accepted"]
-    return accepted
+    found = json.loads(told.read_text())
+    return int(found["accepted"] + found["doubted"] + found["rejected"])
 
 
 def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
@@ -233,18 +244,27 @@ def measure(name: str, studies: Path, records: int, concurrency: int) -> dict[st
 
 
 def compare(
-    title: str, records: int, concurrency: int, image: int = 0, rounds: int = 3, names: tuple[str, ...] = CONTENDERS
+    title: str,
+    records: int,
+    concurrency: int,
+    image: int = 0,
+    rounds: int = 3,
+    names: tuple[str, ...] = CONTENDERS,
+    report: str = REPORT,
 ) -> dict[str, dict[str, float]]:
-    """Contenders in turns; medians."""
+    """Contenders in turns; medians, and each run time as a ratio of the bare loop's and of AsyncOpenAI's."""
     with tempfile.TemporaryDirectory() as place:
         studies = Path(place) / "studies"
-        make_studies(studies, records, image)
+        make_studies(studies, records, image, report)
         runs = [{name: measure(name, studies, records, concurrency) for name in names} for _ in range(rounds)]
     print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
     print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
     medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
     for name, m in medians.items():
         print(f"{name:16}{m['ideal']:12.2f}{m['rate']:12.0f}{m['cpu_ms']:13.2f}{m['mb']:10.0f}")
+    for base in {"tenstep", "aiohttp", "openai+aiohttp"} & medians.keys():
+        ratios = (f"{name} {m['ideal'] / medians[base]['ideal']:.2f}" for name, m in medians.items() if name != base)
+        print(f"run time over {base}: {', '.join(ratios)}")
     return medians
 
 
@@ -272,14 +292,46 @@ def faults(records: int = 1_000) -> None:
             states = Counter(event.state for event in run.journal.events(raw=False))
             malformed = [c for c, v in run.judged() if v.accepted and (c.trace is None or len(c.trace.steps) != 10)]
             rejected = sum(not v.accepted for _, v in run.judged())
+    others, missing = _plain_faults(records)
     again = states[State.FAILED] + states[State.UNKNOWN] + rejected
     mix = ", ".join(f"{share:.0%} {name}" for name, share in FAULTS.items())
     print(f"\nfaults ({mix}): {records} records in {seconds:.1f} s")
     print(f"missing {records - accepted}, malformed accepted {len(malformed)}")
     print(
+        f"run time over AsyncOpenAI's with its own retries: {seconds / others:.2f} ({others:.1f} s, of which {missing} "
+        "answers were missing or malformed in the end)"
+    )
+    print(
         f"{counted['requests'] - 1} requests; {records} + {states[State.FAILED]} turned away + {states[State.UNKNOWN]} "
         f"lost on the way + {rejected} rejected = {records + again}"
     )
+
+
+def _plain_faults(records: int) -> tuple[float, int]:
+    """Seconds that AsyncOpenAI over aiohttp takes on the same mix, and answers that it does not have then."""
+    from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAIError
+
+    async def run(url: str, studies: Path) -> int:
+        async with DefaultAioHttpClient() as http:
+            client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
+            slots = asyncio.Semaphore(64)
+
+            async def ask(body: dict[str, Any]) -> bool:
+                async with slots:
+                    try:
+                        answer = await client.chat.completions.create(**body)
+                        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
+                    except (OpenAIError, ValueError):
+                        return False
+
+            return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
+
+    with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in FAULTS.items()}) as url:
+        studies = Path(place) / "studies"
+        make_studies(studies, records)
+        since = time.perf_counter()
+        done = asyncio.run(run(url, studies))
+        return time.perf_counter() - since, records - done
 
 
 def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
@@ -328,7 +380,7 @@ def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("speed", "flat", "image", "faults", "kill"))
+    parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--contend", nargs=5, help=argparse.SUPPRESS)
@@ -342,6 +394,9 @@ def main() -> None:
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
     parts = {
         "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds) for at in (64, 256)],
+        "hard": lambda: compare(
+            "hard reports", 2_000, 256, rounds=args.rounds, names=("tenstep", "all rules", "aiohttp"), report=HARD
+        ),
         "flat": lambda: flat(args.rounds),
         "image": lambda: compare("200 KB image", 1_000, 64, 200_000, args.rounds),
         "faults": faults,

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from ..data.journal import Fact
 from ..data.run import RunFolder
 from ..data.statistics import wilson
 from ..schemas.base import Noun
@@ -92,7 +93,13 @@ class _Author:
 
 def status(run: RunFolder) -> Status:
     """Read a run folder, also while another process writes to it."""
-    history = History.of(run.journal.events(raw=False)).close()
+    history, last, state_of = History(), dict[str, Fact](), dict[str, State]()
+    for fact in run.journal.facts():
+        history.add(fact)
+        state_of[fact.key] = fact.state
+        if fact.state is State.JUDGED and fact.candidate == "object":
+            last[fact.key] = fact
+    history.close()
     authors: dict[str, _Author] = {}
     for flight in history.flights.values():
         if flight.teacher:
@@ -103,23 +110,23 @@ def status(run: RunFolder) -> Status:
     touched: set[str] = set()
     spent: float | None = 0.0  # on judged candidates
     resolved: Counter[str] = Counter()
-    for candidate, verdict in run.judged():
-        attempts.setdefault(candidate.attempt, Counter())[verdict.outcome] += 1
-        touched.add(candidate.study_id)
-        author = authors.setdefault(candidate.teacher, _Author())
-        author.studies.add(candidate.study_id)
-        author.usd = _plus(author.usd, candidate.cost_usd)
-        spent = _plus(spent, candidate.cost_usd)
-        if verdict.resolution is not None:
-            resolved[verdict.resolution.by] += 1
-        if verdict.accepted:
-            accepted.add(candidate.study_id)
-            author.accepted.add(candidate.study_id)
-        elif verdict.outcome == "doubt":
-            doubted.add(candidate.study_id)
-            author.doubted.add(candidate.study_id)
+    for fact in last.values():
+        study_id, outcome, author = fact.study_id, fact.outcome, authors.setdefault(str(fact.author), _Author())
+        attempts.setdefault(fact.author_attempt or 1, Counter())[outcome] += 1
+        touched.add(study_id)
+        author.studies.add(study_id)
+        author.usd = _plus(author.usd, fact.author_usd)
+        spent = _plus(spent, fact.author_usd)
+        if fact.resolved_by is not None:
+            resolved[fact.resolved_by] += 1
+        if outcome == "accept":
+            accepted.add(study_id)
+            author.accepted.add(study_id)
+        elif outcome == "doubt":
+            doubted.add(study_id)
+            author.doubted.add(study_id)
     manifest, recipe = run.manifest, run.manifest.recipe
-    states = Counter(str(state) for state in run.journal.states().values())
+    states = Counter(str(state) for state in state_of.values())
     total = _studies(run)
     names = [str(spec.get("name") or spec.get("kind")) for spec in recipe.get("teachers", ())] or list(authors)
     goal = (recipe.get("goal") or {}).get("accepted")

@@ -16,19 +16,76 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..schemas.errors import NewerRunError, RunError
 from ..schemas.run import Event, State
+from ..schemas.verdict import Outcome
 from .high_water import HighWater, check_whole
 
 VERSION = 1
 _COLUMNS = "key, state, study_id, at, body, raw"
 _BATCH = 4096
 
+# What sums over a journal need of an event's body, taken out by SQLite; an index holds it, so that bodies stay on disk.
+_FACTS = (
+    "json_extract(body, '$.teacher')",
+    "json_extract(body, '$.attempt')",
+    "json_extract(body, '$.tokens')",
+    "json_extract(body, '$.usd')",
+    "json_type(body, '$.usage')",
+    "json_extract(body, '$.usage.input_tokens')",
+    "json_extract(body, '$.usage.output_tokens')",
+    "json_extract(body, '$.sent')",
+    "json_type(body, '$.candidate')",
+    "json_extract(body, '$.candidate.teacher')",
+    "json_extract(body, '$.candidate.attempt')",
+    "json_extract(body, '$.candidate.cost_usd')",
+    "json_extract(body, '$.candidate.usage.input_tokens')",
+    "json_extract(body, '$.candidate.usage.output_tokens')",
+    "json_extract(body, '$.verdict.resolution.by')",
+    "json_extract(body, '$.verdict.resolution.outcome')",
+    "instr(json_extract(body, '$.verdict.findings'), '\"severity\":\"error\"')",
+    "instr(json_extract(body, '$.verdict.findings'), '\"severity\":\"doubt\"')",
+)
+_INDEX = f"CREATE INDEX IF NOT EXISTS facts ON events (seq, key, state, study_id, {', '.join(_FACTS)})"
+
 _Item = tuple[tuple[Event, ...], "Future[None]"] | None
+
+
+class Fact(NamedTuple):
+    """An event without its texts; None where it does not say."""
+
+    key: str
+    state: State
+    study_id: str
+    teacher: str | None  # planned: whom it asks
+    attempt: int | None
+    tokens: int | None  # in_flight: what was reserved
+    usd: float | None  # in_flight: the same; else what was used
+    usage: str | None  # "object" if the provider counted
+    input_tokens: int | None
+    output_tokens: int | None
+    sent: int | None  # 0: it was not, after all
+    candidate: str | None  # "object" if a candidate was judged; a request of a judge or verifier has none
+    author: str | None  # judged: whose candidate it is
+    author_attempt: int | None
+    author_usd: float | None
+    author_input_tokens: int | None
+    author_output_tokens: int | None
+    resolved_by: str | None
+    resolved_outcome: Outcome | None
+    error: int | None  # judged: not 0 if a finding is one
+    doubt: int | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of a judged candidate: what `Verdict.outcome` says."""
+        if self.resolved_by == "reader" and self.resolved_outcome:
+            return self.resolved_outcome
+        return "reject" if self.error else (self.resolved_outcome or "doubt") if self.doubt else "accept"
 
 
 class Journal:
@@ -81,6 +138,16 @@ class Journal:
         """All events in the order they were written; without `raw`, answers' bytes are left on disk."""
         columns = _COLUMNS if raw else _COLUMNS.replace("raw", "NULL")
         yield from map(_event, self._select(f"SELECT {columns} FROM events ORDER BY seq"))  # noqa: S608 constants
+
+    def facts(self) -> Iterator[Fact]:
+        """All events in the order they were written, each without its texts: quick, and small, at any size."""
+        indexed = next(self._select("SELECT 1 FROM sqlite_master WHERE name = 'facts'"), None) is not None
+        rows = self._select(
+            f"SELECT key, state, study_id, {', '.join(_FACTS)} FROM events "  # noqa: S608 constants
+            f"{'INDEXED BY facts' if indexed else ''} ORDER BY seq"
+        )
+        for key, state, *more in rows:
+            yield Fact(key, State(state), *more)
 
     def latest(self, state: State) -> Iterator[Event]:
         """For each request that ever reached a state, its last event of that state; in order of first reaching it."""
@@ -212,6 +279,7 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
                 )
                 connection.execute("CREATE INDEX IF NOT EXISTS by_key ON events (key, state)")
                 connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute(_INDEX)
     except sqlite3.Error as error:
         raise RunError(f"the journal cannot be opened ({error})", file=path) from None
     return connection

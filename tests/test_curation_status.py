@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tenstep.__main__ import main
 from tenstep.curation.engine import Engine
 from tenstep.curation.requests.history import History
 from tenstep.curation.teacher import load
+from tenstep.data.journal import Journal
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.recipe import CurateRecipe
@@ -131,7 +133,7 @@ def judged_body(tokens: int, usd: float | None) -> dict[str, Any]:
     return {"candidate": {"usage": usage, "cost_usd": usd}, "verdict": {}}
 
 
-def test_history_settles_what_was_answered_and_bounds_the_rest() -> None:
+def test_history_settles_what_was_answered_and_bounds_the_rest(tmp_path: Path) -> None:
     flight = {"tokens": 100, "usd": 1.0}
     story = [
         ("a", State.IN_FLIGHT, flight),
@@ -154,7 +156,22 @@ def test_history_settles_what_was_answered_and_bounds_the_rest() -> None:
         ("f", State.REFUSED, {"usage": {"input_tokens": 5, "output_tokens": 5}, "usd": 0.05}),
         ("0", State.FAILED, {"sent": False}),  # could not even be asked
     ]
-    history = History.of(event(key, state, **body) for key, state, body in story)
+    with Journal(tmp_path / "journal.db", writable=True) as journal:
+        journal.append(*(event(key, state, **body) for key, state, body in story)).result()
+        history = History.of(journal.facts())
     assert history.calls == 6
     assert (history.settled.tokens, history.settled.usd) == (40, pytest.approx(0.35))
     assert (history.uncertain.tokens, history.uncertain.usd, history.uncertain_calls) == (200, 2.0, 2)
+
+
+def test_facts_say_what_the_events_say_with_an_index_or_without(run_folder: Path) -> None:
+    with RunFolder.read(run_folder) as run:
+        quick, events = list(run.journal.facts()), list(run.journal.events(raw=False))
+        outcomes = [verdict.outcome for _, verdict in run.judged()]
+    with sqlite3.connect(run_folder / "journal.db") as journal:
+        journal.execute("DROP INDEX facts")  # as an earlier version left it
+    with RunFolder.read(run_folder) as run:
+        assert list(run.journal.facts()) == quick
+    assert [(fact.key, fact.state, fact.study_id) for fact in quick] == [(e.key, e.state, e.study_id) for e in events]
+    assert sorted(fact.outcome for fact in quick if fact.candidate) == sorted(outcomes)
+    assert {"accept", "reject"} <= set(outcomes)

@@ -181,7 +181,9 @@ def test_a_write_ahead_log_that_lost_events_is_named_and_left_as_it_is(tmp_path:
     if damage == "missing":
         wal.unlink()
     elif damage == "bits":
-        wal.write_bytes(before[: len(before) // 2] + b"\0" * 50 + before[len(before) // 2 + 50 :])
+        half = len(before) // 2
+        flipped = bytes(byte ^ 0xFF for byte in before[half : half + 50])
+        wal.write_bytes(before[:half] + flipped + before[half + 50 :])
     else:
         wal.write_bytes(before[: len(before) // 2])
     damaged = wal.read_bytes() if wal.exists() else None

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ...schemas.candidate import Usage
+from ...data.journal import Fact
 from ...schemas.recipe import Budget
-from ...schemas.run import Event, State
-from .budget import Amount, Ledger, actual_usage
+from ...schemas.run import State
+from .budget import Amount, Ledger
 
 
 @dataclass
@@ -14,7 +14,6 @@ class Flight:
     """One key: its last departure, and what has become of it."""
 
     teacher: str = ""
-    attempt: int = 1
     amount: Amount = field(default_factory=lambda: Amount(0, None))  # what was set aside
     received: bool = False
     open: bool = False
@@ -36,41 +35,39 @@ class History:
     flights: dict[str, Flight] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, events: Iterable[Event]) -> "History":
+    def of(cls, facts: Iterable[Fact]) -> "History":
         """Go through a journal's events, in order."""
         history = cls()
-        for event in events:
-            history.add(event)
+        for fact in facts:
+            history.add(fact)
         return history
 
-    def add(self, event: Event) -> None:
+    def add(self, fact: Fact) -> None:
         """One more event."""
-        flight = self.flights.setdefault(event.key, Flight())
-        match event.state:
+        flight = self.flights.setdefault(fact.key, Flight())
+        match fact.state:
             case State.PLANNED:
-                flight.teacher = event.body.get("teacher", "")
-                flight.attempt = event.body.get("attempt", 1)
+                flight.teacher = fact.teacher or ""
             case State.IN_FLIGHT:
                 self.calls += 1
                 flight.departures += 1
-                self.studies.add(event.study_id)
-                flight.amount = Amount(event.body.get("tokens", 0), event.body.get("usd"))
+                self.studies.add(fact.study_id)
+                flight.amount = Amount(fact.tokens or 0, fact.usd)
                 flight.open, flight.received, flight.counted, flight.uncertain = True, False, False, None
             case State.RECEIVED:
                 flight.received = True
                 self.answered.add(flight.teacher)
+            case State.JUDGED if fact.candidate == "object":  # a verdict of `recheck` holds the candidate alone
+                used = (fact.author_input_tokens or 0) + (fact.author_output_tokens or 0)
+                self._settle(flight, Amount(used, fact.author_usd))
             case State.JUDGED:
-                # a verdict of `recheck` holds the candidate alone
-                body = event.body
-                found = body.get("candidate") or {"usage": body["usage"], "cost_usd": body["usd"]}
-                self._settle(flight, actual_usage(Usage.model_validate(found["usage"]), found["cost_usd"]))
+                self._settle(flight, Amount((fact.input_tokens or 0) + (fact.output_tokens or 0), fact.usd))
             case State.REFUSED | State.FAILED:
-                usage = event.body.get("usage")
-                if usage is not None:
-                    self._settle(flight, actual_usage(Usage.model_validate(usage), event.body.get("usd")))
-                elif flight.received and event.state is State.REFUSED:
+                if fact.usage == "object":
+                    self._settle(flight, Amount((fact.input_tokens or 0) + (fact.output_tokens or 0), fact.usd))
+                elif flight.received and fact.state is State.REFUSED:
                     self._doubt(flight)
-                if event.body.get("sent") is False and flight.open:
+                if fact.sent == 0 and flight.open:
                     self.calls -= 1
                     flight.departures -= 1
                 flight.open = False

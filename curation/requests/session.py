@@ -75,7 +75,7 @@ class Session:
         self.tally = Tally()
         states = settle_flights(run)
         _attach(run, teachers, states)
-        self.history = History.of(run.journal.events(raw=False))
+        self.history = History.of(run.journal.facts())
         for lane in self.lanes:
             lane.answered = lane.teacher.name in self.history.answered
         self.ledger = self.history.ledger(options.budget)
