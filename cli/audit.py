@@ -111,7 +111,7 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
 
 
 def _written(found: "list[Audit]", page: Path | None, runs: list[Path]) -> list[str]:
-    """Write what is asked for; returns what to tell of it."""
+    """Write pages and JSON; returns a note for each."""
     from ..curation.auditing.page import page as drawn
     from ..data.files import replacing
 

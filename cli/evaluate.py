@@ -53,6 +53,19 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action="store_true",
         help="you state that these commands send nothing anywhere; needed unless the texts are known to be public",
     )
+    parser.add_argument(
+        "--by",
+        nargs="+",
+        choices=("section", "stratum"),
+        default=[],
+        help="also for findings and impression, or for normal and abnormal studies",
+    )
+    parser.add_argument(
+        "--unanswered",
+        choices=("empty", "exclude"),
+        default="empty",
+        help="studies without an answer count as empty answers, or are left out (empty)",
+    )
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="draws of patients (2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=_evaluate, json_keys=(frozenset({"out", "student"}),))
@@ -75,11 +88,12 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         chexbert_tokenizer=args.chexbert_tokenizer,
         external=tuple(parse(text) for text in args.external),
         external_stays_local=args.external_stays_local,
+        by=tuple(args.by),
         resamples=args.resamples,
         seed=args.seed,
     )
-    source = read(args.source, args.temperature)
-    against = read(args.against, args.temperature) if args.against else None
+    source = read(args.source, args.temperature, args.unanswered)
+    against = read(args.against, args.temperature, args.unanswered) if args.against else None
     with progress(None, "evaluate") as bar:
         evaluation = evaluate(source, options, against, on_progress=lambda _what: bar.advance())
     files = write(evaluation, args.out)

@@ -10,7 +10,7 @@ from .progress import progress
 _EXAMPLES = """\
 examples:
   tenstep merge student --out merged                                   fp16
-  tenstep merge student --out merged4 --precision nf4 --agree 0.5      4-bit
+  tenstep merge student --out merged4 --precision nf4                  4-bit
   tenstep merge student --out merged --studies unseen --rows 50 --license llama3.2
   tenstep merge student --out merged --gguf llama.cpp/convert_hf_to_gguf.py
 
@@ -28,7 +28,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--studies", type=Path, metavar="STORE", help="to compare on; those it was trained on if not given"
     )
     parser.add_argument("--rows", type=int, default=20, metavar="K", help="studies to compare on (20)")
-    parser.add_argument("--agree", type=float, default=0.9, metavar="SHARE", help="answers that must be the same (0.9)")
+    parser.add_argument(
+        "--agree",
+        type=float,
+        metavar="SHARE",
+        help="least share of tokens with the same likeliest token, in place of the tolerances (fp16 0.97, nf4 0.85)",
+    )
     parser.add_argument("--license", metavar="ID", help="of the result, for its model card, e.g. llama3.2")
     parser.add_argument("--gguf", type=Path, metavar="SCRIPT", help="llama.cpp's converter: write GGUF as well")
     parser.set_defaults(run=_merge, json_keys=(frozenset({"out", "precision"}),))
@@ -37,7 +42,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _merge(args: argparse.Namespace) -> Outcome:
     from ..distill.publish.merge import merge
 
-    if args.rows < 1 or not 0 <= args.agree <= 1:
+    if args.rows < 1 or not 0 <= (args.agree or 0) <= 1:
         raise InputError("give at least one row, and a share from 0 to 1", field="rows" if args.rows < 1 else "agree")
     with progress(5, "merge") as bar:
         card = merge(
@@ -53,6 +58,9 @@ def _merge(args: argparse.Namespace) -> Outcome:
         )
     rows = (
         ("student", card.model),
+        ("same likeliest token", f"{card.top1 or 0:.1%} of the tokens of {card.rows} answers"),
+        ("divergence", f"{card.kl or 0:.4f} nats a token"),
+        ("same findings", f"{card.same_findings or 0:.0%} of the answers"),
         ("same greedy answers", f"{card.equal} of {card.rows}"),
         ("tokens before the first difference", f"{card.agreement:.1%}"),
         ("training data", f"{', '.join(card.sources) or 'not at hand'}{', restricted' if card.restricted else ''}"),

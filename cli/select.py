@@ -25,6 +25,9 @@ reason of each chosen row, small/removed.jsonl of each other one. The same examp
 """
 
 
+_SHOWN = 30  # groups in the table
+
+
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     select = commands.add_parser(
@@ -99,14 +102,13 @@ def _outcome(out: Path, found: "Selected") -> Outcome:
         ),
     )
     sets = {"selected": selection, **found.baselines}
+    most = sorted(selection.pool.items(), key=lambda item: (item[0].startswith("finding:"), -item[1], item[0]))
+    shown, rest = most[:_SHOWN], len(most) - _SHOWN
     groups = Table(
         title="what it holds",
         columns=("", "pool", *sets),
         rows=(
-            *(
-                (group, f"{n:,}", *(str(one.chosen.get(group, 0)) for one in sets.values()))
-                for group, n in selection.pool.items()
-            ),
+            *((group, f"{n:,}", *(str(one.chosen.get(group, 0)) for one in sets.values())) for group, n in shown),
             ("likeness of the pool to the nearest", "", *(f"{one.coverage:.1%}" for one in sets.values())),
         ),
     )
@@ -122,5 +124,9 @@ def _outcome(out: Path, found: "Selected") -> Outcome:
             "input_sha256": selection.input_sha256,
         },
         tables=(stages, groups),
-        notes=(*found.notes, f"{out}: selection.json, removed.jsonl, coverage.svg, stages.svg, baselines/"),
+        notes=(
+            *([f"and {rest} rarer findings: see selection.json"] if rest > 0 else []),
+            *found.notes,
+            f"{out}: selection.json, removed.jsonl, coverage.svg, stages.svg, baselines/",
+        ),
     )

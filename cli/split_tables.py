@@ -25,7 +25,7 @@ def split_stores(
     ids: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """Split stores, look for contamination, write what was asked for.
+    """Split stores, look for contamination, write the files.
 
     Args:
         roots: the stores, of all stages and sources that share a test.

@@ -1,4 +1,4 @@
-"""Audit: judge the reasoning of any dataset by the rules that accept ours. It changes nothing and asks nobody.
+"""Audit: judge the reasoning of any dataset by the rules that accept ours. It changes nothing and sends no request.
 
     rows (data/foreign.py) or a run ──► items: row, verdict ──► totals, examples ──► table, audit.json, audit.html
 

@@ -16,6 +16,7 @@ know providers, prompts' words, or rules.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -214,6 +215,9 @@ class Engine:
             prompt = self._prompts.fill(study, previous, findings)
             path_of = self._run.studies.path_of
             question = Question(study, prompt, attempt=attempt, sample=sample, previous=previous, path_of=path_of)
+            if previous is not None:
+                earlier = replace(question, prompt=self._prompts.fill(study, previous, findings, in_rules_words=True))
+                question = earlier if self._asker.knows(lane, earlier) else question
             if self._prompts.needs_images and not study.images:
                 await self._asker.record_skipped(lane, question, "the prompt is about images, and the study has none")
                 return None

@@ -238,8 +238,8 @@ def _donor(run: RunFolder, study: Study, names: Sequence[str], chance: random.Ra
     """Another patient's study with another report, and with images if this one has any."""
     for name in chance.sample(names, min(len(names), 50)):
         other = run.studies.get(name)
-        apart = other.patient_id != study.patient_id and other.report != study.report
-        if apart and bool(other.images) == bool(study.images):
+        differs = other.patient_id != study.patient_id and other.report != study.report
+        if differs and bool(other.images) == bool(study.images):
             return located(run.studies, other)
     return None
 
@@ -302,11 +302,11 @@ def _moved(one: _Chosen, answers: Mapping[str, Trace | None]) -> Iterable[Moved]
     for arm in ARMS:
         trace = answers.get(f"{one.study.id}#{arm}")
         if trace is not None:
-            apart = (_words_apart(one.trace, trace), _claims_apart(one.trace, trace))
-            yield Moved(one.study.id, one.study.patient_id, arm, *apart)
+            moved = (_words_moved(one.trace, trace), _claims_moved(one.trace, trace))
+            yield Moved(one.study.id, one.study.patient_id, arm, *moved)
 
 
-def _words_apart(one: Trace, other: Trace) -> float:
+def _words_moved(one: Trace, other: Trace) -> float:
     """Step by step; a step that the other lacks has moved altogether."""
     count = max(len(one.steps), len(other.steps))
     both = zip(one.texts, other.texts, strict=False)
@@ -318,7 +318,7 @@ def _dice(one: set[str], other: set[str]) -> float:
     return 2 * len(one & other) / (len(one) + len(other)) if one or other else 1.0
 
 
-def _claims_apart(one: Trace, other: Trace) -> float:
+def _claims_moved(one: Trace, other: Trace) -> float:
     first, second = (
         {(claim.finding, claim.status, claim.side) for text in trace.texts for claim in claims(text)}
         for trace in (one, other)

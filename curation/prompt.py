@@ -104,8 +104,22 @@ class Prompts:
         self.repairs = self._file.repair is not None
         self.needs_images = not self._file.shows_reference
 
-    def fill(self, study: Study, previous: Candidate | None = None, findings: Sequence[Finding] = ()) -> Prompt:
-        """Fill in a study, and, for a repair, the candidate to be repaired and what was found in it."""
+    def fill(
+        self,
+        study: Study,
+        previous: Candidate | None = None,
+        findings: Sequence[Finding] = (),
+        *,
+        in_rules_words: bool = False,
+    ) -> Prompt:
+        """Fill in a study, and, for a repair, the candidate to be repaired and what was found in it.
+
+        Args:
+            study: to be explained.
+            previous: the candidate to be repaired.
+            findings: what was found in it.
+            in_rules_words: as earlier versions asked for repairs, so that what they paid for is found again.
+        """
         data: dict[str, Any] = {"views": list(study.views)}
         if self._file.shows_reference:
             data["reference_report"] = study.report
@@ -118,7 +132,7 @@ class Prompts:
                 raise RecipeError(f"the prompt {self.id} has no second attempt", field="prompt")
             template = self._file.repair
             fields["previous"] = json.dumps(
-                _previous(previous, findings, self._file.keys), ensure_ascii=False, indent=1
+                _previous(previous, findings, () if in_rules_words else self._file.keys), ensure_ascii=False, indent=1
             )
         user = Template(template).substitute(fields)
         return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
@@ -162,7 +176,7 @@ def _previous(previous: Candidate, findings: Sequence[Finding], keys: Sequence[s
 def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> Iterator[dict[str, Any]]:
     """What has to change. Rules speak of numbered lines; whoever was asked for an object hears of an object."""
     has_keys = previous.trace is not None and previous.trace.layout == "json"
-    form = [f for f in findings if f.rule in _FORM or (f.code in _NUMBERED and not has_keys)]
+    form = [f for f in findings if keys and (f.rule in _FORM or (f.code in _NUMBERED and not has_keys))]
     if form:
         what = ", ".join(dict.fromkeys(f.code.replace("_", " ") for f in form))
         problem = (

@@ -295,5 +295,5 @@ def _changed(candidate: Candidate, was: Verdict, now: Verdict) -> Changed:
 
 
 def _same(finding: Finding) -> tuple[str, str, str, int | None]:
-    """A finding apart from its words."""
+    """A finding without its words."""
     return finding.rule, finding.code, finding.severity, finding.step

@@ -184,3 +184,20 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not {"pydantic", "rich", "numpy", "tenstep.cli.audit"} & loaded
+
+
+def test_a_fault_of_ours_quotes_no_data_under_json(tmp_path: Path) -> None:
+    """A command of another package, which raises with the text that it was reading."""
+    code = (
+        "import sys, types\n"
+        "def run(args): raise KeyError('the patient Jane Doe')\n"
+        "module = types.ModuleType('tenstep.cli.status')\n"
+        "module.register = lambda commands: commands.add_parser('status').set_defaults(run=run)\n"
+        "sys.modules['tenstep.cli.status'] = module\n"
+        "from tenstep.cli.app import main\nsys.exit(main(['status', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)["error"]
+    assert found["kind"] == "KeyError" and "--traceback" in found["message"]
+    assert "Jane Doe" not in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from curation_parts import GOOD, NINE, asked, make_store, scripted
 from servers.studies import make_study
 from tenstep.curation.engine import Engine, Tally
+from tenstep.curation.prompt import Prompts
 from tenstep.curation.teacher import Question, Reply, load, request_key
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
@@ -252,3 +254,23 @@ def test_a_prompt_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path
     recipe = recipe_of(tmp_path, {"a": [GOOD]}, prompt="uninformed")
     with pytest.raises(RecipeError, match=r"known: .*informed"):
         curate(tmp_path / "run", recipe, store)
+
+
+def test_a_repair_that_an_earlier_version_asked_for_is_found_and_not_bought_again(tmp_path: Path) -> None:
+    """Earlier versions told an author of an object about numbered lines."""
+    about = make_study("a", REFERENCE)
+    store = make_store(tmp_path / "studies", [about])
+    recipe = recipe_of(tmp_path, {"a": [NINE, GOOD]})
+    teacher = load(recipe.teachers[0])
+    with RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=store) as run:
+        asyncio.run(Engine(run, recipe, [teacher]).work())
+        first, second = (candidate for candidate, _ in run.judged())
+        findings = [f for f in next(run.judged()).verdict.findings if f.severity == "error"]
+        prompt = Prompts("informed").fill(about, first, findings, in_rules_words=True)
+        assert prompt.sha256 != second.prompt_sha256
+        old = request_key(teacher, Question(about, prompt, attempt=2, previous=first))
+    with sqlite3.connect(tmp_path / "run" / "journal.db") as journal:
+        journal.execute("UPDATE events SET key = ? WHERE key = ?", (old, second.key))
+    with RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=store) as run:
+        tally = asyncio.run(Engine(run, recipe, [load(recipe.teachers[0])]).work())
+    assert (tally.asked, tally.recalled, tally.accepted) == (0, 2, 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.probe import _claims_apart, _mean, _words_apart
+from tenstep.curation.probe import _claims_moved, _mean, _words_moved
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import PolicyError
@@ -187,7 +187,7 @@ texts = st.lists(st.sampled_from(["The heart is enlarged.", "No pneumothorax.", 
 @given(texts, texts)
 def test_distance_is_symmetric_nothing_for_equals_and_never_above_one(one: list[str], other: list[str]) -> None:
     first, second = (parse("\n".join(f"{n}. {t}" for n, t in enumerate(ts, 1)) or "none") for ts in (one, other))
-    for apart in (_words_apart, _claims_apart):
+    for apart in (_words_moved, _claims_moved):
         assert apart(first, first) == 0.0
         assert apart(first, second) == apart(second, first)
         assert 0.0 <= apart(first, second) <= 1.0

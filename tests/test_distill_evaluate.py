@@ -12,8 +12,18 @@ from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill.evaluate.evaluation import Evaluation
-from tenstep.distill.evaluate.inputs import REPORT, WHOLE, read
+from tenstep.distill.evaluate.evaluation import Evaluation, Options, evaluate
+from tenstep.distill.evaluate.inputs import (
+    ABNORMAL,
+    FINDINGS,
+    IMPRESSION,
+    NORMAL,
+    REPORT,
+    WHOLE,
+    read,
+    section,
+    with_parts,
+)
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
 from tenstep.schemas.recipe import SampleRecipe
@@ -133,7 +143,7 @@ def test_a_run_of_several_temperatures_is_not_mixed(store: StudyStore, tmp_path:
 
 
 def test_studies_without_an_answer_are_counted(store: StudyStore, tmp_path: Path) -> None:
-    source = read(sampled(store, tmp_path / "few", answer(store)[:4]))
+    source = read(sampled(store, tmp_path / "few", answer(store)[:4]), None, "exclude")
     assert (len(source.parts[REPORT]), source.not_asked) == (4, 2)
 
 
@@ -144,7 +154,7 @@ def test_a_teachers_run_is_no_students(store: StudyStore, tmp_path: Path) -> Non
 
 def test_students_of_other_studies_are_not_compared(good: Path, store: StudyStore, tmp_path: Path) -> None:
     few = sampled(store, tmp_path / "few", answer(store)[:4])
-    words = ["evaluate", str(good), "--against", str(few), "--out", str(tmp_path / "out")]
+    words = ["evaluate", str(good), "--against", str(few), "--unanswered", "exclude", "--out", str(tmp_path / "out")]
     assert main([*words, "--json", str(tmp_path / "told.json")]) == 2
     message = json.loads((tmp_path / "told.json").read_text())["error"]["message"]
     assert "'folders/demo-00004#0' is in one only" in message
@@ -188,3 +198,50 @@ def test_what_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     file = str(lines(tmp_path / "a.jsonl", row))
     for more in (["--chexbert", "c.pth"], ["--external", "x"], ["--resamples", "3"], ["--bertscore", str(tmp_path)]):
         assert main(["evaluate", file, "--implementation", "python", *more, "--out", str(tmp_path / "out")]) == 2
+
+
+def test_reports_are_compared_by_section_and_by_what_their_reference_says(store: StudyStore, tmp_path: Path) -> None:
+    run = sampled(store, tmp_path / "run", answer(store))
+    found = with_parts(read(run), ("section", "stratum"))
+    assert {FINDINGS, IMPRESSION, NORMAL, ABNORMAL} <= found.parts.keys() | {NORMAL}
+    for pair in found.parts[IMPRESSION]:
+        assert pair.hypothesis == pair.reference and "Impression" not in pair.reference
+    strata = [pair.id for name in (NORMAL, ABNORMAL) for pair in found.parts.get(name, ())]
+    assert sorted(strata) == sorted(pair.id for pair in found.parts[REPORT])
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "wanted"),
+    [
+        ("View: PA.\nFindings: Clear.\nMore.\nImpression: Normal.", "findings", "Clear.\nMore."),
+        ("Findings: Clear.\nImpression: Normal.", "impression", "Normal."),
+        ("The lungs are clear.", "findings", ""),
+    ],
+)
+def test_a_section_is_what_stands_under_its_header(text: str, name: str, wanted: str) -> None:
+    assert section(text, name) == wanted
+
+
+def test_studies_without_an_answer_count_as_empty_unless_they_are_left_out(store: StudyStore, tmp_path: Path) -> None:
+    run = sampled(store, tmp_path / "run", answer(store)[:-2])
+    counted, left_out = read(run), read(run, None, "exclude")
+    assert len(counted.parts[REPORT]) == STUDIES and len(left_out.parts[REPORT]) == STUDIES - 2
+    assert counted.not_asked == left_out.not_asked == 2
+    assert sum(not pair.hypothesis for pair in counted.parts[REPORT]) == 2
+    both = [evaluate(one, Options(implementation="python", resamples=100)) for one in (counted, left_out)]
+    bleu = [next(figure.value for figure in one.figures if figure.metric == "BLEU-4") for one in both]
+    assert bleu[0] < bleu[1]
+    assert any("count as empty answers" in note for note in both[0].notes)
+
+
+def test_a_difference_has_an_interval_and_a_finding_its_sensitivity(store: StudyStore, tmp_path: Path) -> None:
+    good = read(sampled(store, tmp_path / "good", answer(store)))
+    bad = read(sampled(store, tmp_path / "bad", answer(store, report="Findings: Clear.\nImpression: Normal.")))
+    found = evaluate(good, Options(implementation="python", resamples=200), bad)
+    bleu = next(figure for figure in found.figures if figure.metric == "BLEU-4" and figure.part == REPORT)
+    assert bleu.difference is not None and bleu.difference_low is not None and bleu.difference_high is not None
+    assert 0 < bleu.difference_low <= bleu.difference <= bleu.difference_high
+    names = {figure.metric: figure for figure in found.figures if figure.part == REPORT}
+    heart = names["Finding-F1 Pleural Effusion sensitivity"]
+    assert (heart.value, heart.other, heart.label) == (1.0, 0.0, "Pleural Effusion")
+    assert names["Finding-F1 Pleural Effusion specificity"].value == 1.0

@@ -10,6 +10,8 @@ from tenstep.distill.libraries import quiet
 from tenstep.distill.load import load
 from tenstep.distill.pixels import open_image
 from tenstep.distill.prompt import path_of, read
+from tenstep.distill.shape import on_meta, shipped_config
+from tenstep.distill.student import student_of
 from tenstep.distill.train import lora
 from tenstep.distill.train import trainer as trainers
 from tenstep.distill.train.backend import Choice
@@ -99,3 +101,38 @@ def test_the_hooks_are_gone_while_the_trainer_trains(parts: tuple[DistillRecipe,
 def test_shipped_recipes_train_with_checkpointing() -> None:
     recipes = Path(__file__).parent.parent / "examples" / "recipes"
     assert all(read_recipe(recipes / f"{n}.yaml", DistillRecipe).gradient_checkpointing for n in ("stage1", "stage2"))
+
+
+@pytest.mark.parametrize(("name", "dear", "cheap"), [("stage1", 91.0, 62.6), ("stage2", 87.6, 42.0)])
+def test_a_sample_of_the_11b_model_costs_what_the_docs_say(name: str, dear: float, cheap: float) -> None:
+    """Counted on the meta device: 700 tokens, four tiles, forward and backward with checkpointing; in TFLOP."""
+    import torch
+    from peft import get_peft_model
+    from torch.utils.flop_counter import FlopCounterMode
+
+    recipe = read_recipe(Path(__file__).parent.parent / "examples" / "recipes" / f"{name}.yaml", DistillRecipe)
+    tokens, tiles = 700, 4
+    with quiet():
+        bare, family = on_meta(shipped_config()), student_of("mllama")
+        model = get_peft_model(bare, lora.config(bare, family, recipe.lora), low_cpu_mem_usage=True).train()
+        base: Any = model.base_model.model
+        getattr(base, "activation_checkpointing_enable", base.gradient_checkpointing_enable)({"use_reentrant": False})
+        model.enable_input_require_grads()
+        with torch.device("meta"):
+            batch = {
+                "input_ids": torch.zeros(1, tokens, dtype=torch.long),
+                "attention_mask": torch.zeros(1, 1, tokens, tokens),  # of four dimensions: never looked into
+                "pixel_values": torch.zeros(1, 1, tiles, 3, 560, 560),
+                "aspect_ratio_ids": torch.ones(1, 1, dtype=torch.long),
+                "aspect_ratio_mask": torch.ones(1, 1, tiles, dtype=torch.long),
+                "cross_attention_mask": torch.ones(1, tokens, 1, tiles, dtype=torch.long),
+            }
+
+        def teraflop() -> float:
+            with FlopCounterMode(display=False) as counter:
+                model(**batch).logits.float().mean().backward()
+            return float(counter.get_total_flops()) / 1e12
+
+        assert teraflop() == pytest.approx(dear, abs=0.1)
+        remove_input_gradients(model)
+        assert teraflop() == pytest.approx(cheap, abs=0.1)

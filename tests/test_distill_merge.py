@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from distill_student import STUDIES, Trained, restricted, trained
 from tenstep.__main__ import main
-from tenstep.distill.generate import Answer
+from tenstep.distill.generate import Answer, Request
 from tenstep.distill.infer_load import open_merged, open_student
 from tenstep.distill.libraries import quiet
 from tenstep.distill.publish import model_card
+from tenstep.distill.publish.likeness import likeness, predict
 from tenstep.distill.publish.merge import compare, merge
 from tenstep.distill.publish.merge_card import MergedCard, weights_sha256
 from tenstep.distill.publish.merge_gguf import check, convert
@@ -76,11 +77,48 @@ def test_four_bit_weights_are_written_and_loaded_as_such(trained: Trained, tmp_p
 def test_answers_that_differ_too_much_are_not_called_merged(trained: Trained, tmp_path: Path) -> None:
     """4 bits forget what an untrained base never knew."""
     with pytest.raises(
-        TrainingError, match=r"not merged: \d of 2 greedy answers .* accept fewer with --agree"
+        TrainingError, match=r"not merged: shown the same answers, .* nats a token \(100% is wanted\).* with --agree"
     ) as caught:
         merge(trained.run, tmp_path / "out", precision="nf4", rows=2, agree=1.0)
     assert "'folders/demo-0000" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_merged_predicts_as_base_and_adapter_do(merged: Path) -> None:
+    card = MergedCard.read(merged)
+    assert card.top1 is not None and card.top1 >= 0.97
+    assert card.kl is not None and 0 <= card.kl <= 0.02
+    assert card.same_findings is not None and card.same_findings >= 0.8
+    older = json.loads((merged / "merged.json").read_text())
+    for name in ("top1", "kl", "same_findings"):
+        del older[name]
+    assert MergedCard.model_validate(older, strict=False).top1 is None
+
+
+def test_likeness_is_exact_for_the_same_weights_and_sees_other_ones(trained: Trained) -> None:
+    import torch
+    from tenstep.data.store.studies import StudyStore
+    from tenstep.distill.pixels import choose, open_image
+
+    store = StudyStore.open(trained.studies)
+    study = next(iter(store))
+    image = choose(study)
+    assert image is not None
+    requests = [Request(open_image(store.path_of(image)), "Report.", 0)]
+    answers = [Answer(study.report, (), 0, complete=True)]
+    with quiet():
+        loaded = open_student(trained.run).loaded
+        first = predict(loaded, requests, answers)
+        same = likeness(loaded, requests, answers, first)
+        assert (same.top1, same.worst) == (1.0, 0) and same.kl == pytest.approx(0, abs=1e-5)
+        with torch.no_grad():
+            head = next(weight for name, weight in loaded.model.named_parameters() if "lm_head" in name)
+            head += torch.randn_like(head) * head.std()
+            for name, weight in loaded.model.named_parameters():
+                if "lora_B" in name:
+                    weight.zero_()
+        other = likeness(loaded, requests, answers, first)
+    assert other.top1 < 1 and other.kl > 0.01
 
 
 def test_answers_are_compared_token_by_token() -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import measurements
+from .findings import may_measure, measurements
 from .findings.text import lower
 from .grounding import reference_of
 from .rule import Case, Finder, Group, ten
-from .steps import steps_of
+from .steps import steps_of, vocabulary
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"unsupported_measurement": "error"}
@@ -24,7 +24,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Measurements of a step that are not the reference's."""
     known = {(found.value, found.unit) for found in reference_of(study).measurements}
     for position, text in steps_of(candidate):
-        for found in measurements(lower(text)):
+        for found in measurements(lower(text)) if may_measure(vocabulary(text)) else ():
             if (found.value, found.unit) not in known:
                 yield find(
                     "unsupported_measurement",

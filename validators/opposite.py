@@ -16,6 +16,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.opposites import named_with
 from .grounding import read_claims, reference_of
+from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
@@ -23,14 +24,13 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"opposite": "doubt"}
 find = Finder(__name__, CODES)
 
+_MEMORY, _NAME = 2_000_000, 350  # bytes in all, and of a name, about
+
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
     reference = reference_of(study)
-    known: dict[tuple[str, int], set[str]] = defaultdict(set)
-    for start, end in sentences(reference.text):
-        for name, kind, values in named_with(reference.text[start:end]):
-            known[name, kind] |= values or {""}
+    known = _known(reference.text)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
@@ -55,6 +55,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     span=(start, end),
                 )
                 break
+
+
+@remember(_MEMORY, cost=lambda known: _NAME * len(known))
+def _known(report: str) -> dict[tuple[str, int], set[str]]:
+    """For each thing that a report names, and each kind of opposites, the words it is named with; "" for none."""
+    known: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for start, end in sentences(report):
+        for name, kind, values in named_with(report[start:end]):
+            known[name, kind] |= values or {""}
+    return dict(known)
 
 
 _SURGERY = """\

@@ -17,10 +17,10 @@ Named = tuple[str, Totals]
 def difference(hits: int, of: int, other_hits: int, other_of: int) -> Interval:
     """The second share minus the first, with its 95 % interval (Newcombe, Stat Med 17, 1998, 873-890, method 10)."""
     one, other = wilson(hits, of), wilson(other_hits, other_of)
-    apart = other.share - one.share
-    low = apart - math.hypot(other.share - other.low, one.high - one.share)
-    high = apart + math.hypot(other.high - other.share, one.share - one.low)
-    return Interval(apart, low, high)
+    change = other.share - one.share
+    low = change - math.hypot(other.share - other.low, one.high - one.share)
+    high = change + math.hypot(other.high - other.share, one.share - one.low)
+    return Interval(change, low, high)
 
 
 def shares(totals: Totals) -> dict[str, Interval | None]:

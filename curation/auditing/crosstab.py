@@ -59,7 +59,7 @@ def as_dict(counts: Counts) -> dict[str, Any]:
 
 
 def as_tables(counts: Counts) -> Iterator[Table]:
-    """For people: the kinds that have more than one group, findings aside, of which there are many."""
+    """For people: the kinds that have more than one group, except findings, of which there are many."""
     for kind, frame in crosstabs(counts).items():
         if kind != "finding" and len(frame) > 1:
             columns = (kind, "rows", "accepted", "in doubt", "rejected")

@@ -41,7 +41,7 @@ class Examples:
     """Chooses rows.
 
     Args:
-        name: of the dataset, where several stand on one page; they are told apart by it, and not by author.
+        name: of the dataset, where several stand on one page; it names them there, in place of the author.
         first: the number of the first card.
         seed: of the sample.
     """

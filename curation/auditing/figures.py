@@ -93,15 +93,15 @@ def compared(audits: "Sequence[Audit]") -> list[tuple[str, list[str]]]:
     each = [shares(audit.totals) for audit in audits]
     rows = [("traces", [f"{audit.totals.rows:,}" for audit in audits])]
     rows += [(name, [percent_of(name, one[name]) for one in each]) for name in each[0]]
-    apart = ["" if not at else _apart(base, audit.totals) for at, audit in enumerate(audits)]
-    rows.insert(2, ("difference to the first, 95 % interval", apart))
+    changes = ["" if not at else _change(base, audit.totals) for at, audit in enumerate(audits)]
+    rows.insert(2, ("difference to the first, 95 % interval", changes))
     both = [shared(base.overlaps, audit.totals.overlaps) for audit in audits[1:]]
     said = {"ids": "same ids as the first", "patients": "same patients", "like_traces": "groups of nearly equal traces",
             "like_reports": "groups of nearly equal reports"}  # fmt: skip
     return [*rows, *((words, ["", *(f"{one[kind]:,}" for one in both)]) for kind, words in said.items())]
 
 
-def _apart(base: Totals, totals: Totals) -> str:
+def _change(base: Totals, totals: Totals) -> str:
     found = difference(base.accepted, base.rows, totals.accepted, totals.rows)
     return f"{found.share:+.1%} ({found.low:+.1%} to {found.high:+.1%})".replace("-", "−")
 
@@ -247,7 +247,7 @@ def _repeats(totals: Totals) -> Figure:
     rows = tuple((str(t.step), t.text, f"{t.traces:,}") for t in found)
     return Figure(
         "Sentences that stand most often",
-        "Digits aside, word for word.",
+        "The same words; numbers may differ.",
         tables=(Listed(("Step", "Sentence", "Traces"), rows, text=1),) if rows else (),
         notes=() if rows else ("No sentence stands twice.",),
     )

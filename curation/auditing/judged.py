@@ -1,6 +1,6 @@
 """One row judged: by every rule where it is written as we write, else by all but one of the rules of structure.
 
-A trace in another layout (layouts.py) is taken apart into its steps or sentences, and what they say is held against the
+A trace in another layout (layouts.py) is split into its steps or sentences, and what they say is held against the
 reference like any other: a hallucinated finding is found in prose as well. That it is not ten numbered steps is said
 once, by the finding that tells most; with `steps="any"` it is not held against it at all.
 

@@ -1,4 +1,4 @@
-r"""Layouts that are not ours: reasoning in anybody's form, taken apart into steps or sentences and a report.
+r"""Layouts that are not ours: reasoning in anybody's form, split into steps or sentences and a report.
 
     think      <think>...</think> answer, also with a bare </think>, <reasoning>, <thought>, <scratchpad>, ...
     tags       LLaVA-CoT: <SUMMARY> <CAPTION> <REASONING> <CONCLUSION>; and <answer>
@@ -61,12 +61,12 @@ class Reading(NamedTuple):
 
 
 def read_layout(text: str, layout: LayoutName | None = None, answer: str | None = None) -> Reading:
-    """Take a text apart.
+    """Split a text into its parts.
 
     Args:
         text: reasoning and report, or the reasoning alone where an answer is given.
         layout: what it is known to be; found out if not given.
-        answer: the report, where it was kept apart from the reasoning.
+        answer: the report, where it is kept in a place of its own.
     """
     outer, reasoning, report = _outer(text) if layout in (None, "think", "tags") else (None, text, None)
     if answer is not None:

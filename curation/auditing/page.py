@@ -1,7 +1,7 @@
 """The audit page: one HTML file with what an audit found, which opens from disk and asks nothing of a network.
 
 Numbers and plots first, then worked examples in the cards of the review page: offending words marked, the sentence of
-the reference beside them. Several datasets stand side by side. It judges nothing and measures nothing. Text of the data
+the reference next to them. Several datasets stand side by side. It judges and measures nothing. Text of the data
 is escaped by the templates, and the page's policy forbids every request and every script but its own.
 """
 

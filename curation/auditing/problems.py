@@ -1,6 +1,6 @@
 """Problems: rows that could not be read, or are odd, counted all and named as far as a reader gets.
 
-A file of the wrong kind has one problem and not one for each line: rows with the same fault are told in one sentence.
+A file of the wrong kind has one problem and not one for each line: rows with the same fault are named in one sentence.
 Memory is bounded, whatever the number of rows.
 """
 
@@ -9,7 +9,7 @@ from collections import Counter
 from ...schemas.base import Noun
 
 NAMED = 1_000  # rows that are named one by one, for machines
-_KINDS = 200  # kinds of faults that are counted apart
+_KINDS = 200  # kinds of faults that are counted one by one
 _SENTENCES = 20
 
 

@@ -9,7 +9,7 @@
     columns         reasoning and answer in columns of their own (question, reasoning, answer), steps as a list, or an
                     answer alone: Alpaca's instruction, input, output; response; generation
 
-Beside any of them may stand id, reference_report, views, labels, patient_id, has_prior, author and split. A mapping
+Any of them may also have id, reference_report, views, labels, patient_id, has_prior, author and split. A mapping
 names other columns for these. It knows fields. It does not know files, and it judges nothing.
 """
 
@@ -41,8 +41,8 @@ class Row(Noun, extra="ignore"):
 
     id: str = Field(min_length=1)
     text: str = Field(description="The steps, then the report.")
-    answer: str | None = Field(None, description="The report, where the row keeps it apart from the reasoning.")
-    reasoning: str | None = Field(None, description="The steps, where they are kept apart.")
+    answer: str | None = Field(None, description="The report, where it has a column of its own.")
+    reasoning: str | None = Field(None, description="The steps, where they have a column of their own.")
     reference_report: str | None = None
     views: tuple[str, ...] = ()
     labels: dict[str, Status] = Field(default_factory=dict)
@@ -85,7 +85,7 @@ class Row(Noun, extra="ignore"):
 
     @property
     def has_reference(self) -> bool:
-        """Whether the reference came apart from the text."""
+        """Whether the row has a reference besides the text."""
         return bool((self.reference_report or "").strip())
 
 
@@ -157,19 +157,19 @@ def read_row(fields: Mapping[str, Any], default_id: str, columns: Mapping[str, s
     if columns:  # what is named counts, and not what else might be the text
         given = {k: v for k, v in given.items() if k in columns or k not in (*FORMS, *REASONING, *ANSWERS)}
     form = form_of(given)
-    apart: dict[str, Any] = {"reasoning": None, "answer": None}
+    whole: dict[str, Any] = {"reasoning": None, "answer": None}
     match form:
         case "messages" | "conversations":
-            given |= apart | _last_answer(given[form], form)
+            given |= whole | _last_answer(given[form], form)
         case "completion":
             answer = given["completion"]
-            given |= apart | ({"text": answer} if isinstance(answer, str) else _last_answer(answer, form))
+            given |= whole | ({"text": answer} if isinstance(answer, str) else _last_answer(answer, form))
         case "trace":
             given = _example(given)
         case "columns":
-            given |= apart | _columns(given)
+            given |= whole | _columns(given)
         case "text":
-            given |= apart
+            given |= whole
     if not _filled(given.get("id")) and not isinstance(given.get("id"), int | float):
         given["id"] = default_id
     if not _filled(given.get("reference_report")):
@@ -206,7 +206,9 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
     text = reasoning if answer is None else f"{reasoning}\n\n{answer}"
     more: dict[str, Any] = {"text": text, "reasoning": reasoning, "answer": answer}
     if answer is not None and len(answers) > 1 and "report" in answers and not _filled(given.get("reference_report")):
-        more["reference_report"] = given["report"]  # beside an answer, a report is what it is held against
+        more["reference_report"] = given[
+            "report"
+        ]  # where there is an answer as well, the report is what it is held against
     return more
 
 

@@ -1,4 +1,4 @@
-"""Sketches: a text as a short row of numbers from which likeness can be told, and groups of texts that are alike.
+"""Sketches: a text as a short row of numbers that show how alike texts are, and groups of texts that are alike.
 
 A sketch is the MinHash signature (data/similarity.py) of a text's runs of four words.
 """

@@ -53,10 +53,12 @@ def summary_tables(found: "Audit") -> tuple[Table, ...]:
 def _steps(totals: Totals) -> Table:
     rows = []
     for step in (total.as_dict() for total in totals.steps):
-        told = [_share(step[name]) for name in ("grounded", "copied", "repeated")]
+        measured = [_share(step[name]) for name in ("grounded", "copied", "repeated")]
         claims = "" if step["claims_per_step"] is None else f"{step['claims_per_step']:.1f}"
         first = totals.concluded[step["step"]]
-        rows.append((str(step["step"]), str(step["words"]["median"]), claims, *told, str(first), str(step["errors"])))
+        rows.append(
+            (str(step["step"]), str(step["words"]["median"]), claims, *measured, str(first), str(step["errors"]))
+        )
     names = ("step", "words", "claims", "grounded", "copied", "repeated", "concludes", "errors")
     return Table(title="steps", columns=names, rows=tuple(rows))
 

@@ -1,8 +1,8 @@
 """Templates: how often steps of different studies are the same sentence, at each place of the ten.
 
-Two sentences are the same if their words are, digits aside. Every sentence is counted by a hash of eight bytes; of the
-sentences themselves only the frequent are held (Misra and Gries 1982: whatever makes up one in 64 at its place is
-among them), so memory does not grow with the texts.
+Two sentences are the same if their words are, whatever their numbers. Every sentence is counted by a hash of eight
+bytes; of the sentences themselves only the frequent are held (Misra and Gries 1982: whatever makes up one in 64 at its
+place is among them), so memory does not grow with the texts.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _DIGITS = re.compile(r"\d+")
 
 
 def sentence_key(tokens: Sequence[str]) -> int:
-    """The same eight bytes for sentences whose words are the same, digits aside."""
+    """The same eight bytes for sentences whose words are the same, whatever their numbers."""
     same = _DIGITS.sub("0", " ".join(tokens))
     return int.from_bytes(hashlib.blake2b(same.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 

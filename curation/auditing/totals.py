@@ -74,7 +74,7 @@ class Totals:
     rows: int = 0
     accepted: int = 0
     doubted: int = 0
-    read: int = 0  # traces that could be taken apart
+    read: int = 0  # traces that could be parsed
     without_reference: int = 0
     without_report: int = 0  # and none in the text either: there was nothing to hold it against
     codes: Counter[str] = field(default_factory=Counter)  # findings

@@ -42,7 +42,7 @@ TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions
 
 @dataclass
 class Judged:
-    """One trace and what was said of it."""
+    """One trace and its judgements."""
 
     study: Study
     candidate: Candidate
@@ -178,7 +178,7 @@ def judge_run(
 
 
 def _write(file: Path, result: Judging, *, private: bool) -> None:
-    """Write what was said now, and keep what was said before of traces that this call had no answer about."""
+    """Write the judgements of this call, and keep earlier ones of traces about which it had no answer."""
     rows = {str(row["key"]): row for row in result.rows()}
     before = (
         {str(line.found.get("key")): line.found for line in json_lines(file) if line.found} if file.is_file() else {}

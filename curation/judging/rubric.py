@@ -1,8 +1,8 @@
 """The rubric: the questions that a judge is asked about a trace, and its answer read without mercy.
 
 A score counts only with its citation: words that really stand in the step it names, or in the reference. An answer with
-a question left out, a score that is none, or a quotation that nobody wrote is unreadable: an error, never a score. The
-judge is not told who wrote the steps, nor what became of them; the order of the questions turns with each repeat.
+a question left out, a score that is none, or a made-up quotation is unreadable: an error, never a score. The
+judge does not learn who wrote the steps, nor what became of them; the order of the questions turns with each repeat.
 """
 
 import hashlib

@@ -123,6 +123,10 @@ class Asker:
         """Wait until everything is on disk."""
         await self._commits.flush()
 
+    def knows(self, lane: Lane, question: Question) -> bool:
+        """Whether the journal holds this question already."""
+        return request_key(lane.teacher, question) in self._states
+
     def waits(self, lane: Lane, question: Question) -> bool:
         """Whether a question without an answer will have one in a later pass or call."""
         return request_key(lane.teacher, question) in self._waiting

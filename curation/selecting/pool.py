@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from ...data.selection import Sourced
 from ...schemas.example import Example
+from ...schemas.views import view_kinds
 from ...validators.findings import claims
 from .quality import quality
-
-LATERAL = ("lateral", "ll", "lat")
 
 
 @dataclass(slots=True)
@@ -86,12 +85,6 @@ def present(report: str) -> tuple[str, ...]:
 
 
 def _views(views: Iterable[str]) -> tuple[str, ...]:
-    """Frontal, lateral or unknown: sources spell views in too many ways to count them one by one."""
-    found = set()
-    for view in views:
-        words = view.lower()
-        lateral = any(name in words.replace("-", " ").split() for name in LATERAL)
-        frontal = any(name in words for name in ("pa", "ap", "frontal"))
-        found |= {"lateral"} if lateral else set()
-        found |= {"frontal"} if frontal else set()
-    return tuple(sorted(found)) or ("unknown",)
+    """Frontal, lateral, ... or unknown: sources spell views in too many ways to count them one by one."""
+    kinds = {kind for view in views for kind in view_kinds(view)} - {"PA", "AP"}
+    return tuple(sorted(kinds)) or ("unknown",)

@@ -1,9 +1,11 @@
 """trl: rows for TRL's SFTTrainer, as prompt and completion and as messages.
 
 Prompt and completion is the form to use: the loss is then on the completion alone, without a template that marks the
-assistant's tokens. Contents are plain strings: TRL puts one image placeholder for each image before the first of
-them, and a struct with an image key would get empty images from Arrow in every text part.
-Form: TRL 1.16, docs/source/dataset_formats.md, and `prepare_multimodal_messages` in trl/data_utils.py.
+assistant's tokens. Llama 3.2 Vision is the exception: its processor makes the cross-attention mask for a whole text,
+and TRL joins prompt and completion after that, so it takes messages. Contents are plain strings: TRL puts one image
+placeholder for each image before the first of them, and a struct with an image key would get empty images from Arrow
+in every text part. Form: TRL 1.16, docs/source/dataset_formats.md, and `prepare_multimodal_messages` in
+trl/data_utils.py.
 """
 
 from collections.abc import Iterable

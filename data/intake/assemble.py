@@ -174,7 +174,7 @@ def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal
     if options.one_image is None:
         return _Pictures(refs, shown, reported, marks, warnings)
     store = options.converted.parent if options.converted else Path()
-    one = one_image(refs, options.one_image, lambda ref: store / ref.path, options.converted)
+    one = one_image(refs, options.one_image, lambda ref: (store / ref.path).resolve(), options.converted)
     if one is None:
         return _Pictures(refs, shown, reported, marks, warnings)
     return _Pictures((one.ref,), shown, reported, (*marks, one.mark), (*warnings, *one.warnings))

@@ -121,12 +121,13 @@ def _is_coloured(image: Image.Image) -> bool:
 def _windowed(data: bytes, image: Image.Image) -> Image.Image | Refusal:
     """A 16-bit PNG in 8 bits; colour becomes grey, and what is transparent black."""
     deep = _deep(data, image)
-    grey = deep[..., 0] if deep.shape[-1] < 3 else np.rint(deep[..., :3] @ np.array([0.299, 0.587, 0.114]))
-    pixels = grey.astype(np.int32)
+    pixels: NDArray[Any] = deep[..., 0].astype(np.uint32)
+    if deep.shape[-1] > 2:  # a channel at a time: a film may have 50 million pixels
+        pixels = (pixels * 299 + deep[..., 1] * np.uint32(587) + deep[..., 2] * np.uint32(114) + 500) // 1000
     padding = None
     if deep.shape[-1] in (2, 4):
-        alpha = deep[..., -1].astype(np.int64)
-        pixels = (pixels * alpha // 0xFFFF + 1).astype(np.int32)
+        alpha = deep[..., -1]
+        pixels = pixels * alpha // 0xFFFF + 1  # at most 65535 squared, which 32 bits hold
         pixels[alpha == 0] = 0
         padding = (0, 0)
     shown = to_grey8(pixels, Rendering(padding=padding))

@@ -16,6 +16,7 @@ from .reports import Refusal
 LOW, HIGH = 0.5, 99.5  # percentiles that become black and white where nothing better is known
 MIN_CONTRAST = 32  # greys of 256 between the 5th and the 95th percentile; films have more than a hundred
 MIN_LEVELS = 16  # greys that are used at all
+_ROWS = 256
 _BLANK = 3  # greys between the 1st and the 99th percentile that compression makes of nothing
 _SHOWN = 0.1  # share of the picture that a window must leave between black and white
 
@@ -58,7 +59,9 @@ def to_grey8(pixels: NDArray[np.integer[Any]], rendering: Rendering = BY_PERCENT
     """
     lowest, highest = int(pixels.min()), int(pixels.max())
     places = np.subtract(pixels, lowest, dtype=np.int32)
-    counts = np.bincount(places.ravel(), minlength=highest - lowest + 1)
+    counts = np.zeros(highest - lowest + 1, np.int64)
+    for start in range(0, len(places), _ROWS):  # counting makes a copy four times as large
+        counts += np.bincount(places[start : start + _ROWS].ravel(), minlength=len(counts))
     stored = np.arange(lowest, highest + 1, dtype=np.float64)
     counted = counts.copy()
     if rendering.padding is not None:

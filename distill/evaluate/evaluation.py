@@ -21,8 +21,8 @@ from .bertscore import bertscore
 from .chexbert import chexbert_f1
 from .external import External, check_external, external
 from .finding_f1 import finding_f1
-from .inputs import Source, check_same
-from .labels import LABELS
+from .inputs import By, Source, check_same, with_parts
+from .labels import LABELS, SENSITIVITY, SPECIFICITY
 from .measure import Measure, Pair
 from .words import Preprocessing
 
@@ -40,6 +40,7 @@ class Options(NamedTuple):
     chexbert_tokenizer: Path | None = None
     external: tuple[External, ...] = ()
     external_stays_local: bool = False  # the user's statement; without it only public texts go to `external`
+    by: tuple[By, ...] = ()  # also for each section of the report, or for normal and abnormal studies
     resamples: int = uncertainty.RESAMPLES
     seed: int = 0
 
@@ -59,12 +60,15 @@ class Figure(Noun):
     other_low: float | None = None
     other_high: float | None = None
     difference: float | None = None
+    difference_low: float | None = Field(None, description="Of 95 %, both students drawn for the same patients.")
+    difference_high: float | None = None
     p: float | None = Field(None, description="Approximate randomisation by patient, two-sided.")
 
     @property
     def label(self) -> str | None:
         """The finding that it is about; none for a figure over all."""
-        return next((label for label in LABELS if self.metric.endswith(f" {label}")), None)
+        name = self.metric.removesuffix(SENSITIVITY).removesuffix(SPECIFICITY)
+        return next((label for label in LABELS if name.endswith(f" {label}")), None)
 
 
 class Student(Noun):
@@ -114,6 +118,8 @@ def evaluate(
     check_external(options.external, public=public, stays_local=options.external_stays_local)
     if against is not None:
         check_same(source, against)
+        against = with_parts(against, options.by)
+    source = with_parts(source, options.by)
     families, notes = _families(options)
     parts = [part for part in source.parts if against is None or part in against.parts]
     figures: list[Figure] = []
@@ -204,6 +210,7 @@ def _figure(part: str, one: Measure, other: Measure | None, patients: Sequence[s
     low, high = bounds(other)
     test = uncertainty.compare(one, other, patients, shuffles=options.resamples, seed=options.seed)
     paired = {"other": other.point, "other_low": low, "other_high": high, "difference": test.difference, "p": test.p}
+    paired["difference_low"], paired["difference_high"] = test.interval or (None, None)
     return figure.model_copy(update=paired)
 
 
@@ -216,7 +223,8 @@ def _remarks(source: Source, against: Source | None) -> list[str]:
                 f"{one.name}: {one.without_report} of {count} without a readable report; they count as empty ones"
             )
         if one is not None and one.not_asked:
-            notes.append(f"{one.name}: {one.not_asked} studies were not answered, and are not in these figures")
+            how = "count as empty answers" if one.unanswered == "empty" else "are not in these figures"
+            notes.append(f"{one.name}: {one.not_asked} studies were not answered, and {how}")
     if against is not None:
         notes.append("p is of each figure alone; of many figures some will be small by chance")
     return notes

@@ -7,9 +7,11 @@ A file, gzipped or not, has one JSON object a line: `id`, `hypothesis`, `referen
 it, each line is a patient. What class of data it holds is not known.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ...data.formats.json_lines import json_lines
 from ...data.ids import patient_key, plain_id
@@ -17,9 +19,16 @@ from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
 from ...schemas.recipe import SampleRecipe
+from ...schemas.study import Study
+from .finding_f1 import positive
+from .labels import LABELS
 from .measure import Pair
 
 REPORT, WHOLE = "report", "whole output"
+FINDINGS, IMPRESSION, NORMAL, ABNORMAL = "findings", "impression", "normal studies", "abnormal studies"
+By = Literal["section", "stratum"]
+Unanswered = Literal["empty", "exclude"]
+_HEADER = re.compile(r"^(Technique|View|Findings|Impression):[ \t]*", re.M)
 
 
 class Source(NamedTuple):
@@ -32,21 +41,23 @@ class Source(NamedTuple):
     temperature: float | None = None
     without_report: int = 0  # answers in which no report could be found
     not_asked: int = 0  # studies that could not be shown to the student
+    unanswered: Unanswered = "empty"  # whether such studies count as empty answers
     public: bool = False  # every study is known to be public; of a file this is not known
 
 
-def read(path: Path, temperature: float | None = None) -> Source:
+def read(path: Path, temperature: float | None = None, unanswered: Unanswered = "empty") -> Source:
     """Read a sampling run, or a JSONL file.
 
     Args:
         path: the folder or file.
         temperature: which answers of a run with several temperatures.
+        unanswered: what becomes of studies that could not be shown to the student, or were not answered.
 
     Raises:
         InputError: it is neither, holds nothing, or a line cannot be used.
         RunError: the run cannot be read.
     """
-    source = _run(path, temperature) if path.is_dir() else _file(path)
+    source = _run(path, temperature, unanswered) if path.is_dir() else _file(path)
     if not source.parts[REPORT]:
         raise InputError("there is nothing to evaluate here", file=path)
     return source
@@ -69,7 +80,38 @@ def check_same(one: Source, other: Source) -> None:
         raise InputError(f"'{one.name}' and '{other.name}' have different references for '{changed}'")
 
 
-def _run(path: Path, temperature: float | None) -> Source:
+def with_parts(source: Source, by: Sequence[By]) -> Source:
+    """The source with its reports apart by section, or by what their reference says: studies with an abnormal finding,
+    and those without. A section is compared where the reference has it; an answer that lacks it is empty there.
+    """
+    parts = dict(source.parts)
+    reports = parts[REPORT]
+    if "section" in by:
+        for name in (FINDINGS, IMPRESSION):
+            pairs = [
+                pair._replace(hypothesis=section(pair.hypothesis, name), reference=wanted)
+                for pair in reports
+                if (wanted := section(pair.reference, name))
+            ]
+            parts |= {name: pairs} if pairs else {}
+    if "stratum" in by:
+        normal = {pair.id: bool(positive(pair.reference)[LABELS.index("No Finding")]) for pair in reports}
+        for name, kind in ((NORMAL, True), (ABNORMAL, False)):
+            pairs = [pair for pair in reports if normal[pair.id] is kind]
+            parts |= {name: pairs} if pairs else {}
+    return source._replace(parts=parts)
+
+
+def section(text: str, name: str) -> str:
+    """The text under one of the four headers; empty if it is not there."""
+    heads = list(_HEADER.finditer(text))
+    for at, head in enumerate(heads):
+        if head[1].lower() == name:
+            return text[head.end() : heads[at + 1].start() if at + 1 < len(heads) else None].strip()
+    return ""
+
+
+def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Source:
     with RunFolder.read(path) as run:
         if run.manifest.kind != "sample":
             raise InputError("holds no student's answers; make them with: tenstep sample", file=path)
@@ -89,6 +131,10 @@ def _run(path: Path, temperature: float | None) -> Source:
         pairs = [_pairs(run, one, at * recipe.n) for one in chosen]
         asked = {one.candidate.study_id for one in chosen}
         public = run.studies.data_class == "public"
+        silent = [study for study in islice(run.studies, recipe.limit) if study.id not in asked]
+        if unanswered == "empty":
+            pairs += [_empty(study, number) for study in silent for number in range(recipe.n)]
+            pairs.sort(key=lambda both: both[0].id)
         total = len(run.studies) if recipe.limit is None else min(recipe.limit, len(run.studies))
     parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
     if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # asked for reports alone
@@ -101,6 +147,7 @@ def _run(path: Path, temperature: float | None) -> Source:
         temperature=temperature,
         without_report=sum(not report.hypothesis.strip() for report, _ in pairs),
         not_asked=total - len(asked),
+        unanswered=unanswered,
         public=public,
     )
 
@@ -112,6 +159,11 @@ def _pairs(run: RunFolder, judged: Judged, first: int) -> tuple[Pair, Pair]:
     patient = f"{study.source}/{patient_key(study.patient_id)}"
     report = candidate.trace.report if candidate.trace is not None else None
     return Pair(name, patient, report or "", study.report), Pair(name, patient, candidate.text, study.report)
+
+
+def _empty(study: Study, number: int) -> tuple[Pair, Pair]:
+    pair = Pair(f"{study.id}#{number}", f"{study.source}/{patient_key(study.patient_id)}", "", study.report)
+    return pair, pair
 
 
 def _file(path: Path) -> Source:

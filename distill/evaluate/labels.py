@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from .measure import Floats, Measure, ratio
+from .measure import Floats, Measure, mean, ratio
 
 LABELS = (
     "Enlarged Cardiomediastinum",
@@ -28,6 +28,7 @@ LABELS = (
     "Support Devices",
     "No Finding",
 )
+SENSITIVITY, SPECIFICITY = " sensitivity", " specificity"
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 _AT = tuple(LABELS.index(name) for name in FIVE)
 _ALL = tuple(range(len(LABELS)))
@@ -38,7 +39,7 @@ Positive = NDArray[np.bool_]  # shape (texts, 14)
 def f1_measures(
     name: str, hypotheses: Positive, references: Positive, implementation: tuple[str, str, str]
 ) -> list[Measure]:
-    """Micro and macro F1 over all 14 and over the five, then F1 of each label.
+    """Micro and macro F1 over all 14 and over the five, then F1, sensitivity and specificity of each label.
 
     Args:
         name: of the family, e.g. CheXbert-F1.
@@ -55,6 +56,11 @@ def f1_measures(
     for at, label in enumerate(LABELS):
         own = counts[:, [at, at + len(LABELS), at + 2 * len(LABELS)]]
         found.append(Measure(f"{name} {label}", *implementation, own, _f1))
+        has = references[:, at]
+        for kind, asked, right in ((SENSITIVITY, has, hypotheses[:, at]), (SPECIFICITY, ~has, ~hypotheses[:, at])):
+            if has.any():  # else nobody has the label, and the line would say nothing
+                both = np.stack([asked & right, asked], axis=1).astype(np.float64)
+                found.append(Measure(f"{name} {label}{kind}", *implementation, both, mean))
     return found
 
 

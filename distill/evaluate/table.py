@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 from .evaluation import Evaluation, Figure
+from .labels import SENSITIVITY, SPECIFICITY
 from .plot import Mark, Row, plot
 
 _COLUMNS = (
@@ -17,6 +18,8 @@ _COLUMNS = (
     "other_low",
     "other_high",
     "difference",
+    "difference_low",
+    "difference_high",
     "p",
     "implementation",
     "version",
@@ -104,8 +107,13 @@ def _cells(figure: Figure, *, compared: bool) -> list[str]:
     if compared:
         assert figure.other is not None and figure.difference is not None and figure.p is not None
         cells.append(_number(figure.other, figure.other_low, figure.other_high))
-        cells += [f"{figure.difference:+.3f}", f"{figure.p:.4f}"]
+        cells += [_difference(figure), f"{figure.p:.4f}"]
     return [*cells, f"{figure.implementation} {figure.version}: {figure.preprocessing}"]
+
+
+def _difference(figure: Figure) -> str:
+    low, high = figure.difference_low, figure.difference_high
+    return f"{figure.difference:+.3f}" + ("" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})")
 
 
 def _number(value: float, low: float | None, high: float | None) -> str:
@@ -118,6 +126,7 @@ def _line(cells: list[str]) -> str:
 
 def _svg(evaluation: Evaluation, *, labels: bool) -> str:
     chosen = _by_label(evaluation) if labels else _over_all(evaluation)
+    chosen = [figure for figure in chosen if not figure.metric.endswith((SENSITIVITY, SPECIFICITY))]
     names = [evaluation.student.name] + ([evaluation.other.name] if evaluation.other is not None else [])
     rows = []
     for figure in chosen:

@@ -101,7 +101,7 @@ def _run(path: Path) -> dict[str, Any]:
     with RunFolder.read(path) as run:
         manifest = run.manifest
         for candidate, verdict in run.judged():
-            prompts[f"{candidate.prompt_id} ({candidate.prompt_sha256[:12]})"] += 1
+            prompts[candidate.prompt_id] += 1
             models[f"{candidate.teacher}: {candidate.model}"] += 1
             if verdict.outcome == "reject":
                 codes.update(set(verdict.codes))
@@ -190,7 +190,7 @@ def _head(manifest: ExportManifest, rows: int, licence: str | None) -> list[str]
         "---",
         f"license: {licence or UNKNOWN}",
         "language: [en]",
-        "task_categories: [image-text-to-text]" if manifest.complete else "task_categories: [text-generation]",
+        "task_categories: [image-text-to-text]" if manifest.images else "task_categories: [text-generation]",
         f"size_categories: ['{size}']",
         "tags: [radiology, chest-x-ray, chain-of-thought, tenstep, medical]",
     ]

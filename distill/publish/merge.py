@@ -1,12 +1,12 @@
-"""Merging: base and adapter become weights of their own, called merged only once they were seen to answer alike.
+"""Merging: base and adapter become weights of their own, called merged only once they were seen to predict alike.
 
     run card ─ hash ─► adapter ──► greedy answers ─┐
                           │                        ├─ compared ──► merged/
     base dequantized + adapter ──► fp16, bf16, nf4 ┘
 
 The base is dequantized first and the adapter merged into what that gives, because those are the weights it was trained
-on; merging into 4-bit weights rounds once more. Only safetensors are written. A merge that does not answer alike
-leaves nothing behind. Of the demo's student, 40 unseen films: fp16 answered 40 as base and adapter do, bf16 39, nf4 28.
+on; merging into 4-bit weights rounds once more. Only safetensors are written. Merged weights that do not predict as
+base and adapter do (likeness.py) leave nothing behind.
 """
 
 import gc
@@ -24,6 +24,7 @@ from ...schemas.errors import InputError, RunError, TrainingError
 from .. import adapter
 from .. import prompt as prompts
 from ..adapter import StudentCard
+from ..evaluate.finding_f1 import positive
 from ..generate import Answer, Request, generate
 from ..infer_load import open_merged
 from ..libraries import quiet
@@ -31,6 +32,7 @@ from ..load import Loaded, load
 from ..pixels import check, choose, open_image
 from ..train.run_card import FILE, RunCard
 from . import merge_gguf, model_card
+from .likeness import TOLERANCE, Likeness, likeness, predict
 from .merge_card import MergedCard, Precision, weights_sha256
 
 _BATCH = 8
@@ -52,7 +54,7 @@ def merge(
     precision: Precision = "fp16",
     studies: Path | None = None,
     rows: int = 20,
-    agree: float = 0.9,
+    agree: float | None = None,
     licence: str | None = None,
     gguf: Path | None = None,
     on_progress: Callable[[str], object] = lambda _what: None,
@@ -65,7 +67,8 @@ def merge(
         precision: of the weights that are written.
         studies: a study store to compare on; none for the one that the student was trained on.
         rows: studies to compare on.
-        agree: the share of them that must be answered with the very same tokens.
+        agree: least share of tokens at which adapter and merged weights find the same token likeliest; none for the
+            tolerances of likeness.py, of which there is one for each precision.
         licence: of the result, for the model card; nobody but the user can know it.
         gguf: llama.cpp's converter, to write GGUF files as well.
         on_progress: called with the name of each stage.
@@ -90,15 +93,18 @@ def merge(
             merge_gguf.check(model_type, gguf)
         on_progress("answers of the adapter")
         before = _answers(loaded, requests, student.max_new_tokens)
+        expected = predict(loaded, requests, before)
         on_progress("merge")
         _write(loaded, folder, student, part, precision)
         del loaded
         gc.collect()
         on_progress("answers of the merged weights")
-        after = _answers(open_merged(part), requests, student.max_new_tokens)
+        after_model = open_merged(part)
+        after = _answers(after_model, requests, student.max_new_tokens)
         found = compare(before, after)
-        if found.equal < agree * found.of:
-            raise _unlike(found, names, precision, agree)
+        alike = likeness(after_model, requests, before, expected)
+        if not _within(alike, precision, agree):
+            raise _unlike(alike, names, precision, agree)
         merged = MergedCard(
             **student.model_dump(include={"name", "base_sha256", "adapter_sha256", "recipe_sha256"}),
             base=model_card.named(student.base),
@@ -109,6 +115,9 @@ def merge(
             rows=found.of,
             equal=found.equal,
             agreement=round(found.tokens, 4),
+            top1=round(alike.top1, 5),
+            kl=round(alike.kl, 6),
+            same_findings=round(_same_findings(before, after), 4),
             sources=sources,
             restricted=card.preflight.restricted,
         )
@@ -215,15 +224,30 @@ def _write(loaded: Loaded, folder: Path, student: StudentCard, part: Path, preci
         small.model.save_pretrained(part)
 
 
-def _unlike(found: Agreement, names: Sequence[str], precision: Precision, agree: float) -> TrainingError:
+def _within(found: Likeness, precision: Precision, agree: float | None) -> bool:
+    if agree is not None:
+        return found.top1 >= agree
+    return found.top1 >= TOLERANCE[precision].top1 and found.kl <= TOLERANCE[precision].kl
+
+
+def _same_findings(before: Sequence[Answer], after: Sequence[Answer]) -> float:
+    """The share of answers that assert the same of the 14 labels: what a reader would notice."""
+    return sum(positive(one.text) == positive(other.text) for one, other in zip(before, after, strict=True)) / len(
+        before
+    )
+
+
+def _unlike(found: Likeness, names: Sequence[str], precision: Precision, agree: float | None) -> TrainingError:
     better = {
         "bf16": "--precision fp16 keeps three bits more",
         "nf4": "4 bits round what was learned; fp16, or the adapter on its 4-bit base, does not",
     }
-    assert found.first is not None
+    wanted = TOLERANCE[precision]
+    limits = f"{wanted.top1:.0%} and at most {wanted.kl:g} are wanted" if agree is None else f"{agree:.0%} is wanted"
     return TrainingError(
-        f"not merged: {found.equal} of {found.of} greedy answers are those of the adapter ({agree:.0%} wanted), the "
-        f"first other one for '{names[found.first]}'; on average they part after {found.tokens:.0%} of their tokens. "
-        f"{better.get(precision, 'look at those answers')}, or accept fewer with --agree",
+        f"not merged: shown the same answers, adapter and merged weights find the same token likeliest at "
+        f"{found.top1:.1%} of {found.tokens:,} tokens, with a divergence of {found.kl:.4f} nats a token ({limits}); "
+        f"they differ most for '{names[found.worst]}'. {better.get(precision, 'look at those answers')}, or accept "
+        "less with --agree",
         field="agree",
     )

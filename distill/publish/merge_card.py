@@ -33,6 +33,11 @@ class MergedCard(Record):
     rows: int = Field(description="Studies whose greedy answers were compared.")
     equal: int = Field(description="Answers that were the same, to the last token.")
     agreement: float = Field(description="Mean share of an answer's tokens before the first difference.")
+    top1: float | None = Field(
+        None, description="Share of tokens at which adapter and merged weights find the same likeliest; none if older."
+    )
+    kl: float | None = Field(None, description="Mean divergence of their predictions, in nats a token.")
+    same_findings: float | None = Field(None, description="Share of answers that assert the same of the 14 labels.")
     sources: tuple[str, ...] = Field(description="Where the training data come from.")
     restricted: bool = Field(description="Whether the training data are.")
     code_version: str = __version__

@@ -148,7 +148,9 @@ def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
     if merged is not None:
         fields |= {
             "weights": f"{merged.precision}, merged, SHA-256 {merged.weights_sha256}",
-            "compared with base and adapter": f"{merged.equal} of {merged.rows} greedy answers are the same",
+            "compared with base and adapter": f"{merged.equal} of {merged.rows} greedy answers are the same"
+            if merged.top1 is None
+            else f"the same likeliest token at {merged.top1:.1%}, divergence {merged.kl:.4f} nats a token",
         }
     return fields
 

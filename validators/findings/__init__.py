@@ -14,7 +14,7 @@ Nothing here knows of studies, traces or rules.
 from .claim import REGIONS, Claim, Measurement, Region, Side, Status, Strength
 from .claims import claims, is_off_topic, referring, region_of
 from .compares import compares_with_prior, comparison
-from .measure import measurements
+from .measure import may_measure, measurements
 from .text import sentences
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "compares_with_prior",
     "comparison",
     "is_off_topic",
+    "may_measure",
     "measurements",
     "referring",
     "region_of",

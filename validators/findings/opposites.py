@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from ..steps import vocabulary
 from .clauses import BACKWARD, FORWARD
 from .lexicon import lexicon
 from .modifiers import parsed
@@ -34,6 +35,8 @@ def named_with(sentence: str, asserted: bool = False) -> Iterator[tuple[str, int
     Things are the words of the lexicon for parts, findings and devices, and those it does not know. With `asserted`,
     nothing of a sentence that denies, supposes, or calls something healthy, and only the kinds that it has words of.
     """
+    if asserted and _KIND_OF.keys().isdisjoint(vocabulary(sentence)):
+        return
     matched, _, _ = parsed(sentence)
     if asserted and any(
         entry.cues & (FORWARD | BACKWARD) or not _HEALTHY.isdisjoint(entry.qualities) for entry in matched.entries
