@@ -8,6 +8,7 @@ student.json                                       which base, which hashes, how
 
 import hashlib
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,5 +109,28 @@ def load_student(folder: Path, card: StudentCard) -> Loaded:
     if fingerprint(base, card.revision) != card.base_sha256:
         raise TrainingError("the base is not there, or not the one that the adapter was trained on", file=base)
     loaded = load(base, card.revision, card.quantize, card.whole)
-    model = PeftModel.from_pretrained(loaded.model, folder, is_trainable=False).eval()
+    try:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of missing keys: counted below
+            model = PeftModel.from_pretrained(loaded.model, folder, is_trainable=False).eval()
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise TrainingError(
+            f"the adapter does not fit its base, a {loaded.student.model_type} ({line})", file=folder
+        ) from None
+    _check_places(model, folder, loaded.student.model_type)
     return Loaded(model, loaded.processor, loaded.student)
+
+
+def _check_places(model: Any, folder: Path, family: str) -> None:
+    """Every weight of the file has its place in the model, and every place its weight; peft ignores the former."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS, "np") as file:
+        stored = set(file.keys())
+    if other := sorted(stored ^ get_peft_model_state_dict(model, save_embedding_layers=False).keys()):
+        raise TrainingError(
+            f"the adapter does not fit its base, a {family}: {len(other)} weights are on one side only (the first is "
+            f"'{other[0]}'); its files are of different students",
+            file=folder,
+        )

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from ..schemas.errors import InputError, TrainingError
 from . import adapter
 from . import prompt as prompts
-from .load import Loaded, device, half_dtype, load, pinned_student, read_weights
+from .load import Loaded, check_processor, device, half_dtype, load, pinned_student, read_weights
 from .prompt import Prompt
 from .publish import merge_card
 from .publish.merge_card import MergedCard
@@ -65,6 +65,11 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
 
     student = pinned_student(str(folder), None)
     where = device()
+    try:
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise TrainingError(f"there is no processor beside these weights; merge again ({line})", file=folder) from None
     model = read_weights(
         str(folder),
         local_files_only=True,
@@ -75,11 +80,7 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
         for module in model.modules():
             if isinstance(module, bitsandbytes.nn.Linear4bit):
                 module.support_avx512bf16_for_cpu = False
-    try:
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
-        line = " ".join(str(error).split())[:300]
-        raise TrainingError(f"there is no processor beside these weights; merge again ({line})", file=folder) from None
+    check_processor(processor, model, str(folder))
     return Loaded(model.eval(), processor, student)
 
 

@@ -89,7 +89,7 @@ def load(
         quantization_config=four_bit if quantize == "nf4" else None,
         device_map={"": local_rank if where == "cuda" else where},
     )
-    _check_processor(processor, model, base)
+    check_processor(processor, model, base)
     if where == "cpu":
         _keep_trainable(model)
         if model.num_parameters() < _TINY:
@@ -187,7 +187,7 @@ def _check(base: str, revision: str | None) -> None:
         )
 
 
-def _check_processor(processor: Any, model: Any, base: str) -> None:
+def check_processor(processor: Any, model: Any, base: str) -> None:
     """The processor must put the image where this model looks for it, and know no token that it does not have."""
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or getattr(processor, "image_processor", None) is None:

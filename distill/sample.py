@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from ..data.run import RunFolder
+from ..data.run import MANIFEST, RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import ImageError, InputError, LayoutError
@@ -34,7 +34,7 @@ from .adapter import StudentCard
 from .generate import Answer, Request, generate
 from .libraries import quiet
 from .load import Loaded
-from .pixels import check, choose, open_image
+from .pixels import check_all, choose, open_image
 from .prompt import Prompt
 from .sampled import STEPS_FORM, Figures, figures
 from .sampled import well_formed as well_formed
@@ -74,8 +74,10 @@ def sample(
         The finished manifest; its counts hold answers in all (`attempts`), `well_formed` and `sampled` (new ones).
 
     Raises:
-        InputError: no study has an image, or the recipe's model is not there.
+        InputError: no study has an image, the recipe's model is not there, or the run has answers about studies that
+            are not in this store.
     """
+    _same_studies(out, store)
     folder = Path(recipe.model)
     student, asked = _asked(folder, recipe.prompt)
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
@@ -181,6 +183,32 @@ def redo(out: Path, store: Path) -> int:
     return len(failed)
 
 
+def _same_studies(out: Path, store: StudyStore) -> None:
+    """Refuse a store other than the one that a run's answers are about, before anything of the run is changed."""
+    if not (out / MANIFEST).is_file():
+        return
+    with RunFolder.read(out, studies=store.root) as run:
+        if run.manifest.kind != "sample":
+            return  # opening it says so
+        recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
+        for event in run.journal.latest(State.JUDGED):
+            try:
+                study = store.get(event.study_id)
+            except InputError:
+                study = None
+            image = None if study is None else choose(study)
+            if study is None or image is None or event.key not in _keys(recipe, study, image.sha256):
+                raise InputError(
+                    f"not the store of this run, which has answers about '{event.study_id}' and its image; give "
+                    f"--studies {(out / run.manifest.studies).resolve()}, or choose another --out",
+                    file=store.root,
+                )
+
+
+def _keys(recipe: SampleRecipe, study: Study, image: str) -> set[str]:
+    return {_key(recipe, study, image, temperature, index) for temperature, index in _indices(recipe)}
+
+
 def _asked(folder: Path, name: str | None) -> tuple[StudentCard, Prompt]:
     student, trained = adapter.describe(folder)
     return student, trained if name is None else prompt.read(prompt.path_of(name))
@@ -188,26 +216,26 @@ def _asked(folder: Path, name: str | None) -> tuple[StudentCard, Prompt]:
 
 def _questions(run: RunFolder, recipe: SampleRecipe) -> Iterator[Question]:
     """Every answer to ask for; a study that cannot be shown is journalled as failed, with the reason."""
-    for study in islice(run.studies, recipe.limit):
-        image = choose(study)
-        try:
-            if image is None:
-                raise ImageError(f"study '{study.id}': it has no image, and a student reads images")
-            path = check(run.studies, study, image)
-        except ImageError as error:
+    shown = [(study, choose(study)) for study in islice(run.studies, recipe.limit)]
+    checked = check_all((run.studies, study, image) for study, image in shown if image is not None)
+    for study, image in shown:
+        found: Path | ImageError = ImageError(f"study '{study.id}': it has no image, and a student reads images")
+        if image is not None:
+            found = next(checked)
+        if image is None or isinstance(found, ImageError):
             for temperature, index in _indices(recipe):
                 event = Event(
                     key=_key(recipe, study, "none", temperature, index),
                     state=State.FAILED,
                     study_id=study.id,
                     at=time.time(),
-                    body={"reason": str(error)},
+                    body={"reason": str(found)},
                 )
                 run.journal.append(event).result()
             continue
         for temperature, index in _indices(recipe):
             key = _key(recipe, study, image.sha256, temperature, index)
-            yield Question(key, study, path, index, temperature)
+            yield Question(key, study, found, index, temperature)
 
 
 def _indices(recipe: SampleRecipe) -> Iterator[tuple[float, int]]:

@@ -19,11 +19,14 @@ from tenstep.curation.recheck import recheck
 from tenstep.curation.reviewing.compare import sign_test
 from tenstep.curation.reviewing.index import TraceIndex
 from tenstep.curation.reviewing.queues import Sampling, in_overlap, queue, sampled
+from tenstep.data.journal import Journal
+from tenstep.data.judged import judged_event
 from tenstep.data.readings import Readings, final, finals
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.reading import Preference, Reading
 from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.run import Event, State
 from test_data_images import dicom
 
 
@@ -506,3 +509,29 @@ def test_a_dicom_film_is_shown_from_its_source_with_all_its_grey_values(tmp_path
         assert (headers["x-film-bits"], headers["x-film-low"], headers["x-film-high"]) == ("16", "500", "3500")
         (source / "image.dcm").unlink()
         assert server.ask(f"/film/{key_of(0)}/0", cookie=cookie)[1]["x-film-bits"] == "8"
+
+
+def test_a_trace_that_has_not_ten_steps_cannot_be_accepted_by_anybody(run: Path) -> None:
+    with RunFolder.read(run) as opened:
+        study = next(iter(opened.studies))
+    candidate, verdict = judged(study, 500)
+    assert candidate.trace
+    nine = candidate.trace.model_copy(update={"steps": candidate.trace.steps[:9]})
+    with Journal(run / "journal.db", writable=True) as journal:
+        journal.append(judged_event(candidate.model_copy(update={"trace": nine}), verdict)).result()
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        status, text = server.decide(key_of(500), cookie, decision="accept")
+        assert status == 422 and "reject it" in text
+        assert server.decide(key_of(500), cookie, decision="reject")[0] == 200
+
+
+def test_what_a_verifier_was_asked_is_no_trace_to_read(run: Path) -> None:
+    with Journal(run / "journal.db", writable=True) as journal:
+        journal.append(
+            Event(key=key_of(900), state=State.JUDGED, study_id="t/0", at=1.0, body={"statements": []})
+        ).result()
+    with served(run, "anna") as server:
+        cookie = server.enter("anna")
+        assert server.ask("/list?queue=all", cookie=cookie)[2].count("<tr><td><a") == STUDIES
+        assert server.ask(f"/item/{key_of(900)}", cookie=cookie)[0] == 422

@@ -1,6 +1,7 @@
 """One image, one report: adapter or merged weights, three ways to ask, piece by piece, and without tenstep at all."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,31 @@ def test_what_is_no_image_or_no_student_is_one_line(
     assert main(["infer", str(film), "--model", str(merged), "--stream", "--json"]) == 2
     assert main(["infer", str(film), "--model", str(merged), "--max-new-tokens", "0"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+@pytest.mark.parametrize("gone", ["processor_config.json", "tokenizer*"])
+def test_merged_weights_without_their_processor_are_one_line(
+    gone: str, merged: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(merged, bare)
+    for name in (gone, "preprocessor_config.json"):
+        for file in bare.glob(name):
+            file.unlink()
+    assert main(["infer", str(film), "--model", str(bare)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "processor" in line
+
+
+def test_an_adapter_whose_files_are_of_two_students_is_one_line(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "student"
+    shutil.copytree(trained.run, folder)
+    shutil.copytree(trained.run.parent / "base", tmp_path / "base")
+    path = folder / "adapter" / "adapter_config.json"
+    for kinds in (["q_proj"], ["linear_attn"]):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"target_modules": kinds}))
+        with quiet(), pytest.raises(TrainingError, match="the adapter does not fit its base, a mllama"):
+            open_student(folder)
 
 
 def test_plain_transformers_give_the_same_answer(

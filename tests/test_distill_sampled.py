@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, filmed, steps, untrained
+from distill_parts import accepted_run, filmed, ingested, steps, untrained
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.__main__ import main
+from tenstep.data.demo.folders import write_folders
 from tenstep.data.judged import Judged
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.sample import count, plan, sample
 from tenstep.distill.sampled import Share, figures, share
 from tenstep.distill.train.train import distill
-from tenstep.schemas.errors import RecipeError
+from tenstep.schemas.errors import InputError, RecipeError
 from tenstep.schemas.recipe import Lora
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Trace
@@ -129,6 +130,34 @@ def test_a_report_alone_is_judged_without_the_rules_about_steps(
     assert "cut_off" in one.verdict.codes and "step_count" not in one.verdict.codes
     with pytest.raises(RecipeError, match="there is no prompt 'haiku'"):
         plan(student, prompt="haiku", **fields)
+
+
+@pytest.mark.parametrize("films", [{"first_seed": 50, "size": 64}, {"size": 48}], ids=["names", "images"])
+def test_another_store_than_the_runs_is_refused_before_anything_changes(
+    films: dict[str, int], student: Path, store: StudyStore, tmp_path: Path
+) -> None:
+    recipe = plan(student, name="s", temperatures=[0.0], n=1, max_new_tokens=5, limit=2, seed=0)
+    sample(recipe, store, tmp_path / "run", batch=2)
+    before = (tmp_path / "run" / "manifest.json").read_bytes()
+    other = ingested(tmp_path / "other", write_folders(tmp_path / "films", STUDIES, defects=False, **films))
+    with pytest.raises(InputError, match="not the store of this run, which has answers about"):
+        sample(recipe, other, tmp_path / "run", batch=2)
+    assert (tmp_path / "run" / "manifest.json").read_bytes() == before
+    assert sample(recipe, store, tmp_path / "run", batch=2).counts["sampled"] == 0
+    with RunFolder.read(tmp_path / "run") as run:
+        assert len(list(run.judged())) == 2
+
+
+def test_an_image_that_changed_is_a_failure_and_a_copy_is_read_again(
+    student: Path, store: StudyStore, tmp_path: Path
+) -> None:
+    own = filmed(tmp_path, 3)
+    first, second, _ = (own.path_of(study.images[0]) for study in own)
+    first.write_bytes(second.read_bytes())
+    second.touch()
+    recipe = plan(student, name="s", temperatures=[0.0], n=1, max_new_tokens=5, limit=None, seed=0)
+    manifest = sample(recipe, own, tmp_path / "run", batch=2)
+    assert (manifest.counts["attempts"], manifest.counts["failed"]) == (2, 1)
 
 
 def test_failed_studies_go_back_to_curation(student: Path, store: StudyStore, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from .steps import steps_of
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "overstated": "error",
-    "overclaimed": "error",
+    "overclaimed": "doubt",  # as an error it hit 3 of 140 good traces at first sight
     "understated": "error",
     "hedge_dropped": "doubt",
     "rules_out_open": "error",

@@ -16,7 +16,7 @@ from .rule import Case, Finder, Group, ten
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "denies_reference": "doubt",
-    "asserts_denied": "error",
+    "asserts_denied": "doubt",  # as an error it hit 3 of 140 good traces at first sight
     "hedges_denied": "doubt",
 }
 find = Finder(__name__, CODES)

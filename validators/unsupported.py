@@ -20,7 +20,7 @@ from .rule import Case, Finder, Group, ten
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "unsupported_finding": "doubt",
-    "unsupported_device": "error",
+    "unsupported_device": "doubt",  # as an error it hit 5 of 140 good traces at first sight
     "inferred_finding": "doubt",
     "hedged_unsupported": "doubt",
 }

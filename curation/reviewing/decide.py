@@ -21,6 +21,7 @@ from ...schemas.layout import parse, write
 from ...schemas.reading import Kind, Reading, StepReading
 from ...schemas.run import State
 from ...schemas.study import Study
+from ...schemas.trace import STEPS, Step
 from ...schemas.verdict import Finding, Resolution, Verdict
 from ...validators.gate import judge
 
@@ -59,7 +60,7 @@ def rewritten(form: Form, candidate: Candidate) -> dict[int, str]:
         InputError: a step is empty, too long or more than one line.
     """
     found: dict[int, str] = {}
-    for position, step in enumerate(candidate.trace.steps if candidate.trace else (), 1):
+    for position, step in enumerate(_steps(candidate), 1):
         values = form.fields.get(f"text-{position}")
         text = " ".join(values[-1].split()) if values else step.text
         if text != " ".join(step.text.split()):
@@ -96,6 +97,10 @@ def edited(candidate: Candidate, texts: Mapping[int, str], reader: str) -> Candi
             "seconds": 0.0,
         }
     )
+
+
+def _steps(candidate: Candidate) -> tuple[Step, ...]:
+    return candidate.trace.steps if candidate.trace else ()
 
 
 class Desk:
@@ -139,6 +144,8 @@ class Desk:
             return None
         texts = rewritten(form, candidate)
         decision = form.one("decision")
+        if decision == "accept" and [step.number for step in _steps(candidate)] != list(range(1, STEPS + 1)):
+            raise InputError(f"a trace without steps 1 to {STEPS} cannot become an example; reject it")
         new = edited(candidate, texts, reader) if texts and decision == "accept" else None
         common: dict[str, Any] = {
             "study_id": candidate.study_id,

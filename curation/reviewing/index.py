@@ -20,7 +20,7 @@ Outcome = Literal["accept", "doubt", "reject"]
 _SQL = """
 SELECT seq, key, study_id, json_extract(body, '$.candidate.teacher', '$.candidate.author', '$.candidate.parent',
   '$.verdict.findings')
-FROM events WHERE state = 'judged' AND seq > ? ORDER BY seq
+FROM events WHERE state = 'judged' AND seq > ? AND json_extract(body, '$.candidate') IS NOT NULL ORDER BY seq
 """
 
 
@@ -70,7 +70,7 @@ class TraceIndex:
 
     def judged(self, key: str) -> Judged | None:
         """One candidate and its verdict, whole."""
-        event = self.run.journal.last(key, State.JUDGED)
+        event = self.run.journal.last(key, State.JUDGED) if key in self.entries else None
         return None if event is None else judged(event)
 
     def attempts(self, study_id: str) -> Sequence[str]:

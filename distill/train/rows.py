@@ -5,15 +5,15 @@ Texts are held in memory, images stay on disk until their batch is made.
 
 from collections.abc import Sequence
 
-from ...schemas.errors import TrainingError
-from ..pixels import check, choose
+from ...schemas.errors import ImageError, TrainingError
+from ..pixels import check_all, choose
 from ..prompt import Prompt
 from .collator import Row
 from .examples import TrainingExample
 
 
 def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[Row]:
-    """One row an example, in their order; every image is there, is the one that was ingested, and decodes.
+    """One row an example, in their order; every image is there, and is the one that was ingested.
 
     Args:
         examples: training or validation examples.
@@ -36,17 +36,16 @@ def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[Row]:
             f"(the first is '{other[0]}'); ingest with that form, or choose another prompt",
             field="prompt",
         )
-    return [_row(example, prompt) for example in examples]
+    images = [(example.store, example.study, image) for example in examples if (image := choose(example.study))]
+    rows = []
+    for example, path in zip(examples, check_all(images), strict=True):
+        if isinstance(path, ImageError):
+            raise path
+        rows.append(Row(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target))
+    return rows
 
 
 def sizes_of(examples: Sequence[TrainingExample]) -> list[tuple[int, int]]:
     """Width and height of the image of each row, in pixels, as they were when it was ingested."""
     images = [choose(example.study) for example in examples]
     return [(image.width, image.height) for image in images if image is not None]
-
-
-def _row(example: TrainingExample, prompt: Prompt) -> Row:
-    image = choose(example.study)
-    assert image is not None  # studies without one were refused above
-    path = check(example.store, example.study, image)
-    return Row(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target)
