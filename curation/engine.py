@@ -237,16 +237,18 @@ class Engine:
         key = request_key(lane.teacher, question)
         if (earlier := await self._asker.concluded(key)) is not None:
             before = judged(earlier)
-            outcome = self._compared(opinion_of(question.study, *before))
+            opinion = opinion_of(question.study, *before, earlier.raw)
+            outcome, packed = self._compared(opinion), opinion.packed(question.study)
             if outcome.verdict != before.verdict:
-                self._asker.record(judged_event(*outcome))
-            return await self._verified(question.study, outcome)
+                self._asker.record(judged_event(*outcome, packed))
+            return await self._verified(question.study, outcome, packed)
         answer = await self._asker.ask(lane, question, key)
         if answer is None:
             return None
-        outcome = self._compared(await self._pool.judge(answer))
-        self._asker.conclude(answer, judged_body(*outcome))
-        return await self._verified(question.study, outcome)
+        opinion = await self._pool.judge(answer)
+        outcome, packed = self._compared(opinion), opinion.packed(question.study)
+        self._asker.conclude(answer, judged_body(*outcome), packed)
+        return await self._verified(question.study, outcome, packed)
 
     def _compared(self, opinion: Opinion) -> Judged:
         """The verdict with a doubt, if another study's trace says the same before another reference."""
@@ -271,13 +273,13 @@ class Engine:
             candidate, verdict = judged(event)
             now = self._as_template(verdict)
             if now != verdict:
-                self._asker.record(judged_event(candidate, now))
+                self._asker.record(judged_event(candidate, now, event.raw))
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
         if (note := Count(self._templates.studies, len(found)).note) is not None:
             self.tally.notes += (note,)
 
-    async def _verified(self, study: Study, outcome: Judged) -> Judged:
+    async def _verified(self, study: Study, outcome: Judged, packed: bytes | None) -> Judged:
         """The verdict after the verifier has read the trace, if it is to; its word is journalled as a new verdict."""
         if self._verifier is None or not self._verifier.wants(outcome.verdict):
             return outcome
@@ -287,7 +289,7 @@ class Engine:
         if found.state == "waiting":
             self._unverified.add(outcome.candidate.key)
         if found.verdict != outcome.verdict:
-            self._asker.record(judged_event(outcome.candidate, found.verdict))
+            self._asker.record(judged_event(outcome.candidate, found.verdict, packed))
         return Judged(outcome.candidate, found.verdict)
 
     def _add_cost(self, usd: float | None) -> None:

@@ -3,7 +3,8 @@
 Each trace is sketched (MinHash of its steps' words) and looked up among those that came before it. Those whose
 references are as alike as their steps may say the same; where the references are clearly less alike, each of the traces
 gets a doubt. Nothing of a text is held, and sketches lie in a temporary database, so memory does not grow with a run. A
-verifier, which sees one trace as well, cannot resolve it; a recipe or a reader can.
+verifier, which sees one trace as well, cannot resolve it; a recipe or a reader can. A journal keeps the sketches with
+the verdict, so that a resume makes none again.
 """
 
 import re
@@ -15,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.similarity import BANDS, SIZE
+from ..data.similarity import BANDS, SIZE, likeness
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
-from .auditing.sketch import ALIKE, Sketch, likeness, sketch
+from .auditing.sketch import ALIKE, Sketch, sketch
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}
@@ -26,6 +27,8 @@ _APART = 0.2  # so much less alike are references that differ; twice the error o
 _WORD = re.compile(r"[^\W_]+")
 _ROWS = SIZE // BANDS
 _LOOKED_AT = 8  # earlier traces of one band; in a larger group, each is still found through those
+_FORM = "1"  # of a packed sketch; another one where sketches of the same texts become others
+_MARK = 8  # bytes
 _TABLES = """
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
@@ -66,9 +69,11 @@ class Templates:
         """
         twin: str | None = None
         touched: list[int] = []
-        for at in self._near(ours):
-            other_key, study, other_steps, other_report, marked = self._row("key, study, steps, report, twin", at)
-            if study == study_id or other_key == key or (same := likeness(ours, _sketch(other_steps))) < ALIKE:
+        bands = list(_bands(ours))
+        near = [self._row("at, key, study, steps, report, twin", at) for at in self._near(bands)]
+        alike = likeness(ours, np.array([_sketch(row[3]) for row in near])) if near else ()
+        for same, (at, other_key, study, _, other_report, marked) in zip(alike, near, strict=True):
+            if study == study_id or other_key == key or same < ALIKE:
                 continue
             if likeness(reference, _sketch(other_report)) < same - _APART:
                 twin = twin or study
@@ -81,9 +86,7 @@ class Templates:
         self.traces += 1
         row = (self.traces, key, study_id, ours.tobytes(), reference.tobytes(), twin)
         self._db.execute("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?)", row)
-        self._db.executemany(
-            "INSERT OR IGNORE INTO bands VALUES (?, ?)", ((band, self.traces) for band in _bands(ours))
-        )
+        self._db.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", ((band, self.traces) for band in bands))
         return twin
 
     def twins(self) -> Iterator[Twin]:
@@ -92,7 +95,7 @@ class Templates:
             key, study, steps, twin = self._row("key, study, steps, twin", at)
             if twin is None:
                 ours = _sketch(steps)
-                others = (self._row("steps, twin", other) for other in self._near(ours) if other != at)
+                others = (self._row("steps, twin", other) for other in self._near(_bands(ours)) if other != at)
                 marked = (of for other, of in others if of is not None and likeness(ours, _sketch(other)) >= ALIKE)
                 twin = next(marked, None)
             if twin is not None:
@@ -110,10 +113,10 @@ class Templates:
         ).fetchone()
         return found
 
-    def _near(self, ours: Sketch) -> list[int]:
-        """The first traces that share a band."""
+    def _near(self, bands: Iterable[int]) -> list[int]:
+        """The first traces that share one of these bands."""
         query = "SELECT at FROM bands WHERE band = ? ORDER BY at LIMIT ?"
-        found = (at for band in _bands(ours) for (at,) in self._db.execute(query, (band, _LOOKED_AT)).fetchall())
+        found = (at for band in bands for (at,) in self._db.execute(query, (band, _LOOKED_AT)).fetchall())
         return sorted(set(found))
 
     def close(self) -> None:
@@ -163,6 +166,23 @@ def marked(verdict: Verdict, is_template: bool, severities: Mapping[str, Weight]
 def sketches(steps: Sequence[str], report: str) -> tuple[Sketch, Sketch]:
     """Of a trace's steps and of its reference."""
     return sketch(_words(" ".join(steps))), sketch(_words(report))
+
+
+def packed(found: tuple[Sketch, Sketch], steps: Sequence[str], report: str) -> bytes:
+    """Sketches as a journal keeps them: with a mark of the texts that they are of."""
+    return _mark(steps, report) + b"".join(one.tobytes() for one in found)
+
+
+def kept(packed: bytes | None, steps: Sequence[str], report: str) -> tuple[Sketch, Sketch] | None:
+    """Sketches from a journal; none if it keeps none, or those of other texts or of another version."""
+    if packed is None or packed[:_MARK] != _mark(steps, report):
+        return None
+    ours, reference = np.frombuffer(packed, np.uint32, offset=_MARK).reshape(2, SIZE)
+    return ours, reference
+
+
+def _mark(steps: Sequence[str], report: str) -> bytes:
+    return blake2b("\0".join((_FORM, *steps, report)).encode("utf-8", "replace"), digest_size=_MARK).digest()
 
 
 def _words(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from ..validators.gate import judge
 from .auditing.sketch import Sketch
 from .doubts import decided
 from .requests.asker import Answer
-from .template_trace import sketches
+from .template_trace import kept, packed, sketches
 from .verifying.verifier import rules_alone
 
 
@@ -32,6 +32,12 @@ class Opinion(NamedTuple):
     def judged(self) -> Judged:
         """Candidate and verdict alone."""
         return Judged(self.candidate, self.verdict)
+
+    def packed(self, study: Study) -> bytes | None:
+        """The sketches as a journal keeps them."""
+        if self.sketches is None or self.candidate.trace is None:
+            return None
+        return packed(self.sketches, self.candidate.trace.texts, study.report)
 
 
 def judge_answer(
@@ -59,11 +65,12 @@ def judge_candidate(
     return opinion_of(study, candidate, decided(judge(study, candidate, severities, own), doubts))
 
 
-def opinion_of(study: Study, candidate: Candidate, verdict: Verdict) -> Opinion:
-    """The same, of a verdict that is there already."""
+def opinion_of(study: Study, candidate: Candidate, verdict: Verdict, earlier: bytes | None = None) -> Opinion:
+    """The same, of a verdict that is there already; sketches that were packed earlier are not made again."""
     if candidate.trace is None or rules_alone(verdict).outcome == "reject":
         return Opinion(candidate, verdict, None)
-    return Opinion(candidate, verdict, sketches(candidate.trace.texts, study.report))
+    steps, report = candidate.trace.texts, study.report
+    return Opinion(candidate, verdict, kept(earlier, steps, report) or sketches(steps, report))
 
 
 def candidate_of(answer: Answer) -> Candidate:

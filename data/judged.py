@@ -37,7 +37,9 @@ def judged_body(candidate: Candidate, verdict: Verdict) -> dict[str, Any]:
     return {"candidate": candidate.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}
 
 
-def judged_event(candidate: Candidate, verdict: Verdict) -> Event:
-    """Write a judged event."""
+def judged_event(candidate: Candidate, verdict: Verdict, sketches: bytes | None = None) -> Event:
+    """Write a judged event, with sketches of its texts where there are any, so that none is made again."""
     body = judged_body(candidate, verdict)
-    return Event(key=candidate.key, state=State.JUDGED, study_id=candidate.study_id, at=time.time(), body=body)
+    return Event(
+        key=candidate.key, state=State.JUDGED, study_id=candidate.study_id, at=time.time(), body=body, raw=sketches
+    )

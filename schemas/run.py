@@ -30,7 +30,9 @@ class Event(Noun):
     study_id: str
     at: float = Field(description="Seconds since the epoch, UTC.")
     body: dict[str, Any] = Field(default_factory=dict, description="The request's parts, the verdict, or the reason.")
-    raw: bytes | None = Field(None, description="received: the answer's bytes as they came.")
+    raw: bytes | None = Field(
+        None, description="received: the answer's bytes as they came; judged: sketches of its texts."
+    )
 
 
 class Manifest(Record):

@@ -9,8 +9,9 @@ import pytest
 from curation_parts import GOOD, make_store, scripted
 from servers.studies import make_study
 from tenstep.__main__ import main
-from tenstep.curation.template_trace import SHARE, Count, Templates, sketches
+from tenstep.curation.template_trace import SHARE, Count, Templates, kept, packed, sketches
 from tenstep.data.run import RunFolder
+from tenstep.schemas.run import State
 from tenstep.validators.rule import REFERENCE, STEPS, ten
 from verify_parts import answer_all, calibration
 
@@ -95,6 +96,26 @@ def test_curate_doubts_the_early_ones_as_well_and_says_so(folder: Path, capsys: 
     assert "TEMPLATES: for 3 of 3 studies" in capsys.readouterr().out
     again = curate(folder, {"a": [GOOD], "b": [GOOD], "c": [GOOD]}, concurrency=1)
     assert (again["asked"], again["accepted"], again["doubted"]) == (0, 0, 3)
+
+
+def test_sketches_are_kept_with_the_verdict_and_are_those_of_its_texts_only() -> None:
+    found = sketches(STEPS, REFERENCE)
+    blob = packed(found, STEPS, REFERENCE)
+    again = kept(blob, STEPS, REFERENCE)
+    assert again is not None and all((one == other).all() for one, other in zip(found, again, strict=True))
+    assert kept(blob, VARIED, REFERENCE) is kept(blob, STEPS, OTHER) is kept(None, STEPS, REFERENCE) is None
+
+
+def test_a_resume_takes_sketches_from_the_journal_and_finds_the_same(folder: Path) -> None:
+    texts = {"a": [GOOD], "b": [GOOD], "c": [GOOD]}
+    curate(folder, texts, limit=1)
+    with RunFolder.read(folder / "run") as run:
+        (event,) = run.journal.latest(State.JUDGED)
+    assert event.raw == packed(sketches(STEPS, REFERENCE), STEPS, REFERENCE)
+    found = curate(folder, texts)  # the first is compared with what comes now
+    assert (found["recalled"], found["doubted"]) == (1, 3)
+    with RunFolder.read(folder / "run") as run:
+        assert all(event.raw for event in run.journal.latest(State.JUDGED))
 
 
 def test_a_template_is_put_back_to_its_author(folder: Path) -> None:

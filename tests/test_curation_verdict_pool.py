@@ -34,7 +34,14 @@ def store(tmp_path: Path) -> StudyStore:
 
 
 def recipe_of(folder: Path) -> CurateRecipe:
-    kinds = ([GOOD], [NINE, GOOD], [BAD, BAD, BAD], ['{"step_01": "x'], ["Sure!\n" + GOOD, NINE, GOOD])
+    kinds = (
+        [GOOD],
+        [NINE, GOOD],
+        [BAD, BAD, BAD],
+        [NINE, NINE, NINE],
+        ['{"step_01": "x'],
+        ["Sure!\n" + GOOD, NINE, GOOD],
+    )
     texts = {name: kinds[at % len(kinds)] for at, name in enumerate(NAMES)}
     fields = {"kind": "curate", "name": "t", "teachers": [scripted(folder, texts)], "concurrency": 16}
     return CurateRecipe.model_validate(fields)
@@ -63,7 +70,8 @@ def said(out: Path) -> dict[str, Any]:
 def test_other_processes_judge_as_this_one_does(tmp_path: Path, store: StudyStore) -> None:
     recipe = recipe_of(tmp_path)
     here, there = curate(tmp_path / "here", recipe, store, 0), curate(tmp_path / "there", recipe, store, 2)
-    assert said(tmp_path / "here") == said(tmp_path / "there") and here.rejected > 0 and here.repaired > 0
+    assert said(tmp_path / "here") == said(tmp_path / "there")
+    assert here.rejected > 0 and here.doubted > 0 and here.repaired > 0
     counts = [(t.accepted, t.doubted, t.rejected, t.repaired, t.asked, dict(t.codes)) for t in (here, there)]
     assert counts[0] == counts[1]
     with RunFolder.read(tmp_path / "there") as run:

@@ -143,7 +143,7 @@ class Asker:
         await asyncio.sleep(0)  # a long run is recalled without a pause otherwise, and deaf to Ctrl-C
         return self._run.journal.last(key, State.JUDGED)
 
-    def conclude(self, answer: Answer, body: Mapping[str, object]) -> None:
+    def conclude(self, answer: Answer, body: Mapping[str, object], raw: bytes | None = None) -> None:
         """Journal what an answer is, as its asker sees it; its usage is counted from there on.
 
         Not waited for: the answer is on disk, and would be read again. An answer that was concluded earlier stays so.
@@ -151,7 +151,7 @@ class Asker:
         if self._states[answer.key] is State.JUDGED:
             return
         used = {"usage": answer.reply.usage.model_dump(), "usd": answer.cost_usd}
-        self._commits.later(event(answer.key, State.JUDGED, answer.question, used | dict(body)))
+        self._commits.later(event(answer.key, State.JUDGED, answer.question, used | dict(body), raw))
         self._states[answer.key] = State.JUDGED
 
     async def ask(self, lane: Lane, question: Question, key: str | None = None) -> Answer | None:
