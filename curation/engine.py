@@ -273,6 +273,7 @@ class Engine:
             candidate, verdict = judged(event)
             now = self._as_template(verdict)
             if now != verdict:
+                self.tally.marked += 1
                 self._asker.record(judged_event(candidate, now, event.raw))
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
