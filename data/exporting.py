@@ -26,6 +26,7 @@ from . import exporter
 from .exporter import SPLITS, Film, Folder, Rejection, Row
 from .files import readable_by, replace_text, replacing
 from .formats.json_lines import json_lines
+from .ids import patient_key
 from .preferences import added, pairs_of
 from .run import RunFolder
 from .selection import Sourced, examples_of, is_selection, read_selection, runs_of
@@ -115,7 +116,7 @@ def export(
         prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
         prompt=prompt.text,
         rows={split: n for split in SPLITS if (n := sum(record.split == split for record, _, _ in found))},
-        patients=len({(study.source, study.patient_id) for _, study, _ in found}),
+        patients=len({(study.source, patient_key(study.patient_id)) for _, study, _ in found}),
         pairs=pairs,
     )
     if manifest.data_class == "restricted" and not options.include_restricted:
@@ -199,7 +200,7 @@ def _placing(splits: Path | None) -> Callable[[Study], SplitName]:
 def _apart(found: Iterable[tuple[SplitName, Study]]) -> None:
     places: dict[tuple[str, str], SplitName] = {}
     for split, study in found:
-        if places.setdefault((study.source, study.patient_id), split) != split:
+        if places.setdefault((study.source, patient_key(study.patient_id)), split) != split:
             raise InputError(
                 f"the patient of study '{study.id}' is in two splits; split by patient with: tenstep split, and say "
                 "--splits"

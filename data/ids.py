@@ -20,7 +20,7 @@ from pydantic import BeforeValidator
 MISSING_WORDS = frozenset({"nan", "none", "null", "n/a", "na", "nat", "nil", "<na>", "#n/a", "(null)", "undefined"})
 _AROUND = re.compile(r"^[\s\ufeff\u200b-\u200f\u2060]+|[\s\ufeff\u200b-\u200f\u2060]+$")
 _WHOLE = re.compile(r"([0-9]+)\.0+")
-_LETTERS = re.compile(r"[A-Za-z]{1,4}(?=[0-9]+$)")
+_LETTERED = re.compile(r"[a-z]{1,4}([0-9]+)")
 
 
 def plain_id(text: str) -> str:
@@ -74,8 +74,9 @@ class Joined(NamedTuple):
 def join_ids(listed: Iterable[str], known: Iterable[str]) -> Joined:
     """Find the studies that a list names.
 
-    An entry is compared as a whole id (`open-i/CXR1`), then without the source (`CXR1`, or `csv/CXR1`), then without
-    letters before a number (`s50414267` and `50414267`); what an earlier way finds is not looked for in a later one.
+    An entry is compared as a whole id (`open-i/CXR1`), then without the source (`CXR1`, or `csv/CXR1`), then a bare
+    number with one behind letters (`50414267` and `s50414267`); what an earlier way finds is not looked for in a later
+    one.
 
     Args:
         listed: its entries.
@@ -85,11 +86,12 @@ def join_ids(listed: Iterable[str], known: Iterable[str]) -> Joined:
     ids = tuple(known)
     found: set[str] = set()
     left = list(entries)
-    for form in _FORMS:
+    for of_entry, of_id in _FORMS:
         index: dict[str, list[str]] = defaultdict(list)
         for id_ in ids:
-            index[form(id_)].append(id_)
-        matched = {entry: index[key] for entry in left if (key := form(entry)) in index}
+            if (key := of_id(id_)) is not None:
+                index[key].append(id_)
+        matched = {entry: index[key] for entry in left if (key := of_entry(entry)) in index}
         found.update(id_ for ids_ in matched.values() for id_ in ids_)
         left = [entry for entry in left if entry not in matched]
         if not left:
@@ -97,12 +99,24 @@ def join_ids(listed: Iterable[str], known: Iterable[str]) -> Joined:
     return Joined(frozenset(found), tuple(left), len(entries))
 
 
+def _whole_id(id_: str) -> str:
+    return patient_key(plain_id(id_))
+
+
 def _native(id_: str) -> str:
     return plain_id(plain_id(id_).rpartition("/")[2]).casefold()
 
 
-_FORMS: tuple[Callable[[str], str], ...] = (
-    lambda id_: patient_key(plain_id(id_)),
-    _native,
-    lambda id_: _LETTERS.sub("", _native(id_)),
+def _number(id_: str) -> str | None:
+    lettered = _LETTERED.fullmatch(_native(id_))
+    return lettered[1] if lettered else None
+
+
+_Form = Callable[[str], str | None]
+# Letters are left out on one side only: the studies NY001 and LA001 of two hospitals are not one.
+_FORMS: tuple[tuple[_Form, _Form], ...] = (
+    (_whole_id, _whole_id),
+    (_native, _native),
+    (_number, _native),
+    (_native, _number),
 )

@@ -94,6 +94,8 @@ def examples_of(path: Path, *, studies: Path | None = None, training: bool = Tru
         return
     selection = read_selection(path)
     wanted = {(row.run, row.key): row for row in selection.rows}
+    if len(wanted) < len(selection.rows) or len({row.rank for row in selection.rows}) < len(selection.rows):
+        raise InputError("chooses an example twice, or has two of one rank; select again", file=_file(path))
     found: dict[int, Sourced] = {}
     for number, run in enumerate(runs_of(path)):
         for one in _of_run(run, studies, training=training):

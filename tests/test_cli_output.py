@@ -56,7 +56,12 @@ def test_tables_notes_and_titles_are_escaped(attack: str) -> None:
         ["ingest", "jsonl", "{}", "--out", "s"], ["judge", "{}", "r"], ["probe", "{}"], ["distill", "{}"],
         ["sample", "{}", "--studies", "s", "--out", "o"], ["evaluate", "{}", "--out", "o"],
         ["merge", "{}", "--out", "o"], ["infer", "{}", "--model", "m"], ["publish", "{}"], ["{}"],
-        ["audit", "x", "--json", "{}/x"],
+        ["audit", "x", "--json", "{}/x"], ["select", "{}", "--n", "2", "--out", "o"],
+        ["export", "{}", "--to", "trl", "--out", "o"],
+        ["export", "r", "--to", "{}", "--out", "o"], ["join", "{}", "--studies", "s", "--out", "o"], ["reviews", "{}"],
+        ["verify", "{}", "r"], ["calibrate", "{}"], ["rules", "{}"], ["recipe", "{}"], ["doctor", "{}"],
+        ["errors", "{}"], ["compare", "{}", "r"], ["ablate", "{}", "--out", "o"], ["attribute", "{}", "--out", "o"],
+        ["select", "r", "--n", "2", "--out", "o", "--min", "{}=3"],
     ],
 )  # fmt: skip
 def test_error_lines_of_every_command_are_escaped(

@@ -1,6 +1,7 @@
 """The review application without a browser: who may come, what a decision changes, what two readers see, files."""
 
 import csv
+import gzip
 import json
 import os
 import re
@@ -366,6 +367,52 @@ def test_decisions_about_another_run_are_refused(run: Path, tmp_path: Path, caps
     assert main(["reviews", str(run), "--from", str(file)]) == 2
     assert "row 1" in capsys.readouterr().err
     assert finals(run) == {}
+
+
+def test_decisions_of_a_spreadsheet_are_joined_however_it_wrote_them(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "by-hand.csv.gz"
+    rows = f"key,reader,decision\r\n\u00a0{key_of(0).upper()}\u200b,anna ,Accept\r\n{key_of(1)},anna,reject\r\n"
+    file.write_bytes(gzip.compress(("\ufeff" + rows).encode()))
+    assert main(["reviews", str(run), "--from", str(file)]) == 0
+    assert {key: found.readers for key, found in finals(run).items()} == {
+        key_of(0): ("anna",),
+        key_of(1): ("anna",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{key}", "reader"),
+        ("{key},anna", "decision"),
+        ("{key},\x1b[2Janna,accept,", "reader"),
+        ("{key},a\u202eb,accept,", "reader"),
+        ("{key}, ,accept,", "reader"),
+        ("{key},anna,NaN,", "accept, reject or unsure"),
+        ("{key},anna,reject,=cmd()", "no rule's code"),
+        ("{key},anna,accept," + "x" * 140_000, "is no CSV"),
+    ],
+)
+def test_a_row_that_no_reader_wrote_is_refused_and_nothing_is_added(
+    row: str, said: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text(f"key,reader,decision,codes\n{key_of(1)},anna,accept,\n{row.format(key=key_of(0))}\n")
+    assert main(["reviews", str(run), "--from", str(file)]) == 2
+    assert said in capsys.readouterr().err
+    assert finals(run) == {}
+
+
+def test_an_annotation_that_was_skipped_there_is_no_decision(run: Path, tmp_path: Path) -> None:
+    def annotation(reader: str, *, skipped: bool) -> dict[str, object]:
+        result = [{"from_name": "decision", "value": {"choices": ["accept"]}}]
+        return {"completed_by": {"email": reader}, "was_cancelled": skipped, "lead_time": 1, "result": result}
+
+    file = tmp_path / "tasks.json"
+    both = [annotation("anna", skipped=True), annotation("ben", skipped=False)]
+    file.write_text(json.dumps([{"data": {"key": key_of(0)}, "annotations": both}]))
+    assert main(["reviews", str(run), "--from", str(file)]) == 0
+    assert finals(run)[key_of(0)].readers == ("ben",)
 
 
 def test_figures_of_the_gate_follow_the_readers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

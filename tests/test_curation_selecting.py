@@ -240,6 +240,18 @@ def test_a_chosen_example_that_is_no_longer_accepted_is_said(make_run: MakeRun, 
         list(examples_of(file))
 
 
+def test_a_selection_that_was_edited_loses_no_row_in_silence(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run("run", mixed(20))
+    select([run], Options(n=5), tmp_path / "small")
+    file = tmp_path / "small" / "selection.json"
+    whole = json.loads(file.read_text())
+    for field in ("rank", "key"):
+        rows = [row | {field: whole["rows"][0][field]} for row in whole["rows"]]
+        file.write_text(json.dumps(whole | {"rows": rows}))
+        with pytest.raises(InputError, match="twice, or has two of one rank"):
+            list(examples_of(file))
+
+
 def test_a_large_pool_is_shortened_by_strata(make_run: MakeRun, tmp_path: Path) -> None:
     studies = [study(f"s{n:03}", "", views=("PA",) if n % 4 else ("lateral",)) for n in range(80)]
     found = select([make_run("run", studies)], Options(n=4, pool=20), tmp_path / "small").selection

@@ -210,7 +210,7 @@ def test_splits_are_kept_and_a_patient_is_in_one(tmp_path: Path, capsys: pytest.
     assert main(["export", str(apart), *words]) == 0
     assert sorted(path.name for path in out.glob("*.jsonl")) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
     assert read_manifest(out).rows == {"train": 1, "validation": 1, "test": 1}
-    mixed = run_of("mixed", study("a", "1", "train"), study("b", "1", "test"))
+    mixed = run_of("mixed", study("a", "1", "train"), study("b", "1.0 ", "test"))
     assert main(["export", str(mixed), "--to", "jsonl", "--text-only", "--out", str(tmp_path / "no")]) == 2
     assert "is in two splits" in capsys.readouterr().err
     assert main(["export", str(apart), "--to", "trl", "--out", str(tmp_path / "no")]) == 2

@@ -70,3 +70,9 @@ def test_numbers_of_json_are_ids_and_holes_are_none() -> None:
 @pytest.mark.parametrize(("word", "missing"), [("NaN", True), (" null ", True), ("None.", False), ("0", False)])
 def test_words_for_a_missing_value_are_known(word: str, missing: bool) -> None:
     assert is_missing(word) is missing
+
+
+@pytest.mark.parametrize("entry", ["LA001", "hospital-b12", "csv/ab12", "s\u00a0001"])
+def test_letters_that_differ_are_two_studies(entry: str) -> None:
+    known = ["csv/NY001", "csv/hospital-a12", "csv/b12"]
+    assert join_ids([entry], known) == (frozenset(), (entry,), 1)

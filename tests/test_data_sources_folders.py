@@ -173,3 +173,10 @@ def test_a_mapping_that_names_no_study_is_refused(folder: Path, tmp_path: Path) 
     (tmp_path / "p.csv").write_text("id,patient_id\nx,1\ny,2\n")
     with pytest.raises(InputError, match=r"none of its 2 ids \(the first: 'x'\)"):
         list(read(folder, Options(patients=tmp_path / "p.csv")))
+
+
+@pytest.mark.parametrize("rows", ["a,1\na,2\n", "a,1\n\ufeffa ,2\n"])
+def test_a_mapping_that_contradicts_itself_is_refused(rows: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(f"id,patient_id\n{rows}")
+    with pytest.raises(InputError, match="otherwise"):
+        list(read(folder, Options(patients=tmp_path / "p.csv")))

@@ -193,3 +193,10 @@ def test_a_clean_split_is_said_to_be_clean(tmp_path: Path, capsys: pytest.Captur
 
 def test_film_is_deterministic() -> None:
     assert film(3) == film(3)
+
+
+def test_splits_of_other_sources_place_no_study() -> None:
+    recipe = resolve(SplitRecipe(test=0.5), [MANY])
+    with pytest.raises(InputError, match="splits are of a, and study 'b/x' is of b"):
+        recipe.of(study("x", "p1", source="b"))
+    assert SplitRecipe(test=0.5).of(study("x", "p1", source="b")) in ("train", "validate", "test")

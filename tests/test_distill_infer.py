@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tenstep.__main__ import main
+from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.infer import Pieces, infer, prompt_for, read_image, split_answer
 from tenstep.distill.infer_load import Ready, open_student
@@ -23,6 +24,7 @@ from tenstep.distill.publish.merge import merge
 from tenstep.distill.sample import plan, sample
 from tenstep.schemas.errors import ImageError, InputError, TrainingError
 from tenstep.schemas.layout import write
+from tenstep.schemas.recipe import SampleRecipe
 
 __all__ = ["trained"]  # a fixture
 
@@ -65,6 +67,55 @@ def test_inference_answers_as_sampling_does(ready: Ready, trained: Trained, film
         reading = infer(ready, read_image(film), "steps", max_new_tokens=40)
     assert reading.text == answers["folders/demo-00001"]
     assert (reading.tokens, reading.complete, reading.prompt) == (40, False, "ten-steps@1")
+
+
+def test_base_stage_and_merged_student_are_sampled_and_recorded_as_what_they_are(
+    trained: Trained, merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"base": trained.run.parent / "base", "merged": merged, "adapter": trained.run}
+    answers: dict[str, list[str]] = {}
+    for weights, place in places.items():
+        words = ["sample", place, "--studies", trained.studies, "--out", tmp_path / weights, "--max-new-tokens", 12]
+        assert main([*map(str, words), "--limit", "2", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["weights"] == weights
+        with RunFolder.read(tmp_path / weights) as run:
+            recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
+            judged = list(run.judged())
+        assert (recipe.weights, recipe.quantize) == (weights, "none" if weights == "base" else None)
+        answers[weights] = [one.candidate.text for one in judged]
+        assert {one.candidate.prompt_id for one in judged} == {"ten-steps@1"}
+    assert answers["base"] != answers["adapter"] and len(answers["merged"]) == 2
+    base = plan(places["base"], name="b", temperatures=[0.0], n=1, max_new_tokens=None, limit=None, seed=0)
+    four_bit = plan(
+        places["base"],
+        name="b",
+        temperatures=[0.0],
+        n=1,
+        max_new_tokens=None,
+        limit=None,
+        seed=0,
+        quantize="nf4",
+        prompt="report-only",
+    )
+    assert base.model_sha256 != four_bit.model_sha256 and base.prompt == "ten-steps"
+    assert (
+        sample(
+            four_bit.model_copy(update={"limit": 1, "max_new_tokens": 4}),
+            StudyStore.open(trained.studies),
+            tmp_path / "nf4",
+            batch=1,
+        ).counts["attempts"]
+        == 1
+    )
+    for place, more in (
+        (trained.run, ["--quantize", "nf4"]),
+        (merged, ["--revision", "a" * 40]),
+        ("org/no-such", ["--revision", "main"]),
+    ):
+        words = ["sample", place, "--studies", trained.studies, "--out", tmp_path / "none", *more]
+        assert main(list(map(str, words))) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_pieces_are_the_answer(ready: Ready, film: Path) -> None:

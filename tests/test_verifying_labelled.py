@@ -1,12 +1,15 @@
 """The labelled set for calibrating a verifier: its form, its balance, and that it describes no patient."""
 
+import gzip
 import json
 import re
 from collections import Counter
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tenstep.curation.verifying.labelled import labelled_set
 from tenstep.data.intake.deidentify import without_age_and_sex
 
 ROWS: list[dict[str, Any]] = [
@@ -90,3 +93,12 @@ def test_no_row_holds_identifying_details() -> None:
         text = "\n".join([row["report"], *row["steps"]])
         assert without_age_and_sex(text) == text, row["id"]
         assert not re.search(r"\b(?:19|20)\d\d\b|\bDr\b|_{3}|\[", text), row["id"]
+
+
+def test_a_set_with_a_mark_and_gzipped_is_the_same_set(tmp_path: Path) -> None:
+    text = "".join(json.dumps(row | {"report": "Clear\u2028lungs."}, ensure_ascii=False) + "\n" for row in ROWS[:4])
+    (tmp_path / "plain.jsonl").write_text(text, "utf-8")
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(f"\ufeff{text}".encode()))
+    plain, packed = (labelled_set(str(tmp_path / name)) for name in ("plain.jsonl", "packed.jsonl.gz"))
+    assert (plain.sha256, plain.traces) == (packed.sha256, packed.traces)
+    assert len(plain.traces) == 4

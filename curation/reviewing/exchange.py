@@ -13,6 +13,7 @@ its reader's reading: nothing is replaced.
 import csv
 import io
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from ...data.formats.packed import open_file
+from ...data.ids import plain_id
 from ...data.judged import Judged
 from ...data.readings import final
 from ...data.run import RunFolder
@@ -42,6 +45,8 @@ _CSV = (
     "seconds",
     "at",
 )
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")  # a plug-in's rules, and an earlier version's, have codes of their own
+_LARGEST = 200_000_000  # bytes; a decision with its texts is a few thousand
 LABEL_STUDIO = """\
 <View>
   <Text name="text" value="$text"/>
@@ -203,12 +208,7 @@ def read_foreign(path: Path) -> list[Foreign]:
     Raises:
         InputError: it cannot be read, or is none of these.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 at byte {error.start}", file=path) from None
+    text = _text(path)
     if not text.lstrip().startswith("["):
         return list(_from_csv(text, path))
     try:
@@ -224,29 +224,43 @@ def read_foreign(path: Path) -> list[Foreign]:
     return decisions
 
 
+def _text(path: Path) -> str:
+    try:
+        with open_file(path) as stream:
+            data = stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+    if len(data) > _LARGEST:
+        raise InputError(f"holds more than {_LARGEST:,} bytes; split it", file=path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 at byte {error.start}", file=path) from None
+
+
 def _from_csv(text: str, path: Path) -> Iterator[Foreign]:
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(text, newline=""), restval="")
     if missing := {"key", "reader", "decision"} - set(rows.fieldnames or ()):
         raise InputError(f"has no column {', '.join(sorted(missing))}", file=path, row=1)
-    for row in rows:
-        comment = (row.get("comment") or "").removeprefix("'")
-        yield Foreign(
-            row["key"].strip(),
-            row["reader"].strip(),
-            row["decision"].strip(),
-            comment,
-            tuple((row.get("codes") or "").split()),
-        )
+    try:
+        for row in rows:
+            comment = row.get("comment", "").removeprefix("'")
+            codes = tuple(row.get("codes", "").split())
+            yield Foreign(row["key"], row["reader"].removeprefix("'"), row["decision"], comment, codes)
+    except csv.Error as error:
+        raise InputError(f"is no CSV ({error})", file=path, row=rows.line_num) from None
 
 
 def _from_argilla(record: dict[str, Any]) -> Iterator[Foreign]:
     comments = {one["user_id"]: one["value"] for one in record["responses"].get("comment", ())}
     for one in record["responses"]["decision"]:
-        yield Foreign(str(record["id"]), str(one["user_id"]), str(one["value"]), comments.get(one["user_id"], ""))
+        yield Foreign(str(record["id"]), str(one["user_id"]), str(one["value"]), comments.get(one["user_id"]) or "")
 
 
 def _from_label_studio(task: dict[str, Any]) -> Iterator[Foreign]:
     for annotation in task["annotations"]:
+        if annotation.get("was_cancelled"):  # skipped there: what it holds was never sent
+            continue
         by = annotation["completed_by"]
         reader = str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by)
         values = {one["from_name"]: one["value"] for one in annotation["result"]}
@@ -270,7 +284,8 @@ def readings_from(
     """The readings to add for a file's decisions.
 
     Raises:
-        InputError: not one of them is about this run, or a decision is none of accept, reject and unsure.
+        InputError: not one of them is about this run, a decision is none of accept, reject and unsure, a reader's name
+            is none, or a code has no code's form.
     """
     have = {(reading.key, reading.reader): reading for reading in current if reading.kind == "reading"}
     index = TraceIndex(run)
@@ -278,11 +293,19 @@ def readings_from(
     new: list[Reading] = []
     foreign: list[str] = []
     same = 0
-    for row, one in enumerate(found, 1):
-        entry, old = index.entries.get(one.key), have.get((one.key, one.reader))
+    for row, given in enumerate(found, 1):
+        entry = index.entries.get(plain_id(given.key).casefold())
         if entry is None:
-            foreign.append(one.key)
+            foreign.append(given.key)
             continue
+        one = given._replace(key=entry.key, reader=plain_id(given.reader), decision=given.decision.strip().lower())
+        if not one.reader or not one.reader.isprintable():
+            raise InputError("a name of visible letters is wanted", file=path, row=row, field="reader")
+        if unknown := [code for code in one.codes if not _CODE.fullmatch(code)]:
+            raise InputError(
+                f"{unknown[0][:60]!r} is no rule's code; see: tenstep rules", file=path, row=row, field="codes"
+            )
+        old = have.get((one.key, one.reader))
         if old is not None and (old.decision, old.comment, old.codes) == (one.decision, one.comment, one.codes):
             same += 1
             continue

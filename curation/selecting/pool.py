@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...data.ids import patient_key
 from ...data.selection import Sourced
 from ...schemas.example import Example
 from ...schemas.views import view_kinds
@@ -70,7 +71,7 @@ def row_of(number: int, sourced: Sourced) -> Candidate:
         run=number,
         key=example.provenance.key,
         study_id=study.id,
-        patient=(study.source, study.patient_id),
+        patient=(study.source, patient_key(study.patient_id)),
         source=study.source,
         views=_views(study.views or tuple(image.view for image in study.images)),
         quality=quality(example.provenance),

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pydantic import Field, ValidationError
 
+from ...data.formats.packed import open_file
 from ...data.run import RunFolder
 from ...schemas.base import Noun
 from ...schemas.errors import InputError
@@ -87,7 +88,8 @@ def labelled_set(path: str | None = None) -> LabelledSet:
 
 def _content(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        with open_file(path) as stream:
+            return stream.read().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the labelled traces cannot be read ({error})", file=path) from None
 

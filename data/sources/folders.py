@@ -122,7 +122,11 @@ def _patients(
     for line in read_csv(mapping, ("id", "patient_id"), ("id", "patient_id", "split")):
         if isinstance(line.cells, Refusal):
             raise InputError(line.cells.detail, file=mapping, row=line.number)
-        rows.setdefault(line.cells["id"], line)
+        before = rows.setdefault(line.cells["id"], line)
+        if before.cells != line.cells:
+            raise InputError(
+                f"'{line.cells['id'][:60]}' stands in row {before.number} otherwise", file=mapping, row=line.number
+            )
     joined = join_ids(rows, known)
     if not joined.found:
         first = next(iter(rows), "")
@@ -136,7 +140,13 @@ def _patients(
         for id_ in join_ids([entry], joined.found).found:
             patient, split = line.cells["patient_id"], line.cells.get("split", "")
             given = None if is_missing(patient) else plain_id(patient)
-            patients[known[id_]] = (given, None if is_missing(split) else split.strip())
+            placed = (given, None if is_missing(split) else split.strip())
+            if patients.setdefault(known[id_], placed) != placed:
+                raise InputError(
+                    f"'{entry[:60]}' is the folder '{known[id_]}', of which another row says otherwise",
+                    file=mapping,
+                    row=line.number,
+                )
     missing = tuple(
         (f"{mapping.name} row {rows[entry].number}", f"there is no folder '{entry[:60]}'") for entry in joined.missing
     )

@@ -54,8 +54,17 @@ class SplitRecipe(Noun):
         return self
 
     def of(self, study: Study) -> Split:
-        """The split of a study, once `sources` are known."""
+        """The split of a study, once `sources` are known.
+
+        Raises:
+            InputError: the recipe was made for other sources: drawn by their shares, a published test would be learned.
+        """
         source = self.sources.get(study.source)
+        if source is None and self.sources:
+            raise InputError(
+                f"the splits are of {', '.join(self.sources)}, and study '{study.id}' is of {study.source}; name its "
+                "store as well: tenstep split STORE..."
+            )
         return self.place(study, frozenset(source.published if source else ()))
 
     def place(self, study: Study, published: frozenset[Split]) -> Split:
