@@ -52,7 +52,7 @@ def mark_of(recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore
 
 def settle(run: RunFolder, mark: str | None, tally: Tally) -> None:
     """Note in the manifest of a run that was just finished that nothing is left to do, if that is so."""
-    undone = tally.ended != "data" or tally.waiting or tally.marked or tally.forecast
+    undone = tally.ended != "data" or tally.waiting or tally.reopened or tally.forecast
     states = Counter(run.journal.states().values())
     if mark is None or undone or set(states) - {State.JUDGED, State.REFUSED}:
         return

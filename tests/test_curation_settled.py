@@ -120,12 +120,18 @@ def test_what_has_failed_or_is_unknown_is_not(
         assert went_the_whole_way(folder, teachers=teachers, concurrency=1)
 
 
-def test_templates_that_came_first_are_seen_by_the_next_call(folder: Path) -> None:
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_templates_that_came_first_leave_something_to_do_only_where_they_may_be_repaired(
+    folder: Path, attempts: int
+) -> None:
     reports = {"a": REFERENCE, "b": OTHER}
     make_store(folder / "two", (make_study(name, text, views=("PA",)) for name, text in reports.items()))
     more: dict[str, Any] = {"texts": {"a": [GOOD], "b": [GOOD]}, "studies": "two", "concurrency": 1}
+    more |= {"repair": {"attempts": attempts}}
     found = curate(folder, **more)
-    assert found["doubted"] == 2 and manifest(folder)["settled"] is None
-    again = curate(folder, **more)
-    assert again["codes"]["template_trace"] == 2 and manifest(folder)["settled"] is not None
-    assert curate(folder, **more) == again
+    assert found["doubted"] == 2 and found["codes"] == {"template_trace": 2}
+    assert (manifest(folder)["settled"] is None) == bool(attempts)
+    if not attempts:
+        at_once = curate(folder, **more)
+        (folder / "run" / "manifest.json").write_text(json.dumps(manifest(folder) | {"settled": None}))
+        assert curate(folder, **more) == at_once
