@@ -16,7 +16,7 @@ from PIL import Image
 from tenstep.__main__ import main
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill.infer import Pieces, infer, prompt_for, read_image, split_answer
+from tenstep.distill.infer import Pieces, fault_of, infer, prompt_for, read_image, split_answer
 from tenstep.distill.infer_load import Ready, open_student
 from tenstep.distill.libraries import quiet
 from tenstep.distill.prompt import path_of, read
@@ -237,6 +237,39 @@ def test_what_is_no_image_or_no_student_is_one_line(
     assert main(["infer", str(film), "--model", str(merged), "--stream", "--json"]) == 2
     assert main(["infer", str(film), "--model", str(merged), "--max-new-tokens", "0"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_many_images_and_folders_are_read_in_one_go_and_a_bad_one_stops_none(
+    merged: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "films" / "deep"
+    folder.mkdir(parents=True)
+    shutil.copy(film, folder / "a.png")
+    (folder / "half.PNG").write_bytes(film.read_bytes()[:200])
+    (folder / "notes.txt").write_text("no image")
+    found = told(capsys, tmp_path / "films", film, "--model", merged, "--max-new-tokens", 8, "--mode", "report")
+    first, half, last = found["readings"]
+    assert [Path(one["image"]).name for one in found["readings"]] == ["a.png", "half.PNG", "image.png"]
+    assert first["report"] == last["report"] and half["report"] is None and "damaged" in half["error"]
+    assert main(["infer", str(tmp_path / "films"), "--model", str(merged), "--max-new-tokens", "8"]) == 1
+    assert "0 of 2 images have the report that was requested" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "none").mkdir()
+    assert main(["infer", str(tmp_path / "none"), "--model", str(merged)]) == 2
+    assert main(["infer", str(film), str(film), "--model", str(merged), "--stream"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_report_must_be_the_one_that_was_requested() -> None:
+    alone, ten, verbatim = (read(path_of(name)) for name in ("report-only", "ten-steps", "ten-steps-verbatim"))
+    for prompt in (alone, ten):
+        assert fault_of(REPORT, prompt) is None
+        assert "nothing stands under Impression" in str(fault_of(REPORT.partition("Impression")[0], prompt))
+        assert "nothing stands under View" in str(fault_of(REPORT.replace("PA.", ""), prompt))
+        assert "holds more than" in str(fault_of(f"{REPORT}\n\nFindings: Again.", prompt))
+        assert "holds more than" in str(fault_of(f"Here it is.\n{REPORT}", prompt))
+    assert fault_of(write(STEPS, REPORT), alone) == "the answer is 10 steps, not a report alone"
+    assert fault_of(write(STEPS, REPORT, "tagged"), alone) == "the answer is 10 steps, not a report alone"
+    assert fault_of("The lungs are clear.", verbatim) is None
 
 
 @pytest.mark.parametrize("gone", ["processor_config.json", "tokenizer*"])
