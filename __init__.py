@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .validators.check import check
     from .validators.findings import claims as findings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["audit", "check", "curate", "export", "findings", "load_run", "load_studies", "select"]
 
 _HOMES = {

@@ -1,4 +1,4 @@
-"""`tenstep sample`: sample a student on studies, and judge its answers."""
+"""`tenstep sample`: sample a student, or a base, on studies, and judge its answers."""
 
 import argparse
 from pathlib import Path
@@ -17,6 +17,8 @@ examples:
   tenstep sample student --studies unseen --out runs/sample                      greedy, one answer a study
   tenstep sample student --studies unseen --out runs/hot --temperature 0 0.7 1 --n 4
   tenstep sample student --studies unseen --out runs/report --prompt report-only
+  tenstep sample merged --studies unseen --out runs/merged                       merged weights, as they are stored
+  tenstep sample BASE --quantize nf4 --studies unseen --out runs/base            the base itself: a zero-shot baseline
   tenstep sample student --studies unseen --out runs/sample --redo failed
   tenstep curate RECIPE --studies failed --out runs/again                        what it failed on, curated again
 
@@ -26,8 +28,10 @@ the same command again continues: what has its answer is not sampled again
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tenstep sample`."""
-    sample = commands.add_parser("sample", help="sample a student on studies, and judge its answers", epilog=_SAMPLE)
-    sample.add_argument("model", type=Path, metavar="MODEL", help="what tenstep distill wrote")
+    sample = commands.add_parser(
+        "sample", help="sample a student or a base on studies, and judge its answers", epilog=_SAMPLE
+    )
+    sample.add_argument("model", type=Path, metavar="MODEL", help="what tenstep distill or merge wrote, or a base")
     sample.add_argument("--studies", type=Path, required=True, metavar="STORE", help="a study store")
     sample.add_argument(
         "--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is continued"
@@ -36,12 +40,16 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--temperature", type=not_negative, nargs="+", default=[0.0], metavar="T", help="0 is greedy (0)"
     )
     sample.add_argument("--n", type=positive, default=1, help="answers per study and temperature (1)")
-    sample.add_argument("--prompt", metavar="NAME", help="ten-steps or report-only; what the student was trained with")
+    sample.add_argument(
+        "--prompt", metavar="NAME", help="ten-steps or report-only (what it was trained with; a base: ten-steps)"
+    )
+    sample.add_argument("--revision", metavar="COMMIT", help="of a base on the hub: 40 hex digits")
+    sample.add_argument("--quantize", choices=("nf4", "none"), help="of a base (none); a student has its own")
     sample.add_argument(
         "--redo", type=Path, metavar="STORE", help="write the studies without an accepted answer here, for curate"
     )
     sample.add_argument("--seed", type=int, default=0)
-    sample.add_argument("--max-new-tokens", type=positive, metavar="N", help="what the student was trained for")
+    sample.add_argument("--max-new-tokens", type=positive, metavar="N", help="what it was trained for (a base: 1,024)")
     sample.add_argument("--limit", type=positive, metavar="N", help="only the first N studies")
     sample.add_argument("--batch", type=positive, default=8, metavar="N", help="answers generated at once (8)")
     sample.set_defaults(run=_sample, json_keys=(frozenset({"run", "samples"}),))
@@ -63,6 +71,8 @@ def _sample(args: argparse.Namespace) -> Outcome:
         limit=args.limit,
         seed=args.seed,
         prompt=args.prompt,
+        revision=args.revision,
+        quantize=args.quantize,
     )
     total = min(len(store), args.limit or len(store)) * args.n * len(recipe.temperatures)
     seen = dict.fromkeys(("accept", "doubt", "reject"), 0)
@@ -97,6 +107,7 @@ def _sample(args: argparse.Namespace) -> Outcome:
         notes.insert(0, "nothing to do: every question has its answer in the journal")
     payload = {
         "run": str(args.out),
+        "weights": recipe.weights,
         "samples": counts["attempts"],
         "sampled": counts["sampled"],
         "failed": counts.get("failed", 0),
@@ -114,5 +125,7 @@ def _sample(args: argparse.Namespace) -> Outcome:
     }
     columns = ("temperature", "answers", "well-formed", "accepted", "grounded", "coverage")
     return Outcome(
-        payload=payload, tables=(Table(title="sample", columns=columns, rows=tuple(rows)),), notes=tuple(notes)
+        payload=payload,
+        tables=(Table(title=f"sample: {recipe.weights}", columns=columns, rows=tuple(rows)),),
+        notes=tuple(notes),
     )

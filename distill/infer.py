@@ -1,4 +1,4 @@
-"""One image to one report: greedy, as in sampling and evaluation, at once or streamed.
+"""Images to reports, one each: greedy, as in sampling and evaluation, at once or streamed.
 
 Steps and report are separated by the same parser as everywhere. Three modes:
 
@@ -8,17 +8,18 @@ Steps and report are separated by the same parser as everywhere. Three modes:
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from ..data.intake.images import admit
+from ..data.intake.images import SUFFIXES, admit
 from ..data.intake.reports import Refusal
 from ..schemas.errors import ImageError, InputError, LayoutError
 from ..schemas.layout import parse
 from ..schemas.trace import STEPS
+from ..validators.headers import HEADERS, sections
 from . import prompt as prompts
 from .generate import Request, generate
 from .infer_load import Ready
@@ -68,6 +69,7 @@ class Reading(NamedTuple):
     tokens: int
     complete: bool  # the student ended it; else it was cut at the limit
     prompt: str
+    fault: str | None = None  # what the report lacks of what the prompt asks for, in words
 
 
 def infer(
@@ -99,7 +101,8 @@ def infer(
     if pieces is not None:
         pieces.close()
     report, steps = split_answer(answer.text, steps=prompt.steps)
-    return Reading(report, steps, answer.text, len(answer.tokens), answer.complete, prompt.name)
+    fault = None if report is None else fault_of(report, prompt)
+    return Reading(report, steps, answer.text, len(answer.tokens), answer.complete, prompt.name, fault)
 
 
 def prompt_for(trained: Prompt, mode: Mode) -> Prompt:
@@ -124,6 +127,42 @@ def split_answer(text: str, *, steps: bool) -> tuple[str | None, tuple[str, ...]
     except LayoutError:
         return None, ()
     return trace.report, trace.texts
+
+
+def fault_of(report: str, prompt: Prompt) -> str | None:
+    """Why a text is not the report that a prompt asks for; none if it is.
+
+    Where four headers are asked for, exactly these must be there, in their order, with something below each.
+    """
+    if not prompt.steps and len(split_answer(report, steps=True)[1]) >= STEPS:
+        return f"the answer is {STEPS} steps, not a report alone"
+    if prompt.report_form != "four-header":
+        return None
+    before, found = sections(report)
+    if absent := [name for name in HEADERS if name not in (one.name for one in found if one.has_content)]:
+        return f"the answer is not the report that was requested: nothing stands under {', '.join(absent)}"
+    if before.strip() or tuple(one.name for one in found) != HEADERS:
+        return (
+            f"the answer is not the report that was requested: it holds more than {', '.join(HEADERS)}, in this order"
+        )
+    return None
+
+
+def images_in(paths: Sequence[Path]) -> list[Path]:
+    """Image files, and those in folders, at any depth, by name.
+
+    Raises:
+        ImageError: a folder holds none.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not files:
+                raise ImageError(f"there is no image here ({', '.join(SUFFIXES)})", file=path)
+        found |= dict.fromkeys(files)
+    return list(found)
 
 
 class Pieces:

@@ -1,4 +1,4 @@
-"""A student's answers to unseen studies, into a run folder, judged by the rules that judge teachers.
+"""A student's or a base's answers to unseen studies, into a run folder, judged by the rules that judge teachers.
 
 An answer's key covers everything that decides it: weights, prompt, image, sampling parameters, index. What has been
 sampled under its key is not sampled again, so a sampling run that was stopped goes on where it was.
@@ -29,11 +29,11 @@ from ..schemas.study import Study
 from ..schemas.trace import Trace
 from ..schemas.verdict import Verdict
 from ..validators.gate import judge
-from . import adapter, prompt
-from .adapter import StudentCard
+from . import prompt as prompts
 from .generate import Answer, Request, generate
 from .libraries import quiet
 from .load import Loaded
+from .models import Model, Quantize, find, model_of, prompt_of
 from .pixels import check_all, choose, open_image
 from .prompt import Prompt
 from .sampled import STEPS_FORM, Figures, figures
@@ -78,8 +78,7 @@ def sample(
             are not in this store.
     """
     _same_studies(out, store)
-    folder = Path(recipe.model)
-    student, asked = _asked(folder, recipe.prompt)
+    model, asked = model_of(recipe), prompt_of(recipe)
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         done = {key for key, state in run.journal.states().items() if state is State.JUDGED}
         waiting = [question for question in _questions(run, recipe) if question.key not in done]
@@ -88,10 +87,10 @@ def sample(
         if waiting:
             weights = {} if asked.steps else dict.fromkeys(STEPS_FORM, _OFF)
             with quiet():
-                loaded = adapter.load_student(folder, student)
+                loaded = model.load(recipe.model_sha256)
                 for temperature in recipe.temperatures:
                     for some in _chunks([q for q in waiting if q.temperature == temperature], batch):
-                        for candidate, raw in _ask(loaded, some, recipe, student, asked):
+                        for candidate, raw in _ask(loaded, some, recipe, model, asked):
                             verdict = judge(store.get(candidate.study_id), candidate, weights)
                             run.record(candidate, verdict, raw=raw)
                             on_judged(candidate, verdict)
@@ -110,30 +109,40 @@ def plan(
     limit: int | None,
     seed: int,
     prompt: str | None = None,
+    revision: str | None = None,
+    quantize: Quantize | None = None,
 ) -> SampleRecipe:
-    """The recipe of a sampling run: the student as it is, and how it is asked.
+    """The recipe of a sampling run: the model as it is, and how it is asked.
 
     Args:
-        model: an adapter's folder, or the training run that holds one.
+        model: an adapter's folder, or the training run that holds one; a merged student; or a base, whose answers
+            are a zero-shot baseline.
         name: the run's name.
         temperatures: 0 is greedy.
         n: answers per study and temperature.
-        max_new_tokens: none for what the student was trained for.
+        max_new_tokens: none for what the student was trained for; of a base 1,024.
         limit: only the first so many studies.
         seed: of all answers.
-        prompt: a prompt of distill/prompts; none for the one that the student was trained with.
+        prompt: a prompt of distill/prompts; none for the one that the student was trained with, of
+            a base `ten-steps`.
+        revision: the commit of a base on the hub.
+        quantize: of a base: nf4 or none.
     """
-    folder = adapter.find(model).resolve()
-    student, asked = _asked(folder, prompt)
+    found = find(model, revision=revision, quantize=quantize)
+    name_of_prompt = prompt or found.prompt
+    path = Path(found.place) / prompts.FILE if name_of_prompt is None else prompts.path_of(name_of_prompt)
     return SampleRecipe(
         name=name,
-        model=str(folder),
-        model_sha256=student.sha256,
-        prompt=prompt,
-        prompt_sha256=asked.sha256,
+        model=found.place,
+        model_sha256=found.sha256(),
+        weights=found.weights,
+        revision=found.revision,
+        quantize=found.quantize,
+        prompt=name_of_prompt,
+        prompt_sha256=prompts.read(path).sha256,
         temperatures=tuple(dict.fromkeys(temperatures)),
         n=n,
-        max_new_tokens=max_new_tokens or student.max_new_tokens,
+        max_new_tokens=max_new_tokens or found.max_new_tokens,
         limit=limit,
         seed=seed,
     )
@@ -143,7 +152,7 @@ def count(out: Path) -> dict[float, Figures]:
     """The figures of a sampling run, by temperature, counted from its journal."""
     with RunFolder.read(out) as run:
         recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
-        _, asked = _asked(Path(recipe.model), recipe.prompt)
+        asked = prompt_of(recipe)
         judged = list(run.judged())
         studies = {one.candidate.study_id: run.studies.get(one.candidate.study_id) for one in judged}
     by = {
@@ -209,11 +218,6 @@ def _keys(recipe: SampleRecipe, study: Study, image: str) -> set[str]:
     return {_key(recipe, study, image, temperature, index) for temperature, index in _indices(recipe)}
 
 
-def _asked(folder: Path, name: str | None) -> tuple[StudentCard, Prompt]:
-    student, trained = adapter.describe(folder)
-    return student, trained if name is None else prompt.read(prompt.path_of(name))
-
-
 def _questions(run: RunFolder, recipe: SampleRecipe) -> Iterator[Question]:
     """Every answer to ask for; a study that cannot be shown is journalled as failed, with the reason."""
     shown = [(study, choose(study)) for study in islice(run.studies, recipe.limit)]
@@ -251,19 +255,18 @@ def _key(recipe: SampleRecipe, study: Study, image: str, temperature: float, ind
 
 
 def _ask(
-    loaded: Loaded, questions: Sequence[Question], recipe: SampleRecipe, student: StudentCard, asked: Prompt
+    loaded: Loaded, questions: Sequence[Question], recipe: SampleRecipe, model: Model, asked: Prompt
 ) -> Iterator[tuple[Candidate, bytes]]:
-    requests = [Request(open_image(q.image), asked.text, int(q.key[:15], 16)) for q in questions]
+    images = {path: open_image(path) for path in {question.image for question in questions}}
+    requests = [Request(images[q.image], asked.text, int(q.key[:15], 16)) for q in questions]
     at, since = time.time(), time.monotonic()
     answers = generate(loaded, requests, max_new_tokens=recipe.max_new_tokens, temperature=questions[0].temperature)
     seconds = time.monotonic() - since
     for question, answer in zip(questions, answers, strict=True):
-        yield _candidate(question, answer, student, asked, at, seconds), json.dumps({"tokens": answer.tokens}).encode()
+        yield _candidate(question, answer, model, asked, at, seconds), json.dumps({"tokens": answer.tokens}).encode()
 
 
-def _candidate(
-    question: Question, answer: Answer, student: StudentCard, asked: Prompt, at: float, seconds: float
-) -> Candidate:
+def _candidate(question: Question, answer: Answer, model: Model, asked: Prompt, at: float, seconds: float) -> Candidate:
     trace, parse_error = None, None
     try:
         trace = parse(answer.text) if asked.steps else Trace(report=answer.text)
@@ -273,8 +276,8 @@ def _candidate(
         key=question.key,
         study_id=question.study.id,
         author="student",
-        teacher=student.name,
-        model=student.model,
+        teacher=model.name,
+        model=model.model,
         sample=question.number,
         prompt_id=asked.name,
         prompt_sha256=asked.sha256,

@@ -304,8 +304,11 @@ class SampleRecipe(Noun):
 
     kind: Literal["sample"] = "sample"
     name: Name
-    model: str = Field(description="Folder of the adapter.")
-    model_sha256: Sha256 = Field(description="Of base and adapter weights.")
+    model: str = Field(description="Folder of the adapter, the merged student or the base; or a base on the hub.")
+    model_sha256: Sha256 = Field(description="Of its weights; for an adapter, of the base's as well.")
+    weights: Literal["adapter", "merged", "base"] = Field("adapter", description="What `model` is.")
+    revision: str | None = Field(None, description="Commit of a base on the hub.")
+    quantize: Literal["nf4", "none"] | None = Field(None, description="Of a base; a student has its own.")
     prompt: Name | None = Field(None, description="A prompt in distill/prompts; none: the one it was trained with.")
     prompt_sha256: Sha256
     temperatures: tuple[float, ...] = Field((0.0,), min_length=1, description="0 is greedy.")

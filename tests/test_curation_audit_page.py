@@ -75,9 +75,9 @@ def test_the_page_says_the_numbers(source: str) -> None:
 
 def test_offending_words_are_marked_and_the_reference_stands_beside(source: str) -> None:
     card = next(part for part in source.split("<article")[1:] if ">row 5</span>" in part)
-    assert re.search(r'<mark class="error">[^<]*pleural effusion', card)
+    assert re.search(r'<mark class="doubt">[^<]*pleural effusion', card)
     reference = card.split('class="text report">')[1].split("</div>")[0]
-    assert '<mark class="error">No pleural effusion or pneumothorax.</mark><sup>1</sup>' in reference
+    assert '<mark class="doubt">No pleural effusion or pneumothorax.</mark><sup>1</sup>' in reference
 
 
 def test_hostile_text_adds_no_tag_and_no_attribute(source: str, tmp_path: Path) -> None:
@@ -182,7 +182,8 @@ class TestInABrowser:
 
     def test_keys_walk_search_and_go_to_the_top(self, opened: "Page") -> None:
         opened.get_by_role("button", name="Accepted").click()
-        assert visible(opened) + int(opened.locator("[data-show=rejected] b").inner_text()) == 40
+        others = (opened.locator(f"[data-show={name}] b").inner_text() for name in ("doubted", "rejected"))
+        assert visible(opened) + sum(map(int, others)) == 40
         opened.keyboard.press("j")
         assert opened.evaluate("document.activeElement.tagName") == "ARTICLE"
         opened.keyboard.press("t")

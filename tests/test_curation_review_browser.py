@@ -125,7 +125,7 @@ def test_finding_and_search_narrow_further(opened: "Page") -> None:
     opened.locator("#code").select_option("wrong_side")
     assert visible(opened) == 16
     opened.locator("#search").fill("demo/4 repair")
-    assert opened.locator("article:not([hidden]) h2").all_inner_texts() == ["demo/4"]
+    assert opened.locator("article:not([hidden]) h2").all_text_contents() == ["demo/4"]
     opened.locator("#search").fill("no such words")
     assert visible(opened) == 0
     assert opened.locator("#none").is_visible()

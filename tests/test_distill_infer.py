@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tenstep.__main__ import main
+from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill.infer import Pieces, infer, prompt_for, read_image, split_answer
+from tenstep.distill.infer import Pieces, fault_of, infer, prompt_for, read_image, split_answer
 from tenstep.distill.infer_load import Ready, open_student
 from tenstep.distill.libraries import quiet
 from tenstep.distill.prompt import path_of, read
@@ -23,6 +24,7 @@ from tenstep.distill.publish.merge import merge
 from tenstep.distill.sample import plan, sample
 from tenstep.schemas.errors import ImageError, InputError, TrainingError
 from tenstep.schemas.layout import write
+from tenstep.schemas.recipe import SampleRecipe
 
 __all__ = ["trained"]  # a fixture
 
@@ -65,6 +67,55 @@ def test_inference_answers_as_sampling_does(ready: Ready, trained: Trained, film
         reading = infer(ready, read_image(film), "steps", max_new_tokens=40)
     assert reading.text == answers["folders/demo-00001"]
     assert (reading.tokens, reading.complete, reading.prompt) == (40, False, "ten-steps@1")
+
+
+def test_base_stage_and_merged_student_are_sampled_and_recorded_as_what_they_are(
+    trained: Trained, merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"base": trained.run.parent / "base", "merged": merged, "adapter": trained.run}
+    answers: dict[str, list[str]] = {}
+    for weights, place in places.items():
+        words = ["sample", place, "--studies", trained.studies, "--out", tmp_path / weights, "--max-new-tokens", 12]
+        assert main([*map(str, words), "--limit", "2", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["weights"] == weights
+        with RunFolder.read(tmp_path / weights) as run:
+            recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
+            judged = list(run.judged())
+        assert (recipe.weights, recipe.quantize) == (weights, "none" if weights == "base" else None)
+        answers[weights] = [one.candidate.text for one in judged]
+        assert {one.candidate.prompt_id for one in judged} == {"ten-steps@1"}
+    assert answers["base"] != answers["adapter"] and len(answers["merged"]) == 2
+    base = plan(places["base"], name="b", temperatures=[0.0], n=1, max_new_tokens=None, limit=None, seed=0)
+    four_bit = plan(
+        places["base"],
+        name="b",
+        temperatures=[0.0],
+        n=1,
+        max_new_tokens=None,
+        limit=None,
+        seed=0,
+        quantize="nf4",
+        prompt="report-only",
+    )
+    assert base.model_sha256 != four_bit.model_sha256 and base.prompt == "ten-steps"
+    assert (
+        sample(
+            four_bit.model_copy(update={"limit": 1, "max_new_tokens": 4}),
+            StudyStore.open(trained.studies),
+            tmp_path / "nf4",
+            batch=1,
+        ).counts["attempts"]
+        == 1
+    )
+    for place, more in (
+        (trained.run, ["--quantize", "nf4"]),
+        (merged, ["--revision", "a" * 40]),
+        ("org/no-such", ["--revision", "main"]),
+    ):
+        words = ["sample", place, "--studies", trained.studies, "--out", tmp_path / "none", *more]
+        assert main(list(map(str, words))) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_pieces_are_the_answer(ready: Ready, film: Path) -> None:
@@ -186,6 +237,39 @@ def test_what_is_no_image_or_no_student_is_one_line(
     assert main(["infer", str(film), "--model", str(merged), "--stream", "--json"]) == 2
     assert main(["infer", str(film), "--model", str(merged), "--max-new-tokens", "0"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_many_images_and_folders_are_read_in_one_go_and_a_bad_one_stops_none(
+    merged: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "films" / "deep"
+    folder.mkdir(parents=True)
+    shutil.copy(film, folder / "a.png")
+    (folder / "half.PNG").write_bytes(film.read_bytes()[:200])
+    (folder / "notes.txt").write_text("no image")
+    found = told(capsys, tmp_path / "films", film, "--model", merged, "--max-new-tokens", 8, "--mode", "report")
+    first, half, last = found["readings"]
+    assert [Path(one["image"]).name for one in found["readings"]] == ["a.png", "half.PNG", "image.png"]
+    assert first["report"] == last["report"] and half["report"] is None and "damaged" in half["error"]
+    assert main(["infer", str(tmp_path / "films"), "--model", str(merged), "--max-new-tokens", "8"]) == 1
+    assert "0 of 2 images have the report that was requested" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "none").mkdir()
+    assert main(["infer", str(tmp_path / "none"), "--model", str(merged)]) == 2
+    assert main(["infer", str(film), str(film), "--model", str(merged), "--stream"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_report_must_be_the_one_that_was_requested() -> None:
+    alone, ten, verbatim = (read(path_of(name)) for name in ("report-only", "ten-steps", "ten-steps-verbatim"))
+    for prompt in (alone, ten):
+        assert fault_of(REPORT, prompt) is None
+        assert "nothing stands under Impression" in str(fault_of(REPORT.partition("Impression")[0], prompt))
+        assert "nothing stands under View" in str(fault_of(REPORT.replace("PA.", ""), prompt))
+        assert "holds more than" in str(fault_of(f"{REPORT}\n\nFindings: Again.", prompt))
+        assert "holds more than" in str(fault_of(f"Here it is.\n{REPORT}", prompt))
+    assert fault_of(write(STEPS, REPORT), alone) == "the answer is 10 steps, not a report alone"
+    assert fault_of(write(STEPS, REPORT, "tagged"), alone) == "the answer is 10 steps, not a report alone"
+    assert fault_of("The lungs are clear.", verbatim) is None
 
 
 @pytest.mark.parametrize("gone", ["processor_config.json", "tokenizer*"])
