@@ -59,6 +59,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.engine import Engine
     from ..curation.requests.polite import run_politely
     from ..curation.requests.session import check_requests
+    from ..curation.settled import mark_of, settle, settled
     from ..curation.teacher import load
     from ..curation.verifying.verifier import authors, load_verifier
     from ..data.run import RunFolder
@@ -73,9 +74,12 @@ def _curate(args: argparse.Namespace) -> Outcome:
     # what is wrong is said before there is a run folder; the engine asks again, whoever made it
     check_requests(recipe, everybody, store.data_class)
     since = time.monotonic()
+    worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
+    mark = mark_of(recipe, everybody, store) if worker is Engine else None
+    if (found := settled(args.out, mark)) is not None:
+        return _outcome(args, recipe, *found, 0, time.monotonic() - since)
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
         with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
-            worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
             engine = worker(
                 run,
                 recipe,
@@ -87,6 +91,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
             )
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
+        settle(run, mark, engine.tally)
         unread = run.journal.unread()
     return _outcome(args, recipe, manifest, engine.tally, unread, time.monotonic() - since)
 

@@ -136,6 +136,14 @@ class Engine:
         goal = self._recipe.goal.accepted
         return goal is not None and self.tally.accepted >= goal
 
+    @property
+    def _alone(self) -> bool:
+        """Whether the first answer to a study is all that is ever made of it."""
+        several = self._recipe.several
+        one = several.samples == 1 and several.strategy == "split"
+        repairs = self._recipe.repair.attempts and any(lane.teacher.can_repair for lane in self._lanes)
+        return one and not repairs and self._verifier is None
+
     def _sources(self) -> list[tuple[list[Lane], Iterator[Study]]]:
         """Who works on which studies."""
 
@@ -273,9 +281,15 @@ class Engine:
             candidate, verdict = judged(event)
             now = self._as_template(verdict)
             if now != verdict:
+                self.tally.reopened += not self._alone
+                if self._alone and not verdict.accepted:  # its codes were counted
+                    self.tally.codes.subtract(verdict.codes)
+                if verdict.accepted or self._alone:
+                    self.tally.codes.update(now.codes)
                 self._asker.record(judged_event(candidate, now, event.raw))
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
+        self.tally.codes = +self.tally.codes
         if (note := Count(self._templates.studies, len(found)).note) is not None:
             self.tally.notes += (note,)
 

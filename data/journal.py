@@ -193,6 +193,10 @@ class Journal:
         )
         return {str(reason or "no reason was noted"): n for reason, n in rows}
 
+    def count(self) -> int:
+        """How many events there are."""
+        return int(next(self._select("SELECT COUNT(*) FROM events"))[0])
+
     def unread(self) -> int:
         """How many requests stand as unknown though their last sending was answered: the answer cannot be read."""
         (count,) = self._reader.execute(

@@ -34,7 +34,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.errors import NewerRunError, PolicyError, RunError
 from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
-from ..schemas.run import Event, Manifest, State
+from ..schemas.run import Event, Manifest, Settled, State
 from ..schemas.verdict import Verdict
 from . import tables
 from .files import PART, hold, readable_by, replace_text
@@ -120,6 +120,7 @@ class RunFolder:
                     "recipe_sha256": _sha256(resolved),
                     "studies": _relative(studies.root, path),  # it may have moved since
                     "finished": None,
+                    "settled": None,
                     "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
                 }
             )
@@ -233,6 +234,11 @@ class RunFolder:
         self._write_manifest()
         return self.manifest
 
+    def note(self, settled: Settled) -> None:
+        """Complete the manifest of a finished run: nothing is left to do."""
+        self.manifest = self.manifest.model_copy(update={"settled": settled})
+        self._write_manifest()
+
     def _write_manifest(self) -> None:
         with _writing(self.path):
             private = not stat.S_IMODE((self.path / MANIFEST).stat().st_mode) & 0o077
@@ -268,7 +274,7 @@ def _manifest(path: Path) -> Manifest:
         return Manifest.model_validate(found)
     except FileNotFoundError:
         raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, AttributeError, ValidationError, RecursionError) as error:
         raise RunError(f"the manifest cannot be read ({error})", file=file) from None
 
 

@@ -35,6 +35,15 @@ class Event(Noun):
     )
 
 
+class Settled(Noun):
+    """What the last call on a run found where it left nothing to do, and how to see that this is still so."""
+
+    mark: Sha256 = Field(description="Of recipe, code, teachers and study store.")
+    events: int = Field(description="In the journal.")
+    tables: dict[str, tuple[int, int]] = Field(description="Bytes, and time of the last change in nanoseconds.")
+    tally: dict[str, Any] = Field(description="As a call that asks nothing would count.")
+
+
 class Manifest(Record):
     """Written first, completed last: a run without `finished` did not finish."""
 
@@ -50,4 +59,5 @@ class Manifest(Record):
     spend_usd: float | None = Field(0.0, description="None when a price is unknown.")
     seconds: float = 0.0
     plugins: tuple[Plugin, ...] = Field((), description="What other packages, or the recipe's own files, brought.")
+    settled: Settled | None = Field(None, description="curate: nothing is left to do while this holds.")
     policy: PolicyDecision | None = Field(None, description="curate: where data went, and what answers may be for.")

@@ -28,6 +28,7 @@ class Tally:
     spend_usd: float | None = 0.0  # what answers say; None if a price is unknown
     uncertain_usd: float | None = 0.0  # what requests without an answer may have cost, at most
     codes: Counter[str] = field(default_factory=Counter)  # errors, or doubts, of the candidate that decided, by study
+    reopened: int = 0  # verdicts that the end of this call changed, and on which a later one may act
     ended: Reason = "data"  # why this call asks no more
     budget: str = ""  # where the budget stands
     verified: Counter[str] = field(
