@@ -144,7 +144,7 @@ def test_a_missing_sdk_is_one_line_and_leaves_no_run(tmp_path: Path) -> None:
     code = f"import sys; sys.modules['openai'] = None\nfrom tenstep.__main__ import main\nsys.exit(main({words!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1 and "tenstep[teachers]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "[teachers]" in done.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -33,7 +33,7 @@ def test_a_recipe_opens_with_its_command_and_loads(name: str) -> None:
 
 
 def test_the_recipe_in_the_guide_is_one(tmp_path: Path) -> None:
-    guide = (ROOT / "docs" / "local_teacher.md").read_text("utf-8")
+    guide = (ROOT / "docs" / "howto" / "local-teacher.md").read_text("utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", guide, re.S)
     path = tmp_path / "recipe.yaml"
     path.write_text(f"kind: curate\nname: x\n{block}")

@@ -76,7 +76,9 @@ def test_a_family_goes_the_whole_way(family: str, store: StudyStore, run: Path, 
     assert processor is not None
     collate = CompletionCollator(processor, None, open_image)
     study = next(iter(store))
-    batch = collate([{"study": "s", "image": study.images[0].path, "prompt": "Report.", "target": study.report}])
+    batch = collate(
+        [{"study": "s", "image": str(store.path_of(study.images[0])), "prompt": "Report.", "target": study.report}]
+    )
     learned = batch["labels"][0][batch["labels"][0] != IGNORED]
     assert processor.tokenizer.decode(learned, skip_special_tokens=True).strip() == study.report.strip()
 

@@ -200,7 +200,7 @@ def test_a_batch_answers_as_each_would_alone(student: Loaded, store: StudyStore)
     from PIL import Image
 
     prompts = ["Report.", "Report this radiograph, step by step, and be brief.", "Go."]
-    images = [Image.open(study.images[0].path).convert("RGB") for study in store][:3]
+    images = [Image.open(store.path_of(study.images[0])).convert("RGB") for study in store][:3]
     for temperature in (0.0, 1.0):
         requests = [Request(image, text, seed) for seed, (image, text) in enumerate(zip(images, prompts, strict=True))]
         together = ask(student, requests, temperature)
@@ -211,7 +211,7 @@ def test_a_batch_answers_as_each_would_alone(student: Loaded, store: StudyStore)
 def test_the_seed_decides_at_a_temperature_and_not_without(student: Loaded, store: StudyStore) -> None:
     from PIL import Image
 
-    image = Image.open(next(iter(store)).images[0].path).convert("RGB")
+    image = Image.open(store.path_of(next(iter(store)).images[0])).convert("RGB")
     hot = ask(student, [Request(image, "Report.", seed) for seed in (1, 1, 2)], 1.0)
     cold = ask(student, [Request(image, "Report.", seed) for seed in (1, 2)])
     assert hot[0] == hot[1] != hot[2]
@@ -221,7 +221,7 @@ def test_the_seed_decides_at_a_temperature_and_not_without(student: Loaded, stor
 def test_an_answer_that_was_cut_says_so(student: Loaded, store: StudyStore) -> None:
     from PIL import Image
 
-    image = Image.open(next(iter(store)).images[0].path).convert("RGB")
+    image = Image.open(store.path_of(next(iter(store)).images[0])).convert("RGB")
     (answer,) = ask(student, [Request(image, "Report.", 0)], max_new_tokens=2)
     assert not answer.complete and len(answer.tokens) == 2
 
