@@ -73,7 +73,7 @@ def _severities(path: Path, dimensions: tuple[str, ...]) -> dict[str, Severity]:
         return rejecting(json.loads(path.read_text("utf-8")), dimensions)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise InputError("is not what `tenstep agreement --json` writes", file=path) from None
 
 

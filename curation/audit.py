@@ -156,7 +156,7 @@ def _probe_of(path: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise InputError("cannot be read; run `tenstep probe` again, or remove it", file=file) from None
     return found if isinstance(found, dict) else None
 

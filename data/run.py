@@ -274,7 +274,7 @@ def _manifest(path: Path) -> Manifest:
         return Manifest.model_validate(found)
     except FileNotFoundError:
         raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, AttributeError, ValidationError, RecursionError) as error:
         raise RunError(f"the manifest cannot be read ({error})", file=file) from None
 
 

@@ -1,6 +1,7 @@
 """Anybody's layout: taken apart into steps or sentences, judged by what they say, with one finding about structure."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,11 @@ def test_nothing_to_count_is_no_share(tmp_path: Path, capsys: pytest.CaptureFixt
     told = " ".join(capsys.readouterr().out.split())
     assert "no claims" in told and "claims that the reference supports │ 0.0%" not in told
     assert json.loads((tmp_path / "out.json").read_text())["grounded"]["share"] is None
+
+
+@pytest.mark.parametrize("ending", ["", "</analysis>", "</think>"])
+def test_a_hundred_thousand_tags_that_nothing_closes_are_read_at_once(ending: str) -> None:
+    began = time.perf_counter()
+    read_layout("<think><reasoning>" * 50_000 + ending + ten())
+    assert time.perf_counter() - began < 5
+    assert read_layout(f"<Think>a</THINK> b <think>c</think> d {ten()}").units == ("a", "c")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.curation.requests.allowance import used_up
 from tenstep.curation.requests.gate import Gate, Stopped
-from tenstep.curation.requests.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket
+from tenstep.curation.requests.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket, usable_seconds
 
 Answer = tuple[Outcome, float | None]
 
@@ -357,3 +357,15 @@ def test_a_cooldown_is_waited_for() -> None:
         return asyncio.get_running_loop().time() - since
 
     assert asyncio.run(main()) >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [(1e9, LONGEST), (math.inf, LONGEST), (LONGEST, LONGEST), (0.0, 0.0), (-1.0, None), (math.nan, None), (None, None)],
+)
+def test_a_retry_after_is_capped_for_a_request_and_for_the_pace(asked: float | None, used: float | None) -> None:
+    assert usable_seconds(asked) == used
+    pace = Pace(4)
+    pace.arrive(0.0, pace.depart(0.0), "throttled", asked)
+    assert pace.until <= LONGEST
+    assert used is None or pace.until == used

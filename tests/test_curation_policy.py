@@ -13,6 +13,7 @@ from curation_parts import make_store
 from servers.studies import make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
+from tenstep.curation.batch_run import BatchRun
 from tenstep.curation.engine import Engine
 from tenstep.curation.requests.policy import decide, is_loopback, origin
 from tenstep.curation.teacher import Teacher, load
@@ -222,6 +223,17 @@ def test_the_engine_refuses_too_whoever_starts_it(tmp_path: Path, restricted: St
         pytest.raises(PolicyError),
     ):
         Engine(run, recipe, [load(s) for s in recipe.teachers])
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+def test_batches_refuse_too_whoever_starts_them(kind: str, tmp_path: Path, restricted: StudyStore) -> None:
+    spec = {"kind": kind, "options": {"model": "m", "base_url": THERE, "batch": True}}
+    recipe = CurateRecipe.model_validate({"kind": "curate", "name": "t", "teachers": [spec]})
+    with (
+        RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=restricted) as run,
+        pytest.raises(PolicyError, match="restricted data never goes through batch requests"),
+    ):
+        BatchRun(run, recipe, [load(s) for s in recipe.teachers])
 
 
 def test_the_decision_is_in_the_manifest_before_a_report_is_read(tmp_path: Path, restricted: StudyStore) -> None:

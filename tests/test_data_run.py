@@ -73,6 +73,12 @@ def test_a_journal_that_was_emptied_is_refused_also_in_a_run_of_an_earlier_versi
         again(tmp_path, store)
 
 
+def test_a_manifest_that_is_nested_without_end_is_refused(run: Path) -> None:
+    (run / "manifest.json").write_text("[" * 200_000)
+    with pytest.raises(RunError, match="the manifest cannot be read"):
+        RunFolder.read(run)
+
+
 def test_a_journal_without_its_manifest_is_refused(tmp_path: Path, store: StudyStore, run: Path) -> None:
     for file in run.iterdir():
         if file.name not in ("journal.db", "journal.mark", "run.lock"):

@@ -89,6 +89,11 @@ def test_a_byte_order_mark_and_blank_lines_are_passed_over(tmp_path: Path) -> No
     assert [study.id for study in read(path, TEXT) if isinstance(study, Study)] == ["jsonl/1"]
 
 
+def test_a_mark_inside_a_cell_is_no_part_of_the_report(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", {"id": "1", "report": f"\ufeff{REPORT}"})
+    assert [study.report for study in read(path, TEXT) if isinstance(study, Study)] == [REPORT]
+
+
 BAD = [
     (b"{", "bad_json"),
     (b"[1]", "bad_json"),

@@ -12,6 +12,7 @@ are indented within it, belong to it. It knows text. It judges nothing: that a l
 """
 
 import re
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
 
 from ...validators.findings.text import sentences
@@ -20,7 +21,7 @@ LayoutName = Literal["think", "tags", "step_word", "numbered", "bullets", "prose
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 
 _THINK = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|rationale)"
-_THOUGHT = re.compile(rf"<({_THINK})>(?P<inside>.*?)</\1>", re.I | re.S)
+_BEGIN = re.compile(rf"<({_THINK})>", re.I)
 _BARE_END = re.compile(rf"</{_THINK}>", re.I)
 _TAGGED = re.compile(r"<(SUMMARY|CAPTION|REASONING|CONCLUSION)>(?P<inside>.*?)(?:</\1>|\Z)", re.I | re.S)
 _ANSWER = re.compile(r"<(answer|report)>(?P<inside>.*?)(?:</\1>|\Z)", re.I | re.S)
@@ -86,16 +87,29 @@ def _outer(text: str) -> tuple[LayoutName | None, str, str | None]:
         report = parts.pop("conclusion", None)
         return "tags", "\n".join(parts.values()), report
     answer = _ANSWER.search(text)
-    thought = _THOUGHT.search(text)
-    if thought is not None:
-        rest = answer["inside"] if answer is not None else text[thought.end() :]
-        return "think", "\n".join(match["inside"] for match in _THOUGHT.finditer(text)), rest
+    thoughts = list(_thoughts(text))
+    if thoughts:
+        rest = answer["inside"] if answer is not None else text[thoughts[0][1] :]
+        return "think", "\n".join(inside for inside, _ in thoughts), rest
     end = _BARE_END.search(text)
     if end is not None:
         return "think", text[: end.start()], answer["inside"] if answer is not None else text[end.end() :]
     if answer is not None:
         return "tags", text[: answer.start()], answer["inside"]
     return None, text, None
+
+
+def _thoughts(text: str) -> Iterator[tuple[str, int]]:
+    """What stands in each pair of tags, and where the pair ends. A tag that is never closed is looked for once."""
+    at, unclosed = 0, set[str]()
+    while (begin := _BEGIN.search(text, at)) is not None:
+        at, name = begin.end(), begin[1].lower()
+        end = None if name in unclosed else re.compile(f"</{name}>", re.I).search(text, at)
+        if end is None:
+            unclosed.add(name)
+        else:
+            yield text[at : end.start()], end.end()
+            at = end.end()
 
 
 def _cut_report(text: str) -> tuple[str, str | None]:

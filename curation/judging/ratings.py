@@ -61,7 +61,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
             yield from ((row, {"id": one["id"], "accepted": one["accepted"]}, "") for row, one in enumerate(items, 1))
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError("is not what `tenstep audit --json` writes", file=path) from None
     else:
         yield from ((line.row, line.found, line.problem) for line in json_lines(path))

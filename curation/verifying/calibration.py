@@ -98,7 +98,7 @@ def read_calibration(path: Path) -> Calibration:
         return Calibration.model_validate(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise RecipeError(f"cannot be read ({error.strerror})", file=path, field="verifier.calibration") from None
-    except (ValueError, ValidationError):
+    except (ValueError, ValidationError, RecursionError):
         message = "is not what `tenstep calibrate` writes"
         raise RecipeError(message, file=path, field="verifier.calibration") from None
 

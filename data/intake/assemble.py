@@ -96,11 +96,12 @@ def rejected(source: str, where: str, refusal: Refusal) -> RejectedRow:
 
 
 def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal:
-    if refusal := _bad_id(draft.native_id) or usable(draft.text):
+    whole = draft.text.removeprefix("\ufeff")  # a mark of the file that a cell was pasted from
+    if refusal := _bad_id(draft.native_id) or usable(whole):
         return refusal
-    split = split_steps(draft.text) if draft.steps else SplitText(draft.text, False)
-    report = split.report if draft.report is None else draft.report
-    if report is not draft.text and (refusal := usable(report)):
+    split = split_steps(whole) if draft.steps else SplitText(whole, False)
+    report = split.report if draft.report is None else draft.report.removeprefix("\ufeff")
+    if report is not whole and (refusal := usable(report)):
         return refusal
     sections = without_empty(draft.sections) if draft.sections else find_sections(report)
     words = view_words(report) if draft.view_text is None else draft.view_text
