@@ -53,11 +53,11 @@ def mark_of(recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore
 def settle(run: RunFolder, mark: str | None, tally: Tally) -> None:
     """Note in the manifest of a run that was just finished that nothing is left to do, if that is so."""
     undone = tally.ended != "data" or tally.waiting or tally.reopened or tally.forecast
-    states = Counter(run.journal.states().values())
+    states = run.journal.standing()
     if mark is None or undone or set(states) - {State.JUDGED, State.REFUSED}:
         return
     found = {name: value for name, value in vars(tally).items() if name not in _OF_THE_CALL}
-    found |= {"asked": 0, "recalled": states[State.JUDGED]} | {name: dict(found[name]) for name in _COUNTERS}
+    found |= {"asked": 0, "recalled": states.get(State.JUDGED, 0)} | {name: dict(found[name]) for name in _COUNTERS}
     run.note(Settled(mark=mark, events=run.journal.count(), tables=_tables(run.path), tally=found))
 
 

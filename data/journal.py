@@ -136,6 +136,13 @@ class Journal:
         """The state of every request, by key."""
         return {key: State(state) for key, state in self._select("SELECT key, state FROM events ORDER BY seq")}
 
+    def standing(self) -> dict[State, int]:
+        """How many requests are in each state."""
+        rows = self._select(
+            "SELECT state, COUNT(*) FROM (SELECT key, state, MAX(seq) FROM events GROUP BY key) GROUP BY state"
+        )
+        return {State(state): n for state, n in rows}
+
     def events(self, *, raw: bool = True) -> Iterator[Event]:
         """All events in the order they were written; without `raw`, answers' bytes are left on disk."""
         columns = _COLUMNS if raw else _COLUMNS.replace("raw", "NULL")

@@ -99,10 +99,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
         "rejected": len(tried - done - in_doubt),
         "repaired": repaired,
     }
-    for state in journal.states().values():
-        if state is not State.JUDGED:
-            counts[state] = counts.get(state, 0) + 1
-    return counts
+    return counts | {state: n for state, n in journal.standing().items() if state is not State.JUDGED}
 
 
 def _write_verified(folder: Path, journal: Journal, *, owner_only: bool) -> None:
