@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from servers.replies import STEPS, numbered, steps_json
 from tenstep.curation.clients.answers import read_chat, read_messages, read_responses
 from tenstep.curation.clients.endpoint import Endpoint
-from tenstep.curation.clients.envelope import Envelope, seal
+from tenstep.curation.clients.envelope import Envelope, seal, unseal
 from tenstep.curation.clients.failures import error_inside, failure
 from tenstep.curation.clients.unwrap import unwrap
 from tenstep.curation.prompt import Prompts
@@ -240,6 +241,16 @@ def test_an_address_with_a_user_or_a_query_is_no_endpoint(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("count", "tokens"), [(7, 7), (7.0, 7), (7.5, None), (-1, None), (math.inf, None), (math.nan, None), ("7", None)]
+)
+def test_a_count_of_tokens_is_a_whole_number_or_unknown(count: object, tokens: int | None) -> None:
+    choice = {"finish_reason": "stop", "message": {"content": ten()}}
+    body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": count, "completion_tokens": 1}})
+    usage = read_chat(unseal(seal(200, [], body.encode()))).usage
+    assert (usage.input_tokens, usage.output_tokens) == (tokens, 1)
+
+
 # --- wrappings ---
 
 OBJECT = steps_json()
@@ -247,6 +258,7 @@ WRAPPED = {
     "fence": (f"```json\n{OBJECT}\n```", OBJECT, ""),
     "fence without a language": (f"\n```\n{OBJECT}\n```\n", OBJECT, ""),
     "fence of tildes": (f"~~~ json\r\n{OBJECT}\r\n~~~", OBJECT, ""),
+    "a longer fence": (f"````json\n{OBJECT}\n````", OBJECT, ""),
     "steps in a fence": (f"```text\n{numbered()}\n```", numbered(), ""),
     "thinking": (f"<think>\nso\n</think>\n\n{OBJECT}", OBJECT, "so"),
     "empty thinking": (f"<think>\n\n</think>\n{OBJECT}", OBJECT, ""),

@@ -243,6 +243,8 @@ def _anthropic_usage(usage: object) -> Usage:
 
 def _count(usage: object, name: str) -> int | None:
     value = usage.get(name) if isinstance(usage, dict) else None
+    if isinstance(value, float) and value.is_integer():  # servers whose JSON knows no whole numbers
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

@@ -19,7 +19,7 @@ _BLOCKS = (
 _END = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷", re.I)
 _FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final[^<]{0,40}<\|message\|>")
 _ANSWER = re.compile(r"\s*(?:[{`~]|<\\?<|<answer>|[#*_ ]{0,4}(?:step[ \t]{1,4})?1\b)", re.I)
-_OPENING = re.compile(r"(```|~~~)[ \t]*[\w.+-]{0,20}[ \t]*\r?\n")
+_OPENING = re.compile(r"(`{3,}|~{3,})[ \t]*[\w.+-]{0,20}[ \t]*\r?\n")
 
 
 class Unwrapped(NamedTuple):
