@@ -75,7 +75,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
     from ..distill.evaluate.evaluation import Options, evaluate
     from ..distill.evaluate.external import parse
     from ..distill.evaluate.inputs import read
-    from ..distill.evaluate.table import preprocessings, table_rows, write
+    from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
     if args.resamples < 100:
         raise InputError("fewer than 100 draws say nothing", field="resamples")
@@ -92,6 +92,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         resamples=args.resamples,
         seed=args.seed,
     )
+    check_out(args.out)
     source = read(args.source, args.temperature, args.unanswered)
     against = read(args.against, args.temperature, args.unanswered) if args.against else None
     with progress(None, "evaluate") as bar:

@@ -245,3 +245,11 @@ def test_a_difference_has_an_interval_and_a_finding_its_sensitivity(store: Study
     heart = names["Finding-F1 Pleural Effusion sensitivity"]
     assert (heart.value, heart.other, heart.label) == (1.0, 0.0, "Pleural Effusion")
     assert names["Finding-F1 Pleural Effusion specificity"].value == 1.0
+
+
+def test_a_folder_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("mine")
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"id": "a", "hypothesis": "Clear.", "reference": "Clear."}\n')
+    assert main(["evaluate", str(pairs), "--out", str(tmp_path)]) == 2
+    assert (tmp_path / "metrics.csv").read_text() == "mine"

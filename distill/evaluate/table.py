@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from ...schemas.errors import InputError
 from .evaluation import Evaluation, Figure
 from .labels import SENSITIVITY, SPECIFICITY
 from .plot import Mark, Row, plot
@@ -25,6 +26,16 @@ _COLUMNS = (
     "version",
     "preprocessing",
 )
+
+
+def check_out(out: Path) -> None:
+    """Before anything is measured: a folder that holds files, and no evaluation, is somebody else's.
+
+    Raises:
+        InputError: it is, or it is no folder.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "evaluation.json").is_file())):
+        raise InputError("is not empty and holds no evaluation; choose another --out", file=out)
 
 
 def write(evaluation: Evaluation, out: Path) -> list[Path]:
