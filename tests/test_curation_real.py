@@ -30,8 +30,11 @@ def test_all_real_reports_are_curated_in_little_memory_and_a_second_run_does_not
     recipe = Path(__file__).parent.parent / "examples" / "recipes" / "offline.yaml"
     words = ("curate", recipe, "--studies", tmp_path / "studies", "--out", tmp_path / "run")
     first = run(*words)
-    assert first["accepted"] + first["rejected"] == first["studies"] == ingested["studies"]
-    assert first["accepted"] > 0.97 * first["studies"], first["codes"]
+    assert first["accepted"] + first["doubted"] + first["rejected"] == first["studies"] == ingested["studies"]
+    # the checklist says the same of many normal chests, which is what template_trace is for; errors must stay rare
+    assert first["rejected"] < 0.03 * first["studies"], first["codes"]
+    templates = first["codes"]["template_trace"]
+    assert first["doubted"] - templates < 0.15 * first["studies"], first["codes"]
     assert first["peak_mb"] < 300
     again = run(*words)
     assert (again["asked"], again["accepted"]) == (0, first["accepted"])

@@ -24,6 +24,7 @@ def tenstep(tmp_path: Path) -> Command:
 
     def run(*words: str | Path) -> dict[str, Any]:
         out = tmp_path / "out.json"
+        out.unlink(missing_ok=True)  # a command replaces no file of another one
         assert main([*map(str, words), "--json", str(out)]) == 0
         found = json.loads(out.read_text("utf-8"))
         assert isinstance(found, dict)

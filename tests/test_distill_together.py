@@ -15,7 +15,7 @@ from tenstep.schemas.recipe import Lora, Optimizer
 _RANK = """
 import hashlib, os, sys
 from pathlib import Path
-from tenstep.distill import train
+from tenstep.distill.train import train
 from tenstep.schemas.recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 seen = {}
