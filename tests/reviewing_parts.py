@@ -4,16 +4,22 @@ import http.client
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tenstep.curation.reviewing.queues import Sampling
+from tenstep.curation.reviewing.screens import Settings
+from tenstep.curation.reviewing.serve import prepared, rewrite_tables
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.errors import RunLockedError
 from tenstep.schemas.layout import parse
 from tenstep.schemas.recipe import CurateRecipe, TeacherSpec
 from tenstep.schemas.study import DataClass, ImageRef, Study
@@ -104,7 +110,7 @@ def judged(study: Study, number: int, *, evil: bool = False) -> tuple[Candidate,
 class Served:
     """A running server and its links."""
 
-    def __init__(self, process: "subprocess.Popen[str]", links: dict[str, str]) -> None:
+    def __init__(self, process: "subprocess.Popen[str] | None", links: dict[str, str]) -> None:
         self.process = process
         self.links = links
         match = re.search(r":(\d+)/", next(iter(links.values())))
@@ -150,6 +156,30 @@ class Served:
 
 @contextmanager
 def served(
+    run: Path, *readers: str, other: Path | None = None, more: tuple[str, ...] = ("--min-seconds", "0")
+) -> Iterator[Served]:
+    """The same server in a thread of this process; at the end the run's tables are written, as the command does."""
+    given = dict(zip(more[::2], map(float, more[1::2]), strict=True))
+    sampling = Sampling(share=given.pop("--share", 0.1), overlap=given.pop("--overlap", 0.2))
+    settings = Settings(sampling=sampling, min_seconds=given.pop("--min-seconds", 1.0))
+    assert not given
+    with prepared([run, *([other] if other else [])], settings, 0) as ready:
+        thread = threading.Thread(target=ready.server.run, kwargs={"sockets": [ready.listener]})
+        thread.start()
+        try:
+            while not ready.server.started:
+                time.sleep(0.01)
+            yield Served(None, {reader: ready.link(reader) for reader in readers})
+        finally:
+            ready.server.should_exit = True
+            thread.join(30)
+    if other is None:
+        with suppress(RunLockedError):
+            rewrite_tables(run)
+
+
+@contextmanager
+def served_apart(
     run: Path, *readers: str, other: Path | None = None, more: tuple[str, ...] = ("--min-seconds", "0")
 ) -> Iterator[Served]:
     """`tenstep review RUN --serve` in a process of its own, until it has been interrupted and has ended in order."""

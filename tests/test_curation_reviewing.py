@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served
+from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served, served_apart
 from tenstep.cli.app import main
 from tenstep.curation.recheck import recheck
 from tenstep.curation.reviewing.compare import sign_test
@@ -138,7 +138,7 @@ def test_a_decision_before_anybody_can_have_read_is_refused(run: Path) -> None:
 
 
 def test_decisions_resolve_doubts_and_override_rules_and_the_tables_follow(run: Path) -> None:
-    with served(run, "anna") as server:
+    with served_apart(run, "anna") as server:
         cookie = server.enter("anna")
         assert server.decide(key_of(0), cookie, decision="accept")[0] == 200
         assert server.decide(key_of(1), cookie, decision="accept")[0] == 200
@@ -244,8 +244,9 @@ def test_each_item_is_read_by_one_reader_except_the_overlap(run: Path) -> None:
 
 def test_a_killed_server_loses_no_decision(run: Path) -> None:
     for number in (0, 1, 2):
-        with pytest.raises(AssertionError), served(run, "anna") as server:
+        with pytest.raises(AssertionError), served_apart(run, "anna") as server:
             server.decide(key_of(number), server.enter("anna"), decision="reject")
+            assert server.process
             server.process.kill()
     assert {key: found.decision for key, found in finals(run).items()} == {key_of(n): "reject" for n in (0, 1, 2)}
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from page_parts import CHROMIUM, FLAGS, browser_only
-from reviewing_parts import EVIL, Served, key_of, reviewed_run, served
+from reviewing_parts import EVIL, Served, key_of, reviewed_run
+from reviewing_parts import served_apart as served
 from tenstep.data.readings import Readings, finals
 
 if TYPE_CHECKING:

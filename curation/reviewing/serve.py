@@ -4,13 +4,18 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...data.run import RunFolder
 from ...schemas.errors import InputError, RunLockedError
 from ..recheck import amend
 from .compare import Comparison
 from .screens import ReviewRun, Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from .guard import Sessions
 
 HOST = "127.0.0.1"
 
@@ -38,6 +43,46 @@ def serve(
     Raises:
         InputError: an extra is missing, the port is taken, or there is nothing to read.
     """
+    with prepared(folders, settings, port) as ready:
+        on_links({name: ready.link(name) for name in readers})
+        try:
+            with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; the server has shut down by now
+                ready.server.run(sockets=[ready.listener])
+        finally:
+            decided = ready.decided()
+    if len(folders) > 1:
+        return decided
+    with contextlib.suppress(RunLockedError):  # whoever writes to the run now, writes the tables at its end
+        rewrite_tables(folders[0])
+    return decided
+
+
+class Prepared(NamedTuple):
+    """A server that has not started, and what it will serve."""
+
+    server: "uvicorn.Server"
+    listener: socket.socket
+    sessions: "Sessions"
+    review: ReviewRun
+    comparison: Comparison | None
+
+    def link(self, reader: str) -> str:
+        """A link for one reader; it works once."""
+        port = self.listener.getsockname()[1]
+        return f"http://{HOST}:{port}/enter?token={self.sessions.link(reader)}"
+
+    def decided(self) -> int:
+        """How many candidates readers have decided on, or how many pairs they have compared."""
+        return len(self.comparison.preferences() if self.comparison else self.review.finals())
+
+
+@contextlib.contextmanager
+def prepared(folders: Sequence[Path], settings: Settings, port: int) -> Iterator[Prepared]:
+    """Open the run, or two to compare, and a port on this machine; close them at the end.
+
+    Raises:
+        InputError: see `serve`.
+    """
     try:
         import uvicorn
 
@@ -46,34 +91,22 @@ def serve(
     except ImportError as error:
         raise InputError(f"the review application needs the extra 'review' ({error.name} is missing)") from None
 
-    folder = folders[0]
     with contextlib.ExitStack() as stack:
         run, *others = [stack.enter_context(RunFolder.read(path)) for path in folders]
         listener = stack.enter_context(_listening(port))
         review = ReviewRun(run, settings)
         stack.callback(review.close)
         if not review.index.entries:
-            raise InputError("nothing in this run has been judged yet", file=folder)
+            raise InputError("nothing in this run has been judged yet", file=folders[0])
         comparison = Comparison((run, others[0]), settings.sampling.seed) if others else None
         if comparison:
             stack.callback(comparison.close)
-        here = listener.getsockname()[1]
         sessions = Sessions()
-        app = application(review, sessions, port=here, comparison=comparison)
+        app = application(review, sessions, port=listener.getsockname()[1], comparison=comparison)
         # a log would hold the links
         quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
         server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=2, **quiet))
-        on_links({name: f"http://{HOST}:{here}/enter?token={sessions.link(name)}" for name in readers})
-        try:
-            with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; the server has shut down by now
-                server.run(sockets=[listener])
-        finally:
-            decided = len(comparison.preferences() if comparison else review.finals())
-    if comparison:
-        return decided
-    with contextlib.suppress(RunLockedError):  # whoever writes to the run now, writes the tables at its end
-        rewrite_tables(folder)
-    return decided
+        yield Prepared(server, listener, sessions, review, comparison)
 
 
 def rewrite_tables(folder: Path) -> dict[str, int]:
