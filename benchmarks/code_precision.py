@@ -39,8 +39,8 @@ def main() -> None:
     for code, (good, bad) in codes.items():
         print(f"{code:32} {good:4} {bad:4}")
     for family in sorted({family for family, _ in families}):
-        told = ", ".join(f"{outcome} {families[family, outcome]}" for outcome in ("accept", "doubt", "reject"))
-        print(f"{family:20} {told}")
+        counts = ", ".join(f"{outcome} {families[family, outcome]}" for outcome in ("accept", "doubt", "reject"))
+        print(f"{family:20} {counts}")
     if args.write:
         found = {
             "of": SET,

@@ -211,7 +211,7 @@ class ReviewRun:
             return shown, len(rows)
 
     def close(self) -> None:
-        """Write the tables if nobody else is writing them, and let go of the files."""
+        """Let go of the files."""
         self.desk.close()
         self.index.close()
 
