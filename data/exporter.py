@@ -10,19 +10,17 @@ A row's images are copied by `Folder.images` as they are written, so that a fold
 """
 
 import hashlib
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-from ..schemas import plugins
-from ..schemas.errors import ImageError, InputError
+from ..schemas.errors import ImageError
 from ..schemas.export import SplitName
 from .files import replacing
+from .kinds import module, names
 
 Pairing = Literal["none", "also", "only"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -176,13 +174,9 @@ def by_split(rows: Iterable[Row]) -> Iterator[tuple[SplitName, list[Row]]]:
 
 def kinds() -> tuple[str, ...]:
     """The kinds of exporter there are: the files of data/exporters, and plugins."""
-    return tuple(sorted(name.replace("_", "-") for name in (*_own(), *plugins.names("exporters", _own()))))
-
-
-def _own() -> tuple[str, ...]:
     from . import exporters
 
-    return tuple(name for _, name, _ in pkgutil.iter_modules(exporters.__path__))
+    return names(exporters, "exporters")
 
 
 def load(kind: str) -> Exporter:
@@ -191,9 +185,6 @@ def load(kind: str) -> Exporter:
     Raises:
         InputError: there is none.
     """
-    if kind not in kinds():
-        raise InputError(f"there is no exporter '{kind}'; there are: {', '.join(kinds())}")
-    name = kind.replace("-", "_")
-    if name not in _own():
-        return Exporter(kind, plugins.load("exporters", name))
-    return Exporter(kind, importlib.import_module(f".exporters.{name}", __package__))
+    from . import exporters
+
+    return Exporter(kind, module(kind, exporters, "exporters", "exporter"))

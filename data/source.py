@@ -22,8 +22,6 @@ A Shard is small, is the same in every run over the same source, and can be pick
 `read_shard` over as it is. The rows of one study never lie in two shards.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -31,11 +29,10 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from ..schemas import plugins
 from ..schemas.base import Noun, Record
-from ..schemas.errors import InputError
 from ..schemas.study import DataClass, RejectedRow, ReportForm, Study
 from .columns import Columns
+from .kinds import module, names
 
 Missing = Literal["require", "allow", "reject"]
 
@@ -142,13 +139,9 @@ class Source:
 
 def kinds() -> tuple[str, ...]:
     """The kinds of source there are: the files of data/sources, and plugins."""
-    return tuple(sorted(name.replace("_", "-") for name in (*_own(), *plugins.names("sources", _own()))))
-
-
-def _own() -> tuple[str, ...]:
     from . import sources
 
-    return tuple(name for _, name, _ in pkgutil.iter_modules(sources.__path__))
+    return names(sources, "sources")
 
 
 def load(kind: str) -> Source:
@@ -157,9 +150,6 @@ def load(kind: str) -> Source:
     Raises:
         InputError: there is none.
     """
-    if kind not in kinds():
-        raise InputError(f"there is no source '{kind}'; there are: {', '.join(kinds())}")
-    name = kind.replace("-", "_")
-    if name not in _own():
-        return Source(kind, plugins.load("sources", name))
-    return Source(kind, importlib.import_module(f".sources.{name}", __package__))
+    from . import sources
+
+    return Source(kind, module(kind, sources, "sources", "source"))
