@@ -1,10 +1,10 @@
 """Asker: takes one question to its answer. It is the only owner of retries, and journals every request it sends.
 
-    no event ──► planned + in_flight ──► received ──► judged        judged: its caller has concluded what it is
-                   ▲    │    │                                      received: read now, not asked again
-        with delay │    │    └──► failed: in_flight again, while tries are left and the server may change its mind
-                   └────┤
-                        └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
+    no event ──► in_flight ──► received ──► judged        judged: its caller has concluded what it is
+                 ▲    │  │                                received: read now, not asked again
+      with delay │    │  └──► failed: in_flight again, while tries are left and the server may change its mind
+                 └────┤
+                      └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
 
 A request is sent only when its budget is reserved, its endpoint's gate is open and its departure is on disk. It does
 not know what an answer is for: whoever asks says so with `conclude`, and what is journalled then is theirs.
@@ -30,7 +30,7 @@ from .gate import Stopped
 from .lane import Lane
 from .limits import Outcome, Ticket, usable_seconds
 from .policy import check_study
-from .records import event, plan
+from .records import departure, event
 from .tally import Tally
 
 _FIRST, _LONGEST = 0.5, 60.0  # seconds before the first retry of a request, and before any
@@ -296,9 +296,8 @@ class Asker:
         """
         await lane.gate.acquire()
         try:
-            flight = event(key, State.IN_FLIGHT, question, {"tokens": reserved.tokens, "usd": reserved.usd})
-            planned = () if key in self._states else (plan(key, lane.teacher, question),)
-            await self._commits.write(*planned, flight)
+            first = key not in self._states
+            await self._commits.write(departure(key, lane.teacher, question, reserved, first=first))
             self._states[key] = State.IN_FLIGHT
             try:
                 return await lane.gate.start(lane.tokens or reserved.tokens / 4)
