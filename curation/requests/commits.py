@@ -1,14 +1,36 @@
-"""Commits: the engine's side of the journal. What is appended in one turn of the event loop goes as one batch.
+"""Commits: the events of a request, and the event loop's side of the journal.
 
-A future for each request would wake the loop once each; here one wake-up serves the whole batch.
+What is appended in one turn of the event loop goes as one batch. A future for each request would wake the loop once
+each; here one wake-up serves the whole batch.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 from ...data.journal import Journal
-from ...schemas.run import Event
+from ...schemas.run import Event, State
+from ..teacher import Question, Teacher
+
+
+def event(key: str, state: State, study_id: str, body: Mapping[str, object], raw: bytes | None = None) -> Event:
+    """An event of a request, now."""
+    return Event(key=key, state=state, study_id=study_id, at=time.time(), body=dict(body), raw=raw)
+
+
+def plan(key: str, teacher: Teacher, question: Question) -> Event:
+    """The first event of a request: what it is made of, without texts and images."""
+    body = {
+        "teacher": teacher.name,
+        "identity": dict(teacher.identity()),
+        "prompt_id": question.prompt.id,
+        "prompt_sha256": question.prompt.sha256,
+        "attempt": question.attempt,
+        "sample": question.sample,
+        "parent": question.previous.key if question.previous else None,
+    }
+    return event(key, State.PLANNED, question.study.id, body)
 
 
 class Commits:
