@@ -54,7 +54,7 @@ class Engine:
         teachers: loaded from it, in its order.
         verifier: loaded from it, if it names one.
         workers: processes that judge; with 0 this one does.
-        on_study: hears of every study that has come to an end.
+        on_study: called for every study that has come to an end.
         consent: asked after the pilot of a goal whether to go on.
 
     Raises:
