@@ -23,7 +23,7 @@ examples:
   tenstep evaluate runs/sample --external 'Mine=/envs/mine/bin/python score.py' --external-stays-local
 
 a JSONL file has id, hypothesis, reference and perhaps patient_id on each line; nothing is ever fetched. Without --out
-the figures lie in RUN/evaluation, where the run's pages and its student's model card find them
+the figures lie in RUN/evaluation, where the run's pages show them; for a model card: tenstep publish --evaluation
 """
 
 
