@@ -50,7 +50,13 @@ def _attribute(args: argparse.Namespace) -> Outcome:
         kind: {value: group.model_dump() for value, group in values.items()} for kind, values in found.groups.items()
     }
     out = args.out or args.run_folder / FOLDER
-    payload = {"out": str(out), "student": str(args.student), "rows": len(found.rows), "groups": groups, "auc": found.auc}
+    payload = {
+        "out": str(out),
+        "student": str(args.student),
+        "rows": len(found.rows),
+        "groups": groups,
+        "auc": found.auc,
+    }
     out.mkdir(parents=True, exist_ok=True)
     replace_text(out / FILE, "".join(row.model_dump_json() + "\n" for row in found.rows))
     replace_text(out / "attribution.json", json.dumps(payload, indent=2) + "\n")

@@ -94,10 +94,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _evaluate(args: argparse.Namespace) -> Outcome:
+    from ..data.evaluations import FOLDER, columns
     from ..distill.evaluate.evaluation import Options, evaluate
     from ..distill.evaluate.external import parse
     from ..distill.evaluate.inputs import read_all
-    from ..distill.evaluate.table import check_out, columns, preprocessings, table_rows, write
+    from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
     if args.resamples < 100:
         raise InputError("fewer than 100 draws say nothing", field="resamples")
@@ -117,7 +118,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
     )
     if args.out is None and not args.source.is_dir():
         raise InputError("say where the figures of a file go", field="out")
-    out = args.out or args.source / "evaluation"
+    out = args.out or args.source / FOLDER
     check_out(out)
     source, *others = read_all([args.source, *args.against], args.temperature, args.unanswered)
     with progress(None, "evaluate") as bar:

@@ -5,8 +5,9 @@ import io
 from pathlib import Path
 
 from ...data.charts import Dots, Estimate, dots
+from ...data.evaluations import FILE, cells, chosen, columns, described
 from ...schemas.errors import InputError
-from ...schemas.evaluation import Evaluation, Figure
+from ...schemas.evaluation import Evaluation
 from .labels import SENSITIVITY, SPECIFICITY
 
 _COLUMNS = (
@@ -32,7 +33,7 @@ def check_out(out: Path) -> None:
     Raises:
         InputError: it is, or it is no folder.
     """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "evaluation.json").is_file())):
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / FILE).is_file())):
         raise InputError("is not empty and holds no evaluation; choose another --out", file=out)
 
 
@@ -44,7 +45,7 @@ def write(evaluation: Evaluation, out: Path) -> list[Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     texts = {
-        "evaluation.json": evaluation.model_dump_json(indent=2) + "\n",
+        FILE: evaluation.model_dump_json(indent=2) + "\n",
         "metrics.csv": as_csv(evaluation),
         "metrics.md": as_markdown(evaluation),
         "metrics.svg": _svg(evaluation, labels=False),
@@ -84,56 +85,23 @@ def markdown_table(evaluation: Evaluation, *, by_label: bool = False) -> list[st
     """Figures over all labels, or of each label, as lines of Markdown."""
     heads = [*columns(evaluation), "implementation"]
     lines = [_line(heads), _line(["---"] * len(heads))]
-    for figure in _chosen(evaluation, by_label=by_label):
+    for figure in chosen(evaluation, by_label=by_label):
         how = f"{figure.implementation} {figure.version}: {figure.preprocessing}"
-        lines.append(_line([*_cells(figure), how]))
+        lines.append(_line([*cells(figure), how]))
     return lines
-
-
-def columns(evaluation: Evaluation) -> list[str]:
-    """Of the tables: the other students stand before the one that is compared with them, as base, stage 1, stage 2."""
-    others = [other.name for other in evaluation.others]
-    differences = [head for name in others for head in (f"difference to {name}", "p")]
-    return ["part", "metric", *others, evaluation.student.name, *differences]
 
 
 def table_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """The figures over all labels, for the terminal."""
     return [
-        (*_cells(figure), f"{figure.implementation} {figure.version}") for figure in _chosen(evaluation, by_label=False)
+        (*cells(figure), f"{figure.implementation} {figure.version}") for figure in chosen(evaluation, by_label=False)
     ]
-
-
-def described(evaluation: Evaluation) -> str:
-    """What was counted, and what intervals and p are."""
-    of = f" of {', '.join(evaluation.sources)}" if evaluation.sources else ""
-    text = (
-        f"{evaluation.pairs:,} answers for {evaluation.patients:,} patients{of}. Intervals of 95 %: bootstrap of "
-        f"patients, {evaluation.resamples:,} draws, seed {evaluation.seed}."
-    )
-    return text + (" p: approximate randomisation by patient, two-sided." if evaluation.others else "")
 
 
 def preprocessings(evaluation: Evaluation) -> list[str]:
     """What each implementation did to the texts, each once."""
     figures = evaluation.figures
     return list(dict.fromkeys(f"{figure.implementation}: {figure.preprocessing}" for figure in figures))
-
-
-def _chosen(evaluation: Evaluation, *, by_label: bool) -> list[Figure]:
-    return [figure for figure in evaluation.figures if (figure.label is not None) is by_label]
-
-
-def _cells(figure: Figure) -> list[str]:
-    values = [_number(found.value, found.low, found.high, ".3f") for found in figure.each]
-    cells = [figure.part, figure.metric, *values]
-    for other in figure.others:
-        cells += [_number(other.difference, other.difference_low, other.difference_high, "+.3f"), f"{other.p:.4f}"]
-    return cells
-
-
-def _number(value: float, low: float | None, high: float | None, form: str) -> str:
-    return f"{value:{form}}" + ("" if low is None or high is None else f" ({low:{form}} to {high:{form}})")
 
 
 def _line(cells: list[str]) -> str:
@@ -148,7 +116,7 @@ def _svg(evaluation: Evaluation, *, labels: bool) -> str:
             figure.metric if labels else f"{figure.metric} ({figure.implementation})",
             tuple(Estimate(found.value, found.low, found.high) for found in figure.each),
         )
-        for figure in _chosen(evaluation, by_label=labels)
+        for figure in chosen(evaluation, by_label=labels)
         if not figure.metric.endswith((SENSITIVITY, SPECIFICITY))
     ]
     title = "F1 by label" if labels else "Metrics"

@@ -4,15 +4,12 @@ import hashlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from ...data.evaluations import described, read_evaluation
 from ...schemas.errors import InputError
 from ...schemas.evaluation import Evaluation
-from ..evaluate.table import described, markdown_table
+from ..evaluate.table import markdown_table
 from ..train.run_card import RunCard
 from .merge_card import MergedCard
-
-FILE = "evaluation.json"
 
 
 def identities(card: RunCard, merged: MergedCard | None) -> set[str]:
@@ -35,17 +32,10 @@ def read(paths: Iterable[Path], of: Collection[str]) -> list[Evaluation]:
     """
     found = []
     for path in paths:
-        file = path / FILE if path.is_dir() else path
-        try:
-            evaluation = Evaluation.model_validate_json(file.read_bytes())
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror}); make it with: tenstep evaluate", file=file) from None
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise InputError(f"is no evaluation ({first['msg']})", file=file) from None
+        evaluation = read_evaluation(path)
         if evaluation.student.model_sha256 not in of:
             whose = evaluation.student.model or "a model that it does not name"
-            raise InputError(f"is of {whose}, not of these weights", file=file)
+            raise InputError(f"is of {whose}, not of these weights", file=path)
         found.append(evaluation)
     return found
 
