@@ -11,7 +11,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
-from .findings.reference import Reference
+from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
@@ -42,6 +42,8 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
     if claim.size not in _GRADES:
         return
     others = [other for other in reference.asserted((claim.finding,)) if other.size in _GRADES]
+    if not reference.asserted((claim.finding,)):
+        others = [other for other in reference.asserted(relations().same[claim.finding]) if other.size in _GRADES]
     distance = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
     if distance:
         yield find(
