@@ -83,6 +83,11 @@ def concludes(position: int, text: str) -> bool:
     return position == STEPS or _CONCLUDES.match(text) is not None
 
 
+def weighed(claim: Claim) -> bool:
+    """Whether the words around a claim weigh, seek or deny it in a way that is not understood: no rule can judge it."""
+    return claim.strength == "weak" and "strength.words" in claim.because
+
+
 def name(finding: str) -> str:
     """A finding's name as people write it."""
     return finding.replace("_", " ")

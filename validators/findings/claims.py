@@ -159,6 +159,7 @@ class _Meaning(NamedTuple):
     status: Status
     implied: bool = False
     composed: bool = False
+    unlike: bool = False  # by what it is said not to be ("not intact"), so the "not" is no denial of it
     why: tuple[str, ...] = ()
 
 
@@ -241,7 +242,7 @@ class _Sentence:
                 made = made or entry.finding is None
                 subject = finding if finding != "-" else organ
                 if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
-                    yield _Meaning(unlike, "present", composed=True, why=why)
+                    yield _Meaning(unlike, "present", composed=True, unlike=True, why=why)
                 absences, row = self._implied(kind, subject, status, mention)
                 for name in absences:
                     yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
@@ -344,7 +345,8 @@ class _Sentence:
             start = min(start, *(found.starts[found.first[organ]] for organ in mention.organs))
             end = max(end, *(found.ends[found.last[organ]] for organ in mention.organs))
         device, tip = finding in self.book.devices, finding == "tip_unknown"
-        weak = weakness(found, self.clauses, at) if meaning.status == "present" else None
+        plain = meaning.status != "present" or meaning.unlike
+        weak = None if plain else weakness(found, self.clauses, at)
         strength: Strength = "weak" if weak else "explicit"
         return Claim(
             finding=finding,
