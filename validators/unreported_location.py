@@ -29,7 +29,8 @@ find = Finder(__name__, CODES)
 
 _MEMORY, _KNOWN = 1_000_000, 600  # bytes in all, and of what a report names, about
 _LEVEL = re.compile(
-    rf"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})|(?P<short>\d{{1,2}})(?:st|nd|rd|th)|(?P<word>{'|'.join(ORDINALS)})"
+    r"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{1,2})|(?P<short>\d{1,2})(?:st|nd|rd|th)"
+    rf"|(?P<word>{'|'.join(ORDINALS)})"
     r"|ribs? (?P<rib>\d{1,2}))\b",
     re.I,
 )
@@ -104,7 +105,9 @@ def _unreported_side(known: _Known, sentence: str) -> str | None:
     for at, entry in enumerate(found.entries):
         if entry.side != other:
             continue
-        around = [one for one, number in zip(found.entries, clauses.number, strict=True) if number == clauses.number[at]]
+        around = [
+            one for one, number in zip(found.entries, clauses.number, strict=True) if number == clauses.number[at]
+        ]
         if not any(one.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(one.qualities) for one in around):
             return other
     return None

@@ -15,8 +15,16 @@ _SHORT = ("new", "now", "last", "old")
 _TRENDS = (
     ("same", re.compile(r"\b(?:stab|unchang|unalter|remain|persist|continu|again\b|redemonst|same\b|similar)")),
     ("same", re.compile(r"\b(?:no|not|without)\s(?:\w+\s){0,2}?(?:chang|new\b|alter)")),
-    ("more", re.compile(r"\b(?:increas|wors|larger|grow|grew|progress|develop|enlarging|recurr|bigger|(?<!no )new(?:ly)?\b)")),
-    ("less", re.compile(r"\b(?:decreas|improv|smaller|resol|clear(?:ed|ing)|regress|remov|shr[aiu]nk|gone\b|no longer)")),
+    (
+        "more",
+        re.compile(
+            r"\b(?:increas|wors|larger|grow|grew|progress|develop|enlarging|recurr|bigger|(?<!no )new(?:ly)?\b)"
+        ),
+    ),
+    (
+        "less",
+        re.compile(r"\b(?:decreas|improv|smaller|resol|clear(?:ed|ing)|regress|remov|shr[aiu]nk|gone\b|no longer)"),
+    ),
 )
 
 
