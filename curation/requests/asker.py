@@ -1,10 +1,10 @@
 """Asker: takes one question to its answer. It is the only owner of retries, and journals every request it sends.
 
-    no event ──► planned + in_flight ──► received ──► judged        judged: its caller has concluded what it is
-                   ▲    │    │                                      received: read now, not asked again
-        with delay │    │    └──► failed: in_flight again, while tries are left and the server may change its mind
-                   └────┤
-                        └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
+    no event ──► in_flight ──► received ──► judged        judged: its caller has concluded what it is
+                 ▲    │  │                                received: read now, not asked again
+      with delay │    │  └──► failed: in_flight again, while tries are left and the server may change its mind
+                 └────┤
+                      └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
 
 How one request is sent is in sending.py. The asker does not know what an answer is for: its caller says so with
 `conclude`, and what is journalled then is the caller's.

@@ -122,32 +122,36 @@ class Batching:
 
     def _received(self, key: str, outcome: Outcome) -> Iterator[Event]:
         """What the journal is to know of one outcome; nothing, if a harvest is repeated."""
-        planned = self._run.journal.last(key, State.PLANNED)
         flight = self._run.journal.last(key, State.IN_FLIGHT)
-        if planned is None or flight is None:
+        if flight is None:
             return
         now = time.time()
         if isinstance(outcome, bytes):
             if self._run.journal.last(key, State.RECEIVED) is None:
                 body = {"started_at": flight.at, "seconds": max(0.0, now - flight.at)}
-                yield event(key, State.RECEIVED, planned.study_id, body, outcome)
+                yield event(key, State.RECEIVED, flight.study_id, body, outcome)
             return
         self._failures[key] = self._failures.get(key, 0) + 1
         hopeless = outcome.state is State.FAILED and not outcome.retryable
         if hopeless or self._failures[key] > self._options.retries:
             for teacher in self._batched:
                 teacher.given_up[key] = outcome.reason
-        yield event(key, outcome.state, planned.study_id, {"reason": outcome.reason}, outcome.raw)
+        yield event(key, outcome.state, flight.study_id, {"reason": outcome.reason}, outcome.raw)
 
     async def _never_sent(self) -> None:
         """Free what a kill left between journal and log, or a batch that was never created: it may be asked."""
         names = {teacher.name for teacher in self._batched}
         events = []
         for key, state in self._run.journal.states().items():
-            planned = self._run.journal.last(key, State.PLANNED) if state is State.IN_FLIGHT else None
-            if planned is not None and planned.body["teacher"] in names:
-                events.append(event(key, State.FAILED, planned.study_id, {"reason": "not sent", "sent": False}))
+            flight = self._run.journal.last(key, State.IN_FLIGHT) if state is State.IN_FLIGHT else None
+            if flight is not None and self._teacher_of(flight) in names:
+                events.append(event(key, State.FAILED, flight.study_id, {"reason": "not sent", "sent": False}))
         await self._journal(events)
+
+    def _teacher_of(self, flight: Event) -> str | None:
+        """Whom a request asks; in runs of earlier versions the event before its departure says it."""
+        planned = flight if "teacher" in flight.body else self._run.journal.last(flight.key, State.PLANNED)
+        return None if planned is None else planned.body["teacher"]
 
     async def _reserve(self, lane: Lane, waiting: Mapping[str, Question], ledger: Ledger) -> list[str]:
         """Those that the budget has room for, with their departure on disk."""
@@ -158,7 +162,7 @@ class Batching:
                 self.spent = True
                 break
             await ledger.reserve(reserved)
-            body = {"tokens": reserved.tokens, "usd": reserved.usd, "batch": True}
+            body = {"teacher": lane.teacher.name, "tokens": reserved.tokens, "usd": reserved.usd, "batch": True}
             events.append(event(key, State.IN_FLIGHT, question.study.id, body))
         await self._journal(events)
         return [one.key for one in events]

@@ -11,7 +11,8 @@ from concurrent.futures import Future
 
 from ...data.journal import Journal
 from ...schemas.run import Event, State
-from ..teacher import Question, Teacher
+from ..teacher import Question, Teacher, identity_sha256
+from .budget import Amount
 
 
 def event(key: str, state: State, study_id: str, body: Mapping[str, object], raw: bytes | None = None) -> Event:
@@ -19,18 +20,27 @@ def event(key: str, state: State, study_id: str, body: Mapping[str, object], raw
     return Event(key=key, state=state, study_id=study_id, at=time.time(), body=dict(body), raw=raw)
 
 
-def plan(key: str, teacher: Teacher, question: Question) -> Event:
-    """The first event of a request: what it is made of, without texts and images."""
-    body = {
-        "teacher": teacher.name,
-        "identity": dict(teacher.identity()),
-        "prompt_id": question.prompt.id,
-        "prompt_sha256": question.prompt.sha256,
-        "attempt": question.attempt,
-        "sample": question.sample,
-        "parent": question.previous.key if question.previous else None,
-    }
-    return event(key, State.PLANNED, question.study.id, body)
+def departure(key: str, teacher: Teacher, question: Question, reserved: Amount, *, first: bool) -> Event:
+    """A request is about to be sent: whom it asks, and the most that it can use.
+
+    Args:
+        key: its request key.
+        teacher: who is asked; the run's manifest holds its identity, under the hash that stands in the event.
+        question: what is asked.
+        reserved: what the budget holds back for it.
+        first: whether it is the key's first event: then it says what the request is made of, without texts and images.
+    """
+    body: dict[str, object] = {"teacher": teacher.name, "tokens": reserved.tokens, "usd": reserved.usd}
+    if first:
+        body |= {
+            "identity": identity_sha256(teacher),
+            "prompt_id": question.prompt.id,
+            "prompt_sha256": question.prompt.sha256,
+            "attempt": question.attempt,
+            "sample": question.sample,
+            "parent": question.previous.key if question.previous else None,
+        }
+    return event(key, State.IN_FLIGHT, question.study.id, body)
 
 
 class Commits:

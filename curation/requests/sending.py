@@ -15,7 +15,7 @@ from ...schemas.run import State
 from ..clients.envelope import unseal
 from ..teacher import Denied, Question, Reply, Unanswered
 from .budget import Amount, Lane, Ledger, actual_usage, max_cost
-from .commits import Commits, event, plan
+from .commits import Commits, departure, event
 from .pace import Outcome, Stopped, Ticket
 from .policy import check_study
 from .tally import Tally
@@ -126,9 +126,8 @@ class Sender:
         await lane.gate.acquire()
         study = question.study.id
         try:
-            flight = event(key, State.IN_FLIGHT, study, {"tokens": reserved.tokens, "usd": reserved.usd})
-            planned = () if key in self._states else (plan(key, lane.teacher, question),)
-            await self._commits.write(*planned, flight)
+            first = key not in self._states
+            await self._commits.write(departure(key, lane.teacher, question, reserved, first=first))
             self._states[key] = State.IN_FLIGHT
             try:
                 return await lane.gate.start(lane.tokens or reserved.tokens / 4)

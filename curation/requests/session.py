@@ -20,7 +20,7 @@ from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import State
 from ...schemas.study import DataClass
-from ..teacher import Teacher
+from ..teacher import Teacher, identity_sha256
 from .asker import Asker, settle_flights
 from .budget import Spent, lanes
 from .history import History
@@ -70,7 +70,7 @@ class Session:
     def __init__(self, run: RunFolder, options: RequestOptions, teachers: Sequence[Teacher]) -> None:
         decision = decide(options.policy, teachers, run.studies.data_class)
         self.lanes = lanes(options, teachers)
-        run.decide(decision)
+        run.decide(decision, {identity_sha256(teacher): teacher.identity() for teacher in teachers})
         self.tally = Tally()
         states = settle_flights(run)
         _attach(run, teachers, states)
