@@ -74,7 +74,7 @@ def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace
 
 def _add(folder: Path, source: Path) -> Outcome:
     from ..curation.reviewing.decide import Desk
-    from ..curation.reviewing.exchange import read_foreign, readings_from
+    from ..curation.reviewing.returned import read_foreign, readings_from
     from ..curation.reviewing.serve import rewrite_tables
     from ..data.run import RunFolder
 
