@@ -244,7 +244,7 @@ class Engine:
             usd=self._outcomes.usd,
             studies_left=studies - tally.studies,
         )
-        agreed = len(self.session.history.studies) > pilot  # an earlier call went on from here
+        agreed = self.session.history.studies > pilot  # an earlier call went on from here
         if (
             self.session.ended is None
             and not self.session.spent

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..data.workers import cores
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
@@ -22,7 +23,6 @@ from .batch_process import BatchProcess
 from .requests.asker import Answer
 from .template_trace import Call, Templates, Twin, started
 from .verdicts import Opinion, candidate_of, judge_answer, judge_candidate
-from .workers import cores
 
 _TINY = 200  # answers; starting a process costs as much as judging these
 
