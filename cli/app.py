@@ -26,6 +26,7 @@ COMMANDS = {
     "sections": "the sections of MIMIC-CXR reports, by the official rules",
     "split": "train, validate and test by patient, and what they share",
     "curate": "write, judge and repair traces for studies",
+    "answer": "ask a server the questions of a file teacher",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
     "compare": "two runs over the same studies, paired",
