@@ -77,7 +77,18 @@ def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     after, loose = _organs_after(match, clauses, at, fits)
     if after and not loose:
         return after
+    if _is_adjective(match, at):
+        return []
     return _organs_before(match, clauses, at, before, fits) or after
+
+
+@part("attach.adjective", off=False)
+def _is_adjective(match: Match, at: int) -> bool:
+    """Whether a quality stands right before a finding and is said of it ("increased opacity"), not of an organ."""
+    follow = at + 1
+    if match.entries[at].finding or follow >= len(match.entries) or not match.entries[follow].finding:
+        return False
+    return match.first[follow] == match.last[at] + 1
 
 
 def _organs_after(match: Match, clauses: Clauses, at: int, fits: Callable[[int], bool]) -> tuple[list[int], bool]:
