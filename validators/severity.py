@@ -11,7 +11,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
-from .findings.match import match
+from .findings.modifiers import parsed
 from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
@@ -79,7 +79,7 @@ def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
 
 def _numbers(sentence: str) -> set[str]:
     """The numbers that count findings, devices or bones; others may count signs, steps or places."""
-    found = match(sentence)
+    found, _, _ = parsed(sentence)
     return {
         word
         for at, word in enumerate(found.words)

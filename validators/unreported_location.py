@@ -15,7 +15,6 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.clauses import BACKWARD, FORWARD
 from .findings.lexicon import ORDINALS
-from .findings.match import match
 from .findings.modifiers import parsed
 from .findings.opposites import HEALTHY
 from .grounding import REPORT_LIMIT, sided
@@ -70,7 +69,8 @@ def _named(report: str) -> _Known:
     for kind, number, _ in _levels(report):
         low, high = levels.get(kind, (number, number))
         levels[kind] = min(low, number), max(high, number)
-    return _Known(frozenset(entry.side for entry in match(report).entries if entry.side), levels)
+    read = (parsed(report[start:end])[0] for start, end in sentences(report))
+    return _Known(frozenset(entry.side for found in read for entry in found.entries if entry.side), levels)
 
 
 def _levels(text: str) -> Iterator[tuple[str, int, str]]:

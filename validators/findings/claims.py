@@ -106,7 +106,7 @@ def region_of(text: str) -> Region:
 def is_off_topic(text: str) -> bool:
     """Whether a text names no part, finding, device, view or reading of a film, stands for none ("it has healed"), and
     has more words that the lexicon has never seen than others; function words count for neither."""
-    found, book = match(text), lexicon()
+    found, book = parsed(text)[0], lexicon()
     if not (book.topics | _READING | _TECHNIQUE | _STANDS_FOR).isdisjoint(found.words):
         return False
     if any(entry.finding or entry.organ or entry.place or entry.tip for entry in found.entries):
@@ -152,9 +152,9 @@ def referring(sentence: str, before: Claim) -> Claim | None:
 
 
 class _Meaning(NamedTuple):
-    """One thing that a mention asserts, and why."""
+    """What a mention asserts: one finding, or the many absences that it implies; and why."""
 
-    finding: str
+    findings: tuple[str, ...]
     status: Status
     implied: bool = False
     composed: bool = False
@@ -196,22 +196,17 @@ class _Sentence:
     def claims(self) -> Iterator[Claim]:
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
         for mention in self.mentions:
-            frame = alike = None
+            frame = None
             for meaning in self._meanings(mention):
-                if frame is None:
-                    frame = self._frame(mention)
-                key = (meaning.finding, meaning.status, frame.side, frame.place)
-                if key in seen:
-                    continue
-                seen.add(key)
-                if meaning.implied and alike is not None:  # a clear lung implies a dozen, alike but in name
-                    finding = meaning.finding
-                    region = self.book.regions[finding]
-                    yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
-                    continue
-                claim = self._claim(mention, frame, meaning)
-                alike = claim if meaning.implied else None
-                yield claim
+                frame = frame or self._frame(mention)
+                new = []
+                for finding in meaning.findings:
+                    key = (finding, meaning.status, frame.side, frame.place)
+                    if key not in seen:
+                        seen.add(key)
+                        new.append(finding)
+                if new:
+                    yield from self._claims(mention, frame, meaning, new)
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
             yield from self._nameless_device()
 
@@ -220,7 +215,7 @@ class _Sentence:
         for at, entry in enumerate(self.match.entries):
             if entry.organ == "tip" and is_on("claims.nameless") and not self.modified.states[at] & (NEG | HYP | UNC):
                 mention = Mention(at, sides={found.side for found in self.match.entries if found.side})
-                yield self._claim(mention, self._frame(mention), _Meaning("device", "present"))
+                yield from self._claims(mention, self._frame(mention), _Meaning(("device",), "present"), ["device"])
                 return
 
     def _meanings(self, mention: Mention) -> Iterator[_Meaning]:
@@ -232,17 +227,17 @@ class _Sentence:
             why = (f"pairs: {organ} + {head}",)
             if kind == "present":
                 made = True
-                yield _Meaning(finding, status, composed=finding != entry.finding, why=why)
+                yield _Meaning((finding,), status, composed=finding != entry.finding, why=why)
             elif not self.reserved:
                 made = made or entry.finding is None
                 subject = finding if finding != "-" else organ
                 if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
-                    yield _Meaning(unlike, "present", composed=True, unlike=True, why=why)
+                    yield _Meaning((unlike,), "present", composed=True, unlike=True, why=why)
                 absences, row = self._implied(kind, subject, status, mention)
-                for name in absences:
-                    yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
+                if absences:
+                    yield _Meaning(absences, "absent", implied=True, why=(*why, f"normal: {row}"))
         if entry.finding and not made:
-            yield _Meaning(entry.finding, status)
+            yield _Meaning((entry.finding,), status)
 
     def _pairs(self, mention: Mention, entry: Entry) -> Iterator[tuple[str, str, str, str]]:
         """(organ, head, finding, kind) of pairs.tsv, for each organ of the mention."""
@@ -312,8 +307,16 @@ class _Sentence:
         because = tuple(entries[phrase].id for phrase in phrases)
         return _Frame(side, places, size, measurement, self._limits(mention), because)
 
-    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning) -> Claim:
-        found, at, finding = self.match, mention.index, meaning.finding
+    def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
+        """The claims of a meaning: a clear lung implies a dozen, alike but in name and region."""
+        first = self._claim(mention, frame, meaning, findings[0])
+        yield first
+        middle, rest = first[1:_REGION], first[_REGION + 1 :]
+        for finding in findings[1:]:
+            yield Claim._make((finding, *middle, self.book.regions[finding], *rest))
+
+    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, finding: str) -> Claim:
+        found, at = self.match, mention.index
         state, entry = self.modified.states[at], found.entries[at]
         start, end = found.starts[found.first[at]], found.ends[found.last[at]]
         if mention.organs and (meaning.implied or not entry.finding):
