@@ -49,7 +49,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _moved(known: dict[str, list[Opposites]], sentence: str) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    given = [(kind, *words) for kind, words in opposites(sentence).items() if len(words) == 1]
+    given = [(kind, next(iter(words))) for kind, words in opposites(sentence).items() if len(words) == 1]
     if not given or not is_plain(sentence):
         return None
     for name in things(sentence):

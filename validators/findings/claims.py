@@ -5,22 +5,19 @@ normal.tsv. A sentence is read once a process: reports and traces repeat themsel
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..memory import remember
 from .attach import Mention, mentions, quantifies
-from .claim import Claim, Measurement, Region, Side, Status, Strength
+from .claim import Claim, Region, Side, Status, Strength
 from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
-from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
-from .measure import may_measure, measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import is_weak
 from .switches import is_on, part, parts
-from .text import NOT_ASSERTED, headed_sentences, lower
+from .text import NOT_ASSERTED, headed_sentences
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
 _MEMORY = 12_000_000  # bytes
@@ -64,14 +61,8 @@ def claims(text: str) -> tuple[Claim, ...]:
 
 
 def _moved(claim: Claim, by: int) -> Claim:
-    size = claim.measurement
-    if size is not None:
-        size = replace(size, span=(size.span[0] + by, size.span[1] + by))
-    return claim._replace(
-        measurement=size,
-        span=(claim.span[0] + by, claim.span[1] + by),
-        sentence=(claim.sentence[0] + by, claim.sentence[1] + by),
-    )
+    (start, end), (first, last) = claim.span, claim.sentence
+    return claim._replace(span=(start + by, end + by), sentence=(first + by, last + by))
 
 
 @remember(_MEMORY, cost=lambda found: _CLAIM * len(found))
@@ -169,7 +160,6 @@ class _Frame:
     side: Side | None
     place: tuple[str, ...]
     size: str | None
-    measurement: Measurement | None
     limits: tuple[str, ...]
     because: tuple[str, ...]
 
@@ -182,16 +172,13 @@ class _Sentence:
         self.book: Lexicon = lexicon()
         # it speaks of all but something: what it calls normal implies nothing
         self.reserved = is_on("claims.reserved") and not _RESERVED.isdisjoint(found.words)
-        self.compares = may_compare(found.words) and compares_with_prior(text)
-
-    @cached_property
-    def measurements(self) -> tuple[Measurement, ...]:
-        return measurements(lower(self.text)) if may_measure(self.match.words) else ()
-
-    @cached_property
-    def tips(self) -> tuple[str, ...]:
-        named = zip(self.match.entries, self.modified.states, strict=True)
-        return tuple(dict.fromkeys(e.tip for e, s in named if e.tip and not e.finding and not s & (NEG | HYP)))
+        self.tips = tuple(
+            dict.fromkeys(
+                entry.tip
+                for at, entry in enumerate(found.entries)
+                if entry.tip and not entry.finding and not modified.states[at] & (NEG | HYP)
+            )
+        )
 
     def claims(self) -> Iterator[Claim]:
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
@@ -291,21 +278,17 @@ class _Sentence:
         return "uncertain" if state & UNC else "present"
 
     def _frame(self, mention: Mention) -> _Frame:
-        sides, places = mention.sides, specific(tuple(dict.fromkeys(mention.places)))
+        sides, places = mention.sides, specific(tuple(mention.places))
         if places and not sides:
             sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
         side: Side | None = None
         if sides:
             side = "bilateral" if "bilateral" in sides or len(sides) == 2 else "left" if "left" in sides else "right"
         at, entries = mention.index, self.match.entries
-        measurement = None
-        if self.measurements:
-            clause = self.clauses.number[at]
-            measurement = next((m for m in self.measurements if self._clause_at(m.span[0]) == clause), None)
-        size = "borderline" if self.match.words_of(at)[0] == "borderline" else mention.size
+        size = "borderline" if self.match.words[self.match.first[at]] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
         because = tuple(entries[phrase].id for phrase in phrases)
-        return _Frame(side, places, size, measurement, self._limits(mention), because)
+        return _Frame(side, places, size, self._limits(mention), because)
 
     def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
         """The claims of a meaning: a clear lung implies a dozen, alike but in name and region."""
@@ -333,8 +316,6 @@ class _Sentence:
             place=frame.place,
             size=frame.size,
             tip=self._tips(entry) if device or tip else (),
-            measurement=None if meaning.implied or meaning.status == "absent" else frame.measurement,
-            compares=self.compares,
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             limits=frame.limits,
@@ -368,11 +349,3 @@ class _Sentence:
                 floor = self.match.first[at] if denial else self.match.last[at] + 1
                 break
         return tuple(word for word in self.match.words[floor : last + 1] if word in _LIMITS)
-
-    def _clause_at(self, offset: int) -> int:
-        clause = 0
-        for at, first in enumerate(self.match.first):
-            if self.match.starts[first] > offset:
-                break
-            clause = self.clauses.number[at]
-        return clause

@@ -3,10 +3,21 @@ measured."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ..memory import remember
 from ..patterns import Patterns
-from .claim import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its unit, as written and in one unit per quantity (mm, %, ml, degrees, French)."""
+
+    value: float
+    unit: str
+    span: tuple[int, int]
+    text: str
+
 
 _NUMBER_WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
