@@ -29,14 +29,14 @@ _MEMORY, _NAME = 2_000_000, 350  # bytes in all, and of a name, about
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
-    known = _named(study.report[:REPORT_LIMIT])
+    report = study.report[:REPORT_LIMIT]
     judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
             if (position, (start, end)) in judged:
                 continue
-            if moved := _moved(known, sentence):
+            if moved := _moved(report, sentence):
                 name, value, others = moved
                 yield find(
                     "opposite",
@@ -47,11 +47,12 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 break
 
 
-def _moved(known: dict[str, list[Opposites]], sentence: str) -> tuple[str, str, list[str]] | None:
+def _moved(report: str, sentence: str) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
     given = [(kind, next(iter(words))) for kind, words in opposites(sentence).items() if len(words) == 1]
     if not given or not is_plain(sentence):
         return None
+    known = _named(report)
     for name in things(sentence):
         for kind, word in given if name in known else ():
             if all(kind in there and word not in there[kind] for there in known[name]) and not is_of_any_side(

@@ -60,11 +60,11 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
     """The first number of things in a step that the report has nowhere; of views and images nothing is counted."""
+    if _COUNTS.keys().isdisjoint(vocabulary(text)):
+        return
     said = words_of(report)
     known = {(_COUNTS | _PAIRS)[word] for word in said if word in _COUNTS or word in _PAIRS}
     known |= {int(word) for word in said if word.isdigit() and len(word) < _LONG}
-    if _COUNTS.keys().isdisjoint(vocabulary(text)):
-        return
     for start, end in sentences(text):
         new = {word for word in _numbers(text[start:end]) if _COUNTS[word] not in known}
         if new and _TECHNIQUE.isdisjoint(vocabulary(text[start:end])):

@@ -98,7 +98,7 @@ def is_off_topic(text: str) -> bool:
     """Whether a text names no part, finding, device, view or reading of a film, stands for none ("it has healed"), and
     has more words that the lexicon has never seen than others; function words count for neither."""
     found, book = parsed(text)[0], lexicon()
-    if not (book.topics | _READING | _TECHNIQUE | _STANDS_FOR).isdisjoint(found.words):
+    if any(not words.isdisjoint(found.words) for words in (book.topics, _READING, _TECHNIQUE, _STANDS_FOR)):
         return False
     if any(entry.finding or entry.organ or entry.place or entry.tip for entry in found.entries):
         return False
