@@ -65,10 +65,9 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
 @part("attach.organs", off=[])
 def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     """The organs that a quality or finding is said of: after it ("calcification of the aorta"), else before it."""
-    entry = match.entries[at]
-    heads = [f"[{entry.finding}]"] if entry.finding else []
-    heads += entry.qualities
-    pairs = lexicon().pairs
+    if not match.organs:
+        return []
+    heads, pairs = match.entries[at].heads, lexicon().pairs
 
     def fits(organ: int) -> bool:
         name = match.entries[organ].organ

@@ -228,13 +228,12 @@ class _Sentence:
 
     def _pairs(self, mention: Mention, entry: Entry) -> Iterator[tuple[str, str, str, str]]:
         """(organ, head, finding, kind) of pairs.tsv, for each organ of the mention."""
-        heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
         organs = [name for at in mention.organs if (name := self.match.entries[at].organ)]
         if not organs and "abnormal" in entry.qualities and self._is_acute(mention):
             organs = [] if self.match.words[0] in _PRONOUNS else ["chest"]
         seen = set()
         for organ in organs:
-            for head in heads:
+            for head in entry.heads:
                 if pair := self.book.pairs.get((organ, head)):
                     finding, kind = pair
                     strong = entry.finding not in (None, finding) and not entry.weak
