@@ -98,7 +98,7 @@ Impression: Small effusion."""
 PASSES = (
     Case(ten()),
     Case(ten({6: "A mild left pleural effusion is seen."}, _SMALL), None, _SMALL),
-    Case(ten({6: "Three signs of an effusion are looked for in turn."}, _SMALL), None, _SMALL),
+    Case(ten({6: "Three clues belong together, and each is looked for in turn."}, _SMALL), None, _SMALL),
 )
 FAILS = (
     Case(ten({6: "A large left pleural effusion is seen."}, _SMALL), "wrong_size", _SMALL),
