@@ -27,7 +27,7 @@ def audit(path: AnyPath) -> "Audit":
     """
     from . import audit as auditing
 
-    return auditing.audit(Path(path))
+    return auditing.audit(local(str(path)))
 
 
 def curate(
