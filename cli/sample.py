@@ -57,7 +57,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _sample(args: argparse.Namespace) -> Outcome:
     from ..data.store.studies import StudyStore
-    from ..distill.sample import count, plan, redo, sample
+    from ..distill.redo import redo
+    from ..distill.sample import count, plan, sample
 
     store = StudyStore.open(args.studies)
     if args.redo is not None and args.redo.exists():
