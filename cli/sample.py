@@ -48,7 +48,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument(
         "--temperature", type=not_negative, nargs="+", default=[0.0], metavar="T", help="0 is greedy (0)"
     )
-    sample.add_argument("--n", type=positive, default=1, help="answers per study and temperature (1)")
+    sample.add_argument(  # torchrun takes --n for one of its own
+        "--n",
+        "--answers",
+        dest="n",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="answers per study and temperature (1)",
+    )
     sample.add_argument(
         "--prompt", metavar="NAME", help="ten-steps or report-only (what it was trained with; a base: ten-steps)"
     )
