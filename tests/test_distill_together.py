@@ -79,7 +79,7 @@ def test_two_processes_answer_as_one(tmp_path: Path) -> None:
     words = ["-m", "tenstep", "sample", str(tmp_path / "tiny"), "--studies", str(store.root), "--max-new-tokens", "12"]
     words += ["--temperature", "0.7", "--answers", "2", "--batch", "2", "--json"]
     two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    texts, one_thread = [], os.environ | {"OMP_NUM_THREADS": "1"}
+    texts = []
     for how in ([sys.executable], two):
         out = tmp_path / f"run{len(texts)}"
         done = subprocess.run(
