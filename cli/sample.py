@@ -1,7 +1,6 @@
 """`tenstep sample`: sample a student, or a base, on studies, and judge its answers."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument(
         "--temperature", type=not_negative, nargs="+", default=[0.0], metavar="T", help="0 is greedy (0)"
     )
-    sample.add_argument(  # torchrun takes --n for one of its own
+    sample.add_argument(  # --answers, because torchrun takes --n for one of its own
         "--n",
         "--answers",
         dest="n",
@@ -111,7 +110,7 @@ def _sample(args: argparse.Namespace) -> Outcome:
     )
     if args.server is None and not (answering := Answering(recipe, args.batch)).first:
         answering.help()  # one of torchrun's other processes: the first asks, writes and reports
-        sys.exit(0)
+        return Outcome(payload={})
     total = min(len(store), args.limit or len(store)) * args.n * len(recipe.temperatures)
     seen = dict.fromkeys(("accept", "doubt", "reject"), 0)
     with progress(total, "sample") as bar:
