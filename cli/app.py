@@ -6,6 +6,7 @@ Only the command that is called is imported, so that help is there at once.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import __version__
 from ..schemas.errors import InputError, TenstepError
 from .output import check_json_target, printable, say, show, write_json
+from .places import localize
 
 if TYPE_CHECKING:
     from ..schemas.outcome import Outcome
@@ -26,6 +28,7 @@ COMMANDS = {
     "sections": "the sections of MIMIC-CXR reports, by the official rules",
     "split": "train, validate and test by patient, and what they share",
     "curate": "write, judge and repair traces for studies",
+    "answer": "ask a server the questions of a file teacher",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
     "compare": "two runs over the same studies, paired",
@@ -118,9 +121,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     target = "-" if "--json" in words else None
     try:
         args = parser(words).parse_args(words)
+        upload = localize(args)
         check_json_target(args)
         target = args.json
-        outcome: Outcome = args.run(args)
+        outcome: Outcome | None = None if upload and upload.is_ready(words) else args.run(args)
+        if upload:
+            outcome = upload.finish(outcome)
+        assert outcome is not None  # either it ran or it was uploaded
+        if _follows():
+            return outcome.exit_code
         if target:
             rows = [outcome.payload] if outcome.records is None else outcome.records
             write_json(rows, target, private=outcome.private)
@@ -148,6 +157,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             sys.stderr.write(printable(traceback.format_exc()))
         return 1
+
+
+def _follows() -> bool:
+    """Whether this is one of several processes that torchrun started, and not the first, which speaks for all."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _failed(error: TenstepError, target: str | None) -> int:

@@ -100,7 +100,8 @@ class Batching:
 
     async def submit(self) -> int:
         """Send what is queued, as far as the budget goes; how many requests went."""
-        ledger = History.of(self._run.journal.facts()).ledger(self._options.budget)
+        with self._run.journal.sums() as sums:
+            ledger = History.of(sums).ledger(self._options.budget)
         found = {lane.teacher.name: lane for lane in lanes(self._options, self._teachers)}
         sent = 0
         for teacher, batches in zip(self._batched, self._batches, strict=True):

@@ -1,4 +1,4 @@
-"""The model card (README.md): written from the run card alone, with the terms that the training data hand down.
+"""The model card (README.md): written from the run card and evaluations, with the terms that training data hand down.
 
 With it goes the run card, without training texts and without paths of this machine.
 """
@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...schemas.evaluation import Evaluation
 from ..train.run_card import FILE, RunCard
+from . import evaluated
 from .merge_card import MergedCard
+from .terms import model_terms
 
 README = "README.md"
 DISCLAIMER = (
@@ -18,33 +21,30 @@ DISCLAIMER = (
 INHERITED = "## Terms inherited from the training data"
 UNKNOWN = "unknown"
 
-_TERMS = {
-    "mimic-cxr": (
-        "MIMIC-CXR, under the PhysioNet Credentialed Health Data License and Data Use Agreement 1.5.0. Weights trained "
-        "on its reports may repeat them: they are shared on PhysioNet under the same terms, with credentialed users, "
-        "and nowhere else. No attempt may be made to identify a person."
-    ),
-    "chexpert-plus": (
-        "CheXpert Plus, under the Stanford University Dataset Research Use Agreement: not for commercial use, and not "
-        "to be passed on. Weights trained on its reports may repeat them, and are under the same terms."
-    ),
-    "open-i": (
-        "Open-i (Indiana University), whose reports say CC BY-NC-ND 4.0: not for commercial use, and no adapted text "
-        "may be passed on."
-    ),
-}
-_OTHER = "{}: the terms of that source hold for these weights too, since weights may repeat what they were trained on."
-
 
 def write(
-    folder: Path, card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], licence: str | None
+    folder: Path,
+    card: RunCard,
+    *,
+    merged: MergedCard | None,
+    sources: Sequence[str],
+    licence: str | None,
+    evaluations: Sequence[Evaluation] = (),
 ) -> None:
     """Write the model card and the run card that may leave into a folder of weights."""
-    (folder / README).write_text(render(card, merged=merged, sources=sources, licence=licence), encoding="utf-8")
+    text = render(card, merged=merged, sources=sources, licence=licence, evaluations=evaluations)
+    (folder / README).write_text(text, encoding="utf-8")
     (folder / FILE).write_text(json.dumps(public(card), indent=2) + "\n", encoding="utf-8")
 
 
-def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], licence: str | None) -> str:
+def render(
+    card: RunCard,
+    *,
+    merged: MergedCard | None,
+    sources: Sequence[str],
+    licence: str | None,
+    evaluations: Sequence[Evaluation] = (),
+) -> str:
     """The card's text.
 
     Args:
@@ -52,6 +52,7 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         merged: of the weights, if they were merged; none for an adapter.
         sources: where the training data come from; empty if that is not known.
         licence: an SPDX or hub identifier; none is written as unknown, and publishing refuses that.
+        evaluations: of these weights.
     """
     fields = public(card)
     recipe, preflight = fields["recipe"], fields["preflight"]
@@ -68,9 +69,11 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         "",
         f"{DISCLAIMER}",
         "",
-        "Written by tenstep from the training run's own record; nothing here was typed by hand.",
+        "Written by tenstep from the records of training and evaluation; nothing here was typed by hand.",
         "",
-        *_terms(sources, restricted=card.preflight.restricted),
+        INHERITED,
+        "",
+        *model_terms(sources, restricted=card.preflight.restricted),
         "## What it is",
         "",
         *_table(_identity(card, merged)),
@@ -78,8 +81,8 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         "",
         *_table(
             {
-                "examples": f"{preflight['examples']} ({preflight['validation']} watched)",
-                "patients": f"{preflight['patients']} ({preflight['patients_validation']} watched)",
+                "examples": f"{preflight['examples']} ({preflight['validation']} for validation)",
+                "patients": f"{preflight['patients']} ({preflight['patients_validation']} for validation)",
                 "trainable weights": _counts(preflight["trainable"], preflight["weights"]),
                 "steps": card.steps,
                 "final loss": f"{card.losses[-1].loss:.4f}" if card.losses else "not logged",
@@ -95,6 +98,7 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
                 "tenstep": f"{card.code_version} (source {card.code_sha256[:12]})",
             }
         ),
+        *evaluated.section(evaluations),
         "## Recipe",
         "",
         "```json",
@@ -123,17 +127,6 @@ def _bare(value: Any) -> Any:
 def named(text: str) -> str:
     """A path of this machine by its last part; other texts as they are."""
     return Path(text).name if Path(text).is_absolute() else text
-
-
-def _terms(sources: Sequence[str], *, restricted: bool) -> list[str]:
-    lines = [INHERITED, ""]
-    lines += [f"- {_TERMS.get(source, _OTHER.format(source))}" for source in sources]
-    if not sources:
-        kind = "Restricted data" if restricted else "Data"
-        lines.append(f"- {kind}, whose source is not at hand: ask who gave them before these weights leave.")
-    elif restricted:
-        lines.append("- The data are restricted: these weights go only where the data may go.")
-    return [*lines, ""]
 
 
 def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
