@@ -18,7 +18,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="examples:\n"
         "  tenstep split studies --out splits.yaml\n"
         "  tenstep split stage1 stage2 --seed 7 --test 0.1 --images --out splits.yaml --pairs pairs.jsonl\n"
-        "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists",
+        "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists\n"
+        "  tenstep split studies --out splits.yaml --stores parts        parts/train to curate, parts/test to sample on",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="stores, of all stages that share a test")
@@ -32,6 +33,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")
+    parser.add_argument(
+        "--stores", dest="parts", metavar="DIR", type=Path, help="write the study stores train, validate and test here"
+    )
     parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
 
 
@@ -53,5 +57,6 @@ def _split(args: argparse.Namespace) -> Outcome:
             images=args.images,
             pairs=args.pairs,
             ids=args.ids,
+            parts=args.parts,
             on_progress=bar.advance,
         )
