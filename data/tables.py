@@ -81,7 +81,8 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
             if outcome == "accept" and study_id not in done and (not chosen or event.key in chosen):
                 done.add(study_id)
                 repaired += candidate["attempt"] > 1
-                good.write(_line(studies.get(study_id), event, layout) + "\n")
+                if rows == "rejected" or candidate["trace"]["steps"]:  # a report without steps is no example
+                    good.write(_line(studies.get(study_id), event, layout) + "\n")
             if rows == "samples" or outcome != "accept":
                 row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
                 line = json.dumps(row | {"candidate": candidate, "verdict": verdict}) + "\n"

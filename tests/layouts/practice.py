@@ -6,11 +6,13 @@
     DIR/mimic-cxr-jpg-2.1.0/    JPEG images, and the tables of views, splits and labels
     DIR/chexpert-plus/          df_chexpert_plus_240401.csv, and PNG/
 
-Beside the phantoms there are the seven odd studies of `mimic.py`, and CheXpert rows with what the real table is known
+Films are phantoms; their reports also say things that no phantom shows, because reports that are all alike could not
+be told apart by what looks for copies. Beside them there are the seven odd studies of `mimic.py`, and CheXpert rows with what the real table is known
 for: a row without its image, and one without a report.
 """
 
 import io
+import random
 import sys
 from pathlib import Path
 
@@ -22,6 +24,18 @@ from . import chexpert, mimic
 MIMIC, CHEXPERT = 480, 60  # studies
 _PER_PATIENT = 2
 _CHEXPERT_SEED = 50_000  # of the first CheXpert phantom
+_MORE = (
+    ("The mediastinal contours are normal.", "The mediastinum is not widened.", "The aorta is not dilated.",
+     "The mediastinal contours are unremarkable.", "The aorta is tortuous.", "The aortic arch is calcified."),
+    ("There is no focal consolidation.", "There is no airspace opacity.", "No consolidation is seen.",
+     "There is a calcified granuloma in the {side} {zone} lobe.", "There is scarring at the {side} apex.",
+     "There is linear atelectasis at the {side} base.", "The lungs are hyperinflated.", "The lung volumes are low."),
+    ("There is no interstitial edema.", "The pulmonary vasculature is normal.", "There is no vascular congestion.",
+     "The hila are normal.", "The hilar contours are normal."),
+    ("There is no acute fracture.", "The ribs are intact.", "The visualized bones are unremarkable.",
+     "There is an old healed fracture of the {side} {rib} rib.", "The bones are demineralized.",
+     "There is mild scoliosis of the thoracic spine.", "There are degenerative changes of the thoracic spine."),
+)  # fmt: skip
 
 
 def write(root: Path) -> None:
@@ -39,9 +53,20 @@ def write(root: Path) -> None:
     chexpert.write(root / "chexpert-plus" / "df_chexpert_plus_240401.csv", [*rows, no_image, no_report])
 
 
+def _sections(seed: int) -> dict[str, str]:
+    """A phantom's report in parts, with four further sentences."""
+    parts = sections(phantom(seed, 8)[1])
+    draw = random.Random(seed)
+    for choices in _MORE:
+        words = {"side": ("left", "right"), "zone": ("upper", "lower"), "rib": ("fourth", "fifth", "sixth", "seventh")}
+        chosen = {name: draw.choice(values) for name, values in words.items()}
+        parts["findings"] += f" {draw.choice(choices).format(**chosen)}"
+    return parts
+
+
 def _mimic_study(number: int) -> mimic.Made:
     patient = number // _PER_PATIENT
-    parts = sections(phantom(number, 8)[1])
+    parts = _sections(number)
     text = mimic.report(
         " EXAMINATION:  CHEST RADIOGRAPH",
         " INDICATION:  ___ year old patient with cough.",
@@ -60,7 +85,7 @@ def _mimic_image(made: mimic.Made, number: int) -> bytes:
 
 def _chexpert_row(number: int) -> dict[str, str]:
     truth = phantom(_CHEXPERT_SEED + number, 8)[1]
-    parts = sections(truth)
+    parts = _sections(_CHEXPERT_SEED + number)
     row = chexpert.row(
         100 + number // _PER_PATIENT,
         1 + number % _PER_PATIENT,
