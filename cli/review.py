@@ -39,7 +39,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--blind",
         choices=("never", "second", "always"),
         default="second",
-        help="from whom findings are hidden until the own decision: nobody, second readers (default), all",
+        help="whose findings stay hidden until they have decided: nobody's, second readers' (default), everyone's",
     )
     served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)")
     review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"})))

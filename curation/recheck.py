@@ -137,7 +137,7 @@ def recheck(
 
     Args:
         path: the run folder; one that has not finished stays unfinished.
-        on_candidate: hears of every candidate that has been judged.
+        on_candidate: called for every candidate that has been judged.
         changes: keys of the recipe, of JUDGED_BY, that are others from now on.
         dry_run: only say what would change.
         workers: processes that judge; more than 1 need a main module that can be imported.

@@ -65,7 +65,7 @@ class Status(Noun):
     )
     rejected: int = Field(description="Studies that were judged, and have neither.")
     resolved: dict[str, int] = Field(description="Candidates by who settled them: verifier, reader, recipe.")
-    checked: dict[str, int] = Field(description="Requests by whoever writes no trace, such as a verifier.")
+    checked: dict[str, int] = Field(description="Requests by a role that writes no trace, such as a verifier.")
     states: dict[str, int] = Field(
         description="Requests by their last state; waiting: for an answer in a file or a batch."
     )

@@ -62,7 +62,7 @@ class Fact(NamedTuple):
     key: str
     state: State
     study_id: str
-    teacher: str | None  # planned: whom it asks
+    teacher: str | None  # in_flight: whom it asks; in runs of earlier versions, planned says it
     attempt: int | None
     tokens: int | None  # in_flight: what was reserved
     usd: float | None  # in_flight: the same; else what was used

@@ -120,9 +120,9 @@ def install_command(extra: str) -> str:
     """How to add an extra to tenstep as it was installed: a checkout, or a git URL; it is not on PyPI."""
     url = f"git+{HOME}"
     texts = [one.read_text("direct_url.json") for one in distributions(name="tenstep")]
-    told = json.loads(next(filter(None, texts), "{}"))
-    if told.get("dir_info", {}).get("editable"):
-        return f"pip install -e '{unquote(urlsplit(told['url']).path)}[{extra}]'"
-    if "vcs_info" in told:
-        url = f"{told['vcs_info']['vcs']}+{told['url']}"
+    origin = json.loads(next(filter(None, texts), "{}"))
+    if origin.get("dir_info", {}).get("editable"):
+        return f"pip install -e '{unquote(urlsplit(origin['url']).path)}[{extra}]'"
+    if "vcs_info" in origin:
+        url = f"{origin['vcs_info']['vcs']}+{origin['url']}"
     return f"pip install 'tenstep[{extra}] @ {url}'"

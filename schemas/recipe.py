@@ -1,4 +1,4 @@
-"""Recipes: what a run is told to do. A key nobody knows is an error, and so is a wrong value."""
+"""Recipes: what a run is to do. An unknown key is an error, and so is a wrong value."""
 
 from datetime import date
 from typing import Annotated, Any, Literal, Self
@@ -24,7 +24,7 @@ class Goal(Noun):
 
     accepted: int | None = Field(None, gt=0, description="Stop when so many studies have an accepted trace.")
     pilot: int = Field(
-        20, ge=0, description="Studies that go first; then it is said what a larger goal will need. 0 is no pilot."
+        20, ge=0, description="Studies that go first, to forecast what a larger goal will need. 0 is no pilot."
     )
 
 

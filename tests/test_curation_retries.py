@@ -80,8 +80,8 @@ def test_what_the_server_turned_away_is_sent_again_and_each_sending_is_in_the_jo
     tally = curate(tmp_path / "run", recipe_of(server), store)
     assert (tally.accepted, tally.failed, tally.unknown) == (STUDIES, 0, 0)
     assert server.requests == STUDIES + 2
-    planned, flight, failed = State.PLANNED, State.IN_FLIGHT, State.FAILED
-    assert states(tmp_path / "run", "t/05") == [planned, flight, failed, flight, State.RECEIVED, State.JUDGED]
+    flight, failed = State.IN_FLIGHT, State.FAILED
+    assert states(tmp_path / "run", "t/05") == [flight, failed, flight, State.RECEIVED, State.JUDGED]
     assert server.stats()["paid_twice"] == 0
 
 

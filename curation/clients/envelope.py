@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ...schemas.errors import InputError
@@ -17,6 +17,10 @@ _KEPT = re.compile(
     r"content-type|date|(?:x-)?request-id|retry-after(?:-ms)?|x-should-retry|openai-processing-ms|openai-version"
     r"|(?:x|anthropic)-ratelimit-[a-z-]+"
 )
+
+_LEFT = re.compile(r"x-ratelimit-remaining-([a-z-]+)|anthropic-ratelimit-([a-z-]+)-remaining")
+_SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,26 @@ class Envelope:
             return None
         return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time())
 
+    def exhausted_for(self, now: float) -> float | None:
+        """Seconds until something is left again of a rate limit that is used up; none if nothing is, or it is not said.
+
+        OpenAI: `x-ratelimit-remaining-requests: 0`, `x-ratelimit-reset-requests: 6m0s`, the same for tokens. Anthropic:
+        `anthropic-ratelimit-requests-remaining: 0`, `anthropic-ratelimit-requests-reset: 2026-11-24T12:00:30Z`, the
+        same for tokens, input-tokens and output-tokens.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        waits = []
+        for name, value in self.headers.items():
+            match = _LEFT.fullmatch(name)
+            if match is None or value.strip() != "0":
+                continue
+            reset = f"x-ratelimit-reset-{match[1]}" if match[1] else f"anthropic-ratelimit-{match[2]}-reset"
+            if (seconds := _until(self.headers.get(reset, ""), now)) is not None:
+                waits.append(seconds)
+        return max(waits, default=None)
+
 
 def seal(status: int, headers: Iterable[tuple[str, str]], body: bytes, *, batched: bool = False) -> bytes:
     """Pack an answer."""
@@ -80,3 +104,14 @@ def _number(value: str | None) -> float | None:
     except ValueError:
         return None
     return number if 0 <= number < float("inf") else None
+
+
+def _until(value: str, now: float) -> float | None:
+    """Seconds until a rate limit's reset, which is a span (6m0s) or a date."""
+    parts = _SPAN.findall(value)
+    if parts and "".join(number + unit for number, unit in parts) == value.strip():
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    try:
+        return max(0.0, datetime.fromisoformat(value.strip()).timestamp() - now)
+    except ValueError:
+        return None

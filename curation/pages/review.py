@@ -139,7 +139,7 @@ def page(
             statuses[status_of(attempts)] += 1
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})
-        style, script = part("review.css"), part("review.js")
+        style, script = part("findings.css", "review.css"), part("review.js")
         accepted = statuses["accepted"] + statuses["repaired"]
         yield opening(
             "review.html",

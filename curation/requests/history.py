@@ -50,6 +50,7 @@ class History:
             case State.PLANNED:
                 flight.teacher = fact.teacher or ""
             case State.IN_FLIGHT:
+                flight.teacher = fact.teacher or flight.teacher
                 self.calls += 1
                 flight.departures += 1
                 self.studies.add(fact.study_id)

@@ -20,7 +20,7 @@ _WHY = {"patient": "a patient", "study": "a study", "image": "an image"}
 
 
 class Gates:
-    """Why a study may not be learned from; made once, asked for batches of studies."""
+    """Why a study may not be learned from; built once, then applied to batches of studies."""
 
     def __init__(self, splits: Path | None, held_out: Sequence[Path], similarity: float) -> None:
         self._splits = read_splits(splits) if splits is not None else None

@@ -32,7 +32,7 @@ def read(
         funnel: takes the rows that leave.
         limit: of a larger pool, so many are kept: of each stratum (source, views) the same share, by hash.
         studies: the study store of all runs, if it moved.
-        on_row: hears of every row that was read.
+        on_row: called for every row that was read.
 
     Returns:
         the rows by id, each with its findings; the ids of all examples, sorted; and how many each run had.

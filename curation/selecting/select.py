@@ -27,7 +27,7 @@ from .difficulty import difficulty, failures
 from .diversity import GROUND, Pick, Space, choose
 from .gates import Gates
 from .pool import Candidate
-from .quality import told
+from .quality import in_words
 from .quotas import Quotas
 from .reading import read
 from .stages import Funnel, Removed, better, near, once
@@ -55,7 +55,7 @@ class Options(Noun):
 
 @dataclass(frozen=True)
 class Selected:
-    """What came of it."""
+    """The selection, its baselines, and notes for the user."""
 
     selection: Selection
     baselines: dict[Method, Selection]
@@ -83,7 +83,7 @@ def select(
         splits: splits.yaml; what is not train there is not chosen.
         held_out: study stores that tests are made of.
         studies: the runs' study store, if it moved.
-        on_row: hears of every row that was read.
+        on_row: called for every row that was read.
 
     Raises:
         RunError: `out` is taken.
@@ -157,7 +157,7 @@ def _shortened(pool: list[Candidate], options: Options, funnel: Funnel) -> list[
         rows,
         "quality",
         key=lambda row: row.quality,
-        told=lambda row: told(row.quality),
+        in_words=lambda row: in_words(row.quality),
         share=options.quality,
         at_least=at_least,
         needed=needed,
@@ -167,7 +167,7 @@ def _shortened(pool: list[Candidate], options: Options, funnel: Funnel) -> list[
         rows,
         "difficulty",
         key=lambda row: (-row.difficulty,),
-        told=lambda row: row.why,
+        in_words=lambda row: row.why,
         share=options.difficulty,
         at_least=at_least,
         needed=needed,
@@ -226,7 +226,7 @@ def _row(row: Candidate, rank: int, reason: str, gain: float) -> Chosen:
 
 def _why(pick: Pick, row: Candidate) -> str:
     what = f"minimum of {', '.join(pick.served)}" if pick.served else "covers most of what was not covered"
-    return f"{what}; quality: {told(row.quality)}; difficulty: {row.why}"
+    return f"{what}; quality: {in_words(row.quality)}; difficulty: {row.why}"
 
 
 def _notes(selection: Selection, options: Options, gates: Gates, unsampled: int) -> Iterator[str]:

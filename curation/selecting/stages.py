@@ -26,7 +26,7 @@ class Removed(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What is written of a row that left; the row itself, with its text, is let go."""
+    """What removed.jsonl holds of a row that left; the row itself, with its text, is not kept in memory."""
 
     study_id: str
     key: str
@@ -101,7 +101,7 @@ def better(
     name: str,
     *,
     key: Callable[[Candidate], tuple[float, ...]],
-    told: Callable[[Candidate], str],
+    in_words: Callable[[Candidate], str],
     share: float,
     at_least: int,
     needed: Callable[[Candidate], bool],
@@ -112,7 +112,7 @@ def better(
         rows: the pool so far.
         name: of the stage.
         key: lower is better.
-        told: the key in words.
+        in_words: the key in words, for the reason.
         share: of each stratum that is kept, 0-1; 1 keeps all.
         at_least: rows; a pool no larger than this is left alone.
         needed: rows that a minimum needs.
@@ -128,4 +128,4 @@ def better(
         last = key(ordered[math.ceil(share * len(ordered)) - 1])
         for row in ordered:
             if key(row) > last and not needed(row):
-                yield Removed(row, name, f"not in the better {share:.0%} of its stratum: {told(row)}")
+                yield Removed(row, name, f"not in the better {share:.0%} of its stratum: {in_words(row)}")

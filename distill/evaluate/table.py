@@ -4,10 +4,10 @@ import csv
 import io
 from pathlib import Path
 
+from ...data.charts import Dots, Estimate, dots
 from ...schemas.errors import InputError
 from .evaluation import Evaluation, Figure
 from .labels import SENSITIVITY, SPECIFICITY
-from .plot import Mark, Row, plot
 
 _COLUMNS = (
     "part",
@@ -139,12 +139,12 @@ def _svg(evaluation: Evaluation, *, labels: bool) -> str:
     chosen = _by_label(evaluation) if labels else _over_all(evaluation)
     chosen = [figure for figure in chosen if not figure.metric.endswith((SENSITIVITY, SPECIFICITY))]
     names = [evaluation.student.name] + ([evaluation.other.name] if evaluation.other is not None else [])
-    rows = []
+    lines = []
     for figure in chosen:
-        marks = [Mark(figure.value, figure.low, figure.high)]
+        estimates = [Estimate(figure.value, figure.low, figure.high)]
         if figure.other is not None:
-            marks.append(Mark(figure.other, figure.other_low, figure.other_high))
+            estimates.append(Estimate(figure.other, figure.other_low, figure.other_high))
         how = "" if labels else f" ({figure.implementation})"
-        rows.append(Row(figure.part, f"{figure.metric}{how}", tuple(marks)))
+        lines.append(Dots(figure.part, f"{figure.metric}{how}", tuple(estimates)))
     title = "F1 by label" if labels else "Metrics"
-    return plot(title, f"{evaluation.pairs:,} answers of {evaluation.patients:,} patients; bars: 95 %", names, rows)
+    return dots(title, f"{evaluation.pairs:,} answers of {evaluation.patients:,} patients; bars: 95 %", names, lines)
