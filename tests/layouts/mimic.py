@@ -130,9 +130,7 @@ def build(
         for number, _ in enumerate(made.views if suffix else ()):
             place = patient / f"s{made.study}" / f"{made.dicom(number)}{suffix}"
             place.parent.mkdir(exist_ok=True)
-            place.write_bytes(
-                pixels(made, number) if pixels else film(int(made.study) + number, suffix or "")
-            )
+            place.write_bytes(pixels(made, number) if pixels else film(int(made.study) + number, suffix or ""))
     images = [(made, number, view) for made in studies for number, view in enumerate(made.views)]
     if lists:
         rows = [(m.subject, m.study, f"files/{m.folder}/s{m.study}.txt") for m in studies]
