@@ -6,9 +6,9 @@
     DIR/mimic-cxr-jpg-2.1.0/    JPEG images, and the tables of views, splits and labels
     DIR/chexpert-plus/          df_chexpert_plus_240401.csv, and PNG/
 
-Films are phantoms; their reports also say things that no phantom shows, because reports that are all alike could not
-be told apart by what looks for copies. Beside them there are the seven odd studies of `mimic.py`, and CheXpert rows with what the real table is known
-for: a row without its image, and one without a report.
+Films are phantoms. Their reports also say things that no phantom shows: reports that are all alike could not be told
+apart by what looks for copies. Beside them there are the seven odd studies of `mimic.py`, and two CheXpert rows as the
+real table has them: one without its image, one without a report.
 """
 
 import io
