@@ -191,9 +191,7 @@ def test_a_clean_split_is_said_to_be_clean(tmp_path: Path, capsys: pytest.Captur
     assert "contaminated" not in out
 
 
-def test_each_split_becomes_a_store_whose_images_are_found(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_split_becomes_a_store_whose_images_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "one" / "images").mkdir(parents=True)
     picture = film(1, ".png")
     (tmp_path / "one" / "images" / "a.png").write_bytes(picture)
