@@ -1,16 +1,17 @@
-"""Runs the commands of a tutorial in order, in a folder of their own, and compares or rewrites the output on the page.
+"""Runs the commands of a page in order, in a folder of their own, and compares or rewrites the output on the page.
 
     python scripts/tutorials.py docs/tutorials/mimic.md      rewrites the page's outputs from a run
 
-A page's blocks:
+The pages are those of docs/tutorials, and those of docs/howto that say what is run first. A page's blocks:
 
     ```sh                      is run: one shell for the whole page, so `cd` and variables last
     ```sh title="..."          is not run here (a card, a download, a browser); the title says why
     ```text                    right behind a block that is run: its output, standard output and error together
 
+    <!-- run first             commands that are run before all others and are not shown, up to a line -->
 A comment before a block of output says how it is compared and kept:
 
-    <!-- first 20 -->          only so many lines are on the page
+    <!-- first 20 -->          only so many lines are on the page; or last 20
     <!-- figures vary -->      numbers differ from machine to machine (training); the words are compared
     <!-- until Ctrl-C -->      before a command: it serves until it is interrupted, which the run does
 
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(
     r"(?P<notes>(?:^<!-- [^\n]* -->\n)*)^```(?P<language>\w+)(?P<title> [^\n]*)?\n(?P<text>.*?)^```$", re.S | re.M
 )
+_FIRST = re.compile(r"^<!-- run first\n(.*?)^-->", re.S | re.M)
 _MARK = "=-=-= block"
 _VOLATILE = (
     (r"token=\S+", "token=T"),
@@ -48,14 +50,20 @@ class Step(NamedTuple):
     command: str
     output: str | None
     at: tuple[int, int] | None  # of the output, in the page's text
-    first: int | None
+    kept: tuple[str, int] | None  # the first or the last so many lines
     vary: bool
     served: bool
 
 
+def pages() -> list[Path]:
+    """The pages whose commands are run."""
+    howto = [page for page in (ROOT / "docs" / "howto").glob("*.md") if _FIRST.search(page.read_text("utf-8"))]
+    return sorted([*(ROOT / "docs" / "tutorials").glob("*.md"), *howto])
+
+
 def steps(page: str) -> list[Step]:
     """The blocks of a page that are run, in order, with the output behind each."""
-    found: list[Step] = []
+    found = [Step(hidden[1], None, None, None, False, False) for hidden in _FIRST.finditer(page)]
     blocks = list(_BLOCK.finditer(page))
     for number, block in enumerate(blocks):
         if block["language"] != "sh" or block["title"]:
@@ -63,13 +71,13 @@ def steps(page: str) -> list[Step]:
         after = blocks[number + 1] if number + 1 < len(blocks) else None
         ours = after and after["language"] == "text" and not page[block.end() : after.start()].strip()
         notes = after["notes"] if ours and after else ""
-        kept = re.search(r"<!-- .*?first (\d+)", notes)
+        kept = re.search(r"<!-- .*?(first|last) (\d+)", notes)
         found.append(
             Step(
                 block["text"],
                 after["text"] if ours and after else None,
                 after.span("text") if ours and after else None,
-                int(kept[1]) if kept else None,
+                (kept[1], int(kept[2])) if kept else None,
                 "figures vary" in notes,
                 "until Ctrl-C" in block["notes"],
             )
@@ -98,6 +106,7 @@ def run(found: list[Step], folder: Path) -> list[str]:
         "TENSTEP": str(ROOT),
         "COLUMNS": "100",
         "OMP_NUM_THREADS": "1",
+        "HF_HOME": str(folder / "hf"),  # the datasets library keeps copies of what it reads
     }
     with log.open("w") as stream:
         done = subprocess.run(
@@ -111,7 +120,7 @@ def run(found: list[Step], folder: Path) -> list[str]:
     text = log.read_text("utf-8")
     if done.returncode:
         raise RuntimeError(f"the commands end with {done.returncode}:\n{text[-4000:]}")
-    parts = re.split(rf"^{_MARK} \d+\n", text, flags=re.M)[1:]
+    parts = re.split(rf"{_MARK} \d+\n", text)[1:]
     return ["\n".join(line.rstrip() for line in part.splitlines()) + "\n" for part in parts]
 
 
@@ -122,9 +131,12 @@ def _interrupted(command: str) -> str:
 def shown(step: Step, output: str) -> str:
     """What of an output is kept on the page."""
     lines = output.splitlines()
-    if step.first is not None and len(lines) > step.first:
-        return "\n".join([*lines[: step.first], "[...]"]) + "\n"
-    return output
+    match step.kept:
+        case ("first", count) if len(lines) > count:
+            lines = [*lines[:count], "[...]"]
+        case ("last", count) if len(lines) > count:
+            lines = ["[...]", *lines[-count:]]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def same(step: Step, output: str) -> bool:
