@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..schemas.outcome import Outcome
+from .engines import add_engine_options, engine_of
 from .progress import progress
 
 
@@ -33,9 +34,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")
+<<<<<<< HEAD
     parser.add_argument(
         "--stores", dest="parts", metavar="DIR", type=Path, help="write the study stores train, validate and test here"
     )
+=======
+    add_engine_options(parser)
+>>>>>>> main
     parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
 
 
@@ -48,7 +53,7 @@ def _split(args: argparse.Namespace) -> Outcome:
         if args.recipe
         else recipe_of(args.seed, args.test, args.validate, published=not args.ignore_published)
     )
-    with progress(None, "compare") as bar:
+    with engine_of(args) as workers, progress(None, "compare") as bar:
         return split_stores(
             args.stores,
             recipe,
@@ -57,6 +62,11 @@ def _split(args: argparse.Namespace) -> Outcome:
             images=args.images,
             pairs=args.pairs,
             ids=args.ids,
+<<<<<<< HEAD
             parts=args.parts,
+=======
+            workers=workers,
+            kept=args.keep,
+>>>>>>> main
             on_progress=bar.advance,
         )

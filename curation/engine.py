@@ -324,7 +324,7 @@ class Engine:
             usd=self._judged_usd,
             studies_left=studies - tally.studies,
         )
-        agreed = len(self.session.history.studies) > pilot  # an earlier call went on from here
+        agreed = self.session.history.studies > pilot  # an earlier call went on from here
         if (
             self.session.ended is None
             and not self.session.spent

@@ -113,7 +113,11 @@ class MissingExtraError(TenstepError):
 
     def __init__(self, extra: str, needs: str) -> None:
         super().__init__(f"{needs} is not installed; install it with: {install_command(extra)}")
-        self.extra = extra
+        self.extra, self.needs = extra, needs
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        """Across processes: an exception is made again from its arguments."""
+        return type(self), (self.extra, self.needs)
 
 
 def install_command(extra: str) -> str:

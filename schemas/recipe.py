@@ -201,6 +201,16 @@ class Traces(Noun):
         return self
 
 
+Shape = Literal[  # the files of distill/students/*.json
+    "InternVL3-8B-hf",
+    "Llama-3.2-11B-Vision-Instruct",
+    "Qwen3-VL-8B-Instruct",
+    "SmolVLM2-2.2B-Instruct",
+    "llava-onevision-qwen2-7b-ov-hf",
+    "medgemma-1.5-4b-it",
+]
+
+
 class DistillRecipe(Noun):
     """`tenstep distill RECIPE`."""
 
@@ -244,7 +254,7 @@ class DistillRecipe(Noun):
     too_long: Literal["stop", "drop"] = Field(
         "stop", description="What longer examples do: stop the run before step one, or be left out, counted and listed."
     )
-    shape: Literal["Llama-3.2-11B-Vision-Instruct"] | None = Field(
+    shape: Shape | None = Field(
         None, description="Whose shape --preflight counts on where the base is not at hand; one of those that ship."
     )
     gradient_checkpointing: bool = False

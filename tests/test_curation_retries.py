@@ -192,7 +192,8 @@ def test_limits_are_kept_and_the_journal_says_what_the_ledger_says(
     with RunFolder.open(tmp_path / "run", kind="curate", recipe=made, studies=store) as run:
         engine = Engine(run, made, [load(spec) for spec in made.teachers])
         tally = asyncio.run(engine.work())
-        written = History.of(run.journal.facts())
+        with run.journal.sums() as sums:
+            written = History.of(sums)
     assert server.in_flight_most <= 4  # one of them is the question how many there are
     assert tally.accepted + tally.refused == STUDIES
     assert written.calls == engine.session.ledger.calls == tally.asked

@@ -3,7 +3,7 @@
     settle ──► (whoever asks goes through its items, and queues questions) ──► submit ──► settle ...
 
 It journals departures and what came of them; the asker then reads the answers from the journal as it reads any other.
-It may be stopped, or killed, at any point: the ledgers of batches (clients/batch.py) say what is under way, and the
+It may be stopped, or killed, at any point: the logs of batches (clients/batch_log.py) say what is under way, and the
 next call goes on from there. Nobody asks while batches are under way, so no question is in two of them.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 from ...data.run import RunFolder
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
-from ..clients.batch import Batches, Outcome
-from ..clients.batched import Batched
+from ..clients.batch import Batches
+from ..clients.batch_apis import Outcome
+from ..clients.hosted import HostedTeacher
 from ..teacher import Question, Teacher, Unanswered
 from .budget import Lane, Ledger, lanes, max_cost
 from .commits import event
@@ -56,10 +57,9 @@ class Batching:
         self._stopped = asyncio.Event()
         self._failures: dict[str, int] = {}
         self.spent = False  # the budget had no room for a request
-        self._batched = [teacher for teacher in teachers if isinstance(teacher, Batched) and teacher.batch]
+        self._batched = [teacher for teacher in teachers if isinstance(teacher, HostedTeacher) and teacher.batch]
         self._batches: list[Batches] = [
-            teacher.batches(run.path / "batches" / teacher.name)  # type: ignore[attr-defined]  # of HostedTeacher
-            for teacher in self._batched
+            teacher.batches(run.path / "batches" / teacher.name) for teacher in self._batched
         ]
 
     @property
@@ -100,7 +100,8 @@ class Batching:
 
     async def submit(self) -> int:
         """Send what is queued, as far as the budget goes; how many requests went."""
-        ledger = History.of(self._run.journal.facts()).ledger(self._options.budget)
+        with self._run.journal.sums() as sums:
+            ledger = History.of(sums).ledger(self._options.budget)
         found = {lane.teacher.name: lane for lane in lanes(self._options, self._teachers)}
         sent = 0
         for teacher, batches in zip(self._batched, self._batches, strict=True):
@@ -139,7 +140,7 @@ class Batching:
         yield event(key, outcome.state, flight.study_id, {"reason": outcome.reason}, outcome.raw)
 
     async def _never_sent(self) -> None:
-        """What a kill left between the journal and the ledger, or a batch that was never created, may be asked."""
+        """Free what a kill left between journal and log, or a batch that was never created: it may be asked."""
         names = {teacher.name for teacher in self._batched}
         events = []
         for key, state in self._run.journal.states().items():
@@ -167,7 +168,7 @@ class Batching:
         await self._journal(events)
         return [one.key for one in events]
 
-    async def _create(self, teacher: Any, batches: Batches, keys: Sequence[str]) -> int:
+    async def _create(self, teacher: HostedTeacher[Any], batches: Batches, keys: Sequence[str]) -> int:
         try:
             submitted = await batches.submit(keys, lambda key: teacher.body(teacher.waiting[key]))
         except Unanswered as no:

@@ -102,6 +102,9 @@ class Sender:
             self._ledger.settle(reserved, Amount())
             sent = {} if isinstance(error, TeacherError) else {"sent": False}
             await self._commits.write(event(key, State.FAILED, question.study.id, {"reason": error.message, **sent}))
+            if isinstance(error, Denied):
+                why = f"{lane.denied} requests in a row were" if lane.answered else "the first requests of the run were"
+                raise TeacherError(f"{error.message}; {why} turned away, so the run ends here") from None
             raise
         except BaseException:
             self._ledger.mark_uncertain(reserved)

@@ -74,7 +74,8 @@ class Session:
         self.tally = Tally()
         states = settle_flights(run)
         _attach(run, teachers, states)
-        self.history = History.of(run.journal.facts())
+        with run.journal.sums() as sums:
+            self.history = History.of(sums)
         for lane in self.lanes:
             lane.answered = lane.teacher.name in self.history.answered
         self.ledger = self.history.ledger(options.budget)

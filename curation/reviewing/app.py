@@ -58,6 +58,7 @@ class Pages:
 
     def __init__(self, review: ReviewRun, comparison: Comparison | None) -> None:
         self._review = review
+        self._begin = review.settings.queue
         self._comparing = comparison is not None
         self._renderer = Renderer(review, comparing=self._comparing)
         self._pairs = PairPages(self._renderer, review, comparison)
@@ -82,11 +83,11 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         """To the default queue, or to the first pair."""
-        return RedirectResponse("/compare" if self._comparing else "/read", 303)
+        return RedirectResponse("/compare" if self._comparing else f"/read?{urlencode({'queue': self._begin})}", 303)
 
     async def read(self, request: Request) -> Response:
         """The next candidate of a queue, or that there is none left."""
-        spec = request.query_params.get("queue", "work")
+        spec = request.query_params.get("queue", self._begin)
         reader = session_of(request).reader
         key = self._review.next_key(reader, spec)
         if key is None:
@@ -95,19 +96,19 @@ class Pages:
 
     async def open(self, request: Request) -> Response:
         """One candidate by its key."""
-        return self._item(request, request.path_params["key"], request.query_params.get("queue", "work"))
+        return self._item(request, request.path_params["key"], request.query_params.get("queue", self._begin))
 
     async def decide(self, request: Request) -> Response:
         """Write a decision; the answer is the next candidate's part of the page."""
         form = await read_form(request)
-        spec, reader, key = form.one("queue", "work"), session_of(request).reader, request.path_params["key"]
+        spec, reader, key = form.one("queue", self._begin), session_of(request).reader, request.path_params["key"]
         self._review.decide(reader, key, form, spec, adjudicate=spec == "disputed")
         return self._next(request, spec, reader, after=key)
 
     async def undo(self, request: Request) -> Response:
         """Take back the last decision and show its candidate again."""
         form = await read_form(request)
-        spec, reader = form.one("queue", "work"), session_of(request).reader
+        spec, reader = form.one("queue", self._begin), session_of(request).reader
         key = self._review.undo(reader)
         return self._item(request, key, spec, part=True) if key else self._next(request, spec, reader, after=None)
 
@@ -177,6 +178,7 @@ class Pages:
             pages=pages,
             codes=sorted({code for entry in index for code in entry.codes}),
             authors=sorted({entry.author for entry in index}),
+            attributed=bool(self._review.attribution),
             address=lambda number: "/list?" + urlencode({**given, "page": number}),
         )
 
@@ -213,6 +215,7 @@ class Pages:
             part=part,
             item=item(screen.study, screen.judged, findings=screen.findings, own=screen.own),
             screen=screen,
+            attributed=self._review.attribution.get(key) if screen.findings else None,
             draft=_draft(self._review.draft_file(reader, key)),
             attempt=(list(attempts).index(key) + 1, len(attempts)),
             code_names=code_names(),

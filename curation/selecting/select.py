@@ -19,6 +19,7 @@ from pydantic import Field
 from ... import __version__
 from ...data.run import RunFolder
 from ...data.selection import FILE, stored_path
+from ...data.workers import Workers
 from ...schemas.base import Noun
 from ...schemas.errors import InputError, RunError
 from ...schemas.selection import Chosen, Method, SelectedRun, Selection
@@ -72,6 +73,8 @@ def select(
     held_out: Sequence[Path] = (),
     studies: Path | None = None,
     on_row: Callable[[], None] = lambda: None,
+    workers: Workers = 1,
+    kept: Path | None = None,
 ) -> Selected:
     """Select and write.
 
@@ -84,6 +87,8 @@ def select(
         held_out: study stores that tests are made of.
         studies: the runs' study store, if it moved.
         on_row: called for every row that was read.
+        workers: who reads the examples (data/workers.py): so many processes, or an engine.
+        kept: a folder for finished shards (data/kept.py).
 
     Raises:
         RunError: `out` is taken.
@@ -97,8 +102,10 @@ def select(
             raise InputError("is a selection; select from its runs", file=run)
     heads = [_head(run, out) for run in runs]
     sampled = None if student is None else failures(student)
-    funnel, gates = Funnel(), Gates(splits, held_out, options.similarity)
-    rows, ids, each = read(runs, gates, funnel, limit=options.pool, studies=studies, on_row=on_row)
+    funnel, gates = Funnel(), Gates(splits, held_out, options.similarity, workers)
+    rows, ids, each = read(
+        runs, gates, funnel, limit=options.pool, studies=studies, on_row=on_row, workers=workers, kept=kept
+    )
     rows = funnel.step("one a study", rows, once(rows))
     pool = funnel.step("near-duplicates", rows, near(rows, options.similarity))
     if not pool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...data.similarity import Searched, band_keys, likeness
+from ...data.similarity import Searched, Signature, band_keys, likeness
 from ...data.splitting.alike import report_signature, stack
 from ...schemas.selection import Stage
 from .pool import Candidate
@@ -80,7 +80,7 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
     order = sorted(range(len(rows)), key=lambda at: (rows[at].quality, rows[at].id))
     if not order:
         return
-    signatures = stack([report_signature(rows[at].text) for at in order])
+    signatures = stack([_signature(rows[at]) for at in order])
     quarters = band_keys(signatures)
     # 8 bands of 8 minima: 99 % of pairs that are 0.9 alike agree in one, and 3 % of those that are half alike
     bands = quarters[:, ::2] * np.uint64(0x9E3779B97F4A7C15) ^ quarters[:, 1::2]
@@ -94,6 +94,10 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
         if any(other not in gone for other in better[place]):
             gone.add(place)
             yield Removed(rows[at], "near-duplicates", "nearly the text of a better row")
+
+
+def _signature(row: Candidate) -> Signature:
+    return report_signature(row.text) if row.signature is None else row.signature
 
 
 def better(
