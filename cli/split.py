@@ -20,7 +20,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "  tenstep split studies --out splits.yaml\n"
         "  tenstep split stage1 stage2 --seed 7 --test 0.1 --images --out splits.yaml --pairs pairs.jsonl\n"
         "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists\n"
-        "  tenstep split studies --out splits.yaml --stores parts        parts/train to curate, parts/test to sample on",
+        "  tenstep split studies --out splits.yaml --stores parts       parts/train to curate, parts/test to sample on",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="stores, of all stages that share a test")
@@ -34,13 +34,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")
-<<<<<<< HEAD
     parser.add_argument(
         "--stores", dest="parts", metavar="DIR", type=Path, help="write the study stores train, validate and test here"
     )
-=======
     add_engine_options(parser)
->>>>>>> main
     parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
 
 
@@ -62,11 +59,8 @@ def _split(args: argparse.Namespace) -> Outcome:
             images=args.images,
             pairs=args.pairs,
             ids=args.ids,
-<<<<<<< HEAD
             parts=args.parts,
-=======
             workers=workers,
             kept=args.keep,
->>>>>>> main
             on_progress=bar.advance,
         )

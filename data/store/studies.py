@@ -117,9 +117,7 @@ class StudyStore:
 
     def with_full_paths(self, study: Study) -> Study:
         """A study of this store whose images are named by absolute paths, so that another store can hold it."""
-        images = tuple(
-            image.model_copy(update={"path": str(self.path_of(image).resolve())}) for image in study.images
-        )
+        images = tuple(image.model_copy(update={"path": str(self.path_of(image).resolve())}) for image in study.images)
         return study.model_copy(update={"images": images})
 
     def get(self, study_id: str) -> Study:
