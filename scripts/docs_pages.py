@@ -11,6 +11,7 @@ import inspect
 import re
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -196,6 +197,26 @@ def prices() -> Iterator[str]:
     yield from _table(keys, [tuple(str(row.get(key, "")) for key in keys) for row in table])
 
 
+def labelled() -> Iterator[str]:
+    """The rules alone on the labelled set that ships: a table with intervals."""
+    from tenstep.curation.verifying.labelled import labelled_set
+    from tenstep.data.statistics import wilson
+    from tenstep.validators.check import check
+
+    outcomes: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for trace in labelled_set().traces:
+        steps = "\n".join(f"{number}. {step}" for number, step in enumerate(trace.steps, 1))
+        study = trace.study
+        found = check(f"{steps}\n\n{study.report}", study.report, views=study.views, has_prior=study.has_prior)
+        outcomes[trace.good][found.outcome] += 1
+    rows = []
+    for good, counts in outcomes.items():
+        shares = [wilson(counts[outcome], counts.total()) for outcome in ("accept", "doubt", "reject")]
+        cells = [f"{one.share:.0%} ({one.low:.0%} to {one.high:.0%})" for one in shares]
+        rows.append((f"{counts.total()} {'good' if good else 'corrupted'}", *cells))
+    yield from _table(("traces", "accepted", "in doubt", "rejected"), rows)
+
+
 def _doc(thing: object) -> str:
     """A docstring as Markdown: indented blocks become code."""
     text = inspect.getdoc(thing) or ""
@@ -272,6 +293,12 @@ def on_files(files: Any, config: Any) -> Any:
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """mkdocs calls this for every page: figures that are computed take the place of their marker."""
+    marker = "<!-- generated: labelled -->"
+    return markdown.replace(marker, "\n".join(labelled())) if marker in markdown else markdown
 
 
 def main() -> None:
