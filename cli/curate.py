@@ -45,7 +45,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument(
         "--resend-unknown",
         choices=("ask", "yes", "unanswered", "no"),
-        help="requests that brought no answer; unanswered: but not those whose answer came and cannot be read",
+        help="whether requests that brought no answer are sent again, and perhaps paid for again; unanswered: only "
+        "those to which nothing came at all (default: the recipe's; ask is no, and says so)",
     )
     curate.add_argument(
         "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"

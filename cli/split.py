@@ -30,7 +30,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--test", type=float, default=0.1, help="share of patients (default: 0.1)")
     parser.add_argument("--validate", type=float, default=0.05, help="share of patients (default: 0.05)")
     parser.add_argument("--ignore-published", action="store_true", help="draw anew what sources have split themselves")
-    parser.add_argument("--similarity", type=float, default=0.8, help="of near reports, at least (default: 0.8)")
+    parser.add_argument(
+        "--similarity", type=float, default=0.8, help="from here on, two reports count as nearly alike (default: 0.8)"
+    )
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")

@@ -48,10 +48,9 @@ _LONGEST, _MOST = 100, 2  # characters of a text, items of a list
 def folders() -> Iterator[str]:
     """What every folder holds."""
     for title, what, modules in FOLDERS:
-        yield f"\n## {title}\n\n{what}\n\n```text"
+        yield f"\n## {title}\n\n{what}\n\n| file | what it holds |\n|---|---|"
         for module in modules:
-            yield from _listing(module)
-        yield "```\n"
+            yield from (f"| `{name}` | {about} |" for name, about in _listing(module))
 
 
 def lines() -> Iterator[str]:
@@ -69,12 +68,13 @@ def lines() -> Iterator[str]:
         yield f"```{'yaml' if name.endswith('.yaml') else 'json'}\n{text.strip()}\n```\n"
 
 
-def _listing(module: str) -> Iterator[str]:
+def _listing(module: str) -> Iterator[tuple[str, str]]:
     """The lines `name   what it is` of a module's docstring."""
     text = ast.get_docstring(ast.parse((ROOT / module).read_text("utf-8"))) or ""
     for line in text.splitlines():
-        if re.match(r"(    )?[\w*./<>-]+( \.\w+)*  +\S", line):
-            yield re.sub(r" \((see )?[\w/]+\.py\)", "", line.strip())
+        if found := re.fullmatch(r"(?:    )?((?:SELECTION/)?[\w*./<>-]+(?: \.\w+)*)  +(\S.*)", line):
+            about = re.sub(r" \((?:see )?[\w/]+\.py\)", "", found[2])
+            yield found[1].removeprefix("SELECTION/"), about.replace("|", "\\|")
 
 
 @cache
