@@ -6,6 +6,7 @@ Only the command that is called is imported, so that help is there at once.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ COMMANDS = {
     "sections": "split MIMIC-CXR reports into sections by the official rules",
     "split": "split studies by patient into train, validate and test; find what they share",
     "curate": "let a teacher write traces for studies, judge them, and have them repaired",
+    "answer": "ask a server the questions of a file teacher",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
     "compare": "two runs over the same studies, study by study",
@@ -140,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_json_target(args)
         target = args.json
         outcome: Outcome = args.run(args)
+        if _follows():
+            return outcome.exit_code
         if target:
             rows = [outcome.payload] if outcome.records is None else outcome.records
             write_json(rows, target, private=outcome.private)
@@ -167,6 +171,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             sys.stderr.write(printable(traceback.format_exc()))
         return 1
+
+
+def _follows() -> bool:
+    """Whether this is one of several processes that torchrun started, and not the first, which speaks for all."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _failed(error: TenstepError, target: str | None) -> int:
