@@ -36,7 +36,7 @@ def read_prompt_file(noun: type[File], content: str, file: str | None, kind: str
         noun: what it must be.
         content: its text.
         file: its path, for the message.
-        kind: what it is not if it cannot be used, e.g. "rubric".
+        kind: what it is to be, e.g. "rubric".
         field: the key of the recipe that names it.
 
     Raises:
@@ -46,4 +46,4 @@ def read_prompt_file(noun: type[File], content: str, file: str | None, kind: str
         return noun.model_validate(yaml.safe_load(content))
     except (yaml.YAMLError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
-        raise RecipeError(f"is no {kind} that can be used: {why}", file=file, field=field) from None
+        raise RecipeError(f"is no {kind}: {why}", file=file, field=field) from None

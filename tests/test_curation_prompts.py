@@ -125,5 +125,5 @@ def test_a_prompt_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         Prompts(str(tmp_path / "gone.yaml"))
     own.write_text("version: 1")
-    with pytest.raises(RecipeError, match="cannot be used"):
+    with pytest.raises(RecipeError, match="is no prompt file"):
         Prompts(str(own))
