@@ -17,3 +17,15 @@ def not_negative(text: str) -> float:
     if not 0 <= value < 100:
         raise InputError(f"'{text}' is not a number from 0 to 100")
     return value
+
+
+def penalty(text: str) -> float:
+    """Of repetitions: a number from 1, which is none, to 10.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = not_negative(text)
+    if not 1 <= value <= 10:
+        raise InputError(f"'{text}' is not a penalty from 1 to 10")
+    return value
