@@ -26,6 +26,7 @@ COMMANDS = {
     "sections": "the sections of MIMIC-CXR reports, by the official rules",
     "split": "train, validate and test by patient, and what they share",
     "curate": "write, judge and repair traces for studies",
+    "merge-runs": "one run folder from the runs of several shards",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
     "compare": "two runs over the same studies, paired",
@@ -93,7 +94,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     called = COMMANDS if words is None else {next((word for word in words if word in COMMANDS), "")}
     for name, what in COMMANDS.items():
         if name in called or "demo" in called:  # the demo runs others
-            import_module(f".{name}", __package__).register(commands)
+            import_module(f".{name.replace('-', '_')}", __package__).register(commands)
         else:
             commands.add_parser(name, help=what)
     for command in commands.choices.values():

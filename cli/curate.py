@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.memory import peak_megabytes
 from ..schemas.errors import RecipeError
 from ..schemas.outcome import Outcome, Table
+from .arguments import shard_of
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _EPILOG = """\
 examples:
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline --limit 20
+  tenstep curate recipe.yaml --studies studies --shard 2/8 --out runs/shard-2    one of eight machines; see merge-runs
 
 the same command again resumes: what has an answer is not asked again
 
@@ -42,6 +44,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument("--studies", type=Path, help="a study store, in place of the recipe's")
     curate.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is resumed")
     curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
+    curate.add_argument(
+        "--shard",
+        type=shard_of,
+        metavar="I/N",
+        help="only the I-th of N parts of the studies, in a run of its own, with its share of goal, budget and rate",
+    )
     curate.add_argument(
         "--resend-unknown",
         choices=("ask", "yes", "unanswered", "no"),
@@ -63,9 +71,11 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.teacher import load
     from ..curation.verifying.verifier import authors, load_verifier
     from ..data.run import RunFolder
+    from ..data.sharding import Shard, count
     from ..data.store.studies import StudyStore
 
     recipe = _recipe(args)
+    shard = Shard.parse(recipe.shard)
     teachers = [load(spec) for spec in recipe.teachers]
     verifier = load_verifier(recipe.verifier, authors(teachers)) if recipe.verifier and recipe.verify != "off" else None
     everybody = [*teachers, verifier] if verifier else teachers
@@ -79,7 +89,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     if (found := settled(args.out, mark)) is not None:
         return _outcome(args, recipe, *found, 0, time.monotonic() - since)
     with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
-        with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
+        with _few_collections(), _Bar(count(store, recipe.limit, shard)) as bar:
             engine = worker(
                 run,
                 recipe,
@@ -90,7 +100,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
                 consent=_consent(args, recipe, bar),
             )
             run_politely(engine.work(), engine.stop)
-        manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
+        manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=count(store, None, shard))
         settle(run, mark, engine.tally)
         unread = run.journal.unread()
     return _outcome(args, recipe, manifest, engine.tally, unread, time.monotonic() - since)
@@ -98,15 +108,17 @@ def _curate(args: argparse.Namespace) -> Outcome:
 
 def _workers(args: argparse.Namespace, recipe: "CurateRecipe", store: "StudyStore") -> int:
     from ..curation.verdict_pool import workers_for
+    from ..data.sharding import Shard, count
 
     if args.workers is not None:
         return max(0, int(args.workers))
-    studies = min(len(store), recipe.limit or len(store))
+    studies = count(store, recipe.limit, Shard.parse(recipe.shard))
     authors = len(recipe.teachers) if recipe.several.strategy == "best" else 1
     return workers_for(studies * authors * recipe.several.samples)
 
 
 def _recipe(args: argparse.Namespace) -> "CurateRecipe":
+    from ..curation.shares import recipe_of_shard
     from ..data.recipes import read_recipe
     from ..schemas.recipe import CurateRecipe
 
@@ -123,7 +135,7 @@ def _recipe(args: argparse.Namespace) -> "CurateRecipe":
             "says no studies; name a study store here or with --studies", file=args.recipe, field="studies"
         )
     check_severities(recipe.severities, args.recipe, recipe.rules)
-    return recipe
+    return recipe if args.shard is None else recipe_of_shard(recipe, args.shard)
 
 
 def check_severities(severities: Mapping[str, "Weight"], file: Path | None, rules: Sequence[str] = ()) -> None:
