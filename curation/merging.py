@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..data.files import hold, readable_by, replace_text, replacing_folder
-from ..data.joining import join
+from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
 from ..data.nearby import Nearby
 from ..data.run import CONTINUABLE, MANIFEST, RunFolder, recipe_sha256, relative_store

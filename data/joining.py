@@ -1,116 +1,65 @@
-"""Joining journals: several runs' events, and their readers' decisions, in one new journal.
+"""Join: an export of restricted studies, which left as ids, steps and hashes, made whole by the studies' owner.
 
-Events are copied as they lie there, in the order of their times, and those of one journal stay in its order. Whether
-the runs belong together is for the caller to say; that no study is in two of them is seen to here.
+Every report and image is checked against its hash.
 """
 
-import heapq
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from ..schemas.errors import InputError, RunError
-from . import digest
-from .high_water import HighWater
-from .journal_file import COLUMNS, INSERT, as_event, connect
-from .readings import Readings
+from pydantic import ValidationError
 
-_AT_ONCE = 2_000  # events
+from ..schemas.errors import InputError
+from ..schemas.export import ExportManifest, ExportRecord
+from ..schemas.study import Study
+from .exporting import RECORDS, Found, Options, must_be_new, read_manifest, write_whole
+from .formats.json_lines import json_lines
+from .store.studies import StudyStore
 
-
-class Copied(NamedTuple):
-    """An event and its digest, without their number."""
-
-    at: float
-    event: tuple[Any, ...]  # COLUMNS
-    digest: tuple[Any, ...]
+_DEFAULTS = Options()
 
 
-def join(sources: Sequence[Path], out: Path) -> int:
-    """Make a journal of the journals of several runs; how many events it holds.
+def join(path: Path, studies: Sequence[Path], out: Path, options: Options = _DEFAULTS) -> ExportManifest:
+    """Make the whole export of one that holds records only, with the studies of their owner.
 
     Args:
-        sources: run folders, which nobody writes to.
-        out: a folder without a journal.
+        path: the folder that `export` wrote.
+        studies: the study stores that hold them.
+        out: a new folder.
+        options: as for `export`.
 
     Raises:
-        InputError: a study is in two of them.
-        RunError: a journal cannot be read or written.
+        RunError: `out` is taken.
+        InputError: a study is missing, or its report or an image is another one than was exported.
     """
-    _check_apart(sources)
-    path = out / "journal.db"
-    copied = heapq.merge(*(_events(source) for source in sources), key=lambda one: one.at)
-    seq = 0
-    with closing(connect(path, writable=True)) as connection:
+    manifest = read_manifest(path)
+    if manifest.complete:
+        raise InputError("is whole: there is nothing to join", file=path)
+    must_be_new(out)
+    stores = [StudyStore.open(one) for one in studies]
+    found: list[Found] = []
+    for line in json_lines(path / RECORDS):
         try:
-            while batch := list(islice(copied, _AT_ONCE)):
-                numbered = list(enumerate(batch, seq + 1))
-                with connection:
-                    connection.execute("BEGIN")
-                    connection.executemany(INSERT, ((number, *one.event) for number, one in numbered))
-                    connection.executemany(digest.INSERT, ((number, *one.digest) for number, one in numbered))
-                seq += len(batch)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise RunError(f"could not write to the journal: {error}", file=path) from None
-    with closing(HighWater(path, seq)):
-        pass
-    _join_readings(sources, out)
-    return seq
+            record = ExportRecord.model_validate(line.found, strict=False)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise InputError(line.problem or str(first["msg"]), file=path / RECORDS, row=line.row) from None
+        found.append((record, *_owned(record, stores)))
+    forms = {study.report_form for _, study, _ in found}
+    return write_whole(out, manifest, found, forms.pop() if len(forms) == 1 else None, options)
 
 
-def _events(source: Path) -> Iterator[Copied]:
-    path = source / "journal.db"
-    with closing(connect(path, writable=False)) as connection:
+def _owned(record: ExportRecord, stores: Sequence[StudyStore]) -> tuple[Study, StudyStore]:
+    for store in stores:
         try:
-            there = connection.execute(
-                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'digest'"
-            ).fetchone()
-            if there:
-                names = ", ".join(f"digest.{name}" for name in digest.Digest._fields[1:])
-                columns = ", ".join(f"events.{name}" for name in COLUMNS.split(", "))
-                rows = connection.execute(f"SELECT {columns}, {names} FROM events JOIN digest USING (seq) ORDER BY seq")  # noqa: S608 constants
-                width = len(COLUMNS.split(", "))
-                for row in rows:
-                    yield Copied(row[3], row[:width], row[width:])
-                return
-            for row in connection.execute(f"SELECT {COLUMNS} FROM events ORDER BY seq"):  # noqa: S608 constants
-                yield Copied(row[3], row, digest.digest(0, as_event(row))[1:])
-        except sqlite3.Error as error:
-            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=path) from None
-
-
-def _check_apart(sources: Sequence[Path]) -> None:
-    """See that no study is in two journals; what is known of them lies in a temporary file."""
-    with closing(sqlite3.connect("")) as known:
-        known.execute("CREATE TABLE studies (id TEXT PRIMARY KEY, source INTEGER) WITHOUT ROWID")
-        for number, source in enumerate(sources):
-            path = source / "journal.db"
-            with closing(connect(path, writable=False)) as connection:
-                try:
-                    for (study,) in connection.execute("SELECT DISTINCT study_id FROM events WHERE study_id <> ''"):
-                        try:
-                            known.execute("INSERT INTO studies VALUES (?, ?)", (study, number))
-                        except sqlite3.IntegrityError:
-                            (other,) = known.execute("SELECT source FROM studies WHERE id = ?", (study,)).fetchone()
-                            raise InputError(
-                                f"study '{study}' is in {sources[other]} too; runs that are merged share no study",
-                                file=source,
-                            ) from None
-                except sqlite3.Error as error:
-                    raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=path) from None
-
-
-def _join_readings(sources: Sequence[Path], out: Path) -> None:
-    """Copy what readers decided, if there is anything."""
-    target: Readings | None = None
-    for source in sources:
-        with Readings(source, writable=False) as readings:
-            for reading in readings.all():
-                target = target or Readings(out, writable=True)
-                target.append(reading)
-    if target is not None:
-        target.close()
+            study = store.get(record.study_id)
+        except InputError:
+            continue
+        if study.report_sha256 != record.report_sha256:
+            raise InputError(
+                f"study '{record.study_id}' has another report than was exported; ingest it in the same form",
+                file=store.root,
+            )
+        if {image.sha256 for image in record.images} - {image.sha256 for image in study.images}:
+            raise InputError(f"study '{record.study_id}' has other images than were exported", file=store.root)
+        return study, store
+    raise InputError(f"no store holds study '{record.study_id}'; name the one that does with --studies")

@@ -37,7 +37,7 @@ from .examples import TrainingExamples, load_examples
 from .folder import ADAPTER, BASE, BOARD, CHECKPOINTS, ROWS, claimed
 from .memory import estimate
 from .preflight import TINY, build_preflight, measure
-from .ranks import Ranks
+from .ranks import Ranks, check_launch
 from .rows import rows_of, sizes_of
 from .run_card import FILE, Evaluation, Loss, RunCard, Session, code, hardware, peak_memory_mb, versions
 from .tiny_base import STEPS, tiny_base
@@ -73,6 +73,7 @@ def distill(
         RunError: `out` cannot be used.
     """
     ranks = Ranks()
+    check_launch()
     ranks.check_cards()
     prompt = prompts.read(prompts.path_of(recipe.prompt))
     examples = load_examples(recipe, run, prompt)
@@ -96,6 +97,7 @@ def distill(
             (out / ROWS).write_text("".join(json.dumps(row) + "\n" for row in examples.rows), encoding="utf-8")
             _build_base(recipe, examples, prompt, out, on_progress)
         ranks.wait()
+        ranks.check_shared(out / "recipe.yaml")
         base = _base(recipe, out)
         identity["base_sha256"] = fingerprint(base, recipe.revision)
         _same(old, identity, out)
