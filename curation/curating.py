@@ -64,7 +64,7 @@ def resolve(
         given: other keys; None leaves the recipe's.
 
     Raises:
-        RecipeError: it cannot be read, names no studies, gives a severity to a code that takes none, or cannot be split.
+        RecipeError: it cannot be read or split, names no studies, or gives a severity to a code that takes none.
     """
     file = recipe if isinstance(recipe, Path) else None
     if isinstance(recipe, Path):
