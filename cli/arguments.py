@@ -41,6 +41,18 @@ def share(text: str) -> float:
     return value
 
 
+def penalty(text: str) -> float:
+    """Of repetitions: a number from 1, which is none, to 10.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = not_negative(text)
+    if not 1 <= value <= 10:
+        raise InputError(f"'{text}' is not a penalty from 1 to 10")
+    return value
+
+
 def shard_of(text: str) -> "Shard":
     """One of several shards: `2/3`.
 

@@ -104,7 +104,7 @@ def export(
     found = [
         (_record(one.example, place(one.example.study), rejected), one.example.study, one.store) for one in sourced
     ]
-    _apart([(record.split, study) for record, study, _ in found])
+    _check_splits([(record.split, study) for record, study, _ in found])
     manifest = ExportManifest(
         exporter=kind,
         complete=True,
@@ -174,7 +174,7 @@ def _placing(splits: Path | None) -> Callable[[Study], SplitName]:
     return lambda study: _NAMES[own.place(study, frozenset())]
 
 
-def _apart(found: Iterable[tuple[SplitName, Study]]) -> None:
+def _check_splits(found: Iterable[tuple[SplitName, Study]]) -> None:
     places: dict[tuple[str, str], SplitName] = {}
     for split, study in found:
         if places.setdefault((study.source, patient_key(study.patient_id)), split) != split:

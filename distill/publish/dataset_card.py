@@ -34,7 +34,7 @@ _SHOWN = 30
 
 
 def describe(out: Path, manifest: ExportManifest, *, run: Path | None, card_of: Path | None = None) -> None:
-    """Write card, plot and Croissant beside an export.
+    """Write card, plot and Croissant into the folder of an export.
 
     Args:
         out: the export.
@@ -290,7 +290,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def read_figures(folder: Path) -> dict[str, Any]:
-    """The figures beside an export.
+    """The figures in the folder of an export.
 
     Raises:
         InputError: they are missing.

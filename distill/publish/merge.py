@@ -69,7 +69,7 @@ def merge(
         rows: studies to compare on.
         agree: least share of tokens at which adapter and merged weights find the same token likeliest; none for the
             tolerances of likeness.py, of which there is one for each precision.
-        licence: of the result, for the model card; nobody but the user can know it.
+        licence: of the result, for the model card; only the user can know it.
         gguf: llama.cpp's converter, to write GGUF files as well.
         on_progress: called with the name of each stage.
 
@@ -148,7 +148,7 @@ def _checked(folder: Path) -> tuple[RunCard, StudentCard]:
     """The run's card and the student's, once they speak of the same adapter (its file is hashed when it is loaded)."""
     run = folder.parent
     if not (run / FILE).is_file():
-        raise InputError(f"no {FILE} beside the adapter; merge the training run's folder as it was written", file=run)
+        raise InputError(f"no {FILE} next to the adapter; merge the training run's folder as it was written", file=run)
     card = RunCard.read(run)
     student, _ = adapter.describe(folder)
     if card.finished is None or card.adapter_sha256 is None:
@@ -178,7 +178,7 @@ def _requests(
     chosen = [(study, image) for study, image in islice(((s, i) for s, i in seen if i is not None), rows)]
     if not chosen:
         raise InputError("no study here has an image to compare on", file=store.root)
-    requests = [Request(open_image(check(store, study, image)), asked.text, 0) for study, image in chosen]
+    requests = [Request(open_image(check(store, study, image)), asked.text) for study, image in chosen]
     return requests, tuple(sorted({one.head.source for one in trained_on})), [study.id for study, _ in chosen]
 
 
@@ -200,7 +200,7 @@ def stores_of(card: RunCard) -> list[StudyStore]:
 def _answers(loaded: Loaded, requests: Sequence[Request], limit: int) -> list[Answer]:
     found: list[Answer] = []
     for start in range(0, len(requests), _BATCH):
-        found += generate(loaded, requests[start : start + _BATCH], max_new_tokens=limit, temperature=0.0)
+        found += generate(loaded, requests[start : start + _BATCH], max_new_tokens=limit)
     return found
 
 
