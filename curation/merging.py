@@ -76,12 +76,12 @@ def merge_runs(out: Path, paths: Sequence[Path], studies: Path | None = None) ->
         recipes = [_recipe(run) for run in runs]
         notes = [*_missing(runs, recipes), *_differences(runs, recipes)]
         store = _store(runs)
-        recipe = _whole(recipes).model_copy(update={"studies": str(store.root.resolve())})
+        recipe = _whole(recipes).model_copy(update={"studies": store.place})
         out.parent.mkdir(parents=True, exist_ok=True)
         with readable_by(owner_only=store.data_class == "restricted"), replacing_folder(out) as part:
             part.mkdir()
             events = join([run.path for run in runs], part)
-            manifest = _manifest(runs, recipe, relative_store(store.root, part))
+            manifest = _manifest(runs, recipe, relative_store(store, part))
             replace_text(part / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
             merged = _finish(part, recipe, store, finished=all(run.manifest.finished for run in runs))
     spend, counts, templates, finished = merged
@@ -147,8 +147,8 @@ def _store(runs: Sequence[RunFolder]) -> StudyStore:
     store = runs[0].studies
     for run in runs[1:]:
         ours, theirs = (one.head.model_copy(update={"image_roots": {}}) for one in (store, run.studies))
-        if run.studies.root.resolve() != store.root.resolve() and ours != theirs:
-            raise InputError(f"works on {run.studies.root}, which is no copy of {store.root}", file=run.path)
+        if run.studies.place != store.place and ours != theirs:
+            raise InputError(f"works on {run.studies.place}, which is no copy of {store.place}", file=run.path)
     return store
 
 
