@@ -26,21 +26,6 @@ def not_negative(text: str) -> float:
     return value
 
 
-def share(text: str) -> float:
-    """A share, from above 0 to 1.
-
-    Raises:
-        InputError: it is something else.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1:
-        raise InputError(f"'{text}' is not a share above 0 and up to 1")
-    return value
-
-
 def penalty(text: str) -> float:
     """Of repetitions: a number from 1, which is none, to 10.
 

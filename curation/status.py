@@ -14,7 +14,7 @@ from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
-from .judging.agreement import Agreement, agreements
+from .judging.agreement import TeacherAgreement, agreements
 from .requests.forecast import Forecast, forecast
 from .requests.history import History
 
@@ -78,7 +78,7 @@ class Status(Noun):
     budget: dict[str, Any]
     by_attempt: tuple[Share, ...]
     by_teacher: tuple[TeacherShare, ...]
-    agreement: tuple[Agreement, ...]
+    agreement: tuple[TeacherAgreement, ...]
     forecast: Forecast | None
     policy: PolicyDecision | None
 
