@@ -30,6 +30,7 @@ COMMANDS = {
     "sections": "split MIMIC-CXR reports into sections by the official rules",
     "split": "split studies by patient into train, validate and test; find what they share",
     "curate": "let a teacher write traces for studies, judge them, and have them repaired",
+    "merge-runs": "one run folder from the runs of several shards",
     "answer": "ask a server the questions of a file teacher",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
@@ -113,7 +114,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     called = COMMANDS if words is None else {next((word for word in words if word in COMMANDS), "")}
     for name, what in COMMANDS.items():
         if name in called or "demo" in called:  # the demo runs others
-            import_module(f".{name}", __package__).register(commands)
+            import_module(f".{name.replace('-', '_')}", __package__).register(commands)
         else:
             commands.add_parser(name, help=what)
     for name, command in commands.choices.items():
