@@ -1,6 +1,6 @@
 """Selections on disk, and the one way to read accepted examples from a run or from a selection of runs.
 
-    SELECTION/selection.json    schemas/selection.py
+    SELECTION/selection.json    what was chosen, and why; the parameters and counts (schemas/selection.py)
     SELECTION/removed.jsonl     every example that was not chosen: at which stage, and why
 
 Commands that take a run (distill, ablate, export) take a selection too, through `examples_of`.

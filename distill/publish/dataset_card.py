@@ -2,7 +2,7 @@
 
     figures.json      what the runs came to: teachers, prompts, counts, cost, rules; join copies it
     README.md         the hub's dataset card: YAML head, then figures, rules, terms and limits
-    croissant.json    croissant.py
+    croissant.json    the same for machines: Croissant 1.1 with RAI fields (croissant.py)
     findings.svg      findings of the references
 
 A card holds no text of a study.
