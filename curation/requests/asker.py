@@ -88,7 +88,7 @@ class Asker:
         self._random = random.Random(options.seed)  # noqa: S311  spreads retries; no secret
 
     def stop(self) -> None:
-        """Send nothing more; what is under way is waited for."""
+        """Send nothing more; requests in flight are waited for."""
         self._sender.stopped.set()
 
     async def record_skipped(self, lane: Lane, question: Question, reason: str) -> None:
@@ -171,7 +171,7 @@ class Asker:
                 why = outcome.reason
                 if received is not None:  # it came, and may have been paid for, but cannot be used
                     self._sender.settle_unanswered(lane, outcome, received.reserved, received=True)
-                if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
+                if received is None or not (state is outcome.state is State.UNKNOWN):  # else it is as before
                     await self._end(lane, question, key, outcome)
                 state, waits = outcome.state, outcome.waits
                 if not self._again(outcome, received=received is not None):
