@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from ...schemas.base import SCHEMA_VERSION, Record
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass, ImageRef, RejectedRow, Study
+from ..remote import fetch_into, local, origin_of
 from ..source import SourceTrace, SourceWarning
 from . import parquet
 from .batch import StoreHead, ups
@@ -45,17 +46,18 @@ class StudyStore:
         self.head = head
         self._index = Index(root / INDEX, writable=False)
         self._files = self._index.files()
+        self._origin = origin_of(root)
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
         self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a finished store.
+        """Open a finished store, here or at a remote place (data/remote.py).
 
         Raises:
             InputError: nothing lies at `path`, or something that is not a store, or one of a later version.
         """
-        root = Path(path)
+        root = local(path)
         head = root / HEAD
         if not root.exists():
             raise InputError("there is no such folder; make a study store with: tenstep ingest", file=root)
@@ -92,6 +94,11 @@ class StudyStore:
         return StoreWriter(Path(path), source)
 
     @property
+    def place(self) -> str:
+        """Where it lies: a folder, or the URL that it was fetched from."""
+        return self._origin or str(self.root.resolve())
+
+    @property
     def data_class(self) -> DataClass:
         """restricted if a single study is."""
         return self.head.data_class
@@ -114,6 +121,11 @@ class StudyStore:
     def traces(self) -> Iterator[SourceTrace]:
         """The reasoning that came with the source."""
         return _read(self.root / "traces.jsonl", SourceTrace)
+
+    def with_full_paths(self, study: Study) -> Study:
+        """A study of this store whose images are named by absolute paths, so that another store can hold it."""
+        images = tuple(image.model_copy(update={"path": str(self.path_of(image).resolve())}) for image in study.images)
+        return study.model_copy(update={"images": images})
 
     def get(self, study_id: str) -> Study:
         """One study.
@@ -187,6 +199,8 @@ class StudyStore:
             return before if not place.exists() and before.exists() else place
         if not (self.root / path).resolve().is_relative_to(self.root.resolve()):
             raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
+        if self._origin is not None and not (self.root / path).exists():
+            fetch_into(self.root, self._origin, path.as_posix())
         return self.root / path
 
     def is_unchanged(self, ref: ImageRef) -> bool:

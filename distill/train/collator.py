@@ -16,7 +16,7 @@ from ..chat import conversation
 IGNORED = -100
 
 
-class Row(TypedDict):
+class TrainingRow(TypedDict):
     """One example as the trainer's table holds it; the image is opened when its batch is made."""
 
     study: str
@@ -39,7 +39,7 @@ class CompletionCollator:
         self.max_length = max_length
         self.open_image = open_image
 
-    def __call__(self, rows: Sequence[Row]) -> Mapping[str, Any]:
+    def __call__(self, rows: Sequence[TrainingRow]) -> Mapping[str, Any]:
         """A batch: the processor's tensors of shape (rows, tokens, ...) and `labels` of shape (rows, tokens).
 
         Raises:

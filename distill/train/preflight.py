@@ -21,7 +21,7 @@ from ..libraries import quiet
 from ..pixels import open_image
 from ..shape import processor_of, shape_of
 from . import lora
-from .collator import IGNORED, CompletionCollator, Row
+from .collator import IGNORED, CompletionCollator, TrainingRow
 from .examples import TrainingExamples, load_examples
 from .memory import Memory, estimate
 from .rows import rows_of, sizes_of
@@ -185,7 +185,7 @@ def _missing(recipe: DistillRecipe, run: Path | None) -> list[str]:
 
 
 def measure(
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     sizes: Sequence[tuple[int, int]],
     collate: CompletionCollator,
     max_new_tokens: int,
@@ -240,7 +240,7 @@ def measure(
     )
 
 
-def check_control_tokens(rows: Sequence[Row], processor: Any) -> None:
+def check_control_tokens(rows: Sequence[TrainingRow], processor: Any) -> None:
     """A control token in a target would end the answer, or stand for an image, in the middle of a text.
 
     Raises:
@@ -286,7 +286,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:_NAMED]) + more
 
 
-def _learned(row: Row, collate: CompletionCollator) -> str:
+def _learned(row: TrainingRow, collate: CompletionCollator) -> str:
     """The unmasked tokens as text."""
     labels = collate([row])["labels"][0]
     text = str(collate.processor.tokenizer.decode(labels[labels != IGNORED], skip_special_tokens=True)).strip()
@@ -295,7 +295,7 @@ def _learned(row: Row, collate: CompletionCollator) -> str:
     return text
 
 
-def _tokens(tokenizer: Any, row: Row, processor: Any) -> tuple[int, int]:
+def _tokens(tokenizer: Any, row: TrainingRow, processor: Any) -> tuple[int, int]:
     texts = conversation(processor, row["prompt"], row["target"])
     head, target = (len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
     return head, target

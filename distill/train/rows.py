@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ...schemas.errors import ImageError, TrainingError
 from ..pixels import check_all, choose
 from ..prompt import Prompt
-from .collator import Row
+from .collator import TrainingRow
 from .examples import TrainingExample
 
 
-def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[Row]:
+def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[TrainingRow]:
     """One row an example, in their order; every image is there, and is the one that was ingested.
 
     Args:
@@ -41,7 +41,7 @@ def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[Row]:
     for example, path in zip(examples, check_all(images), strict=True):
         if isinstance(path, ImageError):
             raise path
-        rows.append(Row(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target))
+        rows.append(TrainingRow(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target))
     return rows
 
 

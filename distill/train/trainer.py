@@ -17,7 +17,7 @@ from ...schemas.errors import TrainingError
 from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from .backend import Choice, adapted
-from .collator import CompletionCollator, Row
+from .collator import CompletionCollator, TrainingRow
 from .frozen import keep_frozen
 from .ranks import Ranks
 from .tracking import services
@@ -28,8 +28,8 @@ VALIDATION = "eval_loss"
 def build(
     recipe: DistillRecipe,
     loaded: Loaded,
-    train: Sequence[Row],
-    validation: Sequence[Row],
+    train: Sequence[TrainingRow],
+    validation: Sequence[TrainingRow],
     collate: CompletionCollator,
     out: Path,
     *,
