@@ -1,6 +1,13 @@
 """Types of arguments that several commands take."""
 
+from typing import TYPE_CHECKING
+
 from ..schemas.errors import InputError
+
+if TYPE_CHECKING:
+    from ..data.sharding import Shard
+
+_MOST_SHARDS = 999_999
 
 
 def positive(text: str) -> int:
@@ -29,3 +36,17 @@ def penalty(text: str) -> float:
     if not 1 <= value <= 10:
         raise InputError(f"'{text}' is not a penalty from 1 to 10")
     return value
+
+
+def shard_of(text: str) -> "Shard":
+    """One of several shards: `2/3`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    from ..data.sharding import Shard
+
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) <= _MOST_SHARDS):
+        raise InputError(f"'{text}' is no shard; wanted is I/N, such as 2/3 for the second of three")
+    return Shard(int(number), int(of))

@@ -18,11 +18,11 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 from ..data.choice import rank
 from ..data.judged import Judged
 from ..data.run import RunFolder
+from ..data.sharding import Shard, chosen, count
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
@@ -141,12 +141,14 @@ class Engine:
     def _sources(self) -> list[tuple[list[Lane], Iterator[Study]]]:
         """Who works on which studies."""
 
-        def share(of: int) -> Iterator[Study]:
-            first = islice(self._run.studies, self._recipe.limit)
-            return (study for at, study in enumerate(first) if at % len(self._lanes) == of)
+        recipe, shard = self._recipe, Shard.parse(self._recipe.shard)
 
-        if self._recipe.several.strategy == "best":
-            return [(self._lanes, islice(self._run.studies, self._recipe.limit))]
+        def share(of: int) -> Iterator[Study]:  # by place, so that a shard gives a study to whom the whole would
+            studies = chosen(self._run.studies, recipe.limit, shard)
+            return (study for place, study in studies if place % len(self._lanes) == of)
+
+        if recipe.several.strategy == "best":
+            return [(self._lanes, (study for _, study in chosen(self._run.studies, recipe.limit, shard)))]
         return [([lane], share(at)) for at, lane in enumerate(self._lanes)]
 
     async def _through(self, sources: Sequence[tuple[list[Lane], Iterator[Study]]]) -> None:
@@ -235,7 +237,7 @@ class Engine:
 
     def _after_pilot(self, goal: int, pilot: int) -> None:
         tally = self.tally
-        studies = min(len(self._run.studies), self._recipe.limit or len(self._run.studies))
+        studies = count(self._run.studies, self._recipe.limit, Shard.parse(self._recipe.shard))
         tally.forecast = forecast(
             goal=goal,
             accepted=tally.accepted,

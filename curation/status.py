@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from ..data.run import RunFolder
+from ..data.sharding import Shard, count
 from ..data.statistics import wilson
 from ..data.sums import Author
 from ..schemas.base import Noun
@@ -148,9 +149,8 @@ def status(run: RunFolder) -> Status:
 
 def _studies(run: RunFolder) -> int:
     """How many studies the run may use: by its recipe and, if it can still be read, its store."""
-    limit = run.manifest.recipe.get("limit")
-    total = len(run.studies)
-    return min(total, limit) if limit else total
+    recipe = run.manifest.recipe
+    return count(run.studies, recipe.get("limit"), Shard.parse(recipe.get("shard")))
 
 
 def _share(name: str, outcomes: Mapping[str, int]) -> Share:
