@@ -16,7 +16,7 @@ from tenstep.curation.prompt_file import read_prompt_file
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.verdict import Finding
 from tenstep.validators.reading import read_candidate
-from tenstep.validators.rule import ten
+from tenstep.validators.rule import REFERENCE, ten
 
 MODES = ("informed", "skeleton", "blind")
 STEPS = tuple(f"step_{number:02}" for number in range(1, 11))
@@ -127,3 +127,17 @@ def test_a_prompt_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
     own.write_text("version: 1")
     with pytest.raises(RecipeError, match="is no prompt file"):
         Prompts(str(own))
+
+
+def test_the_words_of_questions_stay_since_answers_were_paid_for_under_them() -> None:
+    """Their hash is in the key of every request; a change here makes runs of earlier versions pay again."""
+    study = make_study("a", REFERENCE)
+    previous = read_candidate("Sure!\n" + ten(report=None), study.id, writes_report=False)
+    findings = [
+        Finding(rule="wrapping", code="preamble", severity="error", message="m"),
+        Finding(rule="leak", code="leak", severity="error", step=2, message="n", evidence="e"),
+        Finding(rule="x", code="y", severity="doubt", step=3, message="q"),
+    ]
+    prompts = Prompts("informed")
+    filled = (prompts.fill(study), prompts.fill(study, previous, findings))
+    assert [prompt.sha256[:16] for prompt in filled] == ["12c0ce327290f058", "68f3e9884baf77bd"]
