@@ -29,6 +29,7 @@ from tenstep.distill.shape import processor_of, shipped_config
 from tenstep.distill.student import student_of
 from tenstep.distill.train import trainer as trainers
 from tenstep.distill.train.backend import Choice
+from tenstep.distill.train.callbacks import follow
 from tenstep.distill.train.lora import config as lora_config
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.tiny import build
@@ -104,7 +105,7 @@ def _measure(
                 recipe, model, base, batch, scratch / f"{name}{turn}{contender}", steps
             )
             clock = Clock(where)
-            trainer.add_callback(trainers.follow(clock, lambda _step: None, None))
+            trainer.add_callback(follow(clock, lambda _step: None, None))
             trainer.train()
             seconds.append(clock.median)
             if contender == "ours":

@@ -1,6 +1,7 @@
 """The preflight for people and for machines."""
 
-from ..distill.train.preflight import Lengths, Preflight
+from ..distill.train.lengths import Lengths
+from ..distill.train.preflight import Preflight
 from ..schemas.outcome import Outcome, Table
 from ..schemas.recipe import DistillRecipe
 

@@ -76,7 +76,7 @@ def generate(loaded: Loaded, requests: Sequence[Request], *, max_new_tokens: int
         )
     asked = batch["attention_mask"].sum(dim=1).tolist()
     new = out[:, batch["input_ids"].shape[1] :].tolist()
-    ends = _ends(model)
+    ends = ends_of(model)
     return [_answer(processor.tokenizer, tokens, ends, length) for tokens, length in zip(new, asked, strict=True)]
 
 
@@ -101,7 +101,14 @@ class _Gumbel:
         return scores / self._temperature - torch.stack(noise)
 
 
-def _ends(model: Any) -> frozenset[int]:
+def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """An answer's tokens as text, without special ones, and without the space that some templates put first."""
+    text = str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return text.removeprefix(" ")
+
+
+def ends_of(model: Any) -> frozenset[int]:
+    """The tokens that end an answer."""
     ends = model.generation_config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [ends])
 
@@ -109,5 +116,4 @@ def _ends(model: Any) -> frozenset[int]:
 def _answer(tokenizer: Any, tokens: list[int], ends: frozenset[int], asked: int) -> Answer:
     end = next((at for at, token in enumerate(tokens) if token in ends), None)
     kept = tokens if end is None else tokens[: end + 1]
-    text = str(tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-    return Answer(text=text.removeprefix(" "), tokens=tuple(kept), asked=asked, complete=end is not None)
+    return Answer(text=text_of(tokenizer, kept), tokens=tuple(kept), asked=asked, complete=end is not None)

@@ -18,7 +18,8 @@ from tenstep.distill.train.lora import expected, targets
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import TrainingError
-from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
+from tenstep.schemas.learning import Lora, Optimizer
+from tenstep.schemas.recipe import DistillRecipe
 from tiny_students import BUILDERS
 
 BOTH = Lora(r=4, parts=("vision", "language"))

@@ -10,7 +10,7 @@ from distill_parts import accepted_run, changed, filmed, untrained
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
-from tenstep.schemas.recipe import Lora, Optimizer
+from tenstep.schemas.learning import Lora, Optimizer
 
 _RANK = """
 import hashlib, os, sys

@@ -23,8 +23,8 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(wanted: Literal["auto", "hf", "unsloth"]) -> Choice:
-    """The backend for this machine.
+def choose(wanted: Literal["auto", "hf", "unsloth"], method: Literal["sft", "dpo", "grpo"] = "sft") -> Choice:
+    """The backend for this machine and method; unsloth is wired for sft.
 
     Raises:
         TrainingError: unsloth was asked for, and there is no CUDA.
@@ -32,6 +32,8 @@ def choose(wanted: Literal["auto", "hf", "unsloth"]) -> Choice:
     """
     if wanted == "hf":
         return Choice("hf", "the recipe says so")
+    if method != "sft":
+        return Choice("hf", f"unsloth is wired for method sft, and this is {method}")
     cuda, installed = device() == "cuda", importlib.util.find_spec("unsloth") is not None
     if wanted == "unsloth":
         if not cuda:

@@ -6,7 +6,7 @@ image's token as a label, or cut a long target in silence. Here a long example i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from PIL import Image
 
@@ -23,6 +23,18 @@ class Row(TypedDict):
     image: str
     prompt: str
     target: str
+    rejected: NotRequired[str]  # of a preference pair: the text that is not to be preferred
+    reference_report: NotRequired[str]  # for a reward
+    views: NotRequired[list[str]]
+    has_prior: NotRequired[bool]
+
+
+def with_rejected(rows: Sequence[Row]) -> list[Row]:
+    """All rows, then those of the pairs once more with the rejected text as their target."""
+    others = [row.copy() for row in rows if "rejected" in row]
+    for row in others:
+        row["target"] = row["rejected"]
+    return [*rows, *others]
 
 
 class CompletionCollator:
