@@ -155,7 +155,9 @@ def test_a_run_without_pairs_is_refused_with_what_became_of_its_candidates(
     recipe: DistillRecipe, store: StudyStore, tmp_path: Path
 ) -> None:
     run = judged_run(store, tmp_path / "run", 0)
-    with pytest.raises(TrainingError, match=r"no preference pair can be made \(no accepted study has a rejected text\)"):
+    with pytest.raises(
+        TrainingError, match=r"no preference pair can be made \(no accepted study has a rejected text\)"
+    ):
         distill(recipe, run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -57,12 +57,12 @@ def follow(
             on_step(state.global_step)
             if stop is not None and stop.wanted:
                 control.should_save = control.should_training_stop = True
+            control.should_log = control.should_log or control.should_save  # so that no checkpoint without a number is
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             wild = [name for name in ("loss", VALIDATION) if not math.isfinite((logs or {}).get(name, 0.0))]
             if wild:
-                message = f"at step {state.global_step} the {wild[0]} is no number any more; lower the learning rate"
-                raise TrainingError(message, field="optimizer.learning_rate")
+                raise no_number(wild[0], state.global_step)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if exhausted(validation_losses(state.log_history), patience):
@@ -72,6 +72,12 @@ def follow(
             on_save(state.global_step)
 
     return Follow()
+
+
+def no_number(what: str, step: int) -> TrainingError:
+    """The error for a loss, or weights, that are infinite or none; checkpoints from before are as they were."""
+    message = f"at step {step} the {what} is no number any more; lower the learning rate and choose another --out"
+    return TrainingError(message, field="optimizer.learning_rate")
 
 
 def validation_losses(history: Sequence[dict[str, Any]]) -> list[float]:

@@ -209,10 +209,11 @@ def _split(recipe: DistillRecipe, found: list[TrainingExample]) -> TrainingExamp
         raise TrainingError(
             f"{len(shared)} patients are in training and in validation: their source split them by study"
         )
-    if not train or (recipe.validation and not validation):
+    watched = recipe.validation or recipe.patience is not None or recipe.method == "grpo"
+    if not train or (watched and not validation):
         raise TrainingError(
             f"the split leaves {len(train)} examples for training and {len(validation)} for validation; "
-            "change the share or the split_seed",
-            field="validation",
+            + ("split again, with patients to validate on" if recipe.splits else "change the share or the split_seed"),
+            field="splits" if recipe.splits else "validation",
         )
     return TrainingExamples(train, validation)

@@ -112,10 +112,10 @@ def distill(
         tokens = measure(
             everything, sizes_of(examples.all), collate, recipe.max_new_tokens, drop=recipe.too_long == "drop"
         )
-        dropped = set(tokens.dropped)
+        dropped, examples_validated = set(tokens.dropped), bool(validation)
         rows, validation = ([row for row in some if row["study"] not in dropped] for some in (rows, validation))
         examples = examples.without(dropped)
-        if not rows or (recipe.validation and not validation):
+        if not rows or (examples_validated and not validation):
             raise TrainingError("every example is too long; raise max_length and max_new_tokens", field="too_long")
         wanted = lora.expected(loaded.model, loaded.student, recipe.lora)
         weights = loaded.model.num_parameters()
