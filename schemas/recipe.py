@@ -209,6 +209,12 @@ class DistillRecipe(Noun):
         None, description="Whose shape --preflight counts on where the base is not at hand; one of those that ship."
     )
     gradient_checkpointing: bool = False
+    vision_cache: str | None = Field(
+        None,
+        description="A folder where features of a frozen vision tower are kept between epochs and runs; --preflight "
+        "says how large they are.",
+    )
+    workers: int = Field(0, ge=0, description="Processes that prepare batches beside the one that trains.")
     save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints, and between evaluations.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between logged losses.")
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = Field(
@@ -233,6 +239,10 @@ class DistillRecipe(Noun):
 
     @model_validator(mode="after")
     def _method(self) -> Self:
+        if self.vision_cache is not None and "vision" in self.lora.parts:
+            raise ValueError("vision_cache keeps what a frozen vision part sees, and lora.parts names vision")
+        if self.vision_cache is not None and (self.backend == "unsloth" or self.method == "grpo"):
+            raise ValueError("vision_cache is for methods sft and dpo with backend hf or auto")
         if self.method != "sft" and self.backend == "unsloth":
             raise ValueError("unsloth is wired for method sft; say hf or auto")
         if self.method == "dpo" and (self.studies or self.traces.source != "accepted" or self.traces.balance):

@@ -23,10 +23,14 @@ class Row(TypedDict):
     image: str
     prompt: str
     target: str
+    image_sha256: NotRequired[str]
     rejected: NotRequired[str]  # of a preference pair: the text that is not to be preferred
     reference_report: NotRequired[str]  # for a reward
     views: NotRequired[list[str]]
     has_prior: NotRequired[bool]
+
+
+Collate = Callable[[Sequence[Row]], Mapping[str, Any]]  # rows to a batch
 
 
 def with_rejected(rows: Sequence[Row]) -> list[Row]:

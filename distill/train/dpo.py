@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...schemas.learning import Preference
-from .collator import IGNORED, CompletionCollator, Row, with_rejected
+from .collator import IGNORED, Collate, Row, with_rejected
 
 
 class PairCollator:
     """Makes batches of pairs, of twice as many rows as pairs."""
 
-    def __init__(self, collate: CompletionCollator) -> None:
+    def __init__(self, collate: Collate) -> None:
         self._collate = collate
 
     def __call__(self, rows: Sequence[Row]) -> Mapping[str, Any]:
@@ -29,9 +29,7 @@ class PairCollator:
         return batch
 
 
-def preferring(
-    preference: Preference, arguments: dict[str, Any], given: dict[str, Any], collate: CompletionCollator
-) -> Any:
+def preferring(preference: Preference, arguments: dict[str, Any], given: dict[str, Any], collate: Collate) -> Any:
     """A DPOTrainer.
 
     Args:

@@ -113,10 +113,11 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
     """
     steps = recipe.method == "grpo" or (run is not None and recipe.traces.source != "reports")
     if prompt.steps != steps:
-        asked, wanted = ("ten steps and the report" if one else "a report alone" for one in (prompt.steps, steps))
-        what = "the reward is for" if recipe.method == "grpo" else "the targets are"
+        wanted = "ten steps and the report" if steps else "reports alone"
         raise TrainingError(
-            f"prompt {prompt.name} asks for {asked}, but {what} {wanted}; choose another prompt", field="prompt"
+            f"prompt {prompt.name} asks for {'ten steps and the report' if prompt.steps else 'a report alone'}, but "
+            f"{'the reward is for' if recipe.method == 'grpo' else 'the targets are'} {wanted}; choose another prompt",
+            field="prompt",
         )
     rows = pool(run, recipe.traces.source) if run is not None else _of_stores(recipe.studies)
     found = list(islice(rows, recipe.limit))

@@ -17,7 +17,8 @@ from ...schemas.recipe import DistillRecipe
 from ...validators import reward
 from ..chat import prompt_text
 from ..generate import ends_of, text_of
-from .collator import CompletionCollator, Row
+from ..pixels import open_image
+from .collator import Row
 
 Fields = Mapping[str, Any]  # one row's inputs beside the tokens, of shape (1 or more, ...)
 _IDS = ("input_ids", "attention_mask")
@@ -26,16 +27,13 @@ _ZEROS = ("token_type_ids", "mm_token_type_ids")
 _LAST = ("cross_attention_mask",)
 
 
-def rewarded(
-    recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, Any], collate: CompletionCollator
-) -> Any:
+def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, Any]) -> Any:
     """A GRPOTrainer.
 
     Args:
         recipe: its reward, and how long answers may be.
         arguments: for its config, beside what is its own.
         given: for the trainer: model, tables, processor, adapters.
-        collate: opens images.
 
     Raises:
         TrainingError: the family's image inputs cannot be handed on.
@@ -53,10 +51,8 @@ def rewarded(
         reward_weights=[wanted.structure, wanted.grounding, wanted.coverage],
     )
     processor = given["processing_class"]
-    asked_of(processor, given["train_dataset"][0]["prompt"], collate.open_image(given["train_dataset"][0]["film"]))
-    return _trainer_class()(
-        collate=collate, args=config, reward_funcs=_rewards(processor, ends_of(given["model"])), **given
-    )
+    asked_of(processor, given["train_dataset"][0]["prompt"], open_image(given["train_dataset"][0]["film"]))
+    return _trainer_class()(args=config, reward_funcs=_rewards(processor, ends_of(given["model"])), **given)
 
 
 def questions(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -161,9 +157,8 @@ def _trainer_class() -> Any:
     class Rewarded(GRPOTrainer):  # type: ignore[misc]  # trl is not typed
         """Four methods of TRL's, so that rows carry their image inputs from the question to the loss."""
 
-        def __init__(self, *, collate: CompletionCollator, **given: Any) -> None:
+        def __init__(self, **given: Any) -> None:
             super().__init__(**given)
-            self._open = collate.open_image
             self._films: list[str] = []
             self._rows: Sequence[Fields] = ()
 
@@ -173,7 +168,7 @@ def _trainer_class() -> Any:
             return output | {"fields": list(self._rows)}  # shuffled and split with the rest
 
         def _tokenize_prompts(self, prompts: Any) -> Any:
-            opened = {film: self._open(film) for film in set(self._films)}
+            opened = {film: open_image(film) for film in set(self._films)}
             known = {
                 (prompt, film): asked_of(self.processing_class, prompt, opened[film])
                 for prompt, film in set(zip(prompts, self._films, strict=True))

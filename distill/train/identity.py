@@ -13,7 +13,7 @@ from .preflight import TINY
 from .run_card import RunCard
 from .tiny_base import STEPS, tiny_base
 
-_NEWER = frozenset({"traces", "too_long", "shape", "method", "preference", "reward"})
+_NEWER = frozenset({"traces", "too_long", "shape", "method", "preference", "reward", "vision_cache", "workers"})
 OnProgress = Callable[[str, int, int], object]
 
 

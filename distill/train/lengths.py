@@ -87,7 +87,7 @@ def measure(
     return Tokens(
         conversation=_lengths(whole, allowed),
         target=_lengths(targets, max_new_tokens),
-        shown=tuple(_learned(row, collate) for row in kept[:_SHOWN]),
+        shown=tuple(_learned(row, collate) for row in kept[:_SHOWN] if "reference_report" not in row),
         dropped=tuple(dict.fromkeys(study for study, _ in [*long, *cut])),
     )
 

@@ -26,6 +26,7 @@ from .pairs import rules_of
 from .rows import rows_of, sizes_of
 from .tiny_base import tiny_base
 from .tracking import check_tracking
+from .vision_cache import check_sound, forecast
 
 TINY = "tiny"
 
@@ -49,6 +50,7 @@ class Preflight(Noun):
     weights: int
     memory: Memory | None  # none where the shape is not known
     pairs: Mapping[str, int] = {}  # preference pairs: how many, by the code that the other text was rejected for
+    features_mb: int | None = None  # what vision_cache takes on disk
     restricted: bool = False
     unchecked: tuple[str, ...] = ()
 
@@ -67,6 +69,7 @@ def build_preflight(
     trainable: Mapping[str, int],
     weights: int,
     memory: Memory | None,
+    features: int | None = None,
     unchecked: Sequence[str] = (),
 ) -> Preflight:
     """Put together what was found."""
@@ -86,7 +89,13 @@ def build_preflight(
     if tokens is not None:
         data |= tokens.model_dump()
     return Preflight(
-        shape=shape, trainable=trainable, weights=weights, memory=memory, unchecked=tuple(unchecked), **data
+        shape=shape,
+        trainable=trainable,
+        weights=weights,
+        memory=memory,
+        features_mb=None if features is None else round(features / 2**20),
+        unchecked=tuple(unchecked),
+        **data,
     )
 
 
@@ -110,7 +119,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             examples = load_examples(recipe.model_copy(update={"test_sets": tuple(tests)}), run, prompt)
             check_tracking(recipe, restricted=examples.restricted)
             unchecked += examples.unmatched
-            rows = rows_of(examples.all, prompt)
+            rows = rows_of(examples.all, prompt, reward=recipe.method == "grpo")
         else:
             unchecked.append("examples, their images, the split by patient, test sets: the data is not at hand")
         unchecked += [f"test set '{name}' is not at hand" for name in recipe.test_sets if name not in tests]
@@ -144,6 +153,14 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             unchecked.append("token lengths and unmasked tokens: they need the examples and the checkpoint's processor")
         longest = tokens.conversation.longest if tokens else recipe.max_length
         memory = None if shape is None else estimate(shape.model, recipe, sum(found.values()), longest)
+        features = None
+        if recipe.vision_cache is not None and shape is not None:
+            check_sound(recipe, shape.model, shape.student)
+            images = len({row["image"] for row in rows or ()})
+            if rows and processor is not None:
+                features = forecast(shape.model, rows[0], CompletionCollator(processor, None, open_image), images)
+            if features is None:
+                unchecked.append("the size of the vision features: it needs the images and the checkpoint's processor")
         name = "unknown" if shape is None else recipe.base if shape.own else shape.name
         return build_preflight(
             examples,
@@ -153,6 +170,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             trainable=found,
             weights=weights,
             memory=memory,
+            features=features,
             unchecked=unchecked,
         )
 

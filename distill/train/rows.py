@@ -39,10 +39,11 @@ def rows_of(examples: Sequence[TrainingExample], prompt: Prompt, *, reward: bool
         )
     images = [(example.store, example.study, image) for example in examples if (image := choose(example.study))]
     rows: list[Row] = []
-    for example, path in zip(examples, check_all(images), strict=True):
+    for (_, _, image), example, path in zip(images, examples, check_all(images), strict=True):
         if isinstance(path, ImageError):
             raise path
         row = Row(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target)
+        row["image_sha256"] = image.sha256
         if reward:
             study = example.study
             views = list(study.views) or [image.view for image in study.images]

@@ -45,6 +45,7 @@ from .ranks import Ranks
 from .rows import rows_of, sizes_of
 from .run_card import FILE, RunCard, Session, code, hardware, versions
 from .tracking import check_tracking
+from .vision_cache import VisionCache, check_sound
 
 OnProgress = Callable[[str, int, int], object]
 
@@ -105,7 +106,8 @@ def distill(
         check_same(old, identity, out)
         if old is not None and old.finished:
             return old
-        choice = backend.choose(recipe.backend, recipe.method)
+        odd = f"method {recipe.method}" if recipe.method != "sft" else "vision_cache" if recipe.vision_cache else None
+        choice = backend.choose(recipe.backend, odd)
         loaded = backend.load_base(choice, base, recipe, local_rank=ranks.local)
         collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
         everything = [*rows, *validation]
@@ -122,8 +124,17 @@ def distill(
         memory = estimate(loaded.model, recipe, sum(wanted.values()), tokens.conversation.longest)
         answers = recipe.reward.answers if recipe.method == "grpo" else 1
         steps = recipe.steps or _steps(recipe, len(rows) * answers / ranks.world)
+        cache = _filled(recipe, loaded, collate, [*rows, *validation], ranks, on_progress)
         trainer = trainers.build(
-            recipe, loaded, rows, validation, collate, out / CHECKPOINTS, steps=steps, choice=choice, ranks=ranks
+            recipe,
+            loaded,
+            rows,
+            validation,
+            cache or collate,
+            out / CHECKPOINTS,
+            steps=steps,
+            choice=choice,
+            ranks=ranks,
         )
         found = lora.trainable(trainer.model, loaded.student)
         lora.agree(wanted, found)
@@ -135,6 +146,7 @@ def distill(
             trainable=found,
             weights=weights,
             memory=memory,
+            features=cache.size([*rows, *validation]) if cache else None,
         )
         at = checkpoints.last(out / CHECKPOINTS) if ranks.first else None
         ranks.wait()
@@ -193,6 +205,25 @@ def _claimed(out: Path, ranks: Ranks, restricted: bool, *, resume: bool) -> Iter
     with claimed(out, restricted=restricted, resume=resume) if ranks.first else contextlib.nullcontext():
         ranks.join()
         yield
+
+
+def _filled(
+    recipe: DistillRecipe,
+    loaded: Loaded,
+    collate: CompletionCollator,
+    rows: Sequence[Row],
+    ranks: Ranks,
+    on_progress: OnProgress,
+) -> VisionCache | None:
+    """The features of all images, if the recipe keeps them; the first process computes what is missing."""
+    if recipe.vision_cache is None:
+        return None
+    check_sound(recipe, loaded.model, loaded.student)
+    cache = VisionCache(Path(recipe.vision_cache), loaded, collate)
+    if ranks.first:
+        cache.fill(rows, lambda done, total: on_progress("vision", done, total))
+    ranks.wait()
+    return cache
 
 
 def _held_out(

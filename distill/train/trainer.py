@@ -10,7 +10,7 @@ from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from .backend import Choice, adapted
 from .callbacks import VALIDATION
-from .collator import CompletionCollator, Row
+from .collator import Collate, Row
 from .dpo import preferring
 from .frozen import keep_frozen
 from .grpo import questions, rewarded
@@ -23,7 +23,7 @@ def build(
     loaded: Loaded,
     train: Sequence[Row],
     validation: Sequence[Row],
-    collate: CompletionCollator,
+    collate: Collate,
     out: Path,
     *,
     steps: int,
@@ -61,7 +61,7 @@ def build(
     elif recipe.method == "dpo":
         trainer = preferring(recipe.preference, arguments, given, collate)
     else:
-        trainer = rewarded(recipe, arguments, given, collate)
+        trainer = rewarded(recipe, arguments, given)
     trainer.remove_callback(PrinterCallback)
     if recipe.gradient_checkpointing and choice.name == "hf":  # unsloth's own checkpoints need what this removes
         trainer.add_callback(keep_frozen())
@@ -69,7 +69,7 @@ def build(
     return trainer
 
 
-def _sft(arguments: dict[str, Any], given: dict[str, Any], collate: CompletionCollator) -> Any:
+def _sft(arguments: dict[str, Any], given: dict[str, Any], collate: Collate) -> Any:
     from trl import SFTConfig, SFTTrainer
 
     # a text that is too long is an error of ours, not cut
@@ -136,6 +136,7 @@ def _arguments(recipe: DistillRecipe, out: Path, steps: int, ranks: Ranks, *, wa
         "run_name": recipe.name,
         "remove_unused_columns": False,
         "dataloader_pin_memory": cuda,
+        "dataloader_num_workers": recipe.workers,
         "disable_tqdm": True,
     }
 
