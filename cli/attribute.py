@@ -10,11 +10,12 @@ from .progress import progress
 
 _EXAMPLES = """\
 examples:
-  tenstep attribute runs/curated student --out attribution
+  tenstep attribute runs/curated student
   tenstep attribute runs/curated student --traces accepted --out attribution
 
 the loss of each trace before and after training, the highest first: a wrong trace among right ones stays unlikely, so
-the top of attribution.jsonl is where to look; look a study up with: tenstep review RUN
+the top of attribution.jsonl is where to look. Without --out it lies in RUN/attribution, where tenstep review RUN finds
+it: ranks stand at the traces, and --serve --queue loss reads the highest loss first
 """
 
 
@@ -23,7 +24,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("attribute", help="which traces a student knows least", epilog=_EXAMPLES)
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a curation run, or a selection")
     parser.add_argument("student", type=Path, metavar="STUDENT", help="what tenstep distill wrote")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="attribution.jsonl and .json (RUN/attribution)")
     parser.add_argument(
         "--traces", choices=("first", "accepted"), default="first", help="every first answer, or the examples (first)"
     )
@@ -32,6 +33,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _attribute(args: argparse.Namespace) -> Outcome:
+    from ..data.attribution import FILE, FOLDER
     from ..data.files import replace_text
     from ..distill.attribute import attribute
 
@@ -47,10 +49,17 @@ def _attribute(args: argparse.Namespace) -> Outcome:
     groups = {
         kind: {value: group.model_dump() for value, group in values.items()} for kind, values in found.groups.items()
     }
-    payload = {"out": str(args.out), "rows": len(found.rows), "groups": groups, "auc": found.auc}
-    args.out.mkdir(parents=True, exist_ok=True)
-    replace_text(args.out / "attribution.jsonl", "".join(row.model_dump_json() + "\n" for row in found.rows))
-    replace_text(args.out / "attribution.json", json.dumps(payload, indent=2) + "\n")
+    out = args.out or args.run_folder / FOLDER
+    payload = {
+        "out": str(out),
+        "student": str(args.student),
+        "rows": len(found.rows),
+        "groups": groups,
+        "auc": found.auc,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    replace_text(out / FILE, "".join(row.model_dump_json() + "\n" for row in found.rows))
+    replace_text(out / "attribution.json", json.dumps(payload, indent=2) + "\n")
     top = tuple(
         (str(row.rank), row.study, f"{row.before:.3f}", f"{row.after:.3f}", row.outcome or "-", ", ".join(row.codes))
         for row in found.rows[:15]
@@ -61,7 +70,7 @@ def _attribute(args: argparse.Namespace) -> Outcome:
         for value, group in values.items()
     )
     columns = ("rank", "study", "before", "after", "verdict", "codes")
-    notes = [f"{args.out}: attribution.jsonl, every trace; attribution.json, the groups"]
+    notes = [f"{out}: attribution.jsonl, every trace; attribution.json, the groups"]
     if found.auc is not None:
         notes.append(
             f"the loss is higher for a trace that the rules do not accept than for one that they do in {found.auc:.0%} "

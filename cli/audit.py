@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .arguments import positive
+from .engines import add_engine_options, engine_of
 from .output import check_page_target
 from .progress import progress
 
 if TYPE_CHECKING:
     from ..curation.audit import Audit
+    from ..data.workers import Workers
 
 _AUDIT = """\
 examples:
@@ -29,7 +30,7 @@ to disk, a study store or a run folder. A row has text (steps, then the report),
 or reasoning and answer in columns, or Alpaca's output; and optionally id, reference_report, views, labels, patient_id,
 has_prior, split. Reasoning may be ten numbered steps, think or LLaVA-CoT tags, "Step N:", (1), bullets or prose:
 whatever steps or sentences there are, are held against the reference. Without reference_report, the rules that compare
-the report with it are skipped, which is said. A row that cannot be read is named, the rest is audited, exit code 2.
+the report with it are skipped, with a note. A row that cannot be read is named, the rest is audited, exit code 2.
 """
 _APART = 1_000_000_000  # between the numbers of two datasets' cards
 
@@ -52,7 +53,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--steps", choices=("10", "any"), default="10", help="any: another number or form of steps is no error (10)"
     )
     audit.add_argument("--images", action="store_true", help="open the films that rows name by path, and check them")
-    audit.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
+    add_engine_options(audit)
     audit.set_defaults(run=_audit, json_keys=(frozenset({"rows", "accepted"}), frozenset({"datasets", "comparison"})))
 
 
@@ -67,8 +68,9 @@ def _audit(args: argparse.Namespace) -> Outcome:
     runs = [path for path in paths if is_run(path)] if len(paths) == 1 else []
     with ExitStack() as stack:
         found: list[Audit] = []
+        workers = stack.enter_context(engine_of(args))
         for path in paths:
-            found.append(stack.enter_context(_audited(path, len(found), args, wanted=bool(args.html or runs))))
+            found.append(stack.enter_context(_audited(path, len(found), args, workers, wanted=bool(args.html or runs))))
         notes = [note if len(found) == 1 else f"{a.path}: {note}" for a in found for note in a.notes]
         notes += _written(found, args.html, runs)
         code, private = 2 if any(a.problems for a in found) else 0, any(a.restricted for a in found)
@@ -86,13 +88,12 @@ def _audit(args: argparse.Namespace) -> Outcome:
         )
 
 
-def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> "Audit":
+def _audited(path: Path, at: int, args: argparse.Namespace, workers: "Workers", *, wanted: bool) -> "Audit":
     from ..curation.audit import audit
     from ..curation.auditing.examples import Examples
     from ..curation.auditing.items import count
     from ..curation.auditing.judged import Reader
     from ..curation.auditing.rows import read_mapping
-    from ..curation.workers import cores
 
     folder = path if path.is_dir() else path.parent
     reader = Reader(
@@ -106,7 +107,8 @@ def _audited(path: Path, at: int, args: argparse.Namespace, *, wanted: bool) -> 
             examples,
             lambda a: bar.advance(accepted=a.totals.accepted, doubted=a.totals.doubted, rejected=a.totals.rejected),
             reader=reader,
-            workers=args.workers or cores(),
+            workers=workers,
+            kept=args.keep,
         )
 
 

@@ -29,7 +29,7 @@ examples:
 
 the same command again resumes: what has an answer is not asked again
 
-With a goal, a pilot goes first (goal.pilot studies); then it is said what the goal will need. It goes on by itself
+With a goal, a pilot goes first (goal.pilot studies) and forecasts what the goal will need. The run goes on by itself
 if that costs nothing, if the recipe sets a budget, or with --yes; else it asks, or, without a terminal, stops there.
 Ctrl-C lets what is under way come in; a second one does not wait for it.
 """
@@ -71,7 +71,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     everybody = [*teachers, verifier] if verifier else teachers
     store = StudyStore.open(Path(str(recipe.studies)))
     recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
-    # what is wrong is said before there is a run folder; the engine asks again, whoever made it
+    # a bad recipe is refused before there is a run folder; the engine checks again, for other callers
     check_requests(recipe, everybody, store.data_class)
     since = time.monotonic()
     worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
@@ -145,7 +145,7 @@ def check_severities(severities: Mapping[str, "Weight"], file: Path | None, rule
 
 
 class _Bar:
-    """A progress bar that can step aside for a question."""
+    """A progress bar that can be hidden while a question is asked."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -169,7 +169,7 @@ class _Bar:
             accepted=tally.accepted, doubted=tally.doubted, rejected=tally.rejected, spend_usd=tally.spend_usd
         )
 
-    def aside(self, question: Callable[[], bool]) -> bool:
+    def hidden_for(self, question: Callable[[], bool]) -> bool:
         """Ask without the bar."""
         self._stack.close()
         try:
@@ -196,7 +196,7 @@ def _consent(args: argparse.Namespace, recipe: "CurateRecipe", bar: _Bar) -> "Ca
             except KeyboardInterrupt:
                 return False
 
-        return bar.aside(question)
+        return bar.hidden_for(question)
 
     return consent
 

@@ -2,21 +2,28 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from .progress import progress
 
+if TYPE_CHECKING:
+    from ..distill.evaluate.radeval import RadEval
+
 _EXAMPLES = """\
 examples:
   tenstep evaluate runs/sample --out evaluation
-  tenstep evaluate runs/stage2 --against runs/stage1 --out evaluation
+  tenstep evaluate runs/stage2 --against runs/base runs/stage1 --out evaluation        base, stage 1 and stage 2
   tenstep evaluate pairs.jsonl --implementation both --out evaluation
   tenstep evaluate runs/sample --bertscore encoders/roberta-large --bertscore-layer 17 --out evaluation
   tenstep evaluate runs/sample --chexbert chexbert.pth --chexbert-tokenizer bert-base-uncased --out evaluation
-  tenstep evaluate runs/sample --external 'RadGraph=/envs/radgraph/bin/python score.py' --out evaluation
+  tenstep evaluate runs/sample --radgraph weights/radgraph --ratescore weights/ner weights/biolord \\
+                   --radeval-python /envs/radeval/bin/python
+  tenstep evaluate runs/sample --external 'Mine=/envs/mine/bin/python score.py' --external-stays-local
 
-a JSONL file has id, hypothesis, reference and perhaps patient_id on each line; nothing is ever fetched
+a JSONL file has id, hypothesis, reference and perhaps patient_id on each line; nothing is ever fetched. Without --out
+the figures lie in RUN/evaluation, where the run's pages show them; for a model card: tenstep publish --evaluation
 """
 
 
@@ -26,8 +33,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "evaluate", help="measure a student's reports against the references", epilog=_EXAMPLES
     )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a sampling run, or a JSONL file")
-    parser.add_argument("--against", type=Path, metavar="SOURCE", help="another student on the same studies: a test")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="tables, plots and evaluation.json")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="others, on the same studies: paired tests",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="tables, plots and evaluation.json (RUN/evaluation)")
     parser.add_argument("--temperature", type=float, metavar="T", help="which answers of a run with several")
     parser.add_argument(
         "--implementation",
@@ -45,6 +59,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--bertscore-layer", type=int, metavar="N", help="its hidden layer (the last)")
     parser.add_argument("--chexbert", type=Path, metavar="FILE", help="your chexbert.pth; adds CheXbert-F1")
     parser.add_argument("--chexbert-tokenizer", type=Path, metavar="DIR", help="bert-base-uncased's tokenizer")
+    parser.add_argument("--radgraph", type=Path, metavar="DIR", help="holds radgraph-xl/; adds RadGraph-F1 by RadEval")
+    parser.add_argument(
+        "--ratescore", type=Path, nargs=2, metavar=("NER", "ENCODER"), help="two models' folders; adds RaTEScore"
+    )
+    parser.add_argument("--green", type=Path, metavar="DIR", help="GREEN's model; adds GREEN")
+    parser.add_argument(
+        "--radeval-python", type=Path, metavar="FILE", help="Python of the environment that has radeval (this one)"
+    )
     parser.add_argument(
         "--external", action="append", default=[], metavar="NAME=COMMAND", help="a metric in its own environment"
     )
@@ -72,9 +94,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _evaluate(args: argparse.Namespace) -> Outcome:
+    from ..data.evaluations import FOLDER, columns
     from ..distill.evaluate.evaluation import Options, evaluate
     from ..distill.evaluate.external import parse
-    from ..distill.evaluate.inputs import read
+    from ..distill.evaluate.inputs import read_all
     from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
     if args.resamples < 100:
@@ -86,21 +109,35 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         bertscore_layer=args.bertscore_layer,
         chexbert=args.chexbert,
         chexbert_tokenizer=args.chexbert_tokenizer,
+        radeval=_radeval(args),
         external=tuple(parse(text) for text in args.external),
         external_stays_local=args.external_stays_local,
         by=tuple(args.by),
         resamples=args.resamples,
         seed=args.seed,
     )
-    check_out(args.out)
-    source = read(args.source, args.temperature, args.unanswered)
-    against = read(args.against, args.temperature, args.unanswered) if args.against else None
+    if args.out is None and not args.source.is_dir():
+        raise InputError("say where the figures of a file go", field="out")
+    out = args.out or args.source / FOLDER
+    check_out(out)
+    source, *others = read_all([args.source, *args.against], args.temperature, args.unanswered)
     with progress(None, "evaluate") as bar:
-        evaluation = evaluate(source, options, against, on_progress=lambda _what: bar.advance())
-    files = write(evaluation, args.out)
-    columns = ["part", "metric", source.name, *([against.name, "difference", "p"] if against else []), "implementation"]
+        evaluation = evaluate(source, options, others, on_progress=lambda _what: bar.advance())
+    files = write(evaluation, out)
+    heads = (*columns(evaluation), "implementation")
     return Outcome(
-        payload={"out": str(args.out), **evaluation.model_dump(mode="json")},
-        tables=(Table(title="evaluate", columns=tuple(columns), rows=tuple(table_rows(evaluation))),),
-        notes=(*preprocessings(evaluation), *evaluation.notes, f"{args.out}: {', '.join(file.name for file in files)}"),
+        payload={"out": str(out), **evaluation.model_dump(mode="json")},
+        tables=(Table(title="evaluate", columns=heads, rows=tuple(table_rows(evaluation))),),
+        notes=(*preprocessings(evaluation), *evaluation.notes, f"{out}: {', '.join(file.name for file in files)}"),
     )
+
+
+def _radeval(args: argparse.Namespace) -> "RadEval | None":
+    from ..distill.evaluate.radeval import RadEval
+
+    if not (args.radgraph or args.ratescore or args.green):
+        if args.radeval_python:
+            raise InputError("which scores? --radgraph, --ratescore, --green", field="radeval-python")
+        return None
+    python = {"python": args.radeval_python} if args.radeval_python else {}
+    return RadEval(args.radgraph, tuple(args.ratescore) if args.ratescore else None, args.green, **python)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.outcome import Outcome, Table
+from .engines import add_engine_options, engine_of
+from .progress import progress
 
 _EPILOG = """\
 examples:
@@ -22,45 +24,34 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     findings = commands.add_parser("findings", help="what each text of a file asserts", epilog=_EPILOG)
     findings.add_argument("path", type=Path, metavar="FILE.jsonl")
     findings.add_argument("--explain", action="store_true", help="say of each claim what made it")
+    add_engine_options(findings)
     findings.set_defaults(run=_findings, json_keys=(frozenset({"id", "findings"}),))
 
 
 def _findings(args: argparse.Namespace) -> Outcome:
     from collections import Counter
 
+    from ..curation.findings import findings_of
     from ..data.formats.json_lines import json_lines
-    from ..validators.findings import claims
 
     records: list[dict[str, Any]] = []
     problems: list[str] = []
     counts: Counter[tuple[str, str]] = Counter()
     reasons: list[tuple[str, ...]] = []
-    for line in json_lines(args.path):
-        row = line.found or {}
-        row_id, text = row.get("id"), row.get("text")
-        if not isinstance(row_id, str | int) or not isinstance(text, str):
-            problem = line.problem or "a string 'id' and a string 'text' are wanted"
-            problems.append(f"{args.path}: row {line.row}: {problem}")
-            continue
-        read = claims(text)
-        found = [
-            {
-                "finding": claim.finding,
-                "status": claim.status,
-                "side": claim.side,
-                "place": ", ".join(claim.place) or None,
-                "text": claim.text,
-                "span": list(claim.span),
-                **({"strength": claim.strength, "because": list(claim.because)} if args.explain else {}),
-            }
-            for claim in read
-        ]
-        if args.explain:
-            reasons += (
-                (str(row_id), claim.text, claim.finding, claim.status, "; ".join(claim.because)) for claim in read
-            )
-        counts.update({(str(item["finding"]), str(item["status"])) for item in found})
-        records.append({"id": row_id, "findings": found})
+    with engine_of(args) as workers, progress(None, "findings") as bar:
+        lines = json_lines(args.path)
+        for row, record, problem in findings_of(lines, explain=args.explain, workers=workers, kept=args.keep):
+            bar.advance()
+            if record is None:
+                problems.append(f"{args.path}: row {row}: {problem}")
+                continue
+            records.append(record)
+            found = record["findings"]
+            counts.update({(item["finding"], item["status"]) for item in found})
+            if args.explain:
+                reasons += (
+                    (str(record["id"]), i["text"], i["finding"], i["status"], "; ".join(i["because"])) for i in found
+                )
     names = sorted({name for name, _ in counts}, key=lambda name: -counts[name, "present"])
     rows = tuple((n, *(str(counts[n, status]) for status in ("present", "uncertain", "absent"))) for n in names)
     columns = ("finding", "present", "uncertain", "absent")

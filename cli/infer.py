@@ -67,7 +67,7 @@ def _infer(args: argparse.Namespace) -> Outcome:
         raise InputError("--json prints one object; leave --stream out", field="stream")
     paths = images_in(args.images)
     if len(paths) == 1:
-        read_image(paths[0])  # what is wrong with it is said before the model is loaded
+        read_image(paths[0])  # an unreadable image is refused before the model is loaded
     outcomes: list[Outcome] = []
     with quiet():
         ready = open_student(args.model, args.precision)

@@ -1,12 +1,12 @@
 """`tenstep ingest`: a source becomes a study store."""
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
+from .engines import add_engine_options, engine_of
 from .progress import progress
 
 
@@ -78,9 +78,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="why data with marks of MIMIC-CXR or CheXpert Plus is public all the same; kept in the store",
     )
     parser.add_argument("--patients", metavar="CSV", type=Path, help="for folders: id, patient_id, perhaps split")
-    parser.add_argument(
-        "--workers", metavar="N", type=int, default=0, help="processes (default: one a core, but at most two)"
-    )
+    add_engine_options(parser, keeps=False)  # the store keeps them
     parser.set_defaults(run=_ingest, json_keys=(frozenset({"store", "seconds"}),))
 
 
@@ -89,6 +87,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     from ..data.ingest import ingest
     from ..data.recipes import read_recipe
     from ..data.source import Options
+    from ..data.workers import cores
     from .ingest_table import notes_of, table_of
 
     if args.public_because is not None and len(args.public_because.strip()) < 8:
@@ -110,7 +109,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
         fewer_views=args.fewer_views,
     )
     started = time.perf_counter()
-    with progress(None, "ingest") as bar:
+    with engine_of(args, min(2, cores())) as workers, progress(None, "ingest") as bar:
         before = 0
 
         def on_part(rows: int, studies: int, rejected: int, share: float | None) -> None:
@@ -119,7 +118,6 @@ def _ingest(args: argparse.Namespace) -> Outcome:
             bar.advance(rows - before, accepted=studies, rejected=rejected, total=total)
             before = rows
 
-        workers = args.workers if args.workers > 0 else min(2, len(os.sched_getaffinity(0)))
         store = ingest(args.kind, args.path, args.out, options, on_part, workers=workers)
     seconds = time.perf_counter() - started
     notes, failed = notes_of(store, options, seconds, by_default=args.data_class is None)

@@ -1,5 +1,6 @@
 """What an ingest came to, as the table and the notes that end it."""
 
+from ..data.ingest import PART_FAILED
 from ..data.source import Options
 from ..data.store.batch import StoreHead
 from ..data.store.studies import StudyStore
@@ -43,6 +44,9 @@ def notes_of(
         if policy == "require" and (lacking := head.rejected.get(f"no_{name}")):
             notes.append(f"{lacking} studies have no {name}, which was required of all")
             failed = True
+    if parts := head.rejected.get(PART_FAILED):
+        notes.append(f"{parts} parts of the source could not be read and are missing here: see rejected.jsonl for why")
+        failed = True
     if not head.studies:
         why = next((f": {row.row}: {row.detail}" for row in store.rejected()), "")
         notes.append(f"no row became a study{why}")

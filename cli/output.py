@@ -38,7 +38,7 @@ def _code_point(match: re.Match[str]) -> str:
 
 
 def as_json(found: Any) -> str:
-    """One line of JSON in which hidden characters are escaped, as JSON allows: the same text to whoever reads it."""
+    """One line of JSON in which hidden characters are escaped, as JSON allows: readers get the same text back."""
     text = json.dumps(found, ensure_ascii=False, allow_nan=False)
     return _CANDIDATES.sub(
         lambda match: json.dumps(match[0])[1:-1] if unicodedata.category(match[0]) in _HIDDEN else match[0], text

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 
 _EXAMPLES = """\
@@ -10,6 +11,7 @@ examples:
   tenstep publish merged --license llama3.2                          what would leave, and what keeps it here
   tenstep publish student --license llama3.2 --out to-push           the same, put together for: hf upload REPO to-push
   tenstep publish merged --license llama3.2 --studies mimic-studies  where restricted text is looked for
+  tenstep publish merged --license llama3.2 --evaluation runs/sample/evaluation --out to-push      figures in its card
   tenstep publish dataset --license cc-by-4.0                        a dataset of tenstep export, in the same way
   tenstep publish dataset --license cc-by-4.0 --push OWNER/NAME      to the hub, private; token: HF_TOKEN or hf auth
 
@@ -26,6 +28,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("model", type=Path, metavar="FOLDER", help="what tenstep distill, merge or export wrote")
     parser.add_argument("--license", metavar="ID", help="e.g. llama3.2; of weights, the model card's if not given")
     parser.add_argument("--studies", type=Path, metavar="STORE", help="the studies it was trained on, if they moved")
+    parser.add_argument(
+        "--evaluation", type=Path, nargs="+", default=[], metavar="DIR", help="of this model, for its card"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may leave")
     parser.add_argument("--push", metavar="OWNER/NAME", help="a dataset, to the hub, into a private repository")
     parser.add_argument("--public", action="store_true", help="with --push: a new repository that anybody can read")
@@ -39,8 +44,15 @@ def _publish(args: argparse.Namespace) -> Outcome:
     dataset = dataset_publishing.is_dataset(args.model)
     if args.push:
         return _push(args, dataset=dataset)
-    publish = dataset_publishing.publish if dataset else publishing.publish
-    package = publish(args.model, licence=args.license, studies=args.studies, out=args.out)
+    package: publishing.Package
+    if dataset:
+        if args.evaluation:
+            raise InputError("an evaluation is of a model, and this is a dataset", file=args.model, field="evaluation")
+        package = dataset_publishing.publish(args.model, licence=args.license, studies=args.studies, out=args.out)
+    else:
+        package = publishing.publish(
+            args.model, licence=args.license, studies=args.studies, evaluations=args.evaluation, out=args.out
+        )
     problems = package.problems
     files = Table(
         title="would leave" if not problems else "would leave, if nothing kept it here",
@@ -79,7 +91,6 @@ def _publish(args: argparse.Namespace) -> Outcome:
 
 def _push(args: argparse.Namespace, *, dataset: bool) -> Outcome:
     from ..distill.publish.dataset_publishing import push
-    from ..schemas.errors import InputError
 
     if not dataset:
         raise InputError("--push is for datasets; put a model together with --out, then: hf upload", file=args.model)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .arguments import positive
+from .engines import add_engine_options, engine_of
 from .progress import progress
 from .rechecked import rechecked_payload, rechecked_tables
 
@@ -36,7 +36,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes whose severity differs from here on")
     recheck.add_argument("--studies", type=Path, metavar="STORE", help="the run's study store, if it moved")
     recheck.add_argument("--dry-run", action="store_true", help="only say what would change")
-    recheck.add_argument("--workers", type=positive, metavar="N", help="processes that judge (one a core)")
+    add_engine_options(recheck)
     recheck.set_defaults(run=_recheck, json_keys=(frozenset({"candidates", "changed"}),))
 
 
@@ -44,7 +44,6 @@ def _recheck(args: argparse.Namespace) -> Outcome:
     from ..curation.recheck import recheck
     from ..curation.verifying.recipe import of_curate
     from ..curation.verifying.verify import verify_run
-    from ..curation.workers import cores
     from ..data.run import relocate
 
     if args.studies is not None:
@@ -53,12 +52,12 @@ def _recheck(args: argparse.Namespace) -> Outcome:
         relocate(args.path, args.studies)
     recipe = _recipe(args.recipe) if args.recipe else None
     changes = _changes(args.path, recipe, args.severities)
-    with progress(None, "recheck") as bar:
-        workers = args.workers or cores()
-        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, workers=workers)
+    with engine_of(args) as workers, progress(None, "recheck") as bar:
+        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, workers=workers, kept=args.keep)
     tables = rechecked_tables(f"recheck {args.path}", found)
     payload = rechecked_payload(found) | {"dry_run": args.dry_run}
     notes = [] if found.flipped else ["no verdict changed"]
+    notes += [f"study '{one.study_id}' could not be judged, and stays as it was: {one.reason}" for one in found.failed]
     if recipe is not None and recipe.verifier is not None and recipe.verify != "off" and not args.dry_run:
         with progress(None, "verify") as bar:
             verified = verify_run(
@@ -74,7 +73,7 @@ def _recheck(args: argparse.Namespace) -> Outcome:
         notes += [*([verified.note] if verified.note else []), *verified.tally.notes]
     if args.dry_run:
         notes.append("a dry run: nothing was written")
-    return Outcome(payload=payload, tables=tables, notes=tuple(notes))
+    return Outcome(payload=payload, tables=tables, notes=tuple(notes), exit_code=2 if found.failed else 0)
 
 
 def _recipe(path: Path) -> "CurateRecipe":

@@ -70,4 +70,5 @@ def rechecked_payload(found: "Rechecked") -> dict[str, Any]:
         "rules": [{"rule": rule, "verdict": way, "candidates": n} for (rule, way), n in found.rules.most_common()],
         "accepted_before": found.accepted_before,
         "counts": found.counts,
+        "failed": [one._asdict() for one in found.failed],
     }

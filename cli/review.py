@@ -14,6 +14,7 @@ examples:
   tenstep review runs/offline runs/samples --out review.html      teacher and student on one page
   tenstep review runs/offline --serve --reader anna               anna decides, in her browser
   tenstep review runs/offline --serve --reader anna --reader ben  a link for each; a fifth of the traces is read by both
+  tenstep review runs/offline --serve --queue finding:effusion    begin with what a reference says; or loss, code:NAME
   tenstep review runs/stage1 runs/stage2 --serve                  which of two is better, not knowing which is which
   ssh -L 8765:127.0.0.1:8765 host                                 then --serve --no-browser --port 8765 on the host
 
@@ -30,6 +31,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     served.add_argument("--serve", action="store_true", help="decide in a browser; needs the extra 'review'")
     served.add_argument("--static", action="store_true", help="write the page (what happens without --serve)")
     served.add_argument("--reader", metavar="NAME", action="append", help="who reads; may be given again (your login)")
+    served.add_argument(
+        "--queue", default="work", metavar="QUEUE", help="where to begin: work, doubts, finding:NAME, ..."
+    )
+    served.add_argument(
+        "--attribution", type=Path, metavar="DIR", help="what tenstep attribute wrote (RUN/attribution, if it is there)"
+    )
     served.add_argument("--port", type=int, default=0, help="a free one if not given")
     served.add_argument("--no-browser", action="store_true", help="print the links and open none")
     served.add_argument("--seed", type=int, default=0, help="of the samples")
@@ -39,7 +46,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--blind",
         choices=("never", "second", "always"),
         default="second",
-        help="from whom findings are hidden until the own decision: nobody, second readers (default), all",
+        help="whose findings stay hidden until they have decided: nobody's, second readers' (default), everyone's",
     )
     served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)")
     review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"})))
@@ -88,7 +95,13 @@ def _serve(args: argparse.Namespace) -> Outcome:
     if bad := [name for name in readers if not name.strip() or len(name) > 80 or not name.isprintable()]:
         raise InputError(f"{bad[0]!r} is no name for a reader")
     sampling = Sampling(seed=args.seed, share=args.share, overlap=args.overlap)
-    settings = Settings(sampling=sampling, blind=args.blind, min_seconds=args.min_seconds)
+    settings = Settings(
+        sampling=sampling,
+        blind=args.blind,
+        min_seconds=args.min_seconds,
+        queue=args.queue,
+        attribution=args.attribution,
+    )
 
     def links(by_reader: dict[str, str]) -> None:
         for name, link in by_reader.items():

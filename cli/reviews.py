@@ -59,7 +59,7 @@ def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace
     from ..data.files import readable_by, replacing
 
     if not readings:
-        raise InputError("nobody has decided on anything in this run yet", file=args.run_folder)
+        raise InputError("this run has no decisions of readers yet", file=args.run_folder)
     if args.out.exists():
         raise InputError("exists; choose another --out", file=args.out)
     if args.to == "ratings" and len({reading.reader for reading in readings}) > 1:
@@ -74,7 +74,7 @@ def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace
 
 def _add(folder: Path, source: Path) -> Outcome:
     from ..curation.reviewing.decide import Desk
-    from ..curation.reviewing.exchange import read_foreign, readings_from
+    from ..curation.reviewing.returned import read_foreign, readings_from
     from ..curation.reviewing.serve import rewrite_tables
     from ..data.run import RunFolder
 
@@ -136,7 +136,7 @@ def _shown(run: "RunFolder", readings: "list[Reading]") -> Outcome:
         "agreement": agreed,
         "codes": [row._asdict() for row in code_measures(index, readings)],
     }
-    notes = () if readings else ("nobody has decided on anything yet: tenstep review RUN --serve",)
+    notes = () if readings else ("no decisions yet: tenstep review RUN --serve",)
     return Outcome(payload=payload, tables=tables if readings else (), notes=notes)
 
 

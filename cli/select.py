@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.outcome import Outcome, Table
 from .arguments import positive
+from .engines import add_engine_options, engine_of
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--pool", type=positive, default=20_000, metavar="N", help="of more, a stratified sample (default: 20000)"
     )
     select.add_argument("--seed", type=int, default=0, help="of the baselines; the selection itself draws nothing")
+    add_engine_options(select)
     select.set_defaults(run=_select, json_keys=(frozenset({"selection", "stages"}),))
 
 
@@ -77,7 +79,7 @@ def _select(args: argparse.Namespace) -> Outcome:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]}: {first['msg']}") from None
-    with progress(None, "select") as bar:
+    with engine_of(args) as workers, progress(None, "select") as bar:
         found = select(
             args.runs,
             options,
@@ -87,6 +89,8 @@ def _select(args: argparse.Namespace) -> Outcome:
             held_out=args.held_out,
             studies=args.studies,
             on_row=bar.advance,
+            workers=workers,
+            kept=args.keep,
         )
     return _outcome(args.out, found)
 

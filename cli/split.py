@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..schemas.outcome import Outcome
+from .engines import add_engine_options, engine_of
 from .progress import progress
 
 
@@ -32,6 +33,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")
+    add_engine_options(parser)
     parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
 
 
@@ -44,7 +46,7 @@ def _split(args: argparse.Namespace) -> Outcome:
         if args.recipe
         else recipe_of(args.seed, args.test, args.validate, published=not args.ignore_published)
     )
-    with progress(None, "compare") as bar:
+    with engine_of(args) as workers, progress(None, "compare") as bar:
         return split_stores(
             args.stores,
             recipe,
@@ -53,5 +55,7 @@ def _split(args: argparse.Namespace) -> Outcome:
             images=args.images,
             pairs=args.pairs,
             ids=args.ids,
+            workers=workers,
+            kept=args.keep,
             on_progress=bar.advance,
         )

@@ -8,6 +8,7 @@ from ..data.files import replacing
 from ..data.splitting.contamination import ERRORS, KINDS, LISTED, Contamination, StudyInSplit, contamination
 from ..data.splitting.splits import SPLITS, SplitRecipe, resolve, write_splits
 from ..data.store.studies import StudyStore
+from ..data.workers import Workers
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 
@@ -23,6 +24,8 @@ def split_stores(
     images: bool,
     pairs: Path | None = None,
     ids: Path | None = None,
+    workers: Workers = 1,
+    kept: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Split stores, look for contamination, write the files.
@@ -35,6 +38,8 @@ def split_stores(
         images: see splitting/contamination.py.
         pairs: file for all pairs that are listed, one JSON object a line.
         ids: folder for lists of ids, one file a split.
+        workers: see splitting/contamination.py.
+        kept: see splitting/contamination.py.
         on_progress: see splitting/contamination.py.
     """
     stores = [StudyStore.open(root) for root in roots]
@@ -51,7 +56,9 @@ def split_stores(
             for study in store:
                 yield StudyInSplit(study, store.path_of, resolved.of(study) != "train")
 
-    found = contamination(every, similarity=similarity, images=images, on_progress=on_progress)
+    found = contamination(
+        every, similarity=similarity, images=images, workers=workers, kept=kept, on_progress=on_progress
+    )
     private = any(store.data_class == "restricted" for store in stores)
     if out is not None:
         write_splits(resolved, out)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.workers import Workers
 from ..schemas.errors import InputError
 from .auditing import crosstab
 from .auditing.examples import Examples
@@ -167,7 +168,8 @@ def audit(
     on_row: Callable[[Audit], None] = lambda found: None,
     *,
     reader: Reader = AS_IT_IS,
-    workers: int = 1,
+    workers: Workers = 1,
+    kept: Path | None = None,
 ) -> Audit:
     """Audit a file, a folder, a saved dataset, a study store's traces or a run.
 
@@ -176,7 +178,8 @@ def audit(
         examples: takes worked examples, for a page.
         on_row: called after every row, audited or not.
         reader: columns, layout and number of steps, where rows are not as ours.
-        workers: processes that judge; more than 1 need a main module that can be imported.
+        workers: who judges (data/workers.py): so many processes, or an engine.
+        kept: a folder for finished shards (data/kept.py).
 
     Raises:
         InputError: there is nothing to audit at this path.
@@ -184,16 +187,16 @@ def audit(
     """
     found = Audit(path, examples)
     try:
-        _fill(found, on_row, reader, workers)
+        _fill(found, on_row, reader, workers, kept)
     except BaseException:
         found.close()
         raise
     return found
 
 
-def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, workers: int) -> None:
+def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, workers: Workers, kept: Path | None) -> None:
     path = found.path
-    for one in items(path, reader, workers=workers):
+    for one in items(path, reader, workers=workers, kept=kept):
         found.add(one)
         on_row(found)
     found.settle()

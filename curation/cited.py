@@ -36,7 +36,7 @@ def storable(value: object) -> str:
 
 
 def place_of(quote: str, text: str) -> tuple[int, int] | None:
-    """The span of a quotation; white space, case, kinds of quotation marks and dashes, and marks at its ends aside."""
+    """The span of a quotation; white space, case, kinds of quotes and dashes, and marks at its ends do not matter."""
     words = quote.translate(_ALIKE).strip(" .…\"'").split()
     if not words:
         return None

@@ -1,10 +1,10 @@
 """The engine: takes studies one by one through ask, judge and repair, until the goal, the budget or the data ends.
 
-    no event ──► planned + in_flight ──► received ──► judged        judged: read from the journal, never asked again
-                   ▲    │    │                                      received: read and judged now
-        with delay │    │    └──► failed: sent again while tries are left, and again next time
-                   └────┤                                           in_flight, found at the start: nobody knows, so
-                        └──► refused, unknown                       unknown; asked again only if the recipe says so
+    no event ──► in_flight ──► received ──► judged        judged: read from the journal, never asked again
+                 ▲    │  │                                received: read and judged now
+      with delay │    │  └──► failed: sent again while tries are left, and again next time
+                 └────┤                                   in_flight, found at the start: nobody knows, so
+                      └──► refused, unknown               unknown; asked again only if the recipe says so
 
 Everything is content-addressed: a second run asks the same questions, finds their keys in the journal, and does
 nothing. Studies come from a lazy source; each worker takes the next as soon as it is done with its last, so there
@@ -32,8 +32,8 @@ from ..schemas.verdict import Finding, Verdict
 from ..validators.gate import prepare
 from .doubts import decided, doubts_of
 from .prompt import Prompts
+from .requests.budget import Lane
 from .requests.forecast import Forecast, forecast
-from .requests.lane import Lane
 from .requests.session import Session
 from .requests.tally import Reason, Tally
 from .teacher import Question, Teacher, request_key
@@ -54,11 +54,11 @@ class Engine:
         teachers: loaded from it, in its order.
         verifier: loaded from it, if it names one.
         workers: processes that judge; with 0 this one does.
-        on_study: hears of every study that has come to an end.
+        on_study: called for every study that has come to an end.
         consent: asked after the pilot of a goal whether to go on.
 
     Raises:
-        PolicyError, RecipeError: see policy.py and lane.py; before anything is read or sent.
+        PolicyError, RecipeError: see policy.py and budget.py; before anything is read or sent.
     """
 
     def __init__(
@@ -324,7 +324,7 @@ class Engine:
             usd=self._judged_usd,
             studies_left=studies - tally.studies,
         )
-        agreed = len(self.session.history.studies) > pilot  # an earlier call went on from here
+        agreed = self.session.history.studies > pilot  # an earlier call went on from here
         if (
             self.session.ended is None
             and not self.session.spent

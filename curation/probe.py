@@ -67,7 +67,7 @@ class Moved:
 
 @dataclass
 class Probe:
-    """What came of it."""
+    """The result of a probe."""
 
     teacher: str
     sees_images: bool
@@ -150,7 +150,7 @@ def probe(
         teacher: its name in the run's recipe; the first if not given.
         budget: for the probe; none but the number of questions if not given.
         seed: of the draw.
-        on_study: hears of every answer.
+        on_study: called for every answer.
 
     Raises:
         RunError: there is nothing to probe, or RUN/probe holds another probe.
@@ -182,7 +182,7 @@ def probe(
         engine = worker(book, asked, [author], on_study=on_study)
         _not_for_training(book)
         tally = run_politely(engine.work(), engine.stop)
-        _not_for_training(book)  # whoever works in passes decides anew for each
+        _not_for_training(book)  # a source that is read in passes decides anew for each
         answers = {candidate.study_id: candidate.trace for candidate, _ in book.judged()}
         book.finish(spend_usd=tally.spend_usd, studies=len(store))
     moved = [found for one in chosen for found in _moved(one, answers)]

@@ -75,7 +75,7 @@ class Prompt:
     system: str
     user: str
     writes_report: bool
-    keys: tuple[str, ...]  # of the object that is asked for
+    keys: tuple[str, ...]  # of the requested object
     schema: Mapping[str, Any] | None = None  # of what stands under each key, where that is no text
 
     @cached_property
@@ -118,7 +118,7 @@ class Prompts:
             study: to be explained.
             previous: the candidate to be repaired.
             findings: what was found in it.
-            in_rules_words: as earlier versions asked for repairs, so that what they paid for is found again.
+            in_rules_words: repairs are worded as in earlier versions, so that answers already paid for are found again.
         """
         data: dict[str, Any] = {"views": list(study.views)}
         if self._file.shows_reference:
@@ -174,13 +174,13 @@ def _previous(previous: Candidate, findings: Sequence[Finding], keys: Sequence[s
 
 
 def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What has to change. Rules speak of numbered lines; whoever was asked for an object hears of an object."""
+    """What has to change. Rules name numbered lines; if the teacher answers with an object, its keys are named."""
     has_keys = previous.trace is not None and previous.trace.layout == "json"
     form = [f for f in findings if keys and (f.rule in _FORM or (f.code in _NUMBERED and not has_keys))]
     if form:
         what = ", ".join(dict.fromkeys(f.code.replace("_", " ") for f in form))
         problem = (
-            f"The answer did not have the form that was asked for ({what}). Answer with one JSON object with the keys "
+            f"The answer did not have the requested form ({what}). Answer with one JSON object with the keys "
             f"{', '.join(keys)}, each a string on one line, without its number; no other key, and nothing before or "
             "behind the object."
         )

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data.judged import judged_event
+from ..data.kept import keep
 from ..data.run import RunFolder
+from ..data.workers import Failed, Workers, in_order
 from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RunError
@@ -27,7 +29,6 @@ from . import template_trace
 from .doubts import decided, doubts_of
 from .template_trace import Templates, marked, sketches
 from .verifying.answer import VERIFIER
-from .workers import in_order
 
 JUDGE = "judge"  # the rule name of what an LLM judge found
 KEPT = frozenset({JUDGE, VERIFIER, template_trace.RULE})  # what no rule of the gate finds
@@ -97,6 +98,13 @@ class Changed:
         return tuple(dict.fromkeys(names))
 
 
+class Unjudged(NamedTuple):
+    """A candidate that could not be judged again: its verdict stays as it was."""
+
+    study_id: str
+    reason: str
+
+
 @dataclass
 class Rechecked:
     """What a recheck found."""
@@ -105,6 +113,7 @@ class Rechecked:
     changed: list[Changed] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)  # of the run, afterwards
     accepted_before: int = 0  # studies
+    failed: tuple[Unjudged, ...] = ()
 
     @property
     def flipped(self) -> list[Changed]:
@@ -131,34 +140,45 @@ def recheck(
     *,
     changes: Mapping[str, Any] = {},
     dry_run: bool = False,
-    workers: int = 1,
+    workers: Workers = 1,
+    kept: Path | None = None,
 ) -> Rechecked:
     """Judge every candidate of a run again, and write its tables from the new verdicts.
 
     Args:
         path: the run folder; one that has not finished stays unfinished.
-        on_candidate: hears of every candidate that has been judged.
+        on_candidate: called for every candidate that has been judged.
         changes: keys of the recipe, of JUDGED_BY, that are others from now on.
         dry_run: only say what would change.
-        workers: processes that judge; more than 1 need a main module that can be imported.
+        workers: who judges (data/workers.py): so many processes, or an engine.
+        kept: a folder for finished shards (data/kept.py).
 
     Raises:
         RunError: it is no run folder, another process works on it, or it cannot be written.
     """
+    failed: dict[str, Unjudged] = {}
     with Templates() as templates:
 
         def again(run: RunFolder) -> Iterator[Step]:
             recipe = {**run.manifest.recipe, **changes}
-            work = partial(_judged_again, recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ())
+            options = recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ()
             stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
-            for candidate, verdict, now, sketched in in_order(work, stored, workers):
+            shards = keep(kept, "recheck", {"judged by": options}, _content)
+            for (_, candidate, verdict), found in in_order(partial(_judged_again, *options), stored, workers, shards):
                 on_candidate()
+                if isinstance(found, Failed):  # its verdict stays
+                    failed[candidate.key] = Unjudged(candidate.study_id, found.reason)
+                    yield candidate, verdict, verdict, verdict
+                    continue
+                now, sketched = found
                 if sketched is not None:
                     templates.add(candidate.key, candidate.study_id, *sketched)
                 yield candidate, verdict, verdict, now
 
         def compared(run: RunFolder, candidate: Candidate, verdict: Verdict) -> Verdict:
             recipe = {**run.manifest.recipe, **changes}
+            if candidate.key in failed:
+                return verdict
             found = marked(verdict, candidate.key in twins, recipe.get("severities") or {})
             return decided(found, doubts_of(recipe))
 
@@ -167,12 +187,14 @@ def recheck(
                 _refuse_training(run.manifest, path)
                 result = _rejudged(run, again(run), write=False)
                 twins = {twin.key for twin in templates.twins()}
-                return rejudge(run, compared, result, write=False)
+                result = rejudge(run, compared, result, write=False)
+                result.failed = tuple(failed.values())
+                return result
         with reopened(path, changes) as (run, finish):
             result = _rejudged(run, again(run))
             twins = {twin.key for twin in templates.twins()}
             result = rejudge(run, compared, result)
-            result.counts = finish(None)
+            result.counts, result.failed = finish(None), tuple(failed.values())
         return result
 
 
@@ -245,19 +267,23 @@ def rejudge(
     return _rejudged(run, steps(), write=write)
 
 
+def _content(stored: tuple[Study, Candidate, Verdict]) -> str:
+    return "\n".join(one.model_dump_json() for one in stored)
+
+
 def _judged_again(
     severities: Mapping[str, Weight],
     doubts: Doubts,
     own: Sequence[str],
     stored: Sequence[tuple[Study, Candidate, Verdict]],
-) -> list[tuple[Candidate, Verdict, Verdict, Any]]:
-    """Candidates with their old and their new verdict, and the sketches of those that are not rejected."""
+) -> list[tuple[Verdict, Any]]:
+    """New verdicts, and the sketches of what is not rejected."""
     found = []
     for study, candidate, verdict in stored:
         now = judge_again(study, candidate, verdict, severities, doubts, own)
         wanted = candidate.trace is not None and now.outcome != "reject"
         sketched = sketches(candidate.trace.texts, study.report) if wanted and candidate.trace else None
-        found.append((candidate, verdict, now, sketched))
+        found.append((now, sketched))
     return found
 
 

@@ -2,19 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field
 
-from ..data.journal import Fact
 from ..data.run import RunFolder
 from ..data.statistics import wilson
+from ..data.sums import Author
 from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
-from ..schemas.verdict import Outcome
 from .judging.agreement import Agreement, agreements
 from .requests.forecast import Forecast, forecast
 from .requests.history import History
@@ -65,7 +63,7 @@ class Status(Noun):
     )
     rejected: int = Field(description="Studies that were judged, and have neither.")
     resolved: dict[str, int] = Field(description="Candidates by who settled them: verifier, reader, recipe.")
-    checked: dict[str, int] = Field(description="Requests by whoever writes no trace, such as a verifier.")
+    checked: dict[str, int] = Field(description="Requests by a role that writes no trace, such as a verifier.")
     states: dict[str, int] = Field(
         description="Requests by their last state; waiting: for an answer in a file or a batch."
     )
@@ -84,58 +82,22 @@ class Status(Noun):
     policy: PolicyDecision | None
 
 
-@dataclass
-class _Author:
-    calls: int = 0
-    usd: float | None = 0.0
-    studies: set[str] = field(default_factory=set)
-    accepted: set[str] = field(default_factory=set)
-    doubted: set[str] = field(default_factory=set)
-
-
 def status(run: RunFolder) -> Status:
     """Read a run folder, also while another process writes to it."""
-    history, last, state_of = History(), dict[str, Fact](), dict[str, State]()
-    for fact in run.journal.facts():
-        history.add(fact)
-        state_of[fact.key] = fact.state
-        if fact.state is State.JUDGED and fact.candidate == "object":
-            last[fact.key] = fact
-    history.close()
-    authors: dict[str, _Author] = {}
-    for flight in history.flights.values():
-        if flight.teacher:
-            authors.setdefault(flight.teacher, _Author()).calls += flight.departures
-    attempts: dict[int, Counter[Outcome]] = {}
-    accepted: set[str] = set()
-    doubted: set[str] = set()
-    touched: set[str] = set()
-    spent: float | None = 0.0  # on judged candidates
-    resolved: Counter[str] = Counter()
-    for fact in last.values():
-        study_id, outcome, author = fact.study_id, fact.outcome, authors.setdefault(str(fact.author), _Author())
-        attempts.setdefault(fact.author_attempt or 1, Counter())[outcome] += 1
-        touched.add(study_id)
-        author.studies.add(study_id)
-        author.usd = _plus(author.usd, fact.author_usd)
-        spent = _plus(spent, fact.author_usd)
-        if fact.resolved_by is not None:
-            resolved[fact.resolved_by] += 1
-        if outcome == "accept":
-            accepted.add(study_id)
-            author.accepted.add(study_id)
-        elif outcome == "doubt":
-            doubted.add(study_id)
-            author.doubted.add(study_id)
+    with run.journal.sums() as sums:
+        history = History.of(sums).close()
+        standing = sums.standing()
+        studies, authors, attempts, resolved = sums.studies(), sums.authors(), sums.attempts(), sums.resolved()
+        overlap = len(authors) > 1 and sums.overlap()
+    usd = history.settled.usd  # of a student, what its candidates say
+    calls = {teacher: count for teacher, count in history.calls_by.items() if teacher and count}
     manifest, recipe = run.manifest, run.manifest.recipe
-    states = Counter(str(state) for state in state_of.values())
-    waiting = sum(flight.waits for flight in history.flights.values())
-    states += Counter(waiting=waiting)
-    states[State.FAILED] -= waiting  # in the journal they have failed: nothing was sent
+    states = Counter({str(state): count for state, count in standing.items()})
+    states += Counter(waiting=history.waiting)
+    states[State.FAILED] -= history.waiting  # in the journal they have failed: nothing was sent
     total = _studies(run)
     names = [str(spec.get("name") or spec.get("kind")) for spec in recipe.get("teachers", ())] or list(authors)
     goal = (recipe.get("goal") or {}).get("accepted")
-    usd = history.settled.usd if history.calls else spent
     return Status(
         run=str(run.path),
         name=manifest.name,
@@ -143,19 +105,17 @@ def status(run: RunFolder) -> Status:
         started=manifest.started,
         finished=manifest.finished,
         studies=total,
-        touched=len(touched),
-        accepted=len(accepted),
-        doubted=len(doubted - accepted),
-        rejected=len(touched - accepted - doubted),
-        resolved=dict(resolved.most_common()),
-        checked={
-            name: one.calls for name, one in authors.items() if name not in names and not one.studies and one.calls
-        },
+        touched=studies.touched,
+        accepted=studies.accepted,
+        doubted=studies.doubted,
+        rejected=studies.touched - studies.accepted - studies.doubted,
+        resolved=resolved,
+        checked={name: count for name, count in calls.items() if name not in names and name not in authors},
         states={state: n for state, n in states.items() if n},
         calls=history.calls,
         tokens=history.settled.tokens,
         spend_usd=usd,
-        usd_per_accepted=_per(usd, len(accepted)),
+        usd_per_accepted=_per(usd, studies.accepted),
         unknown=Unknown(
             now=states[State.UNKNOWN] + states[State.IN_FLIGHT],
             ever=history.uncertain_calls,
@@ -165,22 +125,20 @@ def status(run: RunFolder) -> Status:
         reasons=run.journal.reasons(),
         unread=run.journal.unread(),
         budget={key: value for key, value in (recipe.get("budget") or {}).items() if value is not None},
-        by_attempt=tuple(
-            _share(f"attempt {n}", c.total(), c["accept"], c["doubt"]) for n, c in sorted(attempts.items())
-        ),
+        by_attempt=tuple(_share(f"attempt {n}", found) for n, found in sorted(attempts.items())),
         by_teacher=tuple(
-            _teacher(name, authors[name])
+            _teacher(name, authors.get(name, Author(0, 0, 0, 0.0)), calls.get(name, 0))
             for name in dict.fromkeys((*names, *authors))
-            if name in authors and (name in names or authors[name].studies)
+            if name in authors or name in calls
         ),
-        agreement=agreements(run.judged(), names) if len(set(names)) > 1 else (),
+        agreement=agreements(run.judged(), names) if overlap else (),
         forecast=forecast(
             goal=goal,
-            accepted=len(accepted),
-            studies=len(touched),
+            accepted=studies.accepted,
+            studies=studies.touched,
             calls=history.calls,
             usd=usd,
-            studies_left=max(0, total - len(touched)),
+            studies_left=max(0, total - studies.touched),
         )
         if goal
         else None,
@@ -195,23 +153,18 @@ def _studies(run: RunFolder) -> int:
     return min(total, limit) if limit else total
 
 
-def _share(name: str, of: int, accepted: int, doubted: int) -> Share:
+def _share(name: str, outcomes: Mapping[str, int]) -> Share:
+    of, accepted = sum(outcomes.values()), outcomes.get("accept", 0)
     interval = wilson(accepted, of)
-    return Share(name=name, judged=of, accepted=accepted, doubted=doubted, **interval._asdict())
+    return Share(name=name, judged=of, accepted=accepted, doubted=outcomes.get("doubt", 0), **interval._asdict())
 
 
-def _teacher(name: str, author: _Author) -> TeacherShare:
-    accepted, of = len(author.accepted), len(author.studies)
+def _teacher(name: str, author: Author, calls: int) -> TeacherShare:
+    rejected = author.studies - author.accepted - author.doubted
+    share = _share(name, {"accept": author.accepted, "doubt": author.doubted, "reject": rejected})
     return TeacherShare(
-        **_share(name, of, accepted, len(author.doubted - author.accepted)).model_dump(),
-        calls=author.calls,
-        usd=author.usd,
-        usd_per_accepted=_per(author.usd, accepted),
+        **share.model_dump(), calls=calls, usd=author.usd, usd_per_accepted=_per(author.usd, author.accepted)
     )
-
-
-def _plus(sum_: float | None, more: float | None) -> float | None:
-    return None if sum_ is None or more is None else sum_ + more
 
 
 def _per(usd: float | None, accepted: int) -> float | None:

@@ -182,3 +182,8 @@ def request_key(teacher: Teacher, question: Question) -> str:
         "sample": question.sample,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def identity_sha256(teacher: Teacher) -> str:
+    """The name under which a run's manifest holds a teacher's identity, and its requests refer to it."""
+    return hashlib.sha256(json.dumps(dict(teacher.identity()), sort_keys=True).encode()).hexdigest()

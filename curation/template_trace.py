@@ -144,7 +144,7 @@ class Count(NamedTuple):
             return None
         return (
             f"TEMPLATES: for {self.templates} of {self.studies} studies the steps are those of another one, or nearly, "
-            f"whose reference differs (more than {SHARE:.0%}): whoever wrote them does not look at the study"
+            f"whose reference differs (more than {SHARE:.0%}): their writer does not look at the study"
         )
 
 

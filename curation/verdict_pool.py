@@ -15,6 +15,7 @@ import sys
 import zlib
 from collections.abc import Mapping, Sequence
 
+from ..data.workers import cores
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RunError
 from ..schemas.study import Study
@@ -22,7 +23,6 @@ from ..schemas.verdict import Doubts, Weight
 from .requests.asker import Answer
 from .verdict_worker import LENGTH
 from .verdicts import Opinion, candidate_of, judge_answer
-from .workers import cores
 
 _BATCH = 64  # candidates at once
 _TINY = 200  # answers; starting a process costs as much as judging these

@@ -22,7 +22,7 @@ from .verifying.verifier import rules_alone
 
 
 class Opinion(NamedTuple):
-    """A candidate, its verdict, and sketches of its steps and reference; none where nobody would look at them."""
+    """A candidate, its verdict, and sketches of its steps and reference; none where no rule needs them."""
 
     candidate: Candidate
     verdict: Verdict

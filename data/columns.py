@@ -38,7 +38,7 @@ class Columns(Noun):
         return (self.images,) if isinstance(self.images, str) else self.images
 
     def named(self) -> set[str]:
-        """The columns that somebody asked for, and that must therefore be there."""
+        """Columns that were named explicitly, and must therefore be there."""
         asked = [getattr(self, name) for name in self.model_fields_set]
         return {column for value in asked for column in ((value,) if isinstance(value, str) else value)}
 

@@ -3,7 +3,7 @@
     RUN or SELECTION -> records (ids, steps, hashes) -> rows (with report and images) -> an exporter -> export.json
 
 Restricted studies stop at the records: `records.jsonl` may be shared where the data's terms allow derived text, and
-whoever has the studies makes the rest with `join`, which checks every report and image against its hash.
+the owner of the studies restores the rest with `join`, which checks every report and image against its hash.
 """
 
 import hashlib

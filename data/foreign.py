@@ -82,7 +82,7 @@ def count(path: Path) -> int | None:
         known = [number for number in counts if number is not None]
         return sum(known) if len(known) == len(counts) else None
     except (OSError, TenstepError):
-        return None  # whoever reads it says why
+        return None  # the reader of the file reports why
 
 
 def _count(path: Path) -> int | None:

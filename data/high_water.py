@@ -28,7 +28,7 @@ class HighWater:
         os.pwrite(self._file, f"{count:0{_DIGITS}}\n".encode(), 0)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
 

@@ -1,36 +1,36 @@
 """Ingest: everything that a source yields goes into a new store, in its order, part by part.
 
-Parts are read by worker processes and written by them; this process puts what they came to into the index, in the
-order of the source. A part is done when its transaction is: kill it, call it again with the same words, and it goes
-on behind the last one. Memory holds a few parts, whatever the number of rows.
+Parts are read by workers and written by them; this process puts what they came to into the index, in the order of the
+source. A part is done when its transaction is: kill it, call it again with the same words, and it goes on behind the
+last one. Memory holds a few parts, whatever the number of rows. A part that no worker survives is a rejected row,
+PART_FAILED, and the rest is read.
 """
 
-import contextlib
-import gc
 import hashlib
 import json
-import multiprocessing
-import signal
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
+from functools import partial
 from pathlib import Path
 
 from ..schemas.errors import RunError
+from ..schemas.study import RejectedRow
 from .source import Options, Shard, Source, load
 from .store.batch import Batch, Done
 from .store.studies import StudyStore
 from .store.writer import IMAGES, StoreWriter
+from .workers import Failed, Workers, each
 
 _PARTS = 2  # counts changes in how sources are cut into parts: an ingest that another cutting began cannot go on
+
+PART_FAILED = "part_failed"
 
 OnProgress = Callable[[int, int, int, float | None], None]
 
 
 def ingest(
-    kind: str, path: Path, out: Path, options: Options, on_progress: OnProgress | None = None, *, workers: int = 1
+    kind: str, path: Path, out: Path, options: Options, on_progress: OnProgress | None = None, *, workers: Workers = 1
 ) -> StudyStore:
     """Read a source into a new store at `out`. If it fails before anything is done, nothing is left but images.
 
@@ -41,12 +41,12 @@ def ingest(
         options: what is asked of the source; `converted` is set here.
         on_progress: called after each part with the numbers of rows, studies and rejected rows so far, and the share of
             the source that is done, if that is known.
-        workers: processes that read parts; 1 is this one. More need a main module that can be imported.
+        workers: who reads parts (data/workers.py): so many processes, or an engine, whose nodes all see `out`.
 
     Raises:
         InputError: the source cannot be read, or `out` is taken, or holds another unfinished ingest.
         RunLockedError: another process writes to `out`.
-        RunError: a worker was killed; the same call goes on.
+        RunError: a worker wrote to another disk than this one.
     """
     source = load(kind)
     options = options.model_copy(update={"converted": None})
@@ -69,7 +69,7 @@ def ingest(
                         shares[number] = source.share(shard)
                         yield number, shard
 
-            for done in _all_done(source, parts(), options, writer, workers):
+            for done in _read(source, parts(), options, writer, workers):
                 writer.commit(done)
                 tell(shares.pop(done.number))
         else:
@@ -79,47 +79,47 @@ def ingest(
     return StudyStore.open(out)
 
 
-def read_part(kind: str, number: int, shard: Shard, options: Options, file: Path) -> Done:
-    """Read one part of a source and write its studies: a pure function of its arguments, for any engine."""
+def read_part(kind: str, options: Options, part: tuple[int, Shard, Path]) -> Done:
+    """Read one part of a source and write its studies: a pure function of its arguments, for any engine.
+
+    Args:
+        kind: of source.
+        options: the source's.
+        part: its number, what it is, and the file for its studies, which takes its name when it is whole: a node that
+            was taken for dead may still write while another one does the same.
+    """
+    number, shard, file = part
     batch = Batch()
     for row in load(kind).read_shard(shard, options):
         batch.put(row)
-    batch.write(file)
+    partial = file.with_name(f"{file.name}-{secrets.token_hex(4)}")
+    batch.write(partial)
+    if batch.studies:
+        partial.replace(file)
     return batch.done(number)
 
 
-def _all_done(
-    source: Source, todo: Iterator[tuple[int, Shard]], options: Options, writer: StoreWriter, workers: int
+def _read(
+    source: Source, todo: Iterator[tuple[int, Shard]], options: Options, writer: StoreWriter, workers: Workers
 ) -> Iterator[Done]:
     """All parts, in their order."""
-    few = list(islice(todo, 2))
-    if workers < 2 or len(few) < 2:  # a process costs half a second
-        for number, shard in chain(few, todo):
-            yield read_part(source.kind, number, shard, options, writer.file(number))
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_initialize) as pool:
-        running: deque[Future[Done]] = deque()
-        try:
-            for number, shard in chain(few, todo):
-                running.append(pool.submit(read_part, source.kind, number, shard, options, writer.file(number)))
-                if len(running) > 2 * workers:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        except BrokenProcessPool:
-            message = "a worker process was killed (out of memory?); the same command goes on from here"
-            raise RunError(message, file=writer.root) from None
-        finally:
-            for future in running:
-                future.cancel()
+    numbers: deque[int] = deque()
 
+    def parts() -> Iterator[tuple[int, Shard, Path]]:
+        for number, shard in todo:
+            numbers.append(number)
+            yield number, shard, writer.file(number)
 
-def _initialize() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one decides what it means."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(100_000)  # a part makes many objects and no circles
+    for found in each(partial(read_part, source.kind, options), parts(), workers):
+        number = numbers.popleft()
+        if isinstance(found, Failed):
+            batch = Batch()
+            batch.put(RejectedRow(source=source.kind, row=f"part {number}", reason=PART_FAILED, detail=found.reason))
+            yield batch.done(number)
+            continue
+        if found.studies and not writer.file(number).exists():
+            raise RunError("a worker wrote to another disk; every node must see this folder", file=writer.root)
+        yield found
 
 
 def _fingerprint(kind: str, path: Path, options: Options) -> str:

@@ -151,8 +151,8 @@ _COLUMNS = (
 
 def _flat(one: Judged) -> dict[str, Any]:
     candidate, verdict = one
-    told = candidate.model_dump(include={*_COLUMNS})
-    return told | {
+    record = candidate.model_dump(include={*_COLUMNS})
+    return record | {
         "outcome": verdict.outcome,
         "codes": list(dict.fromkeys(finding.code for finding in verdict.findings)),
         "steps": None if candidate.trace is None else list(candidate.trace.texts),

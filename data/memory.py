@@ -1,4 +1,4 @@
-"""Peak memory of this process. `ru_maxrss` will not do on Linux: it keeps the peak of whoever started us."""
+"""Peak memory of this process. `ru_maxrss` will not do on Linux: it keeps the peak of the parent process."""
 
 import re
 import resource

@@ -1,4 +1,4 @@
-"""Nearby: studies by id, cheap for whoever asks for them in about the order of the store."""
+"""Nearby: studies by id, cheap when they are read in about the order of the store."""
 
 from itertools import islice
 

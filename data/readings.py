@@ -106,7 +106,7 @@ class Readings:
         return int(row[0] or 0)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def __enter__(self) -> Self:

@@ -167,9 +167,15 @@ class RunFolder:
             )
         return manifest
 
-    def decide(self, policy: PolicyDecision) -> None:
-        """Write down, before anything is sent, where data goes and what may become of the answers."""
-        self.manifest = self.manifest.model_copy(update={"policy": policy})
+    def decide(self, policy: PolicyDecision, identities: Mapping[str, Mapping[str, Any]] = {}) -> None:
+        """Write down, before anything is sent, where data goes and what may become of the answers.
+
+        Args:
+            policy: the decision.
+            identities: who will be asked, by hash; they are added to those that were asked before.
+        """
+        known = self.manifest.identities | {name: dict(one) for name, one in identities.items()}
+        self.manifest = self.manifest.model_copy(update={"policy": policy, "identities": known})
         self._write_manifest()
 
     def check_training(self) -> None:

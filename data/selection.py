@@ -3,7 +3,7 @@
     SELECTION/selection.json    schemas/selection.py
     SELECTION/removed.jsonl     every example that was not chosen: at which stage, and why
 
-Whoever takes a run (distill, ablate, export) takes a selection too, through `examples_of`.
+Commands that take a run (distill, ablate, export) take a selection too, through `examples_of`.
 """
 
 from collections.abc import Iterator

@@ -20,11 +20,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field
-
 from ..data.judged import Judged
 from ..data.run import RunFolder
 from ..data.selection import runs_of
+from ..schemas.attribution import Attributed
 from ..schemas.base import Noun
 from ..schemas.errors import InputError
 from . import adapter
@@ -36,21 +35,6 @@ from .pixels import open_image
 from .train.collator import IGNORED, CompletionCollator, Row
 from .train.examples import TrainingExample, pool
 from .train.rows import rows_of
-
-
-class Attributed(Noun):
-    """One trace."""
-
-    rank: int = Field(description="1 is the highest loss after training.")
-    study: str
-    key: str
-    before: float = Field(description="The base's loss.")
-    after: float = Field(description="The student's loss.")
-    outcome: Literal["accept", "doubt", "reject"] | None = Field(None, description="The rules' verdict.")
-    attempt: int | None = None
-    author: str | None = None
-    codes: tuple[str, ...] = ()
-    findings: tuple[str, ...] = Field((), description="Labels that the reference has.")
 
 
 class Group(Noun):

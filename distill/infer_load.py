@@ -17,6 +17,7 @@ from .load import Loaded, check_processor, device, half_dtype, load, pinned_stud
 from .prompt import Prompt
 from .publish import merge_card
 from .publish.merge_card import MergedCard
+from .shape import no_processor
 
 Precision = Literal["auto", "nf4", "bf16", "fp32"]
 
@@ -67,7 +68,9 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
     where = device()
     try:
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
+    except ImportError as error:
+        raise no_processor(error, str(folder)) from None
+    except (OSError, ValueError) as error:
         line = " ".join(str(error).split())[:300]
         raise TrainingError(f"there is no processor beside these weights; merge again ({line})", file=folder) from None
     model = read_weights(

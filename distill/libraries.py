@@ -6,15 +6,21 @@ before the libraries are imported, because they read their switches then: TRL wo
 
 import contextlib
 import importlib
+import importlib.util
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..schemas.errors import MissingExtraError
 
 NAMES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers")
+
+# of torchvision's operators, those that it describes when it is imported, whether or not it could load them
+_OPERATORS = ("nms", "qnms")
+_declared: list[Any] = []  # a declaration lasts as long as its object
 
 _NO_TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
 
@@ -68,10 +74,35 @@ def _import(first: str | None) -> None:
     try:
         if first is not None:
             importlib.import_module(first)
-        for name in ("torch", "transformers", "trl", "peft", "bitsandbytes"):
+        importlib.import_module("torch")
+        import_torchvision()
+        for name in ("transformers", "trl", "peft", "bitsandbytes"):
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtraError("distill", f"the student ({error.name})") from None
+
+
+def import_torchvision() -> None:
+    """Import torchvision where it is installed, before transformers does.
+
+    The one on PyPI is compiled for CUDA. Beside a CPU build of torch its compiled half cannot be loaded, and the import
+    stops at operators that are then unknown. Once these are declared (nothing here calls them) the rest works: image
+    transforms in Python, which is what processors use.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        return
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+        import torch
+
+        library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]  # torch's own
+        for name in _OPERATORS:
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _declared.append(library)
+        importlib.import_module("torchvision")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..schemas.errors import InputError, TrainingError
-from .student import Student, student_of
+from .shape import no_processor
+from .student import HEAD, Student, student_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TINY = 20_000_000  # weights; below, more than one thread makes a step slower, and on a busy machine far slower
@@ -72,7 +73,7 @@ def load(
     try:
         processor = AutoProcessor.from_pretrained(base, **pinned)
     except (OSError, ValueError, ImportError) as error:
-        raise TrainingError(f"the checkpoint has no processor that can be loaded: {error}", file=base) from None
+        raise no_processor(error, base) from None
     where = device()
     dtype = half_dtype() if where == "cuda" else torch.float32
     four_bit = BitsAndBytesConfig(
@@ -80,7 +81,7 @@ def load(
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=[student.parts["head"], *whole],  # for 4-bit weights too, whatever its name says
+        llm_int8_skip_modules=[HEAD, *whole],  # for 4-bit weights too, whatever its name says
     )
     model = read_weights(
         base,

@@ -1,8 +1,8 @@
 """A student's shape: its classes and sizes on the meta device, without weights, so that an 11B model costs nothing.
 
 The checkpoint's own config says the shape, from its folder or the hub's local cache; nothing is fetched. Where it is
-not at hand, a checkpoint that bears the name Llama-3.2-11B-Vision-Instruct, or of which a recipe says that it has that
-shape, is counted on the one that ships here (students/llama-3.2-11b-vision.json).
+not at hand, a checkpoint whose name is that of a shape which ships here (students/*.json), or of which a recipe says
+that it has that shape, is counted on it.
 """
 
 import json
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..schemas.errors import TrainingError
+from ..schemas.errors import MissingExtraError, TrainingError
+from . import students
 from .student import Student, student_of
 
-SHIPPED = "Llama-3.2-11B-Vision-Instruct"
-_FILE = Path(__file__).parent / "students" / "llama-3.2-11b-vision.json"
+LLAMA = "Llama-3.2-11B-Vision-Instruct"
+_SHAPES = Path(students.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,25 @@ def shape_of(base: str, revision: str | None, shipped: str | None = None) -> Sha
     """
     config = _config(base, revision)
     own = config is not None
-    if config is None and SHIPPED not in (shipped, Path(base).name):
-        return None
-    config = config or shipped_config()
-    student = student_of(config.model_type)
-    return Shape(on_meta(config), student, base if own else SHIPPED, own)
+    name = base
+    if config is None:
+        known = next((one for one in (shipped, Path(base).name) if one in shipped_shapes()), None)
+        if known is None:
+            return None
+        name, config = known, shipped_config(known)
+    return Shape(on_meta(config), student_of(config.model_type), name, own)
 
 
-def shipped_config() -> Any:
-    """The config of the 11B model, in full."""
+def shipped_shapes() -> list[str]:
+    """The checkpoints whose shapes ship here, by name."""
+    return sorted(file.stem for file in _SHAPES.glob("*.json"))
+
+
+def shipped_config(name: str = LLAMA) -> Any:
+    """The config of such a checkpoint, with what decides its shape."""
     from transformers import AutoConfig
 
-    fields = json.loads(_FILE.read_text("utf-8"))
+    fields = json.loads((_SHAPES / f"{name}.json").read_text("utf-8"))
     return AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
@@ -78,7 +86,7 @@ def processor_of(base: str, revision: str | None) -> Any | None:
     """A checkpoint's processor, if it is in a folder or the local cache.
 
     Raises:
-        TrainingError: it is, and cannot be loaded: it wants torchvision, say.
+        TrainingError, MissingExtraError: it is, and cannot be loaded.
     """
     from transformers import AutoProcessor
 
@@ -87,7 +95,15 @@ def processor_of(base: str, revision: str | None) -> Any | None:
     except OSError:  # what the libraries raise for files that are not here
         return None
     except (ValueError, ImportError) as error:
-        raise TrainingError(f"the checkpoint's processor cannot be loaded: {error}", file=base) from None
+        raise no_processor(error, base) from None
+
+
+def no_processor(error: Exception, base: str) -> TrainingError | MissingExtraError:
+    """Why a processor could not be loaded: a library that some processors want is missing, or something else."""
+    line = " ".join(str(error).split())[:300]
+    if "torchvision" in line.lower():
+        return MissingExtraError("torchvision", "torchvision, which this student's processor needs,")
+    return TrainingError(f"the checkpoint has no processor that can be loaded: {line}", file=base)
 
 
 def _config(base: str, revision: str | None) -> Any | None:

@@ -18,6 +18,8 @@ Part = Literal["vision", "projector", "language", "head"]
 _LAYER = re.compile(r"\.(?:layers?|blocks)\.(\d+)\.")
 _KIND = re.compile(r"\.(?:(self_attn|cross_attn|attn|attention)|mlp)\.")
 
+HEAD = "lm_head"
+
 
 @dataclass(frozen=True)
 class Student:
@@ -30,7 +32,7 @@ class Student:
     """
 
     model_type: str
-    parts: Mapping[Part, str]
+    parts: Mapping[Part, str | tuple[str, ...]]
 
     def part_of(self, module: str) -> Part:
         """The part that a module or parameter belongs to, by its name in the bare model.
@@ -42,6 +44,45 @@ class Student:
             if module.startswith(prefix):
                 return part
         raise TrainingError(f"'{module}' belongs to no known part of {self.model_type}")
+
+
+def llava_like(model_type: str) -> Student:
+    """A family with the modules of LLaVA: a tower, a projector, and a language model that reads what it projects."""
+    return Student(
+        model_type,
+        {
+            "vision": "model.vision_tower.",
+            "projector": ("model.multi_modal_projector", "model.image_newline"),
+            "language": "model.language_model.",
+            "head": HEAD,
+        },
+    )
+
+
+def idefics_like(model_type: str) -> Student:
+    """A family with the modules of Idefics 3: a tower, a connector, and a text model."""
+    return Student(
+        model_type,
+        {
+            "vision": "model.vision_model.",
+            "projector": "model.connector",
+            "language": "model.text_model.",
+            "head": HEAD,
+        },
+    )
+
+
+def qwen_like(model_type: str) -> Student:
+    """A family with the modules of Qwen-VL, whose mergers (the projector) lie inside the tower."""
+    return Student(
+        model_type,
+        {
+            "projector": ("model.visual.merger", "model.visual.deepstack_merger_list"),
+            "vision": "model.visual.",
+            "language": "model.language_model.",
+            "head": HEAD,
+        },
+    )
 
 
 def layer_of(module: str) -> int | None:

@@ -113,16 +113,20 @@ class MissingExtraError(TenstepError):
 
     def __init__(self, extra: str, needs: str) -> None:
         super().__init__(f"{needs} is not installed; install it with: {install_command(extra)}")
-        self.extra = extra
+        self.extra, self.needs = extra, needs
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        """Across processes: an exception is made again from its arguments."""
+        return type(self), (self.extra, self.needs)
 
 
 def install_command(extra: str) -> str:
     """How to add an extra to tenstep as it was installed: a checkout, or a git URL; it is not on PyPI."""
     url = f"git+{HOME}"
     texts = [one.read_text("direct_url.json") for one in distributions(name="tenstep")]
-    told = json.loads(next(filter(None, texts), "{}"))
-    if told.get("dir_info", {}).get("editable"):
-        return f"pip install -e '{unquote(urlsplit(told['url']).path)}[{extra}]'"
-    if "vcs_info" in told:
-        url = f"{told['vcs_info']['vcs']}+{told['url']}"
+    origin = json.loads(next(filter(None, texts), "{}"))
+    if origin.get("dir_info", {}).get("editable"):
+        return f"pip install -e '{unquote(urlsplit(origin['url']).path)}[{extra}]'"
+    if "vcs_info" in origin:
+        url = f"{origin['vcs_info']['vcs']}+{origin['url']}"
     return f"pip install 'tenstep[{extra}] @ {url}'"

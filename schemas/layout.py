@@ -44,7 +44,7 @@ _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!<>~|])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A line this long that ends without a stop was wrapped, so a number that opens the next line is a measurement.
 _WRAPPED = 40
-# Steps that are told apart; what follows the last of them is its text. No writer means to give so many.
+# The most steps that are split; what follows the last of them is its text. No writer means to give so many.
 _MOST_STEPS = 1000
 
 

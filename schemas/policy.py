@@ -19,7 +19,7 @@ class Attestation(Record):
     contract: Words = Field(description="Reference of the contract that says so.")
     zero_retention: Literal[True] = Field(description="Nothing that is sent is kept.")
     no_training: Literal[True] = Field(description="Nothing that is sent trains a model.")
-    no_human_review: Literal[True] = Field(description="Nobody at the provider looks at it.")
+    no_human_review: Literal[True] = Field(description="Nobody at the provider reads it.")
     region: Words = Field(description="Where it is processed.")
     signed_by: Words = Field(description="The person who answers for this.")
     valid_until: date = Field(description="The last day on which it counts.")

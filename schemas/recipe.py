@@ -1,4 +1,4 @@
-"""Recipes: what a run is told to do. A key nobody knows is an error, and so is a wrong value."""
+"""Recipes: what a run is to do. An unknown key is an error, and so is a wrong value."""
 
 from datetime import date
 from typing import Annotated, Any, Literal, Self
@@ -25,7 +25,7 @@ class Goal(Noun):
 
     accepted: int | None = Field(None, gt=0, description="Stop when so many studies have an accepted trace.")
     pilot: int = Field(
-        20, ge=0, description="Studies that go first; then it is said what a larger goal will need. 0 is no pilot."
+        20, ge=0, description="Studies that go first, to forecast what a larger goal will need. 0 is no pilot."
     )
 
 
@@ -155,6 +155,16 @@ class CurateRecipe(RequestOptions):
         return self
 
 
+Shape = Literal[  # the files of distill/students/*.json
+    "InternVL3-8B-hf",
+    "Llama-3.2-11B-Vision-Instruct",
+    "Qwen3-VL-8B-Instruct",
+    "SmolVLM2-2.2B-Instruct",
+    "llava-onevision-qwen2-7b-ov-hf",
+    "medgemma-1.5-4b-it",
+]
+
+
 class DistillRecipe(Noun):
     """`tenstep distill RECIPE`."""
 
@@ -205,7 +215,7 @@ class DistillRecipe(Noun):
     too_long: Literal["stop", "drop"] = Field(
         "stop", description="What longer examples do: stop the run before step one, or be left out, counted and listed."
     )
-    shape: Literal["Llama-3.2-11B-Vision-Instruct"] | None = Field(
+    shape: Shape | None = Field(
         None, description="Whose shape --preflight counts on where the base is not at hand; one of those that ship."
     )
     gradient_checkpointing: bool = False

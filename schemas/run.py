@@ -13,7 +13,7 @@ from .policy import PolicyDecision
 class State(StrEnum):
     """Where a request stands. The last four are ends."""
 
-    PLANNED = "planned"  # will be asked
+    PLANNED = "planned"  # will be asked; only in runs of earlier versions, where the departure was an event of its own
     IN_FLIGHT = "in_flight"  # about to be sent, or sent: from here on it may have been paid for
     RECEIVED = "received"  # the answer is on disk, whole; nothing has looked at it
     JUDGED = "judged"  # taken apart and judged; judged again by a recheck
@@ -61,3 +61,7 @@ class Manifest(Record):
     plugins: tuple[Plugin, ...] = Field((), description="What other packages, or the recipe's own files, brought.")
     settled: Settled | None = Field(None, description="curate: nothing is left to do while this holds.")
     policy: PolicyDecision | None = Field(None, description="curate: where data went, and what answers may be for.")
+    identities: dict[Sha256, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Who was asked: provider, model, parameters; by the hash in the journal.",
+    )

@@ -30,7 +30,7 @@ _WORDS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
     (r"\bfrontal\w*|\bfrontaal\b|\bпрям\w*|正[位面]|정면", ("frontal",)),
 )  # fmt: skip
 _PHRASES = [(re.compile(pattern), kinds) for pattern, kinds in _WORDS]
-# words of everyday speech, which count only where nothing else is said
+# words of everyday speech, which count only where no other view is named
 _ALONE: dict[str, tuple[Kind, ...]] = {
     **dict.fromkeys(("l", "side", "profile", "profil", "perfil", "sagittal", "bok"), ("lateral",)),
     **dict.fromkeys(("front", "face", "frente", "frontalis"), ("frontal",)),

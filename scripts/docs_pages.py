@@ -143,7 +143,7 @@ def errors() -> Iterator[str]:
 def prices() -> Iterator[str]:
     """The price table that ships, with the day each entry begins and where it was read."""
     import yaml
-    from tenstep.curation.requests import prices as module
+    from tenstep.curation.requests import budget as module
 
     shipped = Path(str(module.__file__)).parent / "prices.yaml"
     table = yaml.safe_load(shipped.read_text("utf-8"))["prices"]

@@ -156,12 +156,16 @@ class Served:
 
 @contextmanager
 def served(
-    run: Path, *readers: str, other: Path | None = None, more: tuple[str, ...] = ("--min-seconds", "0")
+    run: Path,
+    *readers: str,
+    other: Path | None = None,
+    more: tuple[str, ...] = ("--min-seconds", "0"),
+    queue: str = "work",
 ) -> Iterator[Served]:
     """The same server in a thread of this process; at the end the run's tables are written, as the command does."""
     given = dict(zip(more[::2], map(float, more[1::2]), strict=True))
     sampling = Sampling(share=given.pop("--share", 0.1), overlap=given.pop("--overlap", 0.2))
-    settings = Settings(sampling=sampling, min_seconds=given.pop("--min-seconds", 1.0))
+    settings = Settings(sampling=sampling, min_seconds=given.pop("--min-seconds", 1.0), queue=queue)
     assert not given
     with prepared([run, *([other] if other else [])], settings, 0) as ready:
         thread = threading.Thread(target=ready.server.run, kwargs={"sockets": [ready.listener]})

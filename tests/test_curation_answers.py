@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from servers.replies import STEPS, numbered, steps_json
 from tenstep.curation.clients.answers import read_chat, read_messages, read_responses
 from tenstep.curation.clients.endpoint import Endpoint
-from tenstep.curation.clients.envelope import Envelope, seal, unseal
-from tenstep.curation.clients.failures import error_inside, failure
+from tenstep.curation.clients.envelope import Envelope, error_inside, failure, seal, unseal
 from tenstep.curation.clients.unwrap import unwrap
 from tenstep.curation.prompt import Prompts
 from tenstep.curation.teacher import Denied, Reply, Unanswered
@@ -117,7 +116,7 @@ def accepted(reply: Reply) -> bool:
 
 # --- errors in an answer that says 200 ---
 
-INSIDE: dict[str, tuple[dict[str, Any], State, bool, bool]] = {  # state, retryable, throttled
+INSIDE: dict[str, tuple[object, State, bool, bool]] = {  # state, retryable, throttled
     "OpenRouter": ({"error": {"code": 429, "message": "Provider returned error"}}, State.FAILED, True, True),
     "OpenRouter, a choice": (
         {"choices": [{"finish_reason": "error", "message": {"content": ""}, "error": {"code": 502, "message": "x"}}]},
@@ -138,6 +137,10 @@ INSIDE: dict[str, tuple[dict[str, Any], State, bool, bool]] = {  # state, retrya
     "Google": (
         {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "x"}}, State.FAILED, True, True,
     ),
+    "Google, in a list": (
+        [{"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}}], State.FAILED, True, True,
+    ),
+    "a list with a request that is not taken": ([{"error": {"code": 400, "message": "x"}}], State.FAILED, False, False),
     "no word of what it is": ({"error": {"message": "oops"}}, State.FAILED, True, False),
     "a filter": (
         {"error": {"code": 403, "message": "x", "metadata": {"reasons": ["violence"]}}}, State.REFUSED, False, False,
@@ -158,6 +161,13 @@ def test_an_error_inside_an_answer_is_classed_by_its_code(name: str) -> None:
     with pytest.raises(Unanswered) as caught:
         read_chat(envelope(body))
     assert (caught.value.state, caught.value.retryable, caught.value.throttled) == (state, retryable, throttled)
+
+
+@pytest.mark.parametrize("body", [[], [1], [[{"error": {"code": 429}}]], [{"error": {"code": 429}}, {}]])
+def test_a_list_that_is_no_error_is_no_answer_either(body: object) -> None:
+    with pytest.raises(Unanswered) as caught:
+        read_chat(envelope(body))
+    assert caught.value.state is State.UNKNOWN
 
 
 def test_a_response_that_failed_is_asked_again() -> None:

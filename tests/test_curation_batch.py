@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from servers.studies import ask_about, make_image, make_study, options_for
 from servers.teacher import TeacherServer
-from tenstep.curation.clients.batch import Batches, Outcome, custom_id
+from tenstep.curation.clients.batch import Batches
+from tenstep.curation.clients.batch_apis import Outcome
+from tenstep.curation.clients.batch_log import custom_id
 from tenstep.curation.clients.envelope import unseal
 from tenstep.curation.teacher import Unanswered, load
 from tenstep.schemas.errors import TeacherError

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from servers.studies import make_study
 from tenstep.curation.engine import Engine
 from tenstep.curation.prompt import Prompts
-from tenstep.curation.requests.budget import Amount, Ledger, Spent, max_cost
-from tenstep.curation.requests.prices import Price, Prices
+from tenstep.curation.requests.budget import Amount, Ledger, Price, Prices, Spent, max_cost
 from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import Question, load
 from tenstep.data.run import RunFolder
@@ -62,7 +61,7 @@ def test_an_answer_without_counts_has_an_unknown_cost_unless_it_is_free() -> Non
 
 
 def test_the_latest_price_that_had_begun_counts_and_the_users_table_goes_first(tmp_path: Path) -> None:
-    table = Prices([price(), price(since="2026-06-01", input=1.0), price(since="2027-01-01", input=9.0)])
+    table = Prices(prices=(price(), price(since="2026-06-01", input=1.0), price(since="2027-01-01", input=9.0)))
     found = table.find("p", "m", DAY)
     assert found is not None and found.input == 1.0
     own = tmp_path / "prices.yaml"
@@ -205,7 +204,7 @@ def test_a_budget_in_dollars_does_not_stop_what_costs_nothing(tmp_path: Path, st
         ({"calls": 0}, "gpt-5-mini", "budget.calls", "a budget of 0 allows no request"),
         ({"tokens": 0}, "gpt-5-mini", "budget.tokens", "a budget of 0 allows no request"),
         ({"usd": 0}, "gpt-5-mini", "budget.usd", "a budget of 0 allows no request"),
-        ({"usd": 5}, "house-model", "budget.usd", "nobody knows the price of model 'house-model'"),
+        ({"usd": 5}, "house-model", "budget.usd", "the price of model 'house-model' is unknown"),
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_one_line_before_anything_is_sent(

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.curation.requests.allowance import used_up
-from tenstep.curation.requests.gate import Gate, Stopped
-from tenstep.curation.requests.limits import LONGEST, START, Bucket, Outcome, Pace, Ticket, usable_seconds
+from tenstep.curation.clients.envelope import Envelope
+from tenstep.curation.requests.pace import LONGEST, START, Bucket, Gate, Outcome, Pace, Stopped, Ticket, usable_seconds
 
 Answer = tuple[Outcome, float | None]
 
@@ -237,13 +236,13 @@ def test_what_waits_in_a_gate_goes_in_order_and_hears_when_it_closes() -> None:
     assert asyncio.run(main()) == ["a", "b", "c", "d stopped"]
 
 
-def test_few_are_aboard_while_the_pace_holds_all_back() -> None:
+def test_few_are_admitted_while_the_pace_holds_all_back() -> None:
     async def main() -> list[int]:
         gate, most = Gate(Pace(64)), list[int]()
 
         async def ask() -> None:
             await gate.acquire()
-            most.append(gate.aboard)
+            most.append(gate.admitted)
             ticket = await gate.start()
             await asyncio.sleep(0)
             gate.finish(ticket, "answered")
@@ -251,29 +250,29 @@ def test_few_are_aboard_while_the_pace_holds_all_back() -> None:
         first = asyncio.create_task(ask())
         others = [asyncio.create_task(ask()) for _ in range(200)]
         await asyncio.sleep(0)
-        held = [gate.aboard]  # one under way, alone
+        held = [gate.admitted]  # one under way, alone
         await asyncio.gather(first, *others)
-        return [*held, max(most), gate.aboard, gate.pace.in_flight]
+        return [*held, max(most), gate.admitted, gate.pace.in_flight]
 
-    held, most, aboard, in_flight = asyncio.run(main())
+    held, most, admitted, in_flight = asyncio.run(main())
     assert held == 1 + 64 // 8
     assert most <= 64 + 64 // 8
-    assert (aboard, in_flight) == (0, 0)
+    assert (admitted, in_flight) == (0, 0)
 
 
-def test_one_that_is_cancelled_while_boarding_leaves_no_hole() -> None:
+def test_one_that_is_cancelled_while_it_waits_to_be_admitted_leaves_no_hole() -> None:
     async def main() -> int:
         gate = Gate(Pace(1))
         await gate.acquire()
         await gate.acquire()
         third = asyncio.create_task(gate.acquire())
         await asyncio.sleep(0)
-        gate.release()  # the third may board
+        gate.release()  # the third is admitted
         third.cancel()  # before it took the place
         with pytest.raises(asyncio.CancelledError):
             await third
         await asyncio.wait_for(gate.acquire(), 5)
-        return gate.aboard
+        return gate.admitted
 
     assert asyncio.run(main()) == 2
 
@@ -293,7 +292,7 @@ def test_a_waiter_that_is_cancelled_leaves_no_hole() -> None:
         gate.release()
         await gate.acquire()
         gate.finish(await asyncio.wait_for(gate.start(), 5), "answered")
-        return gate.pace.in_flight + gate.aboard
+        return gate.pace.in_flight + gate.admitted
 
     assert asyncio.run(main()) == 0
 
@@ -336,13 +335,13 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
     ],
 )  # fmt: skip
 def test_headers_say_until_when_nothing_is_left(headers: dict[str, str], seconds: float | None) -> None:
-    assert used_up(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+    assert Envelope(429, headers, b"").exhausted_for(NOW) == (None if seconds is None else pytest.approx(seconds))
 
 
 @given(st.text(max_size=40))
 def test_no_reset_header_breaks_anything(value: str) -> None:
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": value}
-    found = used_up(headers, NOW)
+    found = Envelope(429, headers, b"").exhausted_for(NOW)
     assert found is None or found >= 0
 
 

@@ -19,8 +19,10 @@ from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.attribution import Attributed
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import ImageError
+from tenstep.schemas.evaluation import Evaluation, Figure, OtherFigure, Student
 from tenstep.schemas.layout import parse
 from tenstep.schemas.recipe import CurateRecipe, TeacherSpec
 from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
@@ -36,6 +38,25 @@ WRONG = Finding(
     message="The reference says otherwise.",
     evidence="The heart is enlarged.",
 )
+
+
+EVALUATION = Evaluation(
+    student=Student(name="stage2"),
+    others=(Student(name="base"),),
+    pairs=20,
+    patients=12,
+    resamples=100,
+    seed=0,
+    figures=tuple(
+        Figure(
+            part="report", metric=metric, label=label, implementation="nltk", version="3", preprocessing="-",
+            value=0.25,
+            others=(OtherFigure(value=0.125, difference=0.125, difference_low=0.01, difference_high=0.24, p=0.04),),
+        )
+        for metric, label in (("METEOR", None), ("Finding-F1 Edema sensitivity", "Edema"))
+    ),
+    code_version="0",
+)  # fmt: skip
 
 
 def study(name: str = "s1", data_class: DataClass = "public", **fields: object) -> Study:
@@ -266,6 +287,11 @@ def test_a_run_folder_becomes_a_page(tmp_path: Path, data_class: DataClass, mode
     with RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=studies) as run:
         run.record(first, Verdict(findings=(WRONG,)), raw=b"one")
         run.record(second, Verdict(), raw=b"two")
+    (tmp_path / "run" / "attribution").mkdir()
+    row = Attributed(rank=3, study=about.id, key=second.key, before=2.0, after=1.25)
+    (tmp_path / "run" / "attribution" / "attribution.jsonl").write_text(row.model_dump_json() + "\n")
+    (tmp_path / "run" / "evaluation").mkdir()
+    (tmp_path / "run" / "evaluation" / "evaluation.json").write_text(EVALUATION.model_dump_json())
     old = os.umask(0o022)
     try:
         with RunFolder.read(tmp_path / "run") as run:
@@ -278,6 +304,11 @@ def test_a_run_folder_becomes_a_page(tmp_path: Path, data_class: DataClass, mode
     assert "the run has not finished." in text
     assert "Source rows that did not become studies: 1" in text
     assert "unreadable_image" in text
+    assert (
+        "A student's loss: 1.250 nats a token, its base's 2.000; rank 3 of 1" in text and "highest loss first" in text
+    )
+    assert "Evaluation of stage2" in text and "0.125" in text and "+0.125 (+0.010 to +0.240)" in text
+    assert "sensitivity" not in text  # of single findings there are files
     assert ("Restricted data: keep this file" in text) == (data_class == "restricted")
     assert stat.S_IMODE((tmp_path / "review.html").stat().st_mode) == mode
     assert not (tmp_path / "review.html.part").exists()

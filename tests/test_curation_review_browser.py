@@ -9,6 +9,7 @@ from page_parts import browser_only, contrast, tab_of, visible
 from tenstep.curation.pages.review import page
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report
+from tenstep.schemas.attribution import Attributed
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.layout import parse
 from tenstep.schemas.study import ImageRef, Study
@@ -62,7 +63,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             attempts = [(first, Verdict())]
         items.append((about, attempts))
     out = folder / "review.html"
-    out.write_text("".join(page(items, title="Browser", path_of=lambda ref: Path(ref.path))), encoding="utf-8")
+    known = {
+        f"{10 * seed + 1:064x}": Attributed(rank=40 - seed, study="", key="", before=2.0, after=seed / 10)
+        for seed in range(2, 40)
+    }
+    pieces = page(items, title="Browser", path_of=lambda ref: Path(ref.path), attribution=known)
+    out.write_text("".join(pieces), encoding="utf-8")
     return out
 
 
@@ -110,6 +116,20 @@ def test_an_injected_script_is_stopped_by_the_policy(browser: "Browser", file: P
 def test_films_are_shown(opened: "Page") -> None:
     opened.locator("article").nth(1).scroll_into_view_if_needed()
     opened.wait_for_function("document.querySelectorAll('article img')[1].naturalWidth === 64")
+
+
+def test_studies_are_sorted_by_a_students_loss_and_back(opened: "Page") -> None:
+    def ids() -> list[int]:
+        return [int(name.strip().removeprefix("demo/")) for name in opened.locator("article h2").all_text_contents()]
+
+    assert ids() == list(range(40))
+    opened.get_by_label("Order").select_option("loss")
+    assert ids() == [*range(39, 1, -1), 0, 1]  # of the first two no loss is known
+    opened.keyboard.press("Escape")
+    opened.locator("body").press("j")
+    assert "demo/39" in opened.evaluate("document.activeElement.textContent")
+    opened.get_by_label("Order").select_option("")
+    assert ids() == list(range(40))
 
 
 def test_buttons_filter_by_status(opened: "Page") -> None:

@@ -85,6 +85,61 @@ def test_a_queue_begins_with_doubts_and_its_samples_are_the_same_for_every_order
         index.close()
 
 
+def attributed(run: Path, place: Path) -> Path:
+    """Losses of every other candidate, the highest for the last."""
+    place.mkdir()
+    numbers = range(STUDIES - 1, -1, -2)
+    rows = [
+        {"rank": rank, "study": f"t/{n}", "key": key_of(n), "before": 2.5, "after": n / 10}
+        for rank, n in enumerate(numbers, 1)
+    ]
+    (place / "attribution.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return place
+
+
+def test_what_a_student_knows_least_is_read_first_and_can_be_sorted_by(run: Path) -> None:
+    attributed(run, run / "attribution")
+    with served(run, "anna", queue="loss") as server:
+        cookie = server.enter("anna")
+        status, headers, _ = server.ask("/", cookie=cookie)
+        assert (status, headers["location"]) == (303, "/read?queue=loss")
+        first = server.ask("/read?queue=loss", cookie=cookie)[2]
+        assert f"t/{STUDIES - 1}<" in first and "loss 1.100, rank 1<" in first
+        listed = server.ask("/list?queue=all&sort=loss", cookie=cookie)[2]
+        ids = [int(n) for n in re.findall(r'class="text">t/(\d+)<', listed)]
+        assert ids[: STUDIES // 2] == list(range(STUDIES - 1, -1, -2)) and len(ids) == STUDIES
+        assert "<td>0.100, 6</td>" in listed
+
+
+def test_losses_of_another_run_and_a_queue_that_there_is_not_are_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["review", str(run), "--serve", "--no-browser", "--reader", "anna"]
+    assert main([*words, "--queue", "loss"]) == 2
+    assert "no losses are known; measure them with: tenstep attribute" in capsys.readouterr().err
+    assert main([*words, "--queue", "finding:happiness"]) == 2
+    assert "names no radiological finding" in capsys.readouterr().err
+    other = attributed(run, tmp_path / "other")
+    file = other / "attribution.jsonl"
+    file.write_text(file.read_text().replace('"key": "0', '"key": "f'))
+    assert main([*words, "--attribution", str(other)]) == 2
+    assert "is about another run" in capsys.readouterr().err
+    file.write_text('{"rank": 1}\n')
+    assert main([*words, "--attribution", str(other)]) == 2
+    assert "row 1" in capsys.readouterr().err
+
+
+def test_a_queue_of_a_finding_holds_what_the_reference_says_and_not_what_it_denies(run: Path) -> None:
+    with RunFolder.read(run) as opened:
+        index = TraceIndex(opened)
+        reports = {study.id: study.report for study in opened.studies}
+        having = {name for name, text in reports.items() if "effusion" in text.split("Impression:")[1]}
+        assert having and having != set(reports)  # all of them speak of effusions, and most deny them
+        for spec in ("finding:effusion", "finding:pleural_effusion", "finding:pleural effusion"):
+            assert {entry.study_id for entry in queue(spec, index, Sampling(), {})} == having
+        index.close()
+
+
 def test_strangers_get_nothing(run: Path) -> None:
     with served(run, "anna") as server:
         link = server.links["anna"].split(f":{server.port}")[1]

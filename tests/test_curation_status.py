@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -158,20 +157,8 @@ def test_history_settles_what_was_answered_and_bounds_the_rest(tmp_path: Path) -
     ]
     with Journal(tmp_path / "journal.db", writable=True) as journal:
         journal.append(*(event(key, state, **body) for key, state, body in story)).result()
-        history = History.of(journal.facts())
+        with journal.sums() as sums:
+            history = History.of(sums)
     assert history.calls == 6
     assert (history.settled.tokens, history.settled.usd) == (40, pytest.approx(0.35))
     assert (history.uncertain.tokens, history.uncertain.usd, history.uncertain_calls) == (200, 2.0, 2)
-
-
-def test_facts_say_what_the_events_say_with_an_index_or_without(run_folder: Path) -> None:
-    with RunFolder.read(run_folder) as run:
-        quick, events = list(run.journal.facts()), list(run.journal.events(raw=False))
-        outcomes = [verdict.outcome for _, verdict in run.judged()]
-    with sqlite3.connect(run_folder / "journal.db") as journal:
-        journal.execute("DROP INDEX facts")  # as an earlier version left it
-    with RunFolder.read(run_folder) as run:
-        assert list(run.journal.facts()) == quick
-    assert [(fact.key, fact.state, fact.study_id) for fact in quick] == [(e.key, e.state, e.study_id) for e in events]
-    assert sorted(fact.outcome for fact in quick if fact.candidate) == sorted(outcomes)
-    assert {"accept", "reject"} <= set(outcomes)

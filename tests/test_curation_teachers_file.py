@@ -126,7 +126,7 @@ def test_an_answer_by_another_model_than_the_recipes_is_refused(
     assert code == 2 and "is by 'two', and the recipe names 'one'" in capsys.readouterr().err
 
 
-def test_answers_that_say_what_they_cost_are_paid_for_and_a_price_that_nobody_knows_is_no_bound(
+def test_answers_that_say_what_they_cost_are_paid_for_and_an_unknown_price_is_no_bound(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     curate(folder)
@@ -136,7 +136,7 @@ def test_answers_that_say_what_they_cost_are_paid_for_and_a_price_that_nobody_kn
     (folder / "recipe.yaml").write_text(json.dumps(recipe))
     words = [str(folder / "recipe.yaml"), "--studies", str(folder / "studies"), "--out", str(folder / "other")]
     assert main(["curate", *words]) == 2
-    assert "nobody knows the price" in capsys.readouterr().err
+    assert "is unknown, so dollars cannot be a bound" in capsys.readouterr().err
 
 
 def test_restricted_questions_are_their_owners_and_leave_only_with_an_attestation(

@@ -14,7 +14,7 @@ from servers import replies
 from servers.studies import ask_about, make_image, make_study, teacher_for
 from servers.teacher import TeacherServer
 from servers.wire import Answer, Loopback
-from tenstep.curation.clients.pool import Pool
+from tenstep.curation.clients.servers import Pool
 from tenstep.curation.teacher import Teacher, Unanswered, load, request_key
 from tenstep.schemas.errors import RecipeError, TeacherError
 from tenstep.schemas.recipe import TeacherSpec

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tenstep.curation.requests.lane import lanes
+from tenstep.curation.requests.budget import lanes
 from tenstep.curation.teacher import load
 from tenstep.data.recipes import read_recipe
 from tenstep.schemas.errors import MissingExtraError, TeacherError

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tenstep.data.journal import VERSION, Journal
+from tenstep.data.journal import Journal
+from tenstep.data.journal_file import VERSION
 from tenstep.schemas.errors import NewerRunError, RunError
 from tenstep.schemas.run import Event, State
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from distill_student import STUDIES, Trained, restricted, trained
 from tenstep.__main__ import main
+from tenstep.data.attribution import read_attribution
 from tenstep.distill import adapter
 from tenstep.distill.attribute import attribute, row_losses
 from tenstep.distill.libraries import quiet
@@ -48,6 +49,7 @@ def test_a_rows_loss_is_the_models_and_does_not_depend_on_its_batch(trained: Tra
 
 def test_the_command_writes_every_row(trained: Trained, tmp_path: Path) -> None:
     assert main(["attribute", str(curated(trained)), str(trained.run), "--out", str(tmp_path / "out")]) == 0
+    assert len(read_attribution(tmp_path / "out")) == STUDIES
     rows = [json.loads(line) for line in (tmp_path / "out" / "attribution.jsonl").read_text().splitlines()]
     assert len(rows) == STUDIES and rows[0]["rank"] == 1 and rows[0]["author"]
     assert json.loads((tmp_path / "out" / "attribution.json").read_text())["groups"]["attempt"]["1"]["rows"] == STUDIES

@@ -1,6 +1,7 @@
 """`tenstep evaluate`: runs and files, parts, figures that name themselves, and students that can be compared or not."""
 
 import csv
+import gzip
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -12,7 +13,7 @@ from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill.evaluate.evaluation import Evaluation, Options, evaluate
+from tenstep.distill.evaluate.evaluation import Options, evaluate
 from tenstep.distill.evaluate.inputs import (
     ABNORMAL,
     FINDINGS,
@@ -25,6 +26,7 @@ from tenstep.distill.evaluate.inputs import (
     with_parts,
 )
 from tenstep.schemas.errors import InputError
+from tenstep.schemas.evaluation import Evaluation
 from tenstep.schemas.layout import write
 from tenstep.schemas.recipe import SampleRecipe
 from tenstep.validators.gate import judge
@@ -105,11 +107,57 @@ def test_the_report_and_the_whole_output_are_measured_apart(good: Path, tmp_path
 def test_another_student_is_compared_by_a_test(good: Path, poor: Path, tmp_path: Path) -> None:
     found = evaluated([str(good), "--against", str(poor)], tmp_path / "out")
     rouge = figure(found, REPORT, "ROUGE-L")
-    assert rouge.difference == pytest.approx(rouge.value - rouge.other)
-    assert rouge.difference > 0.5 and rouge.p < 0.1
-    assert rouge.other_low < rouge.other < rouge.other_high
-    assert found.other is not None and found.other.without_report == 1
+    (other,) = rouge.others
+    assert other.difference == pytest.approx(rouge.value - other.value)
+    assert other.difference > 0.5 and other.p < 0.1
+    assert other.low < other.value < other.high
+    assert [one.without_report for one in found.others] == [1]
     assert "poor: 1 of 6 without a readable report; they count as empty ones" in found.notes
+
+
+def test_base_stage_1_and_stage_2_stand_in_one_table(
+    store: StudyStore, good: Path, poor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = sampled(store, tmp_path / "good", answer(store))  # has the name of another run
+    found = evaluated([str(good), "--against", str(poor), str(other)], tmp_path / "out")
+    assert [one.name for one in found.others] == ["poor", f"{tmp_path.name}/good"]
+    rouge = figure(found, REPORT, "ROUGE-L")
+    assert [round(one.difference, 3) for one in rouge.others][1] == 0.0 and rouge.others[0].difference > 0.5
+    table = (tmp_path / "out" / "metrics.md").read_text()
+    ours = f"{good.parent.name}/good"
+    heads = f"| part | metric | poor | {tmp_path.name}/good | {ours} | difference to poor | p | difference to"
+    assert heads in table and f"of {found.sources[0]}." in table
+    assert main(["evaluate", str(good), "--against", str(good), "--out", str(tmp_path / "x")]) == 2
+    assert "named twice" in capsys.readouterr().err
+
+
+def test_without_a_folder_the_figures_lie_in_the_run(store: StudyStore, tmp_path: Path) -> None:
+    run = sampled(store, tmp_path / "run", answer(store))
+    assert main(["evaluate", str(run), "--implementation", "python", "--resamples", "100"]) == 0
+    assert Evaluation.model_validate_json((run / "evaluation" / "evaluation.json").read_bytes()).pairs == STUDIES
+    row = lines(tmp_path / "a.jsonl", {"id": "1", "hypothesis": "h", "reference": "r"})
+    assert main(["evaluate", str(row), "--implementation", "python"]) == 2
+
+
+def test_an_invented_finding_is_seen_in_the_specificity(tmp_path: Path) -> None:
+    row = {"reference": "The lungs are clear.", "id": "1", "hypothesis": "There is a large pleural effusion."}
+    source = read(lines(tmp_path / "a.jsonl", row, row | {"id": "2", "hypothesis": "The lungs are clear."}))
+    found = {f.metric: f.value for f in evaluate(source, Options(implementation="python", resamples=100)).figures}
+    assert found["Finding-F1 Pleural Effusion specificity"] == 0.5
+    assert "Finding-F1 Pleural Effusion sensitivity" not in found  # nobody has it
+    assert not any("Edema" in metric for metric in found)  # nobody has it, and nobody says so
+
+
+def test_a_file_with_a_mark_a_line_separator_or_gzipped_is_read(tmp_path: Path) -> None:
+    rows = [{"id": "1\u2028", "hypothesis": "Clear.\u2028Normal heart.", "reference": "Clear."}]
+    rows.append({"id": "2", "hypothesis": "Clear.", "reference": "Clear."})
+    text = "\ufeff" + "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows)
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
+    plain.write_bytes(text.encode())
+    packed.write_bytes(gzip.compress(text.encode()))
+    for file in (plain, packed):
+        pairs = read(file).parts[REPORT]
+        assert [(pair.id, len(pair.hypothesis)) for pair in pairs] == [("1", 20), ("2", 6)]
 
 
 def test_tables_and_plots_say_what_each_figure_is(good: Path, poor: Path, tmp_path: Path) -> None:
@@ -117,7 +165,8 @@ def test_tables_and_plots_say_what_each_figure_is(good: Path, poor: Path, tmp_pa
     out = tmp_path / "out"
     with (out / "metrics.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == len(found.figures)
+    assert len(rows) == 2 * len(found.figures)
+    assert [row["student"] for row in rows[:2]] == ["good", "poor"] and not rows[0]["p"] and rows[1]["p"]
     assert all(row["implementation"] and row["version"] and row["preprocessing"] for row in rows)
     assert float(rows[0]["value"]) == found.figures[0].value
     table = (out / "metrics.md").read_text()
@@ -237,13 +286,14 @@ def test_studies_without_an_answer_count_as_empty_unless_they_are_left_out(store
 def test_a_difference_has_an_interval_and_a_finding_its_sensitivity(store: StudyStore, tmp_path: Path) -> None:
     good = read(sampled(store, tmp_path / "good", answer(store)))
     bad = read(sampled(store, tmp_path / "bad", answer(store, report="Findings: Clear.\nImpression: Normal.")))
-    found = evaluate(good, Options(implementation="python", resamples=200), bad)
+    found = evaluate(good, Options(implementation="python", resamples=200), [bad])
     bleu = next(figure for figure in found.figures if figure.metric == "BLEU-4" and figure.part == REPORT)
-    assert bleu.difference is not None and bleu.difference_low is not None and bleu.difference_high is not None
-    assert 0 < bleu.difference_low <= bleu.difference <= bleu.difference_high
+    (other,) = bleu.others
+    assert other.difference_low is not None and other.difference_high is not None
+    assert 0 < other.difference_low <= other.difference <= other.difference_high
     names = {figure.metric: figure for figure in found.figures if figure.part == REPORT}
     heart = names["Finding-F1 Pleural Effusion sensitivity"]
-    assert (heart.value, heart.other, heart.label) == (1.0, 0.0, "Pleural Effusion")
+    assert (heart.value, heart.others[0].value, heart.label) == (1.0, 0.0, "Pleural Effusion")
     assert names["Finding-F1 Pleural Effusion specificity"].value == 1.0
 
 

@@ -109,10 +109,10 @@ def test_module_names_of_other_towers_are_understood() -> None:
 
 
 def test_a_base_that_is_not_at_hand_is_not_counted_on_another_familys_shape() -> None:
-    assert shape_of("google/medgemma-1.5-4b-it", "0" * 40) is None
+    assert shape_of("google/gemma-3-27b-it", "0" * 40) is None
     known = shape_of("meta-llama/Llama-3.2-11B-Vision-Instruct", "0" * 40)
     assert known is not None and not known.own
-    recipe = DistillRecipe(kind="distill", name="p", base="google/medgemma-1.5-4b-it", revision="0" * 40, steps=1)
+    recipe = DistillRecipe(kind="distill", name="p", base="google/gemma-3-27b-it", revision="0" * 40, steps=1)
     found = preflight(recipe, None)
     assert found.shape == "unknown" and found.memory is None and found.trainable == {}
     assert any("neither is its shape" in text for text in found.unchecked)

@@ -184,8 +184,10 @@ def scorer(tmp_path: Path) -> str:
 
 
 def test_an_external_metric_answers_for_every_pair(scorer: str) -> None:
-    measure = external(PAIRS, parse(f"Exact={scorer} 0"))
+    (score,) = external([*PAIRS, *PAIRS], parse(f"Exact={scorer} 0")).values()
+    measure = score(PAIRS)
     assert (measure.name, measure.version, measure.point) == ("Exact", "7", pytest.approx(1 / 5))
+    assert score(PAIRS[4:]).point == 1.0  # of some of the pairs, without another start of the command
 
 
 @pytest.mark.parametrize(
@@ -246,6 +248,52 @@ def test_bertscore_is_one_for_equal_texts_and_less_for_others(encoder: Path) -> 
     assert "layer 1 of 2" in measure.preprocessing
     swapped = [pair._replace(hypothesis=pair.reference, reference=pair.hypothesis) for pair in PAIRS]
     assert bertscore(swapped, encoder, 1).stats[:, 0] == pytest.approx(scores, abs=1e-5)
+
+
+def test_a_batch_scores_as_each_pair_would_alone(encoder: Path) -> None:
+    many = [PAIRS[at % 5]._replace(id=str(at), hypothesis=PAIRS[at % 3].hypothesis * (at % 7)) for at in range(40)]
+    together = bertscore(many, encoder).stats[:, 0]
+    alone = [bertscore([pair], encoder).stats[0, 0] for pair in many]
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_a_long_text_is_cut_with_a_count(encoder: Path, tmp_path: Path, kind: str) -> None:
+    """RoBERTa's positions begin behind its padding token: of 66 it can use 64, and one token more is a traceback."""
+    from transformers import AutoTokenizer, RobertaConfig, RobertaModel
+
+    folder = encoder
+    if kind == "roberta":
+        folder = tmp_path / "roberta"
+        tokenizer = AutoTokenizer.from_pretrained(encoder)
+        tokenizer.model_max_length = 10**30  # as where a tokenizer does not say
+        tokenizer.save_pretrained(folder)
+        config = RobertaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=1,
+            intermediate_size=64,
+            max_position_embeddings=66,
+            pad_token_id=1,
+        )
+        RobertaModel(config).save_pretrained(folder)
+    long = PAIRS[0]._replace(hypothesis="There is a small left pleural effusion. " * 20)
+    measure = bertscore([long, PAIRS[1]], folder)
+    assert measure.remarks == ("1 of 4 texts were cut to 64 tokens",)
+    assert bertscore(PAIRS[1:2], folder).remarks == ()
+    assert measure.identity == bertscore(PAIRS[1:2], folder).identity  # the count does not keep figures from comparing
+
+
+def test_an_encoder_without_padding_is_one_line(encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(encoder, folder)
+    for file in folder.glob("*token*.json"):
+        text = json.loads(file.read_text())
+        text.pop("pad_token", None)
+        file.write_text(json.dumps(text))
+    with pytest.raises(InputError, match="no padding token"):
+        bertscore(PAIRS, folder)
 
 
 def test_bertscore_is_that_of_its_authors_package(encoder: Path) -> None:

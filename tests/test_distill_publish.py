@@ -8,12 +8,14 @@ import pytest
 from distill_student import Trained, restricted, trained
 from tenstep.__main__ import main
 from tenstep.data.store.studies import StudyStore
+from tenstep.distill import adapter
 from tenstep.distill.publish.checks import secrets, verbatim_report_text
 from tenstep.distill.publish.merge import merge
 from tenstep.distill.publish.publishing import Package, publish
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import InputError, RunError
+from tenstep.schemas.evaluation import Evaluation, Figure, OtherFigure, Student
 from tenstep.schemas.recipe import DistillRecipe
 
 __all__ = ["restricted", "trained"]  # fixtures
@@ -43,6 +45,45 @@ def test_an_adapter_leaves_with_its_card_and_without_paths(trained: Trained, tmp
     for file in (tmp_path / "out").iterdir():
         assert str(trained.run.parent).encode() not in file.read_bytes(), file.name
     assert (tmp_path / "out" / "README.md").read_text().startswith("---\nlicense: llama3.2\nlibrary_name: peft\n")
+
+
+def test_the_card_has_the_figures_of_an_evaluation_of_these_weights(
+    trained: Trained, merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure = Figure(
+        part="report", metric="METEOR", implementation="nltk", version="3.10", preprocessing="stems", value=0.25
+    )
+    base = figure.model_copy(update={"others": (OtherFigure(value=0.125, difference=0.125, p=0.04),)})
+    student = Student(
+        name="stage2", model_sha256=adapter.describe(adapter.find(trained.run))[0].sha256, temperature=0.0
+    )
+    found = Evaluation(
+        student=student,
+        others=(Student(name="base"),),
+        pairs=20,
+        patients=12,
+        sources=("folders",),
+        resamples=100,
+        seed=0,
+        figures=(base,),
+        notes=("a note",),
+        code_version="0",
+    )
+    file = tmp_path / "evaluation" / "evaluation.json"
+    file.parent.mkdir()
+    file.write_text(found.model_dump_json())
+    for model, out in ((trained.run, tmp_path / "adapter"), (merged, tmp_path / "merged")):
+        assert publish(model, licence="llama3.2", evaluations=[file.parent], out=out).problems == ()
+        card = (out / "README.md").read_text()
+        assert "20 answers for 12 patients of folders." in card and "Greedy answers." in card and "- a note" in card
+        assert "| report | METEOR | 0.125 | 0.250 | +0.125 | 0.0400 | nltk 3.10: stems |" in card
+    other = found.model_copy(update={"student": student.model_copy(update={"model_sha256": "0" * 64, "model": "b"})})
+    file.write_text(other.model_dump_json())
+    assert main(["publish", str(trained.run), "--license", "x", "--evaluation", str(file)]) == 2
+    assert "is of b, not of these weights" in capsys.readouterr().err
+    file.write_text("{}")
+    with pytest.raises(InputError, match="is no evaluation"):
+        publish(trained.run, licence="x", evaluations=[file])
 
 
 def test_a_dry_run_writes_nothing(merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,8 +117,13 @@ def test_a_cue_reaches_no_further_than_its_statement(text: str, expected: dict[s
     assert said(text) == expected
 
 
-def test_or_leaves_both_readings_open() -> None:
-    assert one("Scarring or atelectasis is present.", "atelectasis").open
+def test_not_intact_plainly_asserts_what_it_can_only_be() -> None:
+    assert one("The bones are not intact.", "fracture").strength == "explicit"
+
+
+def test_a_place_at_the_end_of_a_fragment_belongs_to_what_is_before_it() -> None:
+    assert one("Calcified granuloma, right lower lobe.", "granuloma").place
+    assert not one("With a nodule, the right hilum is retracted.", "nodule").place
 
 
 def test_normality_implies_absence_in_its_region_and_only_there() -> None:

@@ -22,7 +22,7 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg"], "data"),
+    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg", "ray"], "data"),
     **dict.fromkeys(
         [
             "aiohttp",

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of the other families, real classes with random weights; each takes well under a second."""
+"""Tiny checkpoints of other families, real classes with random weights; each takes well under a second."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,18 +26,7 @@ IDEFICS_TEMPLATE = """\
 {%- endfor %}
 {%- if add_generation_prompt %}{{- 'Assistant:' }}{%- endif %}"""
 
-QWEN_TEMPLATE = """\
-{%- for message in messages %}
-{{- '<|im_start|>' + message['role'] + '\\n' }}
-{%- for part in message['content'] %}
-{%- if part['type'] == 'image' %}{{- '<|vision_start|><|image_pad|><|vision_end|>' }}
-{%- else %}{{- part['text'] }}{%- endif %}
-{%- endfor %}
-{{- '<|im_end|>\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
-
-_TEXT: dict[str, Any] = {
+TEXT: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
     "num_hidden_layers": 2,
@@ -45,7 +34,7 @@ _TEXT: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 4096,
 }
-_VISION: dict[str, Any] = {
+VISION: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
     "num_hidden_layers": 1,
@@ -65,7 +54,7 @@ def tokenizer_of(sentences: Sequence[str], special: Sequence[str], bos: str, eos
     bpe.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     bpe.train_from_iterator(
-        sentences, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+        sentences, trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet, show_progress=False)
     )
     bpe.add_special_tokens(["<pad>", bos, eos, *special])
     return PreTrainedTokenizerFast(
@@ -90,15 +79,15 @@ def build_gemma3(out: Path, sentences: Sequence[str]) -> None:
     tokenizer = tokenizer_of(sentences, ["<start_of_turn>", *named.values()], "<bos>", "<end_of_turn>", **named)
     ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in named.items()}
     text = {
-        **_TEXT,
+        **TEXT,
         "vocab_size": -(-len(tokenizer) // 64) * 64,
         "head_dim": 16,
         "sliding_window": 512,
-        **_ids(tokenizer),
+        **ids_of(tokenizer),
     }
     config = Gemma3Config(
         text_config=text,
-        vision_config=_VISION | {"vision_use_head": False},
+        vision_config=VISION | {"vision_use_head": False},
         mm_tokens_per_image=4,
         boi_token_index=ids["boi_token"],
         eoi_token_index=ids["eoi_token"],
@@ -106,7 +95,7 @@ def build_gemma3(out: Path, sentences: Sequence[str]) -> None:
     )
     images = Images(size={"height": 64, "width": 64})
     processor = Gemma3Processor(images, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=4)
-    _save(Gemma3ForConditionalGeneration(config), processor, tokenizer, out)
+    save(Gemma3ForConditionalGeneration(config), processor, tokenizer, out)
 
 
 def build_idefics3(out: Path, sentences: Sequence[str]) -> None:
@@ -123,58 +112,26 @@ def build_idefics3(out: Path, sentences: Sequence[str]) -> None:
     processor = Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=IDEFICS_TEMPLATE)
     vocabulary = -(-len(tokenizer) // 64) * 64
     config = Idefics3Config(
-        text_config={"model_type": "llama", **_TEXT, "vocab_size": vocabulary, **_ids(tokenizer)},
-        vision_config=_VISION,
+        text_config={"model_type": "llama", **TEXT, "vocab_size": vocabulary, **ids_of(tokenizer)},
+        vision_config=VISION,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=2,
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
     )
-    _save(Idefics3ForConditionalGeneration(config), processor, tokenizer, out)
+    save(Idefics3ForConditionalGeneration(config), processor, tokenizer, out)
 
 
-def build_qwen2_5_vl(out: Path, sentences: Sequence[str]) -> None:
-    """Qwen 2.5 VL; its processor needs torchvision."""
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2_5_VLProcessor,
-        Qwen2VLImageProcessor,
-        Qwen2VLVideoProcessor,
-    )
-
-    special = ["<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = tokenizer_of(sentences, special, "<|endoftext|>", "<|im_end|>")
-    images = Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=56 * 56)
-    processor = Qwen2_5_VLProcessor(images, tokenizer, Qwen2VLVideoProcessor(), chat_template=QWEN_TEMPLATE)
-    config = Qwen2_5_VLConfig(
-        text_config={
-            **_TEXT,
-            "vocab_size": -(-len(tokenizer) // 64) * 64,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
-            **_ids(tokenizer),
-        },
-        vision_config={"depth": 1, "hidden_size": 64, "out_hidden_size": 64, "intermediate_size": 128, "num_heads": 4},
-        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
-        video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
-        vision_start_token_id=tokenizer.convert_tokens_to_ids("<|vision_start|>"),
-        vision_end_token_id=tokenizer.convert_tokens_to_ids("<|vision_end|>"),
-    )
-    _save(Qwen2_5_VLForConditionalGeneration(config), processor, tokenizer, out)
+BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {"gemma3": build_gemma3, "idefics3": build_idefics3}
 
 
-BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
-    "gemma3": build_gemma3,
-    "idefics3": build_idefics3,
-    "qwen2_5_vl": build_qwen2_5_vl,
-}
-
-
-def _ids(tokenizer: Any) -> dict[str, int]:
+def ids_of(tokenizer: Any) -> dict[str, int]:
+    """The ids of its special tokens, for a text model's config."""
     return {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
 
 
-def _save(model: Any, processor: Any, tokenizer: Any, out: Path) -> None:
+def save(model: Any, processor: Any, tokenizer: Any, out: Path) -> None:
+    """Write a checkpoint's folder."""
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(out)

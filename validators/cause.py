@@ -21,9 +21,10 @@ CODES: Mapping[str, Severity] = {"unsupported_cause": "doubt"}
 find = Finder(__name__, CODES)
 
 _CAUSED = Patterns(
-    r"\b(?:due to|because of|caused by|secondary to|owing to|result of|results? from|resulting from|consequence of"
+    r"\b(?:due to|because(?: of)?|caused by|secondary to|owing to|result of|results? from|resulting from|consequence of"
     r"|as a consequence of|attributable to|brought about by)\b(?P<cause>[^.;:?!]*)"
 )
+_CAUSES = Patterns(r"(?P<cause>[^.;:?!,]*)\bis the (?:cause|reason|explanation)\b")
 _DENIED = re.compile(r"\b(?:no|not|nor|never|without|neither|may|might|could|would|can|whether|if|possibly)\b", re.I)
 _TECHNICAL = word_set("technique") | word_set("artifact")
 _STEM, _CONTENT = 5, 4  # letters by which words are alike, and of a word that is about something
@@ -33,7 +34,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first cause of each step that shares no word with the reference."""
     known = {word[:_STEM] for word in vocabulary(study.report[:REPORT_LIMIT])}
     for position, text in steps_of(candidate):
-        match = _CAUSED.search(text)
+        match = _CAUSED.search(text) or _CAUSES.search(text)
         if match is None or _DENIED.search(text[: match.start()].rpartition(".")[2]):
             continue
         cause = re.split(r", (?:and|but|so|which)\b", match["cause"])[0]

@@ -21,7 +21,7 @@ CODES: Mapping[str, Severity] = {
     "overstated": "error",
     "overclaimed": "doubt",  # as an error it hit 3 of 140 good traces at first sight
     "understated": "error",
-    "hedge_dropped": "doubt",
+    "hedge_dropped": "warning",
     "rules_out_open": "error",
 }
 find = Finder(__name__, CODES)
@@ -53,15 +53,15 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
         return
     quote, what = here.quote, name(claim.finding)
     same = relations().same.get(claim.finding, frozenset((claim.finding,)))
-    firm = [other for kind in same for other in reference.present.get(kind, ()) if not other.open]
-    loose = [other for other in reference.asserted((claim.finding,)) if other.status == "uncertain" or other.open]
+    firm = [other for kind in same for other in reference.present.get(kind, ())]
+    loose = reference.uncertain.get(claim.finding, ())
     code = message = ""
     if claim.status == "present" and claim.certain and not (loose or firm or claim.strength == "weak"):
         if claim.finding not in GENERIC and reference.standing(claim) == "related":
             message = f"{quote!r}: {what} is at best an inference in this study; it cannot be certain."
             yield find("overstated", message, step=here.step, span=claim.span)
         return
-    if claim.status == "present" and loose and not firm and not claim.open:
+    if claim.status == "present" and loose and not firm:
         message = f"{quote!r}: {what} is only possible in this study; keep the hedge."
         code = "overstated" if claim.certain else "hedge_dropped" if concludes(here.step, here.text) else ""
     elif claim.status == "absent" and loose and not firm and claim.certain and not (claim.implied or claim.limits):

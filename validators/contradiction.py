@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .grounding import name, reference_of, said
+from .grounding import name, reference_of, said, weighed
 from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
@@ -38,7 +38,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     span=claim.span,
                     evidence=reference.sentence(other),
                 )
-        elif reference.standing(claim) == "denied":
+        elif not weighed(claim) and reference.standing(claim) == "denied":
             denial = reference.absent[claim.finding][0]
             hedged = claim.status == "uncertain" or claim.strength == "weak" or claim.composed
             yield find(

@@ -82,7 +82,7 @@ def uncovered(claims: Iterable[Claim], named: frozenset[str]) -> list[Claim]:
 
 def _speaks_of(named: frozenset[str], finding: str) -> bool:
     table = relations()
-    near = table.same.get(finding, frozenset()) | table.related.get(finding, frozenset()) | {finding}
+    near = table.same.get(finding, frozenset()) | {finding}
     return not named.isdisjoint(near) or any(finding in table.same.get(other, ()) for other in named)
 
 

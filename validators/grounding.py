@@ -78,9 +78,21 @@ def said_of_it(candidate: Candidate) -> tuple[Said, ...]:
     return tuple(found)
 
 
+def sided(study: Study, candidate: Candidate) -> frozenset[tuple[int, tuple[int, int]]]:
+    """Step and span of each sentence whose side `location.py` compares with the reference's."""
+    reference = reference_of(study)
+    every = (*said(candidate), *said_of_it(candidate))
+    return frozenset((h.step, h.claim.sentence) for h in every if h.claim.side and reference.counterparts(h.claim))
+
+
 def concludes(position: int, text: str) -> bool:
     """Whether a step states the result: the last one, or one that opens with "Conclusion" or the like."""
     return position == STEPS or _CONCLUDES.match(text) is not None
+
+
+def weighed(claim: Claim) -> bool:
+    """Whether the words around a claim weigh, seek or deny it in a way that is not understood: no rule can judge it."""
+    return claim.strength == "weak" and "strength.words" in claim.because
 
 
 def name(finding: str) -> str:

@@ -15,7 +15,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.opposites import named_with
-from .grounding import read_claims, reference_of
+from .grounding import reference_of, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -31,11 +31,12 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
     reference = reference_of(study)
     known = _known(reference.text)
+    judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
-            if any(claim.side and reference.counterparts(claim) for claim in read_claims(sentence)):
-                continue  # `location.py` has judged it
+            if (position, (start, end)) in judged:
+                continue
             moved = next(
                 (
                     (name, value, known[name, kind])

@@ -11,7 +11,8 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
-from .findings.reference import Reference
+from .findings.match import match
+from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
@@ -22,6 +23,8 @@ find = Finder(__name__, CODES)
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _PAIRS = dict.fromkeys(("both", "dual", "pair", "double", "bilateral"), 2)  # a reference's ways to say two
+_NEAR = 4  # words from a number to what it counts
+_COUNTABLE = ("rib", "spine")
 _LONG = 3  # digits of a number that counts nothing
 _TECHNIQUE = word_set("technique")
 _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
@@ -42,6 +45,8 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
     if claim.size not in _GRADES:
         return
     others = [other for other in reference.asserted((claim.finding,)) if other.size in _GRADES]
+    if not reference.asserted((claim.finding,)):
+        others = [other for other in reference.asserted(relations().same[claim.finding]) if other.size in _GRADES]
     distance = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
     if distance:
         yield find(
@@ -58,10 +63,11 @@ def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
     said = words_of(report)
     known = {(_COUNTS | _PAIRS)[word] for word in said if word in _COUNTS or word in _PAIRS}
     known |= {int(word) for word in said if word.isdigit() and len(word) < _LONG}
+    if _COUNTS.keys().isdisjoint(vocabulary(text)):
+        return
     for start, end in sentences(text):
-        words = vocabulary(text[start:end])
-        new = {word for word in words & _COUNTS.keys() if _COUNTS[word] not in known}
-        if new and _TECHNIQUE.isdisjoint(words):
+        new = {word for word in _numbers(text[start:end]) if _COUNTS[word] not in known}
+        if new and _TECHNIQUE.isdisjoint(vocabulary(text[start:end])):
             yield find(
                 "wrong_count",
                 f"{text[start:end]!r}: the study has no {min(new)} of anything; correct the number.",
@@ -71,13 +77,29 @@ def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
             return
 
 
+def _numbers(sentence: str) -> set[str]:
+    """The numbers that count findings, devices or bones; others may count signs, steps or places."""
+    found = match(sentence)
+    return {
+        word
+        for at, word in enumerate(found.words)
+        if word in _COUNTS
+        for entry, first, last in zip(found.entries, found.first, found.last, strict=True)
+        if (entry.finding or entry.organ in _COUNTABLE) and first - _NEAR <= at <= last
+    }
+
+
 _SMALL = """\
 Technique: Chest radiograph.
 View: PA
 Findings: Small left pleural effusion. Two nodules in the right lung.
 Impression: Small effusion."""
 
-PASSES = (Case(ten()), Case(ten({6: "A mild left pleural effusion is seen."}, _SMALL), None, _SMALL))
+PASSES = (
+    Case(ten()),
+    Case(ten({6: "A mild left pleural effusion is seen."}, _SMALL), None, _SMALL),
+    Case(ten({6: "Three signs of an effusion are looked for in turn."}, _SMALL), None, _SMALL),
+)
 FAILS = (
     Case(ten({6: "A large left pleural effusion is seen."}, _SMALL), "wrong_size", _SMALL),
     Case(ten({6: "A moderate left pleural effusion is seen."}, _SMALL), "other_size", _SMALL),

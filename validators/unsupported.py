@@ -14,7 +14,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import Claim
 from .findings.reference import Reference, places_agree
-from .grounding import name, reference_of, said
+from .grounding import name, reference_of, said, weighed
 from .rule import Case, Finder, Group, ten
 
 GROUP: Group = "grounding"
@@ -32,7 +32,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     reference = reference_of(study)
     for here in said(candidate):
         claim = here.claim
-        if claim.status == "absent" or claim.finding == "tip_unknown":
+        if claim.status == "absent" or claim.finding == "tip_unknown" or weighed(claim):
             continue
         standing = reference.standing(claim)
         if standing in ("supported", "denied") or _parts_supported(reference, claim):

@@ -28,7 +28,7 @@ def shares(totals: Totals) -> dict[str, Interval | None]:
     return {
         "accepted": totals.acceptance,
         "claims that the reference supports": totals.grounded,
-        "reference findings that steps speak of": totals.coverage,
+        "reference findings that steps mention": totals.coverage,
         "four-word phrases copied from the reference": totals.copied,
         "conclusion in the first five steps": totals.early,
     }
@@ -36,7 +36,7 @@ def shares(totals: Totals) -> dict[str, Interval | None]:
 
 _NOTHING = {
     "claims that the reference supports": "no claims",
-    "reference findings that steps speak of": "no findings",
+    "reference findings that steps mention": "no findings",
     "four-word phrases copied from the reference": "no phrases",
     "conclusion in the first five steps": "no conclusions",
 }

@@ -28,7 +28,7 @@ _ARMS = {
 }
 _TILES = {
     "claims that the reference supports": "of the claims are supported by the reference",
-    "reference findings that steps speak of": "of the reference's findings are spoken of",
+    "reference findings that steps mention": "of the reference's findings are mentioned",
     "four-word phrases copied from the reference": "of the four-word phrases are copied from it",
     "conclusion in the first five steps": "give the conclusion away by step 5",
 }
@@ -234,9 +234,9 @@ def _coverage(totals: Totals) -> Figure:
     chart = bars("Coverage", lines, max(counts.total() for _, counts in ranked)) if ranked else ""
     return Figure(
         "Findings of the references",
-        "How often a step speaks of what the reference asserts or leaves open.",
+        "How often a step mentions what the reference asserts or leaves open.",
         drawn(chart),
-        key=(("supported", "spoken of"), ("silent", "left out")),
+        key=(("supported", "mentioned"), ("silent", "left out")),
         notes=() if ranked else ("No reference asserts a finding.",),
     )
 

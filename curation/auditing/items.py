@@ -5,6 +5,7 @@ each study counts: the accepted one, else the last in doubt, else the last. Only
 processes may share the work: what comes out, and its order, is the same for any number of them.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import NamedTuple
 
 from ...data.foreign import Raw, rows
 from ...data.foreign import count as rows_at
+from ...data.kept import keep
 from ...data.run import RunFolder
+from ...data.workers import Failed, Workers, in_order
 from ...schemas.candidate import Candidate
+from ...schemas.errors import InputError
 from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Outcome, Verdict, Weight
 from ..doubts import doubts_of
 from ..pages.review import located
 from ..recheck import judge_again
-from ..workers import in_order
 from .faults import image_faults, report_faults
 from .judged import AS_IT_IS, Reader, judge_row
 from .measures import Measured, measured
@@ -43,19 +46,24 @@ class Item(NamedTuple):
     layout: str = "plain"
 
 
-def items(path: Path, reader: Reader = AS_IT_IS, *, workers: int = 1) -> Iterator[Item | Problem]:
+def items(
+    path: Path, reader: Reader = AS_IT_IS, *, workers: Workers = 1, kept: Path | None = None
+) -> Iterator[Item | Problem]:
     """Judge every row at a path.
 
     Args:
         path: what to audit.
         reader: how its rows are read; a run's are known.
-        workers: processes that judge.
+        workers: who judges (data/workers.py).
+        kept: a folder for finished shards (data/kept.py).
 
     Raises:
         InputError: there is nothing to audit.
         MissingExtraError: it takes a library that is absent.
     """
-    return _of_run(path, workers) if is_run(path) else _of_rows(path, reader, workers)
+    if kept is not None and reader.images is not None:
+        raise InputError("films are opened anew each time: use --keep without --images", field="--keep")
+    return _of_run(path, workers, kept) if is_run(path) else _of_rows(path, reader, workers, kept)
 
 
 def count(path: Path) -> int | None:
@@ -71,9 +79,13 @@ def is_run(path: Path) -> bool:
     return (path / "manifest.json").is_file() and (path / "journal.db").is_file()
 
 
-def _of_rows(path: Path, reader: Reader, workers: int) -> Iterator[Item | Problem]:
+def _of_rows(path: Path, reader: Reader, workers: Workers, kept: Path | None) -> Iterator[Item | Problem]:
     first: Form | None = None
-    for raw, found in in_order(partial(_judged, reader), rows(path), workers):
+    shards = keep(kept, "audit", reader._asdict(), _content)
+    for raw, found in in_order(partial(_judged, reader), rows(path), workers, shards):
+        if isinstance(found, Failed):
+            yield Problem(row=raw.row, file=raw.file or None, message=f"it could not be judged: {found.reason}")
+            continue
         if isinstance(found, Problem):
             yield found
             continue
@@ -85,15 +97,12 @@ def _of_rows(path: Path, reader: Reader, workers: int) -> Iterator[Item | Proble
         yield item
 
 
-class _Place(NamedTuple):
-    """Where a row stands; its fields need not come back from a worker."""
-
-    row: int
-    file: str
+def _content(raw: Raw) -> str:
+    return json.dumps([raw.row, raw.file, raw.split, raw.problem, raw.fields], default=str)
 
 
-def _judged(reader: Reader, raws: Sequence[Raw]) -> list[tuple[_Place, tuple[Item, Form] | Problem]]:
-    return [(_Place(raw.row, raw.file), _judge(raw, reader)) for raw in raws]
+def _judged(reader: Reader, raws: Sequence[Raw]) -> list[tuple[Item, Form] | Problem]:
+    return [_judge(raw, reader) for raw in raws]
 
 
 def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | Problem:
@@ -128,9 +137,20 @@ class _Stored(NamedTuple):
     own: tuple[str, ...]  # files of the recipe's own rules
 
 
-def _of_run(path: Path, workers: int) -> Iterator[Item]:
+def _of_run(path: Path, workers: Workers, kept: Path | None) -> Iterator[Item | Problem]:
+    shards = keep(kept, "audit of a run", {}, _stored_content)
     with RunFolder.read(path) as run:
-        yield from in_order(_judged_again, _deciding(run), workers)
+        found = in_order(_judged_again, _deciding(run), workers, shards)
+        for row, (stored, item) in enumerate(found, 1):
+            if isinstance(item, Failed):
+                yield Problem(row=row, id=stored.study.id, message=f"it could not be judged: {item.reason}")
+            else:
+                yield item
+
+
+def _stored_content(stored: _Stored) -> str:
+    found = (stored.study, stored.candidate, stored.verdict)
+    return json.dumps([*(one.model_dump_json() for one in found), stored.severities, stored.doubts, stored.own])
 
 
 def _deciding(run: RunFolder) -> Iterator[_Stored]:

@@ -4,7 +4,7 @@ copies from it, and how early the conclusion is given away. It judges nothing: r
     words       letters and digits, in lower case
     claim       one assertion of the findings engine; a normal organ ("the lungs are clear") counts once
     standing    supported: the reference asserts or denies the same; contradicted: it says the opposite;
-                silent: it does not speak of it, which is not called false: the image may show it
+                silent: it does not mention it, which is not called false: the image may show it
     copied      share of a step's four-word phrases that stand in the reference as well
     conclusion  findings that the impression asserts (the whole reference, where it has no impression)
 """
@@ -48,7 +48,7 @@ class Measure:
     """One trace."""
 
     steps: tuple[StepMeasure, ...]  # the first ten
-    covered: dict[str, bool]  # findings that the reference asserts or leaves open: does a step speak of them?
+    covered: dict[str, bool]  # findings that the reference asserts or leaves open: does a step mention them?
     concluded: int | None  # the first step that gives away the conclusion, from 1; 0: none does; none: nothing to give
 
 

@@ -31,7 +31,7 @@ def page(audits: "Sequence[Audit]") -> Iterator[str]:
     authors = Counter(card.author for card in cards)
     outcomes = Counter(card.outcome for card in cards)
     names = [audit.name for audit in audits]
-    style, script = part("review.css", "audit.css"), part("review.js", "audit.js")
+    style, script = part("findings.css", "review.css", "audit.css"), part("review.js", "audit.js")
     title = "Audit of " + " and ".join(names)
     yield opening(
         "audit.html",

@@ -1,6 +1,6 @@
 """Totals: everything an audit counts, row by row. Its memory grows by some 600 bytes a row, whatever the texts.
 
-What each number means is said in measures.py, templates.py and overlaps.py. `as_dict` is what `--json` adds to the
+What each number means is explained in measures.py, templates.py and overlaps.py. `as_dict` is what `--json` adds to the
 contract, and what the page draws.
 """
 

@@ -16,8 +16,7 @@ from ...schemas.candidate import Usage
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Reply, Unanswered
-from .envelope import Envelope
-from .failures import error_in, failure
+from .envelope import Envelope, error_in, failure
 from .unwrap import unwrap
 
 CUT = "incomplete"  # the gate's name for an answer that was not finished, whatever the provider calls it
@@ -202,11 +201,11 @@ def _object(answer: Envelope) -> dict[str, Any]:
         found = json.loads(answer.body)
     except (ValueError, RecursionError):
         raise _unreadable(f"{len(answer.body)} bytes that are not JSON") from None
-    if not isinstance(found, dict):
-        raise _unreadable("JSON that is no object")
     if (error := error_in(found, answer)) is not None:  # an answer of a batch, or kept by an earlier version
         no = failure(error, "the server", None)
         raise Unanswered(State.FAILED, no.message) if isinstance(no, TeacherError) else no
+    if not isinstance(found, dict):
+        raise _unreadable("JSON that is no object")
     return found
 
 

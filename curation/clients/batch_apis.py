@@ -1,23 +1,72 @@
-"""The batch APIs of both providers: how a batch is created, listed and read. See batch.py for what is done with them.
+"""The batch APIs of both providers: how a batch is created, listed and read. What is done with them is in batch.py.
 
 A batch keeps what it is sent for days: it is for public data alone, which policy.py and batched.py see to.
 """
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
-from .batch import BatchApi, Listed, Outcome
 from .endpoint import Endpoint, pack
-from .envelope import Envelope, seal, unseal
-from .failures import failure
+from .envelope import Envelope, failure, seal, unseal
 
 RESULTS = 1 << 30  # bytes of one result file that are read
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _KEPT = 7 * 86_400  # seconds; what is uploaded and written there is deleted then
+
+Outcome = bytes | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A batch as the provider shows it."""
+
+    id: str
+    requests: int
+    ended: bool
+    turned_away: bool = False  # as a whole, before any request was worked on
+    unnamed: bool = False  # it counts answers, and does not say yet which file they are in
+    name: str | None = None  # the shard's, where the provider keeps names
+    files: tuple[str, ...] = ()  # of results
+
+
+class BatchApi(Protocol):
+    """One provider's batches."""
+
+    most_requests: int
+    most_bytes: int
+
+    def line(self, custom_id: str, body: Mapping[str, Any]) -> bytes:
+        """One request as it lies in a batch."""
+        ...
+
+    async def create(self, name: str, lines: Sequence[bytes]) -> str:
+        """Create a batch; its id. Raises as `Endpoint.post` does."""
+        ...
+
+    async def get(self, batch: str) -> Listed:
+        """One batch."""
+        ...
+
+    def newest(self) -> AsyncIterator[Listed]:
+        """All batches, newest first."""
+        ...
+
+    async def results(self, batch: Listed) -> bytes:
+        """All result lines, whatever files they lie in."""
+        ...
+
+    def read(self, line: bytes) -> tuple[str, Outcome]:
+        """Custom id and outcome of one result line. Raises ValueError if it is none."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
 
 
 def batch_api(endpoint: Endpoint, path: str) -> BatchApi:

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 from ...schemas.errors import MissingExtraError, RecipeError, TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
-from .envelope import seal, unseal
-from .failures import error_inside, failure
+from .envelope import error_inside, failure, seal, unseal
 
 _KEY = re.compile(r"[!-~]+")  # what may stand in a header
 

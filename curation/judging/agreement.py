@@ -14,7 +14,6 @@ from ...data.judged import Judged
 from ...schemas.base import Noun
 from ...schemas.candidate import Candidate
 from ...schemas.verdict import Outcome
-from ...validators.findings import claims
 
 
 class Agreement(Noun):
@@ -62,6 +61,8 @@ def _compare(one: str, other: str, pairs: Sequence[tuple[Seen, Seen]]) -> Agreem
 def _asserts(candidate: Candidate) -> frozenset[tuple[str, str]] | None:
     if candidate.trace is None:
         return None
+    from ...validators.findings import claims  # its lexicons take longer than all else that `tenstep status` loads
+
     return frozenset((claim.finding, claim.status) for text in candidate.trace.texts for claim in claims(text))
 
 

@@ -26,7 +26,7 @@ from ...schemas.errors import RecipeError, RunError
 from ...schemas.study import Study
 from ...schemas.verdict import Finding, Severity, Verdict
 from ..recheck import JUDGE, Rechecked, amend
-from ..requests.lane import Lane
+from ..requests.budget import Lane
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
 from ..requests.tally import Reason, Tally
@@ -148,7 +148,7 @@ def judge_run(
         on_trace: hears of every answer.
 
     Raises:
-        RecipeError: a judge is of the family of a trace's author, or works in batches; or see lane.py.
+        RecipeError: a judge is of the family of a trace's author, or works in batches; or see budget.py.
         PolicyError: the data may not go to a judge; before anything is read or sent.
         RunError: there is nothing to judge, or another process works on the run.
     """

@@ -3,12 +3,13 @@
 What stands where is in card.html, what it looks like in review.css; here is chosen what is shown, and how much.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from ...schemas.attribution import Attributed
 from ...schemas.candidate import Candidate
 from ...schemas.errors import InputError
 from ...schemas.study import ImageRef, Study
@@ -64,6 +65,7 @@ def card(
     *,
     author: str | None = None,
     judged: Mapping[str, Sequence[str]] = {},
+    attribution: Mapping[str, Attributed] = {},
 ) -> Markup:
     """One study.
 
@@ -74,7 +76,9 @@ def card(
         path_of: finds an image's file.
         author: what the page's filter calls whoever wrote it; the authors' own names if not given.
         judged: what judges said of candidates, by their keys.
+        attribution: how well a student knows them, by their keys.
     """
+    known = {candidate.key: attribution[candidate.key] for candidate, _ in attempts if candidate.key in attribution}
     names = [author] if author else [author_of(candidate) for candidate, _ in attempts]
     numbers = {candidate.key: at for at, (candidate, _) in enumerate(attempts, 1)}
     by_key = {candidate.key: candidate for candidate, _ in attempts}
@@ -86,6 +90,7 @@ def card(
         study=study,
         foreign=study.source == FOREIGN,
         status=status_of(attempts),
+        rank=min((row.rank for row in known.values()), default=None),
         labels=_LABELS,
         codes=list(dict.fromkeys(finding.code for _, verdict in attempts for finding in verdict.findings)),
         authors=list(dict.fromkeys(names)),
@@ -94,10 +99,16 @@ def card(
         reference=_reference(study.report, attempts),
         attempts=[
             _attempt(at, study, candidate, verdict, by_key.get(candidate.parent or ""), numbers)
-            | {"judged": judged.get(candidate.key, ())}
+            | {"judged": [*judged.get(candidate.key, ()), *_loss(known.get(candidate.key), len(attribution))]}
             for at, (candidate, verdict) in enumerate(attempts, 1)
         ],
     )
+
+
+def _loss(row: Attributed | None, of: int) -> Iterator[str]:
+    if row is not None:
+        losses = f"{row.after:.3f} nats a token, its base's {row.before:.3f}"
+        yield f"A student's loss: {losses}; rank {row.rank:,} of {of:,}"
 
 
 def _reference(report: str, attempts: Sequence[Judged]) -> Markup:

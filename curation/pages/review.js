@@ -1,4 +1,4 @@
-// Filters, search and keys of the review page. Reads the page's own text; writes nothing but `hidden` and the count.
+// Filters, order, search and keys of the review page. Reads the page's own text; writes `hidden`, the order, the count.
 "use strict";
 (() => {
   const cards = Array.from(document.querySelectorAll("article"));
@@ -6,6 +6,7 @@
   const code = document.getElementById("code");
   const author = document.getElementById("author");
   const search = document.getElementById("search");
+  const order = document.getElementById("order"); // where a student's losses are known
   const count = document.getElementById("count");
   let show = "";
   let texts = null; // lower case, made at the first search
@@ -27,6 +28,16 @@
     });
     count.textContent = shown.toLocaleString("en") + " shown";
     document.getElementById("none").hidden = shown > 0 || cards.length === 0;
+  }
+
+  function sort() {
+    const end = cards[cards.length - 1].nextSibling;
+    const place = (card) => (order.value ? Number(card.dataset.rank || Infinity) : 0);
+    cards.sort((a, b) => place(a) - place(b) || Number(a.id.slice(1)) - Number(b.id.slice(1)));
+    cards.forEach((card) => card.parentNode.insertBefore(card, end));
+    texts = null;
+    at = -1;
+    filter();
   }
 
   function choose(value) {
@@ -52,6 +63,10 @@
   buttons.forEach((button) => button.addEventListener("click", () => choose(button.dataset.show)));
   [code, author].forEach((select) => select.addEventListener("change", filter));
   author.hidden = author.options.length < 3; // one author: nothing to choose
+  if (order && cards.length) {
+    order.addEventListener("change", sort);
+    if (order.value) sort();
+  }
   search.addEventListener("input", filter);
   document.querySelector("main").addEventListener("focusin", (event) => {
     const card = event.target.closest("article");

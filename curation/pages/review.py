@@ -12,10 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ...data.attribution import attribution_of
+from ...data.evaluations import cells, chosen, columns, described, evaluation_of
 from ...data.files import replacing
 from ...data.formats.json_lines import json_lines
 from ...data.run import RunFolder
 from ...data.store.studies import StudyStore
+from ...schemas.attribution import Attributed
+from ...schemas.evaluation import Evaluation
 from ...schemas.run import State
 from ...schemas.study import RejectedRow, Study
 from .cards import Judged, PathOf, author_of, card, status_of
@@ -50,6 +54,8 @@ def write_review(runs: Sequence[RunFolder], out: Path) -> int:
         notes=notes,
         rejected=(row for store in _stores(runs) for row in store.rejected()),
         judged=_scores(runs),
+        attribution={key: row for run in runs for key, row in attribution_of(run.path).items()},
+        evaluations=[found for run in runs if (found := evaluation_of(run.path)) is not None],
     )
     with replacing(out, private=restricted) as stream:
         stream.writelines(pieces)
@@ -118,6 +124,8 @@ def page(
     notes: Sequence[str] = (),
     rejected: Iterable[RejectedRow] = (),
     judged: Mapping[str, Sequence[str]] = {},
+    attribution: Mapping[str, Attributed] = {},
+    evaluations: Sequence[Evaluation] = (),
 ) -> Iterator[str]:
     """The page in pieces; studies are taken one by one and memory does not grow with them.
 
@@ -128,6 +136,8 @@ def page(
         notes: sentences below the counts.
         rejected: source rows that did not become studies, listed at the end.
         judged: what judges said of candidates, by their keys.
+        attribution: how well a student knows them, by their keys; the page can then be sorted by it.
+        evaluations: of the runs' students.
     """
     statuses: Counter[str] = Counter()
     codes: Counter[str] = Counter()
@@ -135,11 +145,11 @@ def page(
     # the counts stand above the studies, and are known after them
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as cards:
         for number, (study, attempts) in enumerate(items, 1):
-            cards.write(card(number, study, attempts, path_of, judged=judged))
+            cards.write(card(number, study, attempts, path_of, judged=judged, attribution=attribution))
             statuses[status_of(attempts)] += 1
             codes.update({finding.code for _, verdict in attempts for finding in verdict.findings})
             authors.update({author_of(candidate) for candidate, _ in attempts})
-        style, script = part("review.css"), part("review.js")
+        style, script = part("findings.css", "review.css"), part("review.js")
         accepted = statuses["accepted"] + statuses["repaired"]
         yield opening(
             "review.html",
@@ -150,6 +160,11 @@ def page(
             counts={"": statuses.total(), "accepted": accepted, **{name: statuses[name] for name in _SHOWN}},
             codes=ranked(codes),
             authors=ranked(authors),
+            attributed=len(attribution),
+            evaluations=[
+                (one.student.name, described(one), columns(one), [cells(f) for f in chosen(one, by_label=False)])
+                for one in evaluations
+            ],
         )
         cards.seek(0)
         while chunk := cards.read(_CHUNK):

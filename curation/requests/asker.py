@@ -1,41 +1,34 @@
 """Asker: takes one question to its answer. It is the only owner of retries, and journals every request it sends.
 
-    no event ──► planned + in_flight ──► received ──► judged        judged: its caller has concluded what it is
-                   ▲    │    │                                      received: read now, not asked again
-        with delay │    │    └──► failed: in_flight again, while tries are left and the server may change its mind
-                   └────┤
-                        └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
+    no event ──► in_flight ──► received ──► judged        judged: its caller has concluded what it is
+                 ▲    │  │                                received: read now, not asked again
+      with delay │    │  └──► failed: in_flight again, while tries are left and the server may change its mind
+                 └────┤
+                      └──► refused: an end. unknown: an end, unless the recipe says that it may be sent again
 
-A request is sent only when its budget is reserved, its endpoint's gate is open and its departure is on disk. It does
-not know what an answer is for: whoever asks says so with `conclude`, and what is journalled then is theirs.
+How one request is sent is in sending.py. The asker does not know what an answer is for: its caller says so with
+`conclude`, and what is journalled then is the caller's.
 """
 
 import asyncio
 import random
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...data.run import RunFolder
-from ...schemas.errors import InputError, TeacherError, TenstepError
+from ...schemas.errors import TeacherError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
-from ..clients.envelope import unseal
-from ..teacher import Denied, Question, Reply, Teacher, Unanswered, request_key
-from .allowance import used_up
-from .budget import Amount, Ledger, actual_usage, max_cost
-from .commits import Commits
-from .gate import Stopped
-from .lane import Lane
-from .limits import Outcome, Ticket, usable_seconds
-from .policy import check_study
-from .records import event, plan
+from ..teacher import Question, Reply, Teacher, Unanswered, request_key
+from .budget import Lane, Ledger
+from .commits import Commits, event
+from .pace import Stopped, usable_seconds
+from .sending import Received, Sender
 from .tally import Tally
 
 _FIRST, _LONGEST = 0.5, 60.0  # seconds before the first retry of a request, and before any
 _PATIENCE = 4  # times as many tries for a request that is turned away because there are too many
-_HEAD = 4_096  # bytes of an answer in which its headers stand
 _SCOUTS = 12  # requests more, at up to a minute each, before a teacher that has answered is given up
 
 
@@ -52,17 +45,6 @@ class Answer:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Received:
-    """What has come for a question, unread."""
-
-    raw: bytes
-    started_at: float
-    seconds: float
-    reserved: Amount | None  # none if an earlier process sent the request
-    ticket: Ticket | None = None
-
-
 def settle_flights(run: RunFolder) -> dict[str, State]:
     """Requests that an earlier process sent and never heard of again become `unknown`. Returns all states, by key."""
     states = run.journal.states()
@@ -70,8 +52,7 @@ def settle_flights(run: RunFolder) -> dict[str, State]:
         flight = run.journal.last(key, State.IN_FLIGHT)
         study = flight.study_id if flight else ""
         body = {"reason": "the process ended before the answer was read"}
-        unknown = Event(key=key, state=State.UNKNOWN, study_id=study, at=time.time(), body=body)
-        run.journal.append(unknown).result()
+        run.journal.append(event(key, State.UNKNOWN, study, body)).result()
         states[key] = State.UNKNOWN
     return states
 
@@ -99,18 +80,16 @@ class Asker:
     ) -> None:
         self._run = run
         self._options = options
-        self._decision = decision
-        self._ledger = ledger
         self._tally = tally
         self._states = states
         self._waiting: set[str] = set()
         self._commits = Commits(run.journal)
-        self._stopped = asyncio.Event()
+        self._sender = Sender(self._commits, decision, ledger, tally, states)
         self._random = random.Random(options.seed)  # noqa: S311  spreads retries; no secret
 
     def stop(self) -> None:
         """Send nothing more; what is under way is waited for."""
-        self._stopped.set()
+        self._sender.stopped.set()
 
     async def record_skipped(self, lane: Lane, question: Question, reason: str) -> None:
         """Record that a question is not asked at all."""
@@ -151,7 +130,7 @@ class Asker:
         if self._states[answer.key] is State.JUDGED:
             return
         used = {"usage": answer.reply.usage.model_dump(), "usd": answer.cost_usd}
-        self._commits.later(event(answer.key, State.JUDGED, answer.question, used | dict(body), raw))
+        self._commits.later(event(answer.key, State.JUDGED, answer.question.study.id, used | dict(body), raw))
         self._states[answer.key] = State.JUDGED
 
     async def ask(self, lane: Lane, question: Question, key: str | None = None) -> Answer | None:
@@ -178,7 +157,7 @@ class Asker:
         if state is State.REFUSED:
             self._tally.refused += 1
             return None
-        received: _Received | None = self._recall(key) if state in (State.RECEIVED, State.UNKNOWN) else None
+        received: Received | None = self._recall(key) if state in (State.RECEIVED, State.UNKNOWN) else None
         if state is State.UNKNOWN and received is None and not self._resends(received=False):
             self._tally.unknown += 1
             return None
@@ -186,12 +165,12 @@ class Asker:
         waits = False
         while True:
             try:
-                received = received or await self._send(lane, question, key)
+                received = received or await self._sender.send(lane, question, key)
                 reply = _read(lane.teacher, received.raw)
             except Unanswered as outcome:
                 why = outcome.reason
                 if received is not None:  # it came, and may have been paid for, but cannot be used
-                    self._account(lane, outcome, received.reserved, received=True)
+                    self._sender.settle_unanswered(lane, outcome, received.reserved, received=True)
                 if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
                     await self._end(lane, question, key, outcome)
                 state, waits = outcome.state, outcome.waits
@@ -206,7 +185,7 @@ class Asker:
                 await self._pause(turned_away + throttled, outcome)
             else:
                 answer = self._answer(lane, question, key, reply, received)
-                self._settle(lane, answer, received)
+                self._sender.settle(lane, reply, answer.cost_usd, received)
                 return answer
         self._tally.unknown += state is State.UNKNOWN
         self._tally.failed += state is State.FAILED and not waits
@@ -218,108 +197,17 @@ class Asker:
             self._tally.reasons[why] += 1
         return None
 
-    def _recall(self, key: str) -> _Received | None:
+    def _recall(self, key: str) -> Received | None:
         """What came for the last sending of a request; none if nothing did."""
         received = self._run.journal.received(key)
         if received is None:
             return None
-        return _Received(received.raw or b"", received.body["started_at"], received.body["seconds"], None)
+        return Received(received.raw or b"", received.body["started_at"], received.body["seconds"])
 
-    def _answer(self, lane: Lane, question: Question, key: str, reply: Reply, received: _Received) -> Answer:
+    def _answer(self, lane: Lane, question: Question, key: str, reply: Reply, received: Received) -> Answer:
         # a lone surrogate cannot be stored as UTF-8; the raw bytes in the journal keep what really came
         reply = replace(reply, text=reply.text.encode("utf-8", "replace").decode())
         return Answer(key, lane.teacher, question, reply, lane.cost(reply), received.started_at, received.seconds)
-
-    def _settle(self, lane: Lane, answer: Answer, received: _Received) -> None:
-        used = actual_usage(answer.reply.usage, answer.cost_usd)
-        self._ledger.settle(received.reserved, used)
-        lane.learn(answer.reply.usage)
-        if received.ticket is not None and lane.tokens:
-            lane.gate.pace.settle(received.ticket.tokens, used.tokens)
-
-    async def _send(self, lane: Lane, question: Question, key: str) -> _Received:
-        check_study(self._decision, lane.teacher, question.study)
-        if self._stopped.is_set():
-            raise Stopped
-        reserved = max_cost(lane.teacher, question, lane.price)
-        await self._ledger.reserve(reserved)
-        try:
-            ticket = await self._acquire(lane, question, key, reserved)
-        except BaseException:
-            self._ledger.undo(reserved)
-            raise
-        outcome: Outcome = "lost"
-        retry_after: float | None = None
-        self._tally.asked += 1
-        started, clock = time.time(), time.monotonic()
-        try:
-            raw = await lane.teacher.ask(question)
-            outcome = "answered"
-            lane.answered, lane.denied = True, 0
-            _heed(lane, raw)
-        except Unanswered as unanswered:
-            outcome, retry_after = _outcome(unanswered), unanswered.retry_after
-            self._account(lane, unanswered, reserved)
-            self._tally.asked -= unanswered.waits
-            raise
-        except TenstepError as error:
-            # nothing can have been paid: the request was not made, or was turned away for a reason that stays
-            outcome = "answered"
-            if isinstance(error, Denied) and lane.concerns_one_request():
-                self._account(lane, error.alone, reserved)
-                raise error.alone from None
-            if isinstance(error, InputError):
-                self._ledger.undo(reserved)
-                raise Unanswered(State.FAILED, error.message, sent=False) from None
-            lane.gate.close()  # before this one leaves it, and the next one goes the same way
-            self._ledger.settle(reserved, Amount())
-            sent = {} if isinstance(error, TeacherError) else {"sent": False}
-            await self._commits.write(event(key, State.FAILED, question, {"reason": error.message, **sent}))
-            raise
-        except BaseException:
-            self._ledger.mark_uncertain(reserved)
-            raise
-        finally:
-            lane.gate.finish(ticket, outcome, retry_after)
-        seconds = time.monotonic() - clock
-        await self._commits.write(
-            event(key, State.RECEIVED, question, {"started_at": started, "seconds": seconds}, raw)
-        )
-        self._states[key] = State.RECEIVED
-        return _Received(raw, started, seconds, reserved, ticket)
-
-    async def _acquire(self, lane: Lane, question: Question, key: str, reserved: Amount) -> Ticket:
-        """Put the departure on disk, and wait at the gate.
-
-        Raises:
-            Stopped: nothing more is to be sent.
-        """
-        await lane.gate.acquire()
-        try:
-            flight = event(key, State.IN_FLIGHT, question, {"tokens": reserved.tokens, "usd": reserved.usd})
-            planned = () if key in self._states else (plan(key, lane.teacher, question),)
-            await self._commits.write(*planned, flight)
-            self._states[key] = State.IN_FLIGHT
-            try:
-                return await lane.gate.start(lane.tokens or reserved.tokens / 4)
-            except BaseException:
-                self._commits.later(event(key, State.FAILED, question, {"reason": "it was not sent", "sent": False}))
-                self._states[key] = State.FAILED
-                raise
-        except BaseException:
-            lane.gate.release()
-            raise
-
-    def _account(self, lane: Lane, outcome: Unanswered, reserved: Amount | None, *, received: bool = False) -> None:
-        """Settle a request that brought no answer to read."""
-        if outcome.usage is not None:
-            self._ledger.settle(reserved, actual_usage(outcome.usage, lane.cost_of(outcome.usage)))
-        elif outcome.state is State.UNKNOWN or (received and outcome.state is State.REFUSED):
-            self._ledger.mark_uncertain(reserved)
-        elif not outcome.sent and reserved is not None:
-            self._ledger.undo(reserved)
-        else:
-            self._ledger.settle(reserved, Amount())
 
     async def _end(self, lane: Lane, question: Question, key: str, outcome: Unanswered) -> None:
         body: dict[str, object] = {"reason": outcome.reason}
@@ -329,7 +217,7 @@ class Asker:
             body["waits"] = True
         if outcome.usage is not None:
             body |= {"usage": outcome.usage.model_dump(), "usd": lane.cost_of(outcome.usage)}
-        await self._commits.write(event(key, outcome.state, question, body, outcome.raw))
+        await self._commits.write(event(key, outcome.state, question.study.id, body, outcome.raw))
         self._states[key] = outcome.state
 
     def _again(self, outcome: Unanswered, *, received: bool) -> bool:
@@ -370,7 +258,7 @@ class Asker:
         else:
             seconds = min(_LONGEST, _FIRST * 2.0 ** (tries - 1)) * self._random.uniform(0.5, 1.0)
         try:
-            await asyncio.wait_for(self._stopped.wait(), seconds)
+            await asyncio.wait_for(self._sender.stopped.wait(), seconds)
         except TimeoutError:
             return
         raise Stopped
@@ -388,20 +276,3 @@ def _read(teacher: Teacher, raw: bytes) -> Reply:
         raise
     except Exception as error:  # noqa: BLE001  a teacher may be anyone's; a fault in it must not end the run
         raise Unanswered(State.UNKNOWN, f"the answer came and cannot be read ({type(error).__name__})") from None
-
-
-def _heed(lane: Lane, raw: bytes) -> None:
-    """Send nothing while the provider says that nothing is left."""
-    if lane.teacher.endpoints and b"ratelimit-" in raw[:_HEAD]:
-        seconds = used_up(unseal(raw).headers, time.time())
-        if seconds:
-            lane.gate.pace.pause(asyncio.get_running_loop().time(), seconds)
-
-
-def _outcome(unanswered: Unanswered) -> Outcome:
-    """What a request without an answer says of its endpoint."""
-    if unanswered.throttled or unanswered.retry_after is not None:
-        return "throttled"
-    if unanswered.state is State.REFUSED or (unanswered.state is State.FAILED and not unanswered.retryable):
-        return "answered"
-    return "lost"

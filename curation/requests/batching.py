@@ -3,7 +3,7 @@
     settle ──► (whoever asks goes through its items, and queues questions) ──► submit ──► settle ...
 
 It journals departures and what came of them; the asker then reads the answers from the journal as it reads any other.
-It may be stopped, or killed, at any point: the ledgers of batches (clients/batch.py) say what is under way, and the
+It may be stopped, or killed, at any point: the logs of batches (clients/batch_log.py) say what is under way, and the
 next call goes on from there. Nobody asks while batches are under way, so no question is in two of them.
 """
 
@@ -15,12 +15,13 @@ from typing import Any
 from ...data.run import RunFolder
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import Event, State
-from ..clients.batch import Batches, Outcome
-from ..clients.batched import Batched
+from ..clients.batch import Batches
+from ..clients.batch_apis import Outcome
+from ..clients.hosted import HostedTeacher
 from ..teacher import Question, Teacher, Unanswered
-from .budget import Ledger, max_cost
+from .budget import Lane, Ledger, lanes, max_cost
+from .commits import event
 from .history import History
-from .lane import Lane, lanes
 from .policy import decide
 
 
@@ -35,7 +36,7 @@ class Batching:
         on_wait: gets a line about what is under way, before each wait.
 
     Raises:
-        PolicyError, RecipeError: see policy.py and lane.py; before anything is read or sent.
+        PolicyError, RecipeError: see policy.py and budget.py; before anything is read or sent.
     """
 
     def __init__(
@@ -56,10 +57,9 @@ class Batching:
         self._stopped = asyncio.Event()
         self._failures: dict[str, int] = {}
         self.spent = False  # the budget had no room for a request
-        self._batched = [teacher for teacher in teachers if isinstance(teacher, Batched) and teacher.batch]
+        self._batched = [teacher for teacher in teachers if isinstance(teacher, HostedTeacher) and teacher.batch]
         self._batches: list[Batches] = [
-            teacher.batches(run.path / "batches" / teacher.name)  # type: ignore[attr-defined]  # of HostedTeacher
-            for teacher in self._batched
+            teacher.batches(run.path / "batches" / teacher.name) for teacher in self._batched
         ]
 
     @property
@@ -89,7 +89,7 @@ class Batching:
             for batches in self._batches:
                 await batches.reconcile()
                 async for some in batches.harvest():
-                    await self._journal([event for key, out in some for event in self._received(key, out)])
+                    await self._journal([one for key, out in some for one in self._received(key, out)])
                 under_way += len(batches.pending)
             if not under_way:
                 await self._never_sent()
@@ -100,7 +100,8 @@ class Batching:
 
     async def submit(self) -> int:
         """Send what is queued, as far as the budget goes; how many requests went."""
-        ledger = History.of(self._run.journal.facts()).ledger(self._options.budget)
+        with self._run.journal.sums() as sums:
+            ledger = History.of(sums).ledger(self._options.budget)
         found = {lane.teacher.name: lane for lane in lanes(self._options, self._teachers)}
         sent = 0
         for teacher, batches in zip(self._batched, self._batches, strict=True):
@@ -122,32 +123,36 @@ class Batching:
 
     def _received(self, key: str, outcome: Outcome) -> Iterator[Event]:
         """What the journal is to know of one outcome; nothing, if a harvest is repeated."""
-        planned = self._run.journal.last(key, State.PLANNED)
         flight = self._run.journal.last(key, State.IN_FLIGHT)
-        if planned is None or flight is None:
+        if flight is None:
             return
         now = time.time()
         if isinstance(outcome, bytes):
             if self._run.journal.last(key, State.RECEIVED) is None:
                 body = {"started_at": flight.at, "seconds": max(0.0, now - flight.at)}
-                yield _event(key, State.RECEIVED, planned.study_id, body, outcome)
+                yield event(key, State.RECEIVED, flight.study_id, body, outcome)
             return
         self._failures[key] = self._failures.get(key, 0) + 1
         hopeless = outcome.state is State.FAILED and not outcome.retryable
         if hopeless or self._failures[key] > self._options.retries:
             for teacher in self._batched:
                 teacher.given_up[key] = outcome.reason
-        yield _event(key, outcome.state, planned.study_id, {"reason": outcome.reason}, outcome.raw)
+        yield event(key, outcome.state, flight.study_id, {"reason": outcome.reason}, outcome.raw)
 
     async def _never_sent(self) -> None:
-        """What a kill left between the journal and the ledger, or a batch that was never created, may be asked."""
+        """Free what a kill left between journal and log, or a batch that was never created: it may be asked."""
         names = {teacher.name for teacher in self._batched}
         events = []
         for key, state in self._run.journal.states().items():
-            planned = self._run.journal.last(key, State.PLANNED) if state is State.IN_FLIGHT else None
-            if planned is not None and planned.body["teacher"] in names:
-                events.append(_event(key, State.FAILED, planned.study_id, {"reason": "not sent", "sent": False}))
+            flight = self._run.journal.last(key, State.IN_FLIGHT) if state is State.IN_FLIGHT else None
+            if flight is not None and self._teacher_of(flight) in names:
+                events.append(event(key, State.FAILED, flight.study_id, {"reason": "not sent", "sent": False}))
         await self._journal(events)
+
+    def _teacher_of(self, flight: Event) -> str | None:
+        """Whom a request asks; in runs of earlier versions the event before its departure says it."""
+        planned = flight if "teacher" in flight.body else self._run.journal.last(flight.key, State.PLANNED)
+        return None if planned is None else planned.body["teacher"]
 
     async def _reserve(self, lane: Lane, waiting: Mapping[str, Question], ledger: Ledger) -> list[str]:
         """Those that the budget has room for, with their departure on disk."""
@@ -158,12 +163,12 @@ class Batching:
                 self.spent = True
                 break
             await ledger.reserve(reserved)
-            body = {"tokens": reserved.tokens, "usd": reserved.usd, "batch": True}
-            events.append(_event(key, State.IN_FLIGHT, question.study.id, body))
+            body = {"teacher": lane.teacher.name, "tokens": reserved.tokens, "usd": reserved.usd, "batch": True}
+            events.append(event(key, State.IN_FLIGHT, question.study.id, body))
         await self._journal(events)
-        return [event.key for event in events]
+        return [one.key for one in events]
 
-    async def _create(self, teacher: Any, batches: Batches, keys: Sequence[str]) -> int:
+    async def _create(self, teacher: HostedTeacher[Any], batches: Batches, keys: Sequence[str]) -> int:
         try:
             submitted = await batches.submit(keys, lambda key: teacher.body(teacher.waiting[key]))
         except Unanswered as no:
@@ -173,7 +178,7 @@ class Batching:
         teacher.given_up |= {key: why.reason for key, why in submitted.unsent.items()}
         await self._journal(
             [
-                _event(key, State.FAILED, teacher.waiting[key].study.id, {"reason": why.reason, "sent": False})
+                event(key, State.FAILED, teacher.waiting[key].study.id, {"reason": why.reason, "sent": False})
                 for key, why in submitted.unsent.items()
             ]
         )
@@ -182,7 +187,3 @@ class Batching:
     async def _journal(self, events: Sequence[Event]) -> None:
         if events:
             await asyncio.wrap_future(self._run.journal.append(*events))
-
-
-def _event(key: str, state: State, study_id: str, body: Mapping[str, Any], raw: bytes | None = None) -> Event:
-    return Event(key=key, state=state, study_id=study_id, at=time.time(), body=dict(body), raw=raw)

@@ -1,14 +1,46 @@
-"""Commits: the engine's side of the journal. What is appended in one turn of the event loop goes as one batch.
+"""Commits: the events of a request, and the event loop's side of the journal.
 
-A future for each request would wake the loop once each; here one wake-up serves the whole batch.
+What is appended in one turn of the event loop goes as one batch. A future for each request would wake the loop once
+each; here one wake-up serves the whole batch.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 from ...data.journal import Journal
-from ...schemas.run import Event
+from ...schemas.run import Event, State
+from ..teacher import Question, Teacher, identity_sha256
+from .budget import Amount
+
+
+def event(key: str, state: State, study_id: str, body: Mapping[str, object], raw: bytes | None = None) -> Event:
+    """An event of a request, now."""
+    return Event(key=key, state=state, study_id=study_id, at=time.time(), body=dict(body), raw=raw)
+
+
+def departure(key: str, teacher: Teacher, question: Question, reserved: Amount, *, first: bool) -> Event:
+    """A request is about to be sent: whom it asks, and the most that it can use.
+
+    Args:
+        key: its request key.
+        teacher: who is asked; the run's manifest holds its identity, under the hash that stands in the event.
+        question: what is asked.
+        reserved: what the budget holds back for it.
+        first: whether it is the key's first event: then it says what the request is made of, without texts and images.
+    """
+    body: dict[str, object] = {"teacher": teacher.name, "tokens": reserved.tokens, "usd": reserved.usd}
+    if first:
+        body |= {
+            "identity": identity_sha256(teacher),
+            "prompt_id": question.prompt.id,
+            "prompt_sha256": question.prompt.sha256,
+            "attempt": question.attempt,
+            "sample": question.sample,
+            "parent": question.previous.key if question.previous else None,
+        }
+    return event(key, State.IN_FLIGHT, question.study.id, body)
 
 
 class Commits:

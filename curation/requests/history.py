@@ -1,9 +1,9 @@
 """History: what a run's journal says that its requests used, and what those without an answer may have used."""
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass, field
 
-from ...data.journal import Fact
+from ...data.sums import Keyed, Sums
 from ...schemas.recipe import Budget
 from ...schemas.run import State
 from .budget import Amount, Ledger
@@ -11,14 +11,13 @@ from .budget import Amount, Ledger
 
 @dataclass
 class Flight:
-    """One key: its last departure, and what has become of it."""
+    """One unusual request: its last departure, and what has become of it."""
 
     teacher: str = ""
-    amount: Amount = field(default_factory=lambda: Amount(0, None))  # what was set aside
+    amount: Amount = field(default_factory=lambda: Amount(0, None))  # what was reserved
     received: bool = False
     open: bool = False
     waits: bool = False  # its answer comes in a later pass or call
-    departures: int = 0
     counted: bool = False  # its answer's use has been added
     uncertain: Amount | None = None  # what was counted as uncertain, since its answer could not be read
 
@@ -27,52 +26,57 @@ class Flight:
 class History:
     """Sums over a journal."""
 
-    calls: int = 0
     settled: Amount = field(default_factory=Amount)
     uncertain: Amount = field(default_factory=Amount)
     uncertain_calls: int = 0
-    studies: set[str] = field(default_factory=set)
+    studies: int = 0  # that a request was sent for
+    calls_by: Counter[str] = field(default_factory=Counter)  # teacher; departures, until `add` hears of one not sent
     answered: set[str] = field(default_factory=set)  # teachers
     flights: dict[str, Flight] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, facts: Iterable[Fact]) -> "History":
-        """Go through a journal's events, in order."""
-        history = cls()
-        for fact in facts:
-            history.add(fact)
+    def of(cls, sums: Sums) -> "History":
+        """What the requests of a journal come to: most by its sums, the unusual ones event by event."""
+        departures, unusual = sums.departures(), Counter[str]()
+        history = cls(settled=Amount(*sums.used()), studies=sums.asked(), calls_by=Counter(departures))
+        for one in sums.unusual():
+            history.add(one)
+            unusual[one.row.teacher or ""] += one.row.state is State.IN_FLIGHT
+        history.answered |= {name for name, count in departures.items() if count > unusual[name]}
         return history
 
-    def add(self, fact: Fact) -> None:
-        """One more event."""
-        flight = self.flights.setdefault(fact.key, Flight())
-        match fact.state:
-            case State.PLANNED:
-                flight.teacher = fact.teacher or ""
+    @property
+    def calls(self) -> int:
+        """Requests that were sent."""
+        return self.calls_by.total()
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose answer comes in a later pass or call."""
+        return sum(flight.waits for flight in self.flights.values())
+
+    def add(self, one: Keyed) -> None:
+        """One more event of an unusual request."""
+        flight, event = self.flights.setdefault(one.key, Flight()), one.row
+        match event.state:
             case State.IN_FLIGHT:
-                self.calls += 1
-                flight.departures += 1
-                self.studies.add(fact.study_id)
-                flight.amount = Amount(fact.tokens or 0, fact.usd)
+                flight.teacher = event.teacher or ""
+                flight.amount = Amount(event.tokens or 0, event.usd)
                 flight.open, flight.received, flight.counted, flight.uncertain = True, False, False, None
                 flight.waits = False
             case State.RECEIVED:
                 flight.received = True
                 self.answered.add(flight.teacher)
-            case State.JUDGED if fact.candidate == "object":  # a verdict of `recheck` holds the candidate alone
-                used = (fact.author_input_tokens or 0) + (fact.author_output_tokens or 0)
-                self._settle(flight, Amount(used, fact.author_usd))
             case State.JUDGED:
-                self._settle(flight, Amount((fact.input_tokens or 0) + (fact.output_tokens or 0), fact.usd))
+                self._settle(flight, Amount(event.tokens or 0, event.usd))
             case State.REFUSED | State.FAILED:
-                if fact.usage == "object":
-                    self._settle(flight, Amount((fact.input_tokens or 0) + (fact.output_tokens or 0), fact.usd))
-                elif flight.received and fact.state is State.REFUSED:
+                if event.used:
+                    self._settle(flight, Amount(event.tokens or 0, event.usd))
+                elif flight.received and event.state is State.REFUSED:
                     self._doubt(flight)
-                if fact.sent == 0 and flight.open:
-                    self.calls -= 1
-                    flight.departures -= 1
-                flight.open, flight.waits = False, fact.waits == 1
+                if event.sent == 0 and flight.open:
+                    self.calls_by[flight.teacher] -= 1
+                flight.open, flight.waits = False, event.waits == 1
             case State.UNKNOWN:
                 self._doubt(flight)
 

@@ -20,12 +20,11 @@ from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
 from ...schemas.run import State
 from ...schemas.study import DataClass
-from ..teacher import Teacher
+from ..teacher import Teacher, identity_sha256
 from .asker import Asker, settle_flights
-from .budget import Spent
-from .gate import Stopped
+from .budget import Spent, lanes
 from .history import History
-from .lane import lanes
+from .pace import Stopped
 from .policy import decide
 from .tally import Reason, Tally
 
@@ -36,7 +35,7 @@ def check_requests(options: RequestOptions, teachers: Sequence[Teacher], data_cl
     """Say what is wrong before there is a run folder: where data may go, prices, budget.
 
     Raises:
-        PolicyError, RecipeError: see policy.py and lane.py.
+        PolicyError, RecipeError: see policy.py and budget.py.
     """
     decision = decide(options.policy, teachers, data_class)
     lanes(options, teachers)
@@ -65,17 +64,18 @@ class Session:
         teachers: loaded from the recipe, in its order.
 
     Raises:
-        PolicyError, RecipeError: see policy.py and lane.py; before anything is read or sent.
+        PolicyError, RecipeError: see policy.py and budget.py; before anything is read or sent.
     """
 
     def __init__(self, run: RunFolder, options: RequestOptions, teachers: Sequence[Teacher]) -> None:
         decision = decide(options.policy, teachers, run.studies.data_class)
         self.lanes = lanes(options, teachers)
-        run.decide(decision)
+        run.decide(decision, {identity_sha256(teacher): teacher.identity() for teacher in teachers})
         self.tally = Tally()
         states = settle_flights(run)
         _attach(run, teachers, states)
-        self.history = History.of(run.journal.facts())
+        with run.journal.sums() as sums:
+            self.history = History.of(sums)
         for lane in self.lanes:
             lane.answered = lane.teacher.name in self.history.answered
         self.ledger = self.history.ledger(options.budget)

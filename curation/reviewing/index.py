@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 
 from ...data.judged import Judged, judged
 from ...data.run import RunFolder
-from ...schemas.errors import RunError
+from ...schemas.errors import InputError, RunError
 from ...schemas.run import State
+from ...validators.findings import claims
 
 Outcome = Literal["accept", "doubt", "reject"]
 
@@ -43,6 +44,7 @@ class TraceIndex:
         self.entries: dict[str, Entry] = {}
         self.by_study: dict[str, list[str]] = {}
         self.repaired: set[str] = set()  # keys that a later attempt repairs
+        self._findings: dict[str, frozenset[str]] = {}  # of references that were read for a queue
         self._seen = 0
         self._db = _connect(run.path / "journal.db")
         self.refresh()
@@ -77,9 +79,31 @@ class TraceIndex:
         """The keys of a study's candidates, in order."""
         return self.by_study.get(study_id, ())
 
+    def studies_with(self, words: str) -> set[str]:
+        """Ids of studies whose reference asserts a finding, or leaves it open. Each reference is read once.
+
+        Args:
+            words: the finding's name or how a report calls it: `effusion`, `pleural_effusion`, `collapsed lung`.
+
+        Raises:
+            InputError: the words name no finding.
+        """
+        wanted = _named(words)
+        for study_id in self.by_study.keys() - self._findings.keys():
+            said = claims(self.run.studies.get(study_id).report)
+            self._findings[study_id] = frozenset(claim.finding for claim in said if claim.status != "absent")
+        return {study_id for study_id in self.by_study if not wanted.isdisjoint(self._findings[study_id])}
+
     def close(self) -> None:
         """Let go of the journal."""
         self._db.close()
+
+
+def _named(words: str) -> frozenset[str]:
+    found = frozenset(claim.finding for claim in claims(f"There is {words.replace('_', ' ')}."))
+    if not found:
+        raise InputError(f"'{words}' names no radiological finding that reports are read for")
+    return found
 
 
 def _connect(path: Path) -> sqlite3.Connection:

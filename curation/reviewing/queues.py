@@ -4,6 +4,8 @@
     doubts            every doubt that no later attempt has repaired
     accepted:SHARE    a random share of what the rules accepted; rejected:SHARE likewise. They measure the gate
     code:CODE         what a code was found in;  author:NAME  what one author wrote
+    finding:NAME      whose reference asserts a radiological finding, or leaves it open: finding:effusion
+    loss              what a student knows least, the highest loss first (tenstep attribute)
     disputed          what readers differ on
     all               everything
 
@@ -17,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ...data.readings import Final
+from ...schemas.attribution import Attributed
 from ...schemas.errors import InputError
 from .index import Entry, TraceIndex
 
@@ -44,11 +47,24 @@ def sampled(entries: Iterable[Entry], outcome: str, share: float, seed: int) -> 
     return [entry for place, entry in sorted(drawn, key=lambda one: one[0]) if place < share]
 
 
-def queue(spec: str, index: TraceIndex, sampling: Sampling, finals: Mapping[str, Final]) -> list[Entry]:
+def queue(
+    spec: str,
+    index: TraceIndex,
+    sampling: Sampling,
+    finals: Mapping[str, Final],
+    attribution: Mapping[str, Attributed] = {},
+) -> list[Entry]:
     """The entries of a queue, in reading order.
 
+    Args:
+        spec: its name, as above.
+        index: what there is to read.
+        sampling: how samples are drawn.
+        finals: what readers have decided, by candidate.
+        attribution: how well a student knows each candidate.
+
     Raises:
-        InputError: there is no such queue.
+        InputError: there is no such queue, or nothing that it could hold.
     """
     entries = list(index.entries.values())
     name, _, value = spec.partition(":")
@@ -67,12 +83,21 @@ def queue(spec: str, index: TraceIndex, sampling: Sampling, finals: Mapping[str,
             return [entry for entry in entries if value in entry.codes]
         case "author" if value:
             return [entry for entry in entries if entry.author == value]
+        case "finding" if value:
+            having = index.studies_with(value)
+            return [entry for entry in entries if entry.study_id in having]
+        case "loss":
+            if not attribution:
+                raise InputError("no losses are known; measure them with: tenstep attribute RUN STUDENT")
+            known = [entry for entry in entries if entry.key in attribution]
+            return sorted(known, key=lambda entry: attribution[entry.key].rank)
         case "disputed":
             return [index.entries[key] for key, found in finals.items() if found.provenance == "disputed"]
         case "all":
             return entries
     raise InputError(
-        f"there is no queue '{spec}'; work, doubts, accepted:0.1, rejected:0.1, disputed, code:NAME, author:NAME, all"
+        f"there is no queue '{spec}'; work, doubts, accepted:0.1, rejected:0.1, disputed, code:NAME, author:NAME, "
+        "finding:NAME, loss, all"
     )
 
 

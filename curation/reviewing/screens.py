@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ...data.attribution import attribution_of, read_attribution
 from ...data.judged import Judged
 from ...data.readings import Final, final
 from ...data.run import RunFolder
@@ -31,6 +32,8 @@ class Settings(NamedTuple):
     sampling: queues.Sampling = queues.Sampling()
     blind: Blind = "second"  # from whom the rules' findings are hidden until the own decision
     min_seconds: float = 1.0  # from the film on the screen to a decision
+    queue: str = "work"  # where readers begin
+    attribution: Path | None = None  # what `tenstep attribute` wrote, if it does not lie in the run's folder
 
 
 class Progress(NamedTuple):
@@ -65,6 +68,11 @@ class ReviewRun:
         self.run = run
         self.settings = settings
         self.index = TraceIndex(run)
+        self.attribution = (
+            attribution_of(run.path) if settings.attribution is None else read_attribution(settings.attribution)
+        )
+        if self.attribution.keys().isdisjoint(self.index.entries) and self.attribution:
+            raise InputError("is about another run: it has none of its traces", file=settings.attribution or run.path)
         self.desk = Desk(run)
         self._lock = threading.RLock()
         self._readings: tuple[int, dict[str, list[Reading]]] = (-1, {})
@@ -97,7 +105,7 @@ class ReviewRun:
                 self._queues = (self.index.version, {})
             drawn = self._queues[1]
             if spec not in drawn:
-                drawn[spec] = queues.queue(spec, self.index, self.settings.sampling, {})
+                drawn[spec] = queues.queue(spec, self.index, self.settings.sampling, {}, self.attribution)
             return drawn[spec]
 
     def next_key(self, reader: str, spec: str, *, after: str | None = None) -> str | None:
@@ -203,9 +211,18 @@ class ReviewRun:
                 rows.sort(key=lambda row: row[0].study_id)
             elif filters.sort == "codes":
                 rows.sort(key=lambda row: -len(row[0].codes))
+            elif filters.sort == "loss":
+                last = len(self.attribution) + 1
+                known = self.attribution
+                rows.sort(key=lambda row: known[row[0].key].rank if row[0].key in known else last)
             start = (filters.page - 1) * PAGE
             shown = [
-                {"entry": entry, "decision": found.decision if found else None, "state": state}
+                {
+                    "entry": entry,
+                    "decision": found.decision if found else None,
+                    "state": state,
+                    "attributed": self.attribution.get(entry.key),
+                }
                 for entry, found, state in rows[start : start + PAGE]
             ]
             return shown, len(rows)

@@ -98,6 +98,7 @@ def prepared(folders: Sequence[Path], settings: Settings, port: int) -> Iterator
         stack.callback(review.close)
         if not review.index.entries:
             raise InputError("nothing in this run has been judged yet", file=folders[0])
+        review.queue(settings.queue)  # refuses one that there is not
         comparison = Comparison((run, others[0]), settings.sampling.seed) if others else None
         if comparison:
             stack.callback(comparison.close)

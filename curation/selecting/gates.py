@@ -11,23 +11,25 @@ The training terms of the endpoints that wrote a run are a gate too: data/select
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ...data.splitting.contamination import ERRORS, Held, StudyInSplit
+from ...data.splitting.alike import Looks
+from ...data.splitting.contamination import ERRORS, Held, StudyInSplit, looked
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
+from ...data.workers import Workers
 from ...schemas.study import Study
 
 _WHY = {"patient": "a patient", "study": "a study", "image": "an image"}
 
 
 class Gates:
-    """Why a study may not be learned from; made once, asked for batches of studies."""
+    """Why a study may not be learned from; built once, then applied to batches of studies."""
 
-    def __init__(self, splits: Path | None, held_out: Sequence[Path], similarity: float) -> None:
+    def __init__(self, splits: Path | None, held_out: Sequence[Path], similarity: float, workers: Workers = 1) -> None:
         self._splits = read_splits(splits) if splits is not None else None
         self._own = SplitRecipe.model_validate({"test": 0.0, "validate": 0.0})
         self._similarity = similarity
         stores = [StudyStore.open(path) for path in held_out]
-        self._held = Held(_ones(stores, held=True), None) if stores else None
+        self._held = Held(looked(_ones(stores), workers=workers)) if stores else None
         self.alike_and_normal = 0
 
     @property
@@ -35,19 +37,18 @@ class Gates:
         """Whether there is a held-out store, so that it matters if a reference asserts a finding."""
         return self._held is not None
 
-    def closed(self, studies: Sequence[tuple[Study, StudyStore, bool]]) -> dict[str, str]:
+    def closed(self, studies: Sequence[tuple[Study, Looks | None, bool]]) -> dict[str, str]:
         """The reason for each study that may not be used, by id.
 
         Args:
-            studies: each with its store, and whether its reference asserts a finding.
+            studies: each with what of it is compared, if anything is, and whether its reference asserts a finding.
         """
         found = {study.id: reason for study, _, _ in studies if (reason := self._split(study))}
         if self._held is not None:
             abnormal = {study.id for study, _, abnormal in studies if abnormal}
             alike = set[str]()
-            for pair in self._held.shared(
-                [StudyInSplit(s, t.path_of, False) for s, t, _ in studies], self._similarity, None
-            ):
+            some = [(study, found) for study, found, _ in studies if found is not None]
+            for pair in self._held.shared(some, self._similarity):
                 if pair.kind in ERRORS:
                     found.setdefault(pair.train, f"contaminated: shares {_WHY[pair.kind]} with a held-out study")
                 elif pair.train in abnormal:
@@ -65,7 +66,7 @@ class Gates:
         return None if place == "train" else f"held out: of the {place} split"
 
 
-def _ones(stores: Iterable[StudyStore], *, held: bool) -> Iterator[StudyInSplit]:
+def _ones(stores: Iterable[StudyStore]) -> Iterator[StudyInSplit]:
     for store in stores:
         for study in store:
-            yield StudyInSplit(study, store.path_of, held)
+            yield StudyInSplit(study, store.path_of, True)

@@ -6,10 +6,10 @@ is a hash of what a student would see, so that rows have an order that depends o
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...data.ids import patient_key
-from ...data.selection import Sourced
+from ...data.similarity import Signature
 from ...schemas.example import Example
 from ...schemas.views import view_kinds
 from ...validators.findings import claims
@@ -33,6 +33,7 @@ class Candidate:
     findings: tuple[str, ...] = ()  # present in the reference, sorted
     difficulty: float = 0.0
     why: str = ""  # of the difficulty
+    signature: Signature | None = field(default=None, compare=False)  # of the text (data/similarity.py)
 
     @property
     def normal(self) -> bool:
@@ -63,9 +64,9 @@ def content_id(example: Example) -> str:
     return digest.hexdigest()
 
 
-def row_of(number: int, sourced: Sourced) -> Candidate:
+def row_of(number: int, example: Example) -> Candidate:
     """The row of an accepted example of run `number`; its findings and difficulty are not known yet."""
-    example, study = sourced.example, sourced.example.study
+    study = example.study
     return Candidate(
         id=content_id(example),
         run=number,

@@ -20,7 +20,7 @@ def quality(provenance: Provenance) -> tuple[float, ...]:
     )
 
 
-def told(key: tuple[float, ...]) -> str:
+def in_words(key: tuple[float, ...]) -> str:
     """The key in words, e.g. `warnings 2, repairs 1`."""
     words = [f"{name} {value:g}" for name, value in zip(NAMES[1:], key[1:], strict=True) if value]
     return ", ".join((["read by a reader"] if not key[0] else []) + words) or "no warning, first attempt"

@@ -3,10 +3,17 @@
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from ...data.selection import Sourced, examples_of
+from ...data.kept import Kept, keep
+from ...data.selection import examples_of
+from ...data.similarity import Signature
+from ...data.splitting.alike import Looks, looks, report_signature
+from ...data.workers import Workers, in_order, sure
+from ...schemas.example import Example
+from ...schemas.study import Study
 from .gates import Gates
 from .pool import Candidate, present, row_of
 from .stages import Funnel, Removed
@@ -23,6 +30,8 @@ def read(
     limit: int,
     studies: Path | None = None,
     on_row: Callable[[], None] = lambda: None,
+    workers: Workers = 1,
+    kept: Path | None = None,
 ) -> tuple[list[Candidate], list[str], tuple[int, ...]]:
     """Read every accepted example, and keep what the gates let through.
 
@@ -32,10 +41,12 @@ def read(
         funnel: takes the rows that leave.
         limit: of a larger pool, so many are kept: of each stratum (source, views) the same share, by hash.
         studies: the study store of all runs, if it moved.
-        on_row: hears of every row that was read.
+        on_row: called for every row that was read.
+        workers: who reads them (data/workers.py).
+        kept: a folder for finished shards (data/kept.py).
 
     Returns:
-        the rows by id, each with its findings; the ids of all examples, sorted; and how many each run had.
+        the rows by id, with findings and signatures; the ids of all examples, sorted; and how many each run had.
     """
     seen: list[str] = []
     each: list[int] = []
@@ -43,10 +54,16 @@ def read(
     strata: _Strata = defaultdict(list)
     sizes: Counter[tuple[str, ...]] = Counter()
     for number, run in enumerate(runs):
-        rows = examples_of(run, studies=studies)
+        examples = (one.example for one in examples_of(run, studies=studies))
+        shards = keep(kept, "select", {"run": number, "compares": gates.compares}, _content)
+        work = partial(_read, number, gates.compares)
+        rows = (
+            (example.study, *sure(found, f"study '{example.study.id}'"))
+            for example, found in in_order(work, examples, workers, shards)
+        )
         before = len(seen)
         while some := list(islice(rows, _SOME)):
-            for row, reason in _gated(number, some, gates):
+            for row, reason in _gated(some, gates):
                 on_row()
                 seen.append(row.id)
                 if reason is not None:
@@ -59,23 +76,47 @@ def read(
         each.append(len(seen) - before)
     passed = sizes.total()
     funnel.count("gates", len(seen), passed, closed)
-    kept = _shortened(strata, sizes, limit, funnel)
+    left = _shortened(strata, sizes, limit, funnel)
     if passed > limit:
-        funnel.count("sample", passed, len(kept), {"not in the sample": passed - len(kept)})
-    for row in kept:
-        row.findings = row.findings or present(row.report)
-        row.report = ""  # it stands in the text as well
-    return sorted(kept, key=lambda row: (row.id, row.key)), sorted(seen), tuple(each)
+        funnel.count("sample", passed, len(left), {"not in the sample": passed - len(left)})
+    _complete(left, workers, keep(kept, "select: rows", {}, _texts))
+    return sorted(left, key=lambda row: (row.id, row.key)), sorted(seen), tuple(each)
 
 
-def _gated(number: int, some: Sequence[Sourced], gates: Gates) -> Iterator[tuple[Candidate, str | None]]:
-    rows = [row_of(number, one) for one in some]
-    if gates.compares:
-        for row in rows:
-            row.findings = present(row.report)
-    asked = [(one.example.study, one.store, bool(row.findings)) for one, row in zip(some, rows, strict=True)]
-    reasons = gates.closed(asked)
+def _content(example: Example) -> str:
+    return example.model_dump_json()
+
+
+def _read(number: int, compares: bool, examples: Sequence[Example]) -> list[tuple[Candidate, Looks | None]]:
+    """Rows, and what of their studies is compared with held-out ones: a function of the examples alone."""
+    rows = [row_of(number, example) for example in examples]
+    if not compares:
+        return [(row, None) for row in rows]
     for row in rows:
+        row.findings = present(row.report)
+    return list(zip(rows, looks([(row.report, ()) for row in rows]), strict=True))
+
+
+def _texts(row: Candidate) -> str:
+    return row.text + row.report
+
+
+def _findings_and_signatures(rows: Sequence[Candidate]) -> list[tuple[tuple[str, ...], Signature]]:
+    return [(row.findings or present(row.report), report_signature(row.text)) for row in rows]
+
+
+def _complete(rows: Sequence[Candidate], workers: Workers, kept: Kept | None) -> None:
+    """What only rows need that the sample has kept."""
+    for row, found in in_order(_findings_and_signatures, rows, workers, kept):
+        row.findings, row.signature = sure(found, f"study '{row.study_id}'")
+        row.report = ""  # it stands in the text as well
+
+
+def _gated(
+    some: Sequence[tuple[Study, Candidate, Looks | None]], gates: Gates
+) -> Iterator[tuple[Candidate, str | None]]:
+    reasons = gates.closed([(study, found, bool(row.findings)) for study, row, found in some])
+    for _, row, _ in some:
         yield row, reasons.get(row.study_id)
 
 

@@ -19,6 +19,7 @@ from pydantic import Field
 from ... import __version__
 from ...data.run import RunFolder
 from ...data.selection import FILE, stored_path
+from ...data.workers import Workers
 from ...schemas.base import Noun
 from ...schemas.errors import InputError, RunError
 from ...schemas.selection import Chosen, Method, SelectedRun, Selection
@@ -27,7 +28,7 @@ from .difficulty import difficulty, failures
 from .diversity import GROUND, Pick, Space, choose
 from .gates import Gates
 from .pool import Candidate
-from .quality import told
+from .quality import in_words
 from .quotas import Quotas
 from .reading import read
 from .stages import Funnel, Removed, better, near, once
@@ -55,7 +56,7 @@ class Options(Noun):
 
 @dataclass(frozen=True)
 class Selected:
-    """What came of it."""
+    """The selection, its baselines, and notes for the user."""
 
     selection: Selection
     baselines: dict[Method, Selection]
@@ -72,6 +73,8 @@ def select(
     held_out: Sequence[Path] = (),
     studies: Path | None = None,
     on_row: Callable[[], None] = lambda: None,
+    workers: Workers = 1,
+    kept: Path | None = None,
 ) -> Selected:
     """Select and write.
 
@@ -83,7 +86,9 @@ def select(
         splits: splits.yaml; what is not train there is not chosen.
         held_out: study stores that tests are made of.
         studies: the runs' study store, if it moved.
-        on_row: hears of every row that was read.
+        on_row: called for every row that was read.
+        workers: who reads the examples (data/workers.py): so many processes, or an engine.
+        kept: a folder for finished shards (data/kept.py).
 
     Raises:
         RunError: `out` is taken.
@@ -97,8 +102,10 @@ def select(
             raise InputError("is a selection; select from its runs", file=run)
     heads = [_head(run, out) for run in runs]
     sampled = None if student is None else failures(student)
-    funnel, gates = Funnel(), Gates(splits, held_out, options.similarity)
-    rows, ids, each = read(runs, gates, funnel, limit=options.pool, studies=studies, on_row=on_row)
+    funnel, gates = Funnel(), Gates(splits, held_out, options.similarity, workers)
+    rows, ids, each = read(
+        runs, gates, funnel, limit=options.pool, studies=studies, on_row=on_row, workers=workers, kept=kept
+    )
     rows = funnel.step("one a study", rows, once(rows))
     pool = funnel.step("near-duplicates", rows, near(rows, options.similarity))
     if not pool:
@@ -157,7 +164,7 @@ def _shortened(pool: list[Candidate], options: Options, funnel: Funnel) -> list[
         rows,
         "quality",
         key=lambda row: row.quality,
-        told=lambda row: told(row.quality),
+        in_words=lambda row: in_words(row.quality),
         share=options.quality,
         at_least=at_least,
         needed=needed,
@@ -167,7 +174,7 @@ def _shortened(pool: list[Candidate], options: Options, funnel: Funnel) -> list[
         rows,
         "difficulty",
         key=lambda row: (-row.difficulty,),
-        told=lambda row: row.why,
+        in_words=lambda row: row.why,
         share=options.difficulty,
         at_least=at_least,
         needed=needed,
@@ -226,7 +233,7 @@ def _row(row: Candidate, rank: int, reason: str, gain: float) -> Chosen:
 
 def _why(pick: Pick, row: Candidate) -> str:
     what = f"minimum of {', '.join(pick.served)}" if pick.served else "covers most of what was not covered"
-    return f"{what}; quality: {told(row.quality)}; difficulty: {row.why}"
+    return f"{what}; quality: {in_words(row.quality)}; difficulty: {row.why}"
 
 
 def _notes(selection: Selection, options: Options, gates: Gates, unsampled: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...data.similarity import Searched, band_keys, likeness
+from ...data.similarity import Searched, Signature, band_keys, likeness
 from ...data.splitting.alike import report_signature, stack
 from ...schemas.selection import Stage
 from .pool import Candidate
@@ -26,7 +26,7 @@ class Removed(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What is written of a row that left; the row itself, with its text, is let go."""
+    """What removed.jsonl holds of a row that left; the row itself, with its text, is not kept in memory."""
 
     study_id: str
     key: str
@@ -80,7 +80,7 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
     order = sorted(range(len(rows)), key=lambda at: (rows[at].quality, rows[at].id))
     if not order:
         return
-    signatures = stack([report_signature(rows[at].text) for at in order])
+    signatures = stack([_signature(rows[at]) for at in order])
     quarters = band_keys(signatures)
     # 8 bands of 8 minima: 99 % of pairs that are 0.9 alike agree in one, and 3 % of those that are half alike
     bands = quarters[:, ::2] * np.uint64(0x9E3779B97F4A7C15) ^ quarters[:, 1::2]
@@ -96,12 +96,16 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
             yield Removed(rows[at], "near-duplicates", "nearly the text of a better row")
 
 
+def _signature(row: Candidate) -> Signature:
+    return report_signature(row.text) if row.signature is None else row.signature
+
+
 def better(
     rows: Sequence[Candidate],
     name: str,
     *,
     key: Callable[[Candidate], tuple[float, ...]],
-    told: Callable[[Candidate], str],
+    in_words: Callable[[Candidate], str],
     share: float,
     at_least: int,
     needed: Callable[[Candidate], bool],
@@ -112,7 +116,7 @@ def better(
         rows: the pool so far.
         name: of the stage.
         key: lower is better.
-        told: the key in words.
+        in_words: the key in words, for the reason.
         share: of each stratum that is kept, 0-1; 1 keeps all.
         at_least: rows; a pool no larger than this is left alone.
         needed: rows that a minimum needs.
@@ -128,4 +132,4 @@ def better(
         last = key(ordered[math.ceil(share * len(ordered)) - 1])
         for row in ordered:
             if key(row) > last and not needed(row):
-                yield Removed(row, name, f"not in the better {share:.0%} of its stratum: {told(row)}")
+                yield Removed(row, name, f"not in the better {share:.0%} of its stratum: {in_words(row)}")

@@ -14,8 +14,7 @@ from pydantic import Field
 from ..clients.answers import read_messages
 from ..clients.bodies import films, messages_body
 from ..clients.envelope import unseal
-from ..clients.hosted import HostedTeacher
-from ..clients.options import Hosted, KeyEnv
+from ..clients.hosted import Hosted, HostedTeacher, KeyEnv
 from ..teacher import Question, Reply
 
 

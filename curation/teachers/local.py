@@ -23,10 +23,9 @@ from ..clients.answers import read_chat
 from ..clients.bodies import Schema, answer_schema, chat_body, films, response_format
 from ..clients.endpoint import Endpoint, pack
 from ..clients.envelope import unseal
+from ..clients.hosted import KeyEnv, Remote
 from ..clients.images import TRANSFORM
-from ..clients.options import KeyEnv, Remote
-from ..clients.pool import Pool, Server
-from ..clients.trial import trial
+from ..clients.servers import Pool, Server, trial
 from ..teacher import Question, Reply, Unanswered
 
 

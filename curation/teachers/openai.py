@@ -14,8 +14,7 @@ from pydantic import Field
 from ..clients.answers import read_chat, read_responses
 from ..clients.bodies import answer_schema, chat_body, films, response_format, responses_body
 from ..clients.envelope import unseal
-from ..clients.hosted import HostedTeacher
-from ..clients.options import Hosted, KeyEnv
+from ..clients.hosted import Hosted, HostedTeacher, KeyEnv
 from ..teacher import Question, Reply
 
 

@@ -71,16 +71,17 @@ class Teacher:
         self.name = name
         self._options = options
         self._script = _read_script(Path(options.script)) if options.script else None
+        text = json.dumps(self._script, sort_keys=True) if self._script else None
+        self._identity = {
+            "provider": "scripted",
+            "version": 1,
+            **options.model_dump(exclude={"log", "seconds"}),
+            "script": hashlib.sha256(text.encode()).hexdigest() if text else None,
+        }
 
     def identity(self) -> Mapping[str, Any]:
         """See `curation.teacher.Teacher`."""
-        script = hashlib.sha256(json.dumps(self._script, sort_keys=True).encode()).hexdigest() if self._script else None
-        return {
-            "provider": "scripted",
-            "version": 1,
-            **self._options.model_dump(exclude={"log", "seconds"}),
-            "script": script,
-        }
+        return self._identity
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""

@@ -20,7 +20,7 @@ from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Finding, Resolution, Verdict
 from ..judging.families import family_of
 from ..requests.asker import Asker
-from ..requests.lane import Lane
+from ..requests.budget import Lane
 from ..teacher import Teacher, load
 from .answer import VERIFIER, UnreadableVerification, Verification, read_verification
 from .calibration import check_calibration, read_calibration

@@ -59,7 +59,7 @@ class Table:
             raise
 
     def close(self) -> None:
-        """Let go of a file that is not read to its end."""
+        """Close a file that is not read to its end."""
         self._lines.stream.close()
 
     @property

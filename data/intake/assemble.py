@@ -1,8 +1,8 @@
 """From what a source found to a Study: the one place where it is decided whether there is one.
 
 A study needs a reference in the chosen form and, unless `text_only`, every image it names, decoded. Steps
-that stand before a report are taken off it and kept as a SourceTrace; the report alone is the reference. What of a
-study is not the source's own is said in its Marks.
+that stand before a report are taken off it and kept as a SourceTrace; the report alone is the reference. What a
+study has that is not the source's own is listed in its Marks.
 """
 
 from collections.abc import Collection, Iterator

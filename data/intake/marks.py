@@ -1,7 +1,7 @@
 """Marks of data that may not be public: what files of MIMIC-CXR and CheXpert Plus look like, wherever they lie.
 
-Both are given out under an agreement that forbids passing them on. Whoever calls such files public says so twice: with
-the class, and with a reason that is kept in the store's head.
+Both are given out under an agreement that forbids passing them on. To declare such files public takes two options:
+the class, and a reason that is kept in the store's head.
 """
 
 import re
@@ -25,7 +25,7 @@ _BLANKS = re.compile(r"(?<![_\w])___(?![_\w])")  # what stands for a name, a dat
 
 
 def refuse_marked(study: Study, names: Iterable[str], columns: Collection[str] = ()) -> None:
-    """See to it that a study which is said to be public bears no such mark.
+    """Refuse a study that is declared public and bears such a mark.
 
     Args:
         study: its id, patient, images and report are looked at.

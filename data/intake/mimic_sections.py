@@ -41,7 +41,7 @@ def headers_of(text: str) -> list[str]:
 
 
 def override(study: str, text: str) -> Override | None:
-    """What is said by hand of a study, e.g. `s50913680`; none for all but 54."""
+    """The official hand-made sectioning of a study, e.g. `s50913680`; none for all but 54."""
     text = _plain(text)
     if study in WITHOUT_FINDINGS:
         return Override("the official rules find no findings in this report", None)

@@ -1,4 +1,4 @@
-"""What the official MIMIC-CXR rules know by heart: header names, and the studies that they section by hand.
+"""Tables of the official MIMIC-CXR rules: header names, and the studies that they section by hand.
 
 Facts from MIT-LCP/mimic-cxr at 3190146 (txt/section_parser.py, MIT licence), oddities included: `ndication` is an
 impression there, and `pfi` a history. Names are lower case.

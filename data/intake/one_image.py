@@ -20,7 +20,7 @@ _TWO = re.compile(r"\b(?:two|2)[- ]?views?\b", re.I)
 
 
 class OneImage(NamedTuple):
-    """The image, how it came about, and warnings for whoever reads the study."""
+    """The image, how it came about, and warnings about it."""
 
     ref: ImageRef
     mark: str  # image=frontal-first, image=canvas

@@ -218,7 +218,7 @@ def split_steps(text: str) -> SplitText:
     """Separate a report from steps that stand before it, in one of the layouts of schemas/layout.py.
 
     A tagged text is split at its tags. A plain one only if steps 1 to 10, and no others, come first and something
-    follows: any other numbered list at the top of a report is part of the report. Either is said in a warning.
+    follows: any other numbered list at the top of a report is part of the report. Either gives a warning.
     """
     if text.lstrip().startswith("{"):  # a report is text; answers in JSON are not a layout of stored reports
         return SplitText(text, False)

@@ -149,7 +149,7 @@ def _study_of(line: Line) -> str:
 
 def _mentions(file: Path) -> Iterator[str]:
     """Every study that the bytes of the table name, whichever column it stands in."""
-    with open_file(file) as stream, contextlib.suppress(CutOffError):  # whoever reads the rows will say so
+    with open_file(file) as stream, contextlib.suppress(CutOffError):  # reading the rows will report it
         while block := stream.read(_BLOCK):
             yield from map(bytes.decode, _STUDY.findall(block + stream.readline(_BLOCK)))
 

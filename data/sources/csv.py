@@ -1,4 +1,4 @@
-"""Any CSV with a header, UTF-8 and commas, gzipped or not: which column is what is said by `--columns map.yaml`.
+"""Any CSV with a header, UTF-8 and commas, gzipped or not: `--columns map.yaml` maps columns to fields.
 
     PATH        the CSV, or the CSV as .gz
     --columns   see data/columns.py; without it, columns of the mapping's own names are used

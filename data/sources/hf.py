@@ -1,4 +1,4 @@
-"""A Hugging Face dataset on disk, or parquet: which column is what is said by a mapping (`--columns map.yaml`).
+"""A Hugging Face dataset on disk, or parquet: a mapping (`--columns map.yaml`) names the columns.
 
     PATH        a .parquet file, a folder of them, or what `save_to_disk` wrote (a Dataset or a DatasetDict)
     --columns   see data/columns.py; without it, columns of the mapping's own names are used

@@ -135,7 +135,7 @@ def _parse(data: bytes) -> _Report | Refusal:
     }
     parents = root.findall("parentImage")
     views = views_in(" ".join(parent.findtext("caption") or "" for parent in parents))
-    view = views[0] if len(views) == len(parents) == 1 else UNKNOWN_VIEW  # a caption speaks of all images
+    view = views[0] if len(views) == len(parents) == 1 else UNKNOWN_VIEW  # a caption covers all images
     return _Report(
         uid=native,
         sections=sections,

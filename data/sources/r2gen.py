@@ -10,7 +10,7 @@
     split       train, val or test, as published
 
 The reports there are lower-cased and cleaned, and have no sections: they are not the source's own words, which a
-warning of the whole file would repeat for every study, so it is said here. The form is verbatim by default. Objects of
+warning of the whole file would repeat for every study, so it is here. The form is verbatim by default. Objects of
 one study that name several splits are in none, with a warning; those whose reports differ are refused.
 """
 

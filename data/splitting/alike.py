@@ -1,14 +1,16 @@
-"""What of a report and of an image is compared: a report's words, and a perceptual hash of an image.
+"""What of a study is compared: its report's words, and a perceptual hash of each image; a function of the study alone.
 
 Difference hash: an image is shrunk to 17 x 16 and each pixel compared with its neighbour, 256 bits that scaling,
 compression and brightness hardly change. Hashes that differ in few bits agree wholly in one of their eight numbers, so
 that data/similarity.py searches them, too.
 """
 
+import hashlib
 import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,26 @@ _RUN = 3  # words
 NEAR_BITS = 7  # of 256; one of eight bands of 32 bits is then the same for certain
 
 Hashes = NDArray[np.uint32]
+
+
+class Looks(NamedTuple):
+    """Of a study."""
+
+    text: bytes  # a hash of its words
+    signature: Signature
+    images: tuple[Hashes, ...]  # those that can be read
+
+
+def looks(studies: Sequence[tuple[str, tuple[Path, ...]]]) -> list[Looks]:
+    """Of each report, and of the images at these places."""
+    return [
+        Looks(
+            hashlib.sha256(" ".join(words_of(report)).encode()).digest()[:16],
+            report_signature(report),
+            tuple(found for place in places if (found := hash_of(place)) is not None),
+        )
+        for report, places in studies
+    ]
 
 
 def words_of(report: str) -> list[str]:

@@ -10,10 +10,10 @@
 Every pair is counted; of each kind the first thousand are listed.
 """
 
-import hashlib
-from collections import Counter
+import json
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -22,8 +22,10 @@ import numpy as np
 
 from ...schemas.study import ImageRef, Study
 from ..ids import patient_key
+from ..kept import keep
 from ..similarity import Searched, Signature, band_keys, likeness
-from .alike import NEAR_BITS, Hashes, distance, hash_of, report_signature, stack, words_of
+from ..workers import Workers, in_order, sure
+from .alike import NEAR_BITS, Hashes, Looks, distance, looks, stack
 
 ERRORS = ("patient", "study", "image")
 KINDS = (*ERRORS, "near_image", "report", "near_report")
@@ -65,7 +67,8 @@ def contamination(
     *,
     similarity: float = 0.8,
     images: bool = False,
-    workers: int = 2,
+    workers: Workers = 1,
+    kept: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Contamination:
     """Compare.
@@ -74,28 +77,54 @@ def contamination(
         studies: gives all of them, twice.
         similarity: of near reports, the share of equal minima at least.
         images: open the images and compare how they look, too; else only their bytes' hashes are compared.
-        workers: threads that decode images.
+        workers: who makes signatures and opens images (data/workers.py).
+        kept: a folder for finished shards (data/kept.py).
         on_progress: called with the number of studies that have been compared since the last time.
+
+    Raises:
+        RunError: a study cannot be compared.
     """
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     pairs: list[Pair] = []
-    with ThreadPoolExecutor(workers) as pool:
-        held = Held((one for one in studies() if one.held), pool if images else None)
-        others = (one for one in studies() if not one.held)
-        while some := list(islice(others, _SOME)):
-            for pair in held.shared(some, similarity, pool if images else None):
-                if counts[pair.kind] < LISTED:
-                    pairs.append(pair)
-                counts[pair.kind] += 1
-            if on_progress is not None:
-                on_progress(len(some))
+    made = partial(looked, images=images, workers=workers, kept=kept)
+    held = Held(made(one for one in studies() if one.held))
+    others = made(one for one in studies() if not one.held)
+    while some := list(islice(others, _SOME)):
+        for pair in held.shared(some, similarity):
+            if counts[pair.kind] < LISTED:
+                pairs.append(pair)
+            counts[pair.kind] += 1
+        if on_progress is not None:
+            on_progress(len(some))
     return Contamination(dict(counts), tuple(sorted(pairs, key=lambda pair: KINDS.index(pair.kind))))
+
+
+def looked(
+    ones: Iterable[StudyInSplit], *, images: bool = False, workers: Workers = 1, kept: Path | None = None
+) -> Iterator[tuple[Study, Looks]]:
+    """Studies with what of them is compared; see `contamination`."""
+    held: deque[Study] = deque()
+
+    def asked() -> Iterator[tuple[str, tuple[Path, ...]]]:
+        for study, path_of, _ in ones:
+            held.append(study)
+            yield study.report, tuple(path_of(ref) for ref in study.images) if images else ()
+
+    for _, found in in_order(looks, asked(), workers, keep(kept, "looks", {}, _content)):
+        study = held.popleft()
+        yield study, sure(found, f"study '{study.id}'")
+
+
+def _content(asked: tuple[str, tuple[Path, ...]]) -> str:
+    """The report, and its images as far as a glance tells whether they are the same."""
+    report, places = asked
+    return json.dumps([report, [(str(p), (s := p.stat()).st_size, s.st_mtime_ns) for p in places if p.exists()]])
 
 
 class Held:
     """The held-out studies, ready to be searched."""
 
-    def __init__(self, ones: Iterable[StudyInSplit], pool: ThreadPoolExecutor | None) -> None:
+    def __init__(self, ones: Iterable[tuple[Study, Looks]]) -> None:
         self.ids: list[str] = []
         self.patients: dict[str, str] = {}
         self.files: dict[str, str] = {}
@@ -103,29 +132,23 @@ class Held:
         signatures: list[Signature] = []
         hashes: list[Hashes] = []
         self.pictured: list[str] = []
-        while some := list(islice(ones, _SOME)) if isinstance(ones, Iterator) else []:
-            for one in some:
-                study = one.study
-                self.texts.setdefault(_text(study), []).append(len(self.ids))
-                self.ids.append(study.id)
-                self.patients.setdefault(patient_key(study.patient_id), study.id)
-                self.files.update((ref.sha256, study.id) for ref in study.images)
-                signatures.append(report_signature(study.report))
-            for id_, found in _hashes(some, pool):
-                self.pictured.append(id_)
-                hashes.append(found)
+        for study, found in ones:
+            self.texts.setdefault(found.text, []).append(len(self.ids))
+            self.ids.append(study.id)
+            self.patients.setdefault(patient_key(study.patient_id), study.id)
+            self.files.update((ref.sha256, study.id) for ref in study.images)
+            signatures.append(found.signature)
+            hashes += found.images
+            self.pictured += [study.id] * len(found.images)
         self.known = set(self.ids)
         self.signatures, self.hashes = stack(signatures), stack(hashes)
         self.reports = Searched(band_keys(self.signatures)) if signatures else None
         self.images = Searched(self.hashes.astype(np.uint64)) if hashes else None
 
-    def shared(
-        self, some: Sequence[StudyInSplit], similarity: float, pool: ThreadPoolExecutor | None
-    ) -> Iterator[Pair]:
+    def shared(self, some: Sequence[tuple[Study, Looks]], similarity: float) -> Iterator[Pair]:
         """What these share with the held-out ones."""
         same: set[tuple[int, int]] = set()
-        for number, one in enumerate(some):
-            study = one.study
+        for number, (study, found) in enumerate(some):
             if study.id in self.known:
                 yield Pair("study", study.id, study.id, "in two splits")
             if (other := self.patients.get(patient_key(study.patient_id))) is not None:
@@ -133,41 +156,28 @@ class Held:
             for ref in study.images:
                 if (other := self.files.get(ref.sha256)) is not None:
                     yield Pair("image", study.id, other, ref.sha256)
-            for place in self.texts.get(_text(study), ()):
+            for place in self.texts.get(found.text, ()):
                 same.add((number, place))
                 yield Pair("report", study.id, self.ids[place], "the same words")
         if self.reports is not None:
-            signatures = stack([report_signature(one.study.report) for one in some])
+            signatures = stack([found.signature for _, found in some])
             for theirs, ours in self.reports.candidates(band_keys(signatures)):
                 alike = likeness(signatures[theirs], self.signatures[ours])
                 for at in np.flatnonzero(alike >= similarity).tolist():
                     if (theirs[at], ours[at]) not in same:
                         detail = f"{alike[at]:.0%} alike"
-                        yield Pair("near_report", some[theirs[at]].study.id, self.ids[ours[at]], detail)
+                        yield Pair("near_report", some[theirs[at]][0].id, self.ids[ours[at]], detail)
         if self.images is not None:
-            yield from self._near_images(some, pool)
+            yield from self._near_images(some)
 
-    def _near_images(self, some: Sequence[StudyInSplit], pool: ThreadPoolExecutor | None) -> Iterator[Pair]:
+    def _near_images(self, some: Sequence[tuple[Study, Looks]]) -> Iterator[Pair]:
         assert self.images is not None  # the caller saw to it
-        found = list(_hashes(some, pool))
-        if not found:
+        named = [(study.id, hashed) for study, found in some for hashed in found.images]
+        if not named:
             return
-        theirs_all = stack([hashed for _, hashed in found])
+        theirs_all = stack([hashed for _, hashed in named])
         for theirs, ours in self.images.candidates(theirs_all.astype(np.uint64)):
             bits = distance(theirs_all[theirs], self.hashes[ours])
             for at in np.flatnonzero(bits <= NEAR_BITS).tolist():
                 detail = f"{bits[at]} of 256 bits differ"
-                yield Pair("near_image", found[theirs[at]][0], self.pictured[ours[at]], detail)
-
-
-def _hashes(some: Sequence[StudyInSplit], pool: ThreadPoolExecutor | None) -> Iterator[tuple[str, Hashes]]:
-    if pool is None:
-        return
-    named = [(one.study.id, one.path_of(ref)) for one in some for ref in one.study.images]
-    for (id_, _), found in zip(named, pool.map(hash_of, [path for _, path in named]), strict=True):
-        if found is not None:
-            yield id_, found
-
-
-def _text(study: Study) -> bytes:
-    return hashlib.sha256(" ".join(words_of(study.report)).encode()).digest()[:16]
+                yield Pair("near_image", named[theirs[at]][0], self.pictured[ours[at]], detail)

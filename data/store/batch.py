@@ -118,7 +118,7 @@ class Batch:
         for ref in (ref for study in self.studies for ref in study.images):
             try:
                 found = (path.parent / ref.path).stat()
-            except OSError:  # gone since: whoever reads it next will see
+            except OSError:  # removed meanwhile: the next reader reports it
                 continue
             self.images.append(FileStat(ref.path, found.st_size, found.st_mtime_ns))
 

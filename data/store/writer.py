@@ -32,7 +32,7 @@ _ROWS = 1024  # studies of a file, where they come one by one
 _LOCK = "writing" + PARTIAL
 _FINGERPRINT = "ask"  # its key in the index; unfinished ingests of earlier versions have it
 _OURS = re.compile(r"(store\.json|index\.db(-journal)?|images|writing|finished|(rejected|warnings|traces)\.jsonl"
-                   r"|studies-\d+\.parquet)(\.partial)?(-journal)?")  # fmt: skip
+                   r"|studies-\d+\.parquet)(\.partial)?(-journal|-[0-9a-f]{8})?")  # fmt: skip
 
 
 class StoreWriter:

@@ -6,9 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
+from ...data.charts import Dots, Estimate, dots
 from ...data.files import replace_text
-from ..evaluate.plot import Mark, plot
-from ..evaluate.plot import Row as PlotRow
 from .ablation import Ablation
 from .comparison import Paired, Row, Value
 
@@ -102,18 +101,18 @@ def _chosen(ablation: Ablation, short: bool) -> list[Row]:
 
 
 def _plot(ablation: Ablation) -> str:
-    rows = [
-        PlotRow(
+    lines = [
+        Dots(
             _group(row.figure),
             row.figure,
             tuple(
-                Mark(found.value, found.low, found.high) if (found := row.arms.get(arm)) else None
+                Estimate(found.value, found.low, found.high) if (found := row.arms.get(arm)) else None
                 for arm in ablation.arms
             ),
         )
         for row in ablation.rows
     ]
-    return plot("Arms side by side", "dots: all seeds; bars: 95 %, by patient", ablation.arms, rows)
+    return dots("Arms side by side", "dots: all seeds; bars: 95 %, by patient", ablation.arms, lines)
 
 
 def _group(figure: str) -> str:

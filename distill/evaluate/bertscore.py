@@ -12,9 +12,8 @@ from typing import Any
 from ... import __version__
 from ...schemas.errors import InputError
 from ..libraries import quiet
+from .encoding import Encoder
 from .measure import Measure, Pair, mean, mean_of
-
-_BATCH = 16
 
 
 def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) -> Measure:
@@ -36,15 +35,17 @@ def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) ->
         layer = layer or depth
         if not 1 <= layer <= depth:
             raise InputError(f"the encoder has layers 1 to {depth}", file=encoder, field="bertscore-layer")
-        scores = []
+        reader = Encoder(model, tokenizer)
+        ours = reader.tokens([pair.hypothesis.strip() for pair in pairs])
+        theirs = reader.tokens([pair.reference.strip() for pair in pairs])
+        scores = [0.0] * len(pairs)
         with torch.inference_mode():
-            for start in range(0, len(pairs), _BATCH):
-                some = pairs[start : start + _BATCH]
-                ours = _embed(model, tokenizer, [pair.hypothesis for pair in some], layer)
-                theirs = _embed(model, tokenizer, [pair.reference for pair in some], layer)
-                scores += [_f1(one, other) for one, other in zip(ours, theirs, strict=True)]
+            for some in reader.batches([max(len(one), len(two)) for one, two in zip(ours, theirs, strict=True)]):
+                both = (_embed(reader, [texts[at] for at in some], layer) for texts in (ours, theirs))
+                for at, one, other in zip(some, *both, strict=True):
+                    scores[at] = _f1(one, other)
     described = f"encoder {encoder.name} ({_fingerprint(encoder)}), layer {layer} of {depth}, no idf, not rescaled"
-    return Measure("BERTScore-F1", "tenstep", __version__, described, mean_of(scores), mean)
+    return Measure("BERTScore-F1", "tenstep", __version__, described, mean_of(scores), mean, remarks=reader.remarks)
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
@@ -58,25 +59,22 @@ def _load(folder: Path) -> tuple[Any, Any]:
         model = AutoModel.from_pretrained(folder, use_safetensors=True, **local).eval()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"the encoder cannot be loaded ({error})", file=folder) from None
+    if tokenizer.pad_token_id is None:
+        raise InputError("the tokenizer has no padding token, so texts cannot be read together", file=folder)
     return model, tokenizer
 
 
-def _embed(model: Any, tokenizer: Any, texts: Sequence[str], layer: int) -> list[tuple[Any, Any]]:
+def _embed(reader: Encoder, ids: Sequence[Sequence[int]], layer: int) -> list[tuple[Any, Any]]:
     """Unit vectors of each text's tokens, shape (tokens, width), and which tokens count, shape (tokens,)."""
     import torch
 
-    longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
-    batch = tokenizer(
-        [text.strip() for text in texts], padding=True, truncation=True, max_length=longest, return_tensors="pt"
-    )
-    hidden = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=True
-    ).hidden_states[layer]
+    batch = reader.batch(ids)
+    hidden = reader.model(**batch, output_hidden_states=True).hidden_states[layer]
     unit = torch.nn.functional.normalize(hidden.float(), dim=-1)
-    ends = torch.tensor([tokenizer.cls_token_id, tokenizer.sep_token_id])
+    ends = [one for one in (reader.tokenizer.cls_token_id, reader.tokenizer.sep_token_id) if one is not None]
     there = batch["attention_mask"].bool()
-    counted = ~torch.isin(batch["input_ids"], ends)
-    return [(unit[at][there[at]], counted[at][there[at]]) for at in range(len(texts))]
+    counted = ~torch.isin(batch["input_ids"], torch.tensor(ends, device=reader.device))
+    return [(unit[at][there[at]], counted[at][there[at]]) for at in range(len(ids))]
 
 
 def _f1(ours: tuple[Any, Any], theirs: tuple[Any, Any]) -> float:

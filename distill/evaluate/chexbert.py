@@ -16,13 +16,13 @@ import numpy as np
 from ...schemas.errors import InputError
 from ..libraries import quiet
 from ..load import sha256_of
+from .encoding import Encoder
 from .labels import LABELS, Positive, f1_measures
 from .measure import Measure, Pair
 from .words import flat
 
 POSITIVE, UNCERTAIN = 1, 3
-_BATCH = 16
-_TOKENS = 512
+_TOKENS = 512  # of a text; the authors cut there
 _HEAD = 64  # width of an attention head, in every BERT
 _LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\.")
 
@@ -40,11 +40,12 @@ def chexbert_f1(pairs: Sequence[Pair], weights: Path, tokenizer: Path) -> list[M
     """
     with quiet():
         bert, heads = load(weights)
-        words = _tokenizer(tokenizer, bert.config.vocab_size)
-        hypotheses = _labels(bert, heads, words, [pair.hypothesis for pair in pairs])
-        references = _labels(bert, heads, words, [pair.reference for pair in pairs])
+        reader = Encoder(bert, _tokenizer(tokenizer, bert.config.vocab_size), _TOKENS)
+        hypotheses = _labels(reader, heads, [pair.hypothesis for pair in pairs])
+        references = _labels(reader, heads, [pair.reference for pair in pairs])
     described = f"weights {sha256_of(weights)[:12]}; uncertain counts as positive"
-    return f1_measures("CheXbert-F1", hypotheses, references, ("tenstep's loader of chexbert", "CheXbert", described))
+    implementation = ("tenstep's loader of chexbert", "CheXbert", described)
+    return f1_measures("CheXbert-F1", hypotheses, references, implementation, reader.remarks)
 
 
 def load(weights: Path) -> tuple[Any, Any]:
@@ -117,16 +118,15 @@ def _tokenizer(folder: Path, vocabulary: int) -> Any:
     return words
 
 
-def _labels(bert: Any, heads: Any, words: Any, texts: Sequence[str]) -> Positive:
+def _labels(reader: Encoder, heads: Any, texts: Sequence[str]) -> Positive:
     import torch
 
-    rows = []
-    longest = min(_TOKENS, bert.config.max_position_embeddings)
+    heads = heads.to(reader.device)
+    ids = reader.tokens([flat(text) for text in texts])
+    found = np.zeros((len(texts), len(LABELS)), dtype=np.bool_)
     with torch.inference_mode():
-        for start in range(0, len(texts), _BATCH):
-            some = [flat(text) for text in texts[start : start + _BATCH]]
-            batch = words(some, padding=True, truncation=True, max_length=longest, return_tensors="pt")
-            first = bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state[:, 0]
-            classes = torch.stack([head(first).argmax(dim=1) for head in heads], dim=1)
-            rows.append(torch.isin(classes, torch.tensor([POSITIVE, UNCERTAIN])).numpy())
-    return np.concatenate(rows)
+        for some in reader.batches([len(one) for one in ids]):
+            first = reader.model(**reader.batch([ids[at] for at in some])).last_hidden_state[:, 0]
+            classes = torch.stack([head(first).argmax(dim=1) for head in heads], dim=1).cpu()
+            found[some] = torch.isin(classes, torch.tensor([POSITIVE, UNCERTAIN])).numpy()
+    return found

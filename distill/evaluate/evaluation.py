@@ -1,29 +1,27 @@
 """Evaluation: every metric that is at hand, over the report and over the whole output, with intervals by patient.
 
-    source ──► pairs ──► measures (metrics/) ──► intervals, and a paired test against another student ──► Evaluation
+    sources ──► pairs ──► measures (one file a metric) ──► intervals, and paired tests against other students
 
 Figures are compared only if implementation, version and preprocessing are the same. Nothing is fetched, and an
 evaluation holds figures only, no text.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import Field
-
 from ... import __version__
-from ...schemas.base import Noun, Record
 from ...schemas.errors import InputError
+from ...schemas.evaluation import Evaluation, Figure, OtherFigure, Student
 from . import coco, plain, uncertainty
 from .bertscore import bertscore
 from .chexbert import chexbert_f1
 from .external import External, check_external, external
 from .finding_f1 import finding_f1
-from .inputs import By, Source, check_same, with_parts
-from .labels import LABELS, SENSITIVITY, SPECIFICITY
+from .inputs import REPORT, By, Source, check_same, with_parts
 from .measure import Measure, Pair
+from .radeval import RadEval
 from .words import Preprocessing
 
 Implementation = Literal["auto", "coco", "python", "both"]
@@ -38,6 +36,7 @@ class Options(NamedTuple):
     bertscore_layer: int | None = None
     chexbert: Path | None = None  # chexbert.pth
     chexbert_tokenizer: Path | None = None
+    radeval: RadEval | None = None  # RadGraph-F1, RaTEScore, GREEN
     external: tuple[External, ...] = ()
     external_stays_local: bool = False  # the user's statement; without it only public texts go to `external`
     by: tuple[By, ...] = ()  # also for each section of the report, or for normal and abnormal studies
@@ -45,116 +44,73 @@ class Options(NamedTuple):
     seed: int = 0
 
 
-class Figure(Noun):
-    """One number, and everything needed to know what it is."""
-
-    part: str
-    metric: str
-    implementation: str
-    version: str
-    preprocessing: str
-    value: float
-    low: float | None = Field(None, description="Of 95 %, by patient; none for a single patient.")
-    high: float | None = None
-    other: float | None = Field(None, description="The other student's.")
-    other_low: float | None = None
-    other_high: float | None = None
-    difference: float | None = None
-    difference_low: float | None = Field(None, description="Of 95 %, both students drawn for the same patients.")
-    difference_high: float | None = None
-    p: float | None = Field(None, description="Approximate randomisation by patient, two-sided.")
-
-    @property
-    def label(self) -> str | None:
-        """The finding that it is about; none for a figure over all."""
-        name = self.metric.removesuffix(SENSITIVITY).removesuffix(SPECIFICITY)
-        return next((label for label in LABELS if name.endswith(f" {label}")), None)
-
-
-class Student(Noun):
-    """Who was evaluated."""
-
-    name: str
-    model: str | None = None
-    model_sha256: str | None = None
-    temperature: float | None = None
-    without_report: int = 0
-    not_asked: int = 0
-
-
-class Evaluation(Record):
-    """The result."""
-
-    student: Student
-    other: Student | None = None
-    pairs: int
-    patients: int
-    resamples: int
-    seed: int
-    figures: tuple[Figure, ...]
-    notes: tuple[str, ...] = ()
-    code_version: str = __version__
-
-
 def evaluate(
     source: Source,
     options: Options,
-    against: Source | None = None,
+    others: Sequence[Source] = (),
     on_progress: Callable[[str], object] = lambda _what: None,
 ) -> Evaluation:
-    """Measure a student, and test it against another one.
+    """Measure a student, and test it against others.
 
     Args:
         source: what it wrote.
         options: which metrics.
-        against: what another student wrote of the same studies.
+        others: what other students wrote of the same studies.
         on_progress: called before each family of metrics.
 
     Raises:
         InputError, MissingExtraError: a metric that was asked for cannot be had, or the students cannot be compared.
         PolicyError: texts that are not known to be public would go to an external command.
     """
-    public = source.public and (against is None or against.public)
+    students = [source, *others]
+    public = all(student.public for student in students)
     check_external(options.external, public=public, stays_local=options.external_stays_local)
-    if against is not None:
-        check_same(source, against)
-        against = with_parts(against, options.by)
-    source = with_parts(source, options.by)
-    families, notes = _families(options)
-    parts = [part for part in source.parts if against is None or part in against.parts]
+    for other in others:
+        check_same(source, other)
+    students = [with_parts(student, options.by) for student in students]
+    parts = [part for part in students[0].parts if all(part in student.parts for student in students)]
+    texts = [pair for student in students for part in parts for pair in student.parts[part]]
+    families, notes = _families(options, texts, on_progress)
     figures: list[Figure] = []
+    remarks: dict[str, None] = {}
     for part in parts:
-        patients = [pair.patient for pair in source.parts[part]]
+        patients = [pair.patient for pair in students[0].parts[part]]
         for name, family in families:
             on_progress(f"{part}: {name}")
-            ours = family(source.parts[part])
-            theirs = family(against.parts[part]) if against is not None else [None] * len(ours)
+            found = [family(student.parts[part]) for student in students]
+            for student, measures in zip(students, found, strict=True):
+                remarks |= {f"{student.name}, {part}: {said}": None for one in measures for said in one.remarks}
+            absent = _nobody_has(found)
             figures += (
-                _figure(part, one, other, patients, options)
-                for one, other in zip(ours, theirs, strict=True)
-                if one.stats.any() or (other is not None and other.stats.any())  # else nobody has the label
+                _figure(part, one, rest, patients, options)
+                for one, *rest in zip(*found, strict=True)
+                if one.label not in absent and any(measure.stats.any() for measure in (one, *rest))
             )
-    notes += _remarks(source, against)
+    notes += [*remarks, *_remarks(students)]
     if options.external and options.external_stays_local:
         notes.append("the user states that the external commands run on this machine alone")
-    pairs = next(iter(source.parts.values()))
+    pairs = students[0].parts[REPORT]
     return Evaluation(
         student=_student(source),
-        other=None if against is None else _student(against),
+        others=tuple(map(_student, others)),
         pairs=len(pairs),
         patients=len({pair.patient for pair in pairs}),
+        sources=source.sources,
         resamples=options.resamples,
         seed=options.seed,
         figures=tuple(figures),
         notes=tuple(notes),
+        code_version=__version__,
     )
 
 
 Family = Callable[[Sequence[Pair]], list[Measure]]
 
 
-def _families(options: Options) -> tuple[list[tuple[str, Family]], list[str]]:
-    """What will be measured, and notes about the choice."""
+def _families(
+    options: Options, texts: Sequence[Pair], on_progress: Callable[[str], object]
+) -> tuple[list[tuple[str, Family]], list[str]]:
+    """What will be measured, and notes about the choice. Commands are run here, once for all texts."""
     notes = []
     chosen = options.implementation
     if chosen == "auto":
@@ -170,7 +126,7 @@ def _families(options: Options) -> tuple[list[tuple[str, Family]], list[str]]:
         found.append((coco.PACKAGE, lambda pairs: coco.coco(pairs, options.preprocessing)))
     if chosen in ("python", "both"):
         found.append(("python", plain.plain))
-    return [*found, *_with_weights(options)], notes
+    return [*found, *_with_weights(options), *_commands(options, texts, on_progress)], notes
 
 
 def _with_weights(options: Options) -> Iterator[tuple[str, Family]]:
@@ -182,52 +138,72 @@ def _with_weights(options: Options) -> Iterator[tuple[str, Family]]:
         if tokenizer is None:
             raise InputError("give the folder of bert-base-uncased's tokenizer", field="chexbert-tokenizer")
         yield "CheXbert-F1", lambda pairs: chexbert_f1(pairs, weights, tokenizer)
+
+
+def _commands(
+    options: Options, texts: Sequence[Pair], on_progress: Callable[[str], object]
+) -> Iterator[tuple[str, Family]]:
+    if options.radeval is not None:
+        on_progress("RadEval")
+        yield "RadEval", partial(_scored, options.radeval.scores(texts))
     for metric in options.external:
-        yield metric.name, partial(_external, metric)
+        on_progress(metric.name)
+        yield metric.name, partial(_scored, external(texts, metric))
 
 
-def _external(metric: External, pairs: Sequence[Pair]) -> list[Measure]:
-    return [external(pairs, metric)]
+def _scored(scores: Mapping[str, Callable[[Sequence[Pair]], Measure]], pairs: Sequence[Pair]) -> list[Measure]:
+    return [score(pairs) for score in scores.values()]
 
 
-def _figure(part: str, one: Measure, other: Measure | None, patients: Sequence[str], options: Options) -> Figure:
+def _nobody_has(found: Sequence[Sequence[Measure]]) -> set[str]:
+    """Labels that are in no reference and no hypothesis: a specificity of 1 would say nothing."""
+    f1 = [one for measures in found for one in measures if one.label and one.name.endswith(f" {one.label}")]
+    return {one.label for one in f1 if one.label} - {one.label for one in f1 if one.label and one.stats.any()}
+
+
+def _figure(part: str, one: Measure, others: Sequence[Measure], patients: Sequence[str], options: Options) -> Figure:
     def bounds(measure: Measure) -> uncertainty.Bounds | tuple[None, None]:
         return uncertainty.interval(measure, patients, resamples=options.resamples, seed=options.seed) or (None, None)
 
+    def against(other: Measure) -> OtherFigure:
+        test = uncertainty.compare(one, other, patients, shuffles=options.resamples, seed=options.seed)
+        (low, high), (down, up) = bounds(other), test.interval or (None, None)
+        return OtherFigure(
+            value=other.point,
+            low=low,
+            high=high,
+            difference=test.difference,
+            difference_low=down,
+            difference_high=up,
+            p=test.p,
+        )
+
     low, high = bounds(one)
-    figure = Figure(
+    return Figure(
         part=part,
         metric=one.name,
+        label=one.label,
         implementation=one.implementation,
         version=one.version,
         preprocessing=one.preprocessing,
         value=one.point,
         low=low,
         high=high,
+        others=tuple(map(against, others)),
     )
-    if other is None:
-        return figure
-    low, high = bounds(other)
-    test = uncertainty.compare(one, other, patients, shuffles=options.resamples, seed=options.seed)
-    paired = {"other": other.point, "other_low": low, "other_high": high, "difference": test.difference, "p": test.p}
-    paired["difference_low"], paired["difference_high"] = test.interval or (None, None)
-    return figure.model_copy(update=paired)
 
 
-def _remarks(source: Source, against: Source | None) -> list[str]:
-    notes = ["a label that nobody has counts as 0 in macro figures, and has no line of its own"]
-    count = len(next(iter(source.parts.values())))
-    for one in (source, against):
-        if one is not None and one.without_report:
-            notes.append(
-                f"{one.name}: {one.without_report} of {count} without a readable report; they count as empty ones"
-            )
-        if one is not None and one.not_asked:
+def _remarks(students: Sequence[Source]) -> Iterator[str]:
+    yield "a label that nobody has counts as 0 in macro figures, and has no line of its own"
+    count = len(students[0].parts[REPORT])
+    for one in students:
+        if one.without_report:
+            yield f"{one.name}: {one.without_report} of {count} without a readable report; they count as empty ones"
+        if one.not_asked:
             how = "count as empty answers" if one.unanswered == "empty" else "are not in these figures"
-            notes.append(f"{one.name}: {one.not_asked} studies were not answered, and {how}")
-    if against is not None:
-        notes.append("p is of each figure alone; of many figures some will be small by chance")
-    return notes
+            yield f"{one.name}: {one.not_asked} studies were not answered, and {how}"
+    if len(students) > 1:
+        yield "p is of each figure alone; of many figures some will be small by chance"
 
 
 def _student(source: Source) -> Student:

@@ -1,10 +1,11 @@
-"""A metric that runs elsewhere: RadGraph, GREEN and others live in environments of their own, behind one command.
+"""Metrics that run elsewhere, in environments of their own, behind one command that is started once for all texts.
 
-The command reads one JSON object a line from standard input, {"id", "hypothesis", "reference"}, and writes one a line,
-{"id", "score"}, for every id once, in any order. A line {"version": ..., "preprocessing": ...} may come first. It runs
-without a shell, with the hub's libraries set offline; nothing here can keep it from sending what it reads. So texts
-that are not known to be public are given to it only if the user states that it runs on this machine alone, and that
-statement is recorded with the figures.
+The command reads one JSON object a line from standard input, {"id", "hypothesis", "reference"}, each pair of texts
+once, and writes one a line, {"id", "score"} or {"id", "scores": {NAME: score}}, for every id once, in any order. A line
+{"version": ..., "preprocessing": ...} may come first; with {"name": NAME, ...} it is about one score. It runs without a
+shell, with the hub's libraries set offline; nothing here can keep it from sending what it reads. So texts that are not
+known to be public are given to it only if the user states that it runs on this machine alone, and that statement is
+recorded with the figures.
 """
 
 import json
@@ -12,13 +13,17 @@ import math
 import os
 import shlex
 import subprocess
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ...schemas.errors import InputError, PolicyError
 from .measure import Measure, Pair, mean, mean_of
 
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
+Scores = Mapping[str, Callable[[Sequence[Pair]], Measure]]  # by name: the measure of any of the pairs that were scored
 
 
 class External(NamedTuple):
@@ -59,60 +64,106 @@ def check_external(metrics: Sequence[External], *, public: bool, stays_local: bo
         )
 
 
-def external(pairs: Sequence[Pair], metric: External) -> Measure:
-    """The mean of the command's scores.
+def external(pairs: Sequence[Pair], metric: External) -> Scores:
+    """The command's scores of all pairs.
 
     Raises:
         InputError: the command cannot be run, failed, or did not answer for every pair.
     """
-    asked = "".join(
-        json.dumps({"id": pair.id, "hypothesis": pair.hypothesis, "reference": pair.reference}) + "\n" for pair in pairs
-    )
     try:
-        # the command is the user's own, given for this very purpose
-        done = subprocess.run(  # noqa: S603  no shell, and the words are the user's
-            shlex.split(metric.command),
+        command = shlex.split(metric.command)
+    except ValueError as error:
+        raise InputError(f"{metric.name}: the command cannot be run ({error})", field="external") from None
+    return run(metric.name, command, pairs, implementation="external command")
+
+
+def run(
+    name: str, command: Sequence[str], pairs: Sequence[Pair], *, implementation: str, folder: Path | None = None
+) -> Scores:
+    """Start a command, hand it every pair of texts once, and read its scores.
+
+    Args:
+        name: for errors, and for a score that has no name of its own.
+        command: its words.
+        pairs: some may have the same texts.
+        implementation: for the table.
+        folder: where it runs; here if not given.
+
+    Raises:
+        InputError: see `external`.
+    """
+    ids = {
+        texts: str(at) for at, texts in enumerate(dict.fromkeys((pair.hypothesis, pair.reference) for pair in pairs))
+    }
+    lines = (json.dumps({"id": id_, "hypothesis": one, "reference": other}) for (one, other), id_ in ids.items())
+    try:
+        done = subprocess.run(  # noqa: S603  no shell, and the words are the user's, given for this very purpose
+            command,
             check=False,
-            input=asked,
+            input="\n".join(lines) + "\n",
             capture_output=True,
             text=True,
-            env=os.environ | _OFFLINE,
+            encoding="utf-8",
+            env=os.environ | OFFLINE,
+            cwd=folder,
         )
     except (OSError, ValueError) as error:
-        raise InputError(f"{metric.name}: the command cannot be run ({error})", field="external") from None
+        raise InputError(f"{name}: the command cannot be run ({error})", field="external") from None
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
-        raise InputError(f"{metric.name}: the command ended with {done.returncode} ({last})", field="external")
-    scores, head = _read(metric.name, done.stdout)
-    missing = [pair.id for pair in pairs if pair.id not in scores]
-    if missing or len(scores) != len(pairs):
-        what = f"no score for {len(missing)} pairs, the first is '{missing[0]}'" if missing else "scores for other ids"
-        raise InputError(f"{metric.name}: {what}", field="external")
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
+        raise InputError(f"{name}: the command ended with {done.returncode} ({last})", field="external")
+    scores, heads = _read(name, done.stdout)
+    for score, values in scores.items():
+        missing = [pair.id for pair in pairs if ids[pair.hypothesis, pair.reference] not in values]
+        if missing or len(values) != len(ids):
+            what = (
+                f"no score for {len(missing)} pairs, the first is '{missing[0]}'" if missing else "scores for other ids"
+            )
+            raise InputError(f"{score}: {what}", field="external")
+    return {
+        score: partial(_measure, score, implementation, heads.get("", {}) | heads.get(score, {}), values, ids)
+        for score, values in scores.items()
+    }
+
+
+def _measure(
+    name: str,
+    implementation: str,
+    head: Mapping[str, Any],
+    values: Mapping[str, float],
+    ids: Mapping[tuple[str, str], str],
+    pairs: Sequence[Pair],
+) -> Measure:
     return Measure(
-        metric.name,
-        "external command",
+        name,
+        implementation,
         str(head.get("version", "unknown")),
         str(head.get("preprocessing", "its own")),
-        mean_of([scores[pair.id] for pair in pairs]),
+        mean_of([values[ids[pair.hypothesis, pair.reference]] for pair in pairs]),
         mean,
     )
 
 
-def _read(name: str, text: str) -> tuple[dict[str, float], dict[str, object]]:
-    scores: dict[str, float] = {}
-    head: dict[str, object] = {}
+def _read(name: str, text: str) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Any]]]:
+    """Scores by name and id, and what the command says of each name, or under "" of all."""
+    found: dict[str, dict[str, float]] = {}
+    heads: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
             if "id" not in row:
-                head |= row
+                heads.setdefault(str(row.get("name", "")), {}).update(row)
                 continue
-            score = float(row["score"])
-        except (ValueError, KeyError, TypeError):
+            given = {name: float(row["score"])} if "score" in row else {k: float(v) for k, v in row["scores"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{name}: not an answer: {line[:80]!r}", row=number, field="external") from None
-        if row["id"] in scores or not math.isfinite(score):
-            raise InputError(f"{name}: '{row['id']}' is answered twice, or with {score}", row=number, field="external")
-        scores[row["id"]] = score
-    return scores, head
+        for score, value in given.items():
+            values = found.setdefault(score, {})
+            if row["id"] in values or not math.isfinite(value):
+                raise InputError(
+                    f"{score}: '{row['id']}' is answered twice, or with {value}", row=number, field="external"
+                )
+            values[row["id"]] = value
+    return found or {name: {}}, heads

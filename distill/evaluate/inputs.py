@@ -28,6 +28,7 @@ REPORT, WHOLE = "report", "whole output"
 FINDINGS, IMPRESSION, NORMAL, ABNORMAL = "findings", "impression", "normal studies", "abnormal studies"
 By = Literal["section", "stratum"]
 Unanswered = Literal["empty", "exclude"]
+_MOST = 8  # colours of a plot
 _HEADER = re.compile(r"^(Technique|View|Findings|Impression):[ \t]*", re.M)
 
 
@@ -43,6 +44,7 @@ class Source(NamedTuple):
     not_asked: int = 0  # studies that could not be shown to the student
     unanswered: Unanswered = "empty"  # whether such studies count as empty answers
     public: bool = False  # every study is known to be public; of a file this is not known
+    sources: tuple[str, ...] = ()  # where the studies come from
 
 
 def read(path: Path, temperature: float | None = None, unanswered: Unanswered = "empty") -> Source:
@@ -63,6 +65,24 @@ def read(path: Path, temperature: float | None = None, unanswered: Unanswered = 
     return source
 
 
+def read_all(paths: Sequence[Path], temperature: float | None, unanswered: Unanswered) -> list[Source]:
+    """Several students; those whose folders have one name are told apart by the folder above.
+
+    Raises:
+        InputError: see `read`; or the same is named twice, or more than eight.
+    """
+    if len(paths) > _MOST:
+        raise InputError(f"at most {_MOST} students are compared at once")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError("the same student is named twice", field="against")
+    sources = [read(path, temperature, unanswered) for path in paths]
+    names = [source.name for source in sources]
+    return [
+        source if names.count(source.name) == 1 else source._replace(name=f"{path.resolve().parent.name}/{source.name}")
+        for path, source in zip(paths, sources, strict=True)
+    ]
+
+
 def check_same(one: Source, other: Source) -> None:
     """Two students can be compared on the same studies only.
 
@@ -81,8 +101,14 @@ def check_same(one: Source, other: Source) -> None:
 
 
 def with_parts(source: Source, by: Sequence[By]) -> Source:
-    """The source with its reports apart by section, or by what their reference says: studies with an abnormal finding,
-    and those without. A section is compared where the reference has it; an answer that lacks it is empty there.
+    """The source with more parts: its reports by section, or by what their reference says.
+
+    A section is compared where the reference has it; an answer that lacks it is empty there. Abnormal studies are those
+    whose reference has an abnormal finding.
+
+    Args:
+        source: with its reports.
+        by: which parts to add.
     """
     parts = dict(source.parts)
     reports = parts[REPORT]
@@ -149,6 +175,7 @@ def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Sourc
         not_asked=total - len(asked),
         unanswered=unanswered,
         public=public,
+        sources=tuple(sorted({study.partition("/")[0] for study in asked})),
     )
 
 

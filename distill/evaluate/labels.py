@@ -37,7 +37,11 @@ Positive = NDArray[np.bool_]  # shape (texts, 14)
 
 
 def f1_measures(
-    name: str, hypotheses: Positive, references: Positive, implementation: tuple[str, str, str]
+    name: str,
+    hypotheses: Positive,
+    references: Positive,
+    implementation: tuple[str, str, str],
+    remarks: tuple[str, ...] = (),
 ) -> list[Measure]:
     """Micro and macro F1 over all 14 and over the five, then F1, sensitivity and specificity of each label.
 
@@ -45,22 +49,22 @@ def f1_measures(
         name: of the family, e.g. CheXbert-F1.
         hypotheses, references: which labels are positive, shape (pairs, 14).
         implementation: its name, version and preprocessing.
+        remarks: see Measure.
     """
     stats = np.concatenate([hypotheses & references, hypotheses & ~references, ~hypotheses & references], axis=1)
     counts = stats.astype(np.float64)
     found = [
-        Measure(f"{name}-{len(chosen)} {kind}", *implementation, counts, partial(value, chosen))
+        Measure(f"{name}-{len(chosen)} {kind}", *implementation, counts, partial(value, chosen), remarks=remarks)
         for chosen in (_ALL, _AT)
         for kind, value in (("micro", _micro), ("macro", _macro))
     ]
     for at, label in enumerate(LABELS):
         own = counts[:, [at, at + len(LABELS), at + 2 * len(LABELS)]]
-        found.append(Measure(f"{name} {label}", *implementation, own, _f1))
-        has = references[:, at]
-        for kind, asked, right in ((SENSITIVITY, has, hypotheses[:, at]), (SPECIFICITY, ~has, ~hypotheses[:, at])):
-            if has.any():  # else nobody has the label, and the line would say nothing
-                both = np.stack([asked & right, asked], axis=1).astype(np.float64)
-                found.append(Measure(f"{name} {label}{kind}", *implementation, both, mean))
+        found.append(Measure(f"{name} {label}", *implementation, own, _f1, label=label))
+        has, says = references[:, at], hypotheses[:, at]
+        for kind, of, right in ((SENSITIVITY, has, says), (SPECIFICITY, ~has, ~says)):
+            both = np.stack([of & right, of], axis=1).astype(np.float64)
+            found.append(Measure(f"{name} {label}{kind}", *implementation, both, mean, label=label))
     return found
 
 

@@ -37,6 +37,8 @@ class Measure:
         stats: shape (pairs, k); their sum over pairs decides the metric.
         value: from sums of shape (..., k) to values of shape (...).
         reported: the package's own figure over all pairs, where it gives one.
+        label: the finding that it is about; none for a metric over all.
+        remarks: what happened on the way, e.g. that texts were cut. They do not decide whether figures compare.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Measure:
     stats: Floats
     value: Callable[[Floats], Floats]
     reported: float | None = None
+    label: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def point(self) -> float:

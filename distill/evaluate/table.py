@@ -4,20 +4,19 @@ import csv
 import io
 from pathlib import Path
 
+from ...data.charts import Dots, Estimate, dots
+from ...data.evaluations import FILE, cells, chosen, columns, described
 from ...schemas.errors import InputError
-from .evaluation import Evaluation, Figure
+from ...schemas.evaluation import Evaluation
 from .labels import SENSITIVITY, SPECIFICITY
-from .plot import Mark, Row, plot
 
 _COLUMNS = (
     "part",
     "metric",
+    "student",
     "value",
     "low",
     "high",
-    "other",
-    "other_low",
-    "other_high",
     "difference",
     "difference_low",
     "difference_high",
@@ -34,7 +33,7 @@ def check_out(out: Path) -> None:
     Raises:
         InputError: it is, or it is no folder.
     """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "evaluation.json").is_file())):
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / FILE).is_file())):
         raise InputError("is not empty and holds no evaluation; choose another --out", file=out)
 
 
@@ -46,7 +45,7 @@ def write(evaluation: Evaluation, out: Path) -> list[Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     texts = {
-        "evaluation.json": evaluation.model_dump_json(indent=2) + "\n",
+        FILE: evaluation.model_dump_json(indent=2) + "\n",
         "metrics.csv": as_csv(evaluation),
         "metrics.md": as_markdown(evaluation),
         "metrics.svg": _svg(evaluation, labels=False),
@@ -58,37 +57,44 @@ def write(evaluation: Evaluation, out: Path) -> list[Path]:
 
 
 def as_csv(evaluation: Evaluation) -> str:
-    """One line a figure, unrounded."""
+    """A line for each figure and student, unrounded; the difference is that of the first student to this one."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(figure.model_dump() for figure in evaluation.figures)
+    for figure in evaluation.figures:
+        common = figure.model_dump(exclude={"value", "low", "high", "others"})
+        own = {"student": evaluation.student.name, "value": figure.value, "low": figure.low, "high": figure.high}
+        writer.writerow(common | own)
+        for other, found in zip(evaluation.others, figure.others, strict=True):
+            writer.writerow(common | {"student": other.name, **found.model_dump()})
     return stream.getvalue()
 
 
 def as_markdown(evaluation: Evaluation) -> str:
-    """A table for a paper or a model card: figures over all labels first, then label by label."""
-    other = evaluation.other
-    columns = ["part", "metric", evaluation.student.name]
-    columns += [] if other is None else [other.name, "difference", "p"]
-    columns.append("implementation")
-    lines = [f"# {evaluation.student.name}" + ("" if other is None else f" against {other.name}"), ""]
-    lines += [f"{evaluation.pairs:,} answers of {evaluation.patients:,} patients. {_how(evaluation)}", ""]
-    for title, some in (("", _over_all(evaluation)), ("## By label", _by_label(evaluation))):
+    """Tables for a paper: figures over all labels first, then label by label."""
+    names = " and ".join(other.name for other in evaluation.others)
+    lines = [f"# {evaluation.student.name}" + (f" against {names}" if names else ""), "", described(evaluation), ""]
+    for title, by_label in (("", False), ("## By label", True)):
         lines += [title, ""] if title else []
-        lines += [_line(columns), _line(["---"] * len(columns))]
-        lines += [_line(_cells(figure, compared=other is not None)) for figure in some]
-        lines.append("")
+        lines += [*markdown_table(evaluation, by_label=by_label), ""]
     lines += [f"- {note}" for note in evaluation.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
+def markdown_table(evaluation: Evaluation, *, by_label: bool = False) -> list[str]:
+    """Figures over all labels, or of each label, as lines of Markdown."""
+    heads = [*columns(evaluation), "implementation"]
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for figure in chosen(evaluation, by_label=by_label):
+        how = f"{figure.implementation} {figure.version}: {figure.preprocessing}"
+        lines.append(_line([*cells(figure), how]))
+    return lines
+
+
 def table_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """The figures over all labels, for the terminal."""
-    compared = evaluation.other is not None
     return [
-        (*_cells(figure, compared=compared)[:-1], f"{figure.implementation} {figure.version}")
-        for figure in _over_all(evaluation)
+        (*cells(figure), f"{figure.implementation} {figure.version}") for figure in chosen(evaluation, by_label=False)
     ]
 
 
@@ -98,53 +104,21 @@ def preprocessings(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys(f"{figure.implementation}: {figure.preprocessing}" for figure in figures))
 
 
-def _how(evaluation: Evaluation) -> str:
-    described = f"Intervals of 95 %: bootstrap of patients, {evaluation.resamples:,} draws, seed {evaluation.seed}."
-    if evaluation.other is not None:
-        described += " p: approximate randomisation by patient, two-sided."
-    return described
-
-
-def _over_all(evaluation: Evaluation) -> list[Figure]:
-    return [figure for figure in evaluation.figures if figure.label is None]
-
-
-def _by_label(evaluation: Evaluation) -> list[Figure]:
-    return [figure for figure in evaluation.figures if figure.label is not None]
-
-
-def _cells(figure: Figure, *, compared: bool) -> list[str]:
-    cells = [figure.part, figure.metric, _number(figure.value, figure.low, figure.high)]
-    if compared:
-        assert figure.other is not None and figure.difference is not None and figure.p is not None
-        cells.append(_number(figure.other, figure.other_low, figure.other_high))
-        cells += [_difference(figure), f"{figure.p:.4f}"]
-    return [*cells, f"{figure.implementation} {figure.version}: {figure.preprocessing}"]
-
-
-def _difference(figure: Figure) -> str:
-    low, high = figure.difference_low, figure.difference_high
-    return f"{figure.difference:+.3f}" + ("" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})")
-
-
-def _number(value: float, low: float | None, high: float | None) -> str:
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
-
-
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _svg(evaluation: Evaluation, *, labels: bool) -> str:
-    chosen = _by_label(evaluation) if labels else _over_all(evaluation)
-    chosen = [figure for figure in chosen if not figure.metric.endswith((SENSITIVITY, SPECIFICITY))]
-    names = [evaluation.student.name] + ([evaluation.other.name] if evaluation.other is not None else [])
-    rows = []
-    for figure in chosen:
-        marks = [Mark(figure.value, figure.low, figure.high)]
-        if figure.other is not None:
-            marks.append(Mark(figure.other, figure.other_low, figure.other_high))
-        how = "" if labels else f" ({figure.implementation})"
-        rows.append(Row(figure.part, f"{figure.metric}{how}", tuple(marks)))
+    names = [*(other.name for other in evaluation.others), evaluation.student.name]
+    lines = [
+        Dots(
+            figure.part,
+            figure.metric if labels else f"{figure.metric} ({figure.implementation})",
+            tuple(Estimate(found.value, found.low, found.high) for found in figure.each),
+        )
+        for figure in chosen(evaluation, by_label=labels)
+        if not figure.metric.endswith((SENSITIVITY, SPECIFICITY))
+    ]
     title = "F1 by label" if labels else "Metrics"
-    return plot(title, f"{evaluation.pairs:,} answers of {evaluation.patients:,} patients; bars: 95 %", names, rows)
+    about = f"{evaluation.pairs:,} answers for {evaluation.patients:,} patients; bars: 95 %"
+    return dots(title, about, names, lines)

@@ -11,10 +11,10 @@ A card holds no text of a study.
 import json
 from collections import Counter
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from ...data.charts import Bar, bars
 from ...data.files import readable_by, replace_text
 from ...data.run import RunFolder
 from ...data.selection import examples_of, runs_of
@@ -274,20 +274,8 @@ def _table(rows: Mapping[str, object]) -> list[str]:
 
 def _plot(findings: Mapping[str, int]) -> str:
     shown = list(findings.items())[:_SHOWN]
-    most = max((n for _, n in shown), default=1)
-    bars = [
-        f'<text x="190" y="{44 + at * 20}" text-anchor="end">{escape(name.replace("_", " "))}</text>'
-        f'<rect x="200" y="{32 + at * 20}" width="{360 * n / most:.1f}" height="14" fill="#1f6fb2"/>'
-        f'<text x="{206 + 360 * n / most:.1f}" y="{44 + at * 20}">{n:,}</text>'
-        for at, (name, n) in enumerate(shown)
-    ]
-    height = 44 + 20 * max(1, len(shown))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {height}" role="img" aria-label="Findings">'
-        "<style>text{font:12px system-ui,sans-serif;fill:#333}</style>"
-        '<rect width="100%" height="100%" fill="#fff"/><text x="10" y="18" font-weight="600">References that assert a '
-        f"finding</text>{''.join(bars)}</svg>\n"
-    )
+    lines = [Bar(name.replace("_", " "), (("kept", n),), f"{n:,}") for name, n in shown]
+    return bars("References that assert a finding", lines, max((n for _, n in shown), default=1), file=True)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The model card (README.md): written from the run card alone, with the terms that the training data hand down.
+"""The model card (README.md): written from the run card and evaluations, with the terms that training data hand down.
 
 With it goes the run card, without training texts and without paths of this machine.
 """
@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...schemas.evaluation import Evaluation
 from ..train.run_card import FILE, RunCard
+from . import evaluated
 from .merge_card import MergedCard
 
 README = "README.md"
@@ -37,14 +39,28 @@ _OTHER = "{}: the terms of that source hold for these weights too, since weights
 
 
 def write(
-    folder: Path, card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], licence: str | None
+    folder: Path,
+    card: RunCard,
+    *,
+    merged: MergedCard | None,
+    sources: Sequence[str],
+    licence: str | None,
+    evaluations: Sequence[Evaluation] = (),
 ) -> None:
     """Write the model card and the run card that may leave into a folder of weights."""
-    (folder / README).write_text(render(card, merged=merged, sources=sources, licence=licence), encoding="utf-8")
+    text = render(card, merged=merged, sources=sources, licence=licence, evaluations=evaluations)
+    (folder / README).write_text(text, encoding="utf-8")
     (folder / FILE).write_text(json.dumps(public(card), indent=2) + "\n", encoding="utf-8")
 
 
-def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], licence: str | None) -> str:
+def render(
+    card: RunCard,
+    *,
+    merged: MergedCard | None,
+    sources: Sequence[str],
+    licence: str | None,
+    evaluations: Sequence[Evaluation] = (),
+) -> str:
     """The card's text.
 
     Args:
@@ -52,6 +68,7 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         merged: of the weights, if they were merged; none for an adapter.
         sources: where the training data come from; empty if that is not known.
         licence: an SPDX or hub identifier; none is written as unknown, and publishing refuses that.
+        evaluations: of these weights.
     """
     fields = public(card)
     recipe, preflight = fields["recipe"], fields["preflight"]
@@ -68,7 +85,7 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         "",
         f"{DISCLAIMER}",
         "",
-        "Written by tenstep from the training run's own record; nothing here was typed by hand.",
+        "Written by tenstep from the records of training and evaluation; nothing here was typed by hand.",
         "",
         *_terms(sources, restricted=card.preflight.restricted),
         "## What it is",
@@ -78,8 +95,8 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
         "",
         *_table(
             {
-                "examples": f"{preflight['examples']} ({preflight['validation']} watched)",
-                "patients": f"{preflight['patients']} ({preflight['patients_validation']} watched)",
+                "examples": f"{preflight['examples']} ({preflight['validation']} for validation)",
+                "patients": f"{preflight['patients']} ({preflight['patients_validation']} for validation)",
                 "trainable weights": _counts(preflight["trainable"], preflight["weights"]),
                 "steps": card.steps,
                 "final loss": f"{card.losses[-1].loss:.4f}" if card.losses else "not logged",
@@ -95,6 +112,7 @@ def render(card: RunCard, *, merged: MergedCard | None, sources: Sequence[str], 
                 "tenstep": f"{card.code_version} (source {card.code_sha256[:12]})",
             }
         ),
+        *evaluated.section(evaluations),
         "## Recipe",
         "",
         "```json",

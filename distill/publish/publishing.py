@@ -7,7 +7,7 @@ its training data hand down. If the data are restricted and not at hand, their t
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from ...schemas.errors import RunError
 from .. import adapter
 from ..load import sha256_of
 from ..train.run_card import FILE, RunCard
-from . import merge_card, model_card
+from . import evaluated, merge_card, model_card
 from .checks import Problem, secrets, unexpected_files, verbatim_report_text
 from .merge import stores_of
 from .merge_card import MergedCard
@@ -45,7 +45,12 @@ class Package(NamedTuple):
 
 
 def publish(
-    model: Path, *, licence: str | None = None, studies: Path | None = None, out: Path | None = None
+    model: Path,
+    *,
+    licence: str | None = None,
+    studies: Path | None = None,
+    evaluations: Sequence[Path] = (),
+    out: Path | None = None,
 ) -> Package:
     """Put together and look through what would leave; a dry run unless `out` is given, and offline always.
 
@@ -53,17 +58,18 @@ def publish(
         model: what tenstep distill or tenstep merge wrote.
         licence: of the weights, for the model card; the card's own if not given.
         studies: the study store that was trained on, if it is no longer where the run card says.
+        evaluations: what tenstep evaluate wrote of these weights; it goes into the model card.
         out: a new folder for what may leave; nothing is written if it may not.
 
     Raises:
-        InputError: no student lies there, or its run card is missing.
+        InputError: no student lies there, its run card is missing, or an evaluation is of another model.
         RunError: `out` is taken.
     """
     if out is not None and out.exists():
         raise RunError("is there already; choose another --out", file=out)
     with TemporaryDirectory() as scratch:
         staged = Path(scratch) / "model"
-        card = _stage(model, staged, licence)
+        card = _stage(model, staged, licence, evaluations)
         stores = [StudyStore.open(studies)] if studies is not None else _stores(model, card)
         problems = [*unexpected_files(staged), *secrets(staged), *_card(staged, card)]
         if card.preflight.restricted and not stores:
@@ -82,7 +88,7 @@ def publish(
     return Package(listed, tuple(problems), card.preflight.restricted, sum(len(store) for store in stores))
 
 
-def _stage(model: Path, staged: Path, licence: str | None) -> RunCard:
+def _stage(model: Path, staged: Path, licence: str | None, evaluations: Sequence[Path]) -> RunCard:
     """Copy what would leave; large weights are linked, so that 20 GB are not written to look at them."""
     merged = (model / merge_card.FILE).is_file()
     source = model if merged else adapter.find(model)
@@ -90,16 +96,24 @@ def _stage(model: Path, staged: Path, licence: str | None) -> RunCard:
     shutil.copytree(
         source, staged, symlinks=True, copy_function=_link, ignore=lambda _folder, names: set(names) & set(_OWN)
     )
-    if merged:
-        merged_card = MergedCard.read(source)
+    merged_card = MergedCard.read(source) if merged else None
+    found = evaluated.read(evaluations, evaluated.identities(card, merged_card))
+    if merged_card is not None:
         chosen = licence or _licence(source)
-        model_card.write(_fresh(staged), card, merged=merged_card, sources=merged_card.sources, licence=chosen)
+        model_card.write(
+            _fresh(staged),
+            card,
+            merged=merged_card,
+            sources=merged_card.sources,
+            licence=chosen,
+            evaluations=found,
+        )
         return card
     adapter.describe(source)
     _nameless(staged / "adapter_config.json", "base_model_name_or_path")
     _nameless(staged / "student.json", "base", "base_path")
     sources = tuple(sorted({store.head.source for store in _stores(model, card)}))
-    model_card.write(_fresh(staged), card, merged=None, sources=sources, licence=licence)
+    model_card.write(_fresh(staged), card, merged=None, sources=sources, licence=licence, evaluations=found)
     return card
 
 

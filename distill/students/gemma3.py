@@ -4,14 +4,6 @@ Names are those of transformers' Gemma3ForConditionalGeneration. The head is the
 and cannot be trained in full on its own.
 """
 
-from ..student import Student
+from ..student import llava_like
 
-STUDENT = Student(
-    model_type="gemma3",
-    parts={
-        "vision": "model.vision_tower.",
-        "projector": "model.multi_modal_projector",
-        "language": "model.language_model.",
-        "head": "lm_head",
-    },
-)
+STUDENT = llava_like("gemma3")

@@ -1,16 +1,8 @@
-"""Idefics 3: a SigLIP tower and a connector in front of a Llama; large images are cut into tiles.
+"""Idefics 3, and the first SmolVLM: a SigLIP tower and a connector in front of a Llama; the image is cut into tiles.
 
 Names are those of transformers' Idefics3ForConditionalGeneration.
 """
 
-from ..student import Student
+from ..student import idefics_like
 
-STUDENT = Student(
-    model_type="idefics3",
-    parts={
-        "vision": "model.vision_model.",
-        "projector": "model.connector",
-        "language": "model.text_model.",
-        "head": "lm_head",
-    },
-)
+STUDENT = idefics_like("idefics3")

@@ -4,7 +4,7 @@ Names are those of transformers' MllamaForConditionalGeneration. The image token
 vocabulary, so it can be read but never be a label.
 """
 
-from ..student import Student
+from ..student import HEAD, Student
 
 STUDENT = Student(
     model_type="mllama",
@@ -12,6 +12,6 @@ STUDENT = Student(
         "vision": "model.vision_model.",
         "projector": "model.multi_modal_projector",
         "language": "model.language_model.",
-        "head": "lm_head",
+        "head": HEAD,
     },
 )

@@ -3,14 +3,6 @@
 Names are those of transformers' Qwen2_5_VLForConditionalGeneration. Its processor needs torchvision.
 """
 
-from ..student import Student
+from ..student import qwen_like
 
-STUDENT = Student(
-    model_type="qwen2_5_vl",
-    parts={
-        "projector": "model.visual.merger",
-        "vision": "model.visual.",
-        "language": "model.language_model.",
-        "head": "lm_head",
-    },
-)
+STUDENT = qwen_like("qwen2_5_vl")

@@ -82,18 +82,37 @@ def _activations(model: Any, recipe: DistillRecipe, tokens: int) -> float:
     text, vision = config.get_text_config(), config.vision_config
     rows = recipe.batch * tokens
     work = _work(text, rows)
-    depth = text.num_hidden_layers
+    layers = text.num_hidden_layers
     kept = rows * text.hidden_size * _HALF
-    language = depth * kept + work if recipe.gradient_checkpointing else depth * work
+    language = layers * kept + work if recipe.gradient_checkpointing else layers * work
     logits = rows * text.vocab_size * (_HALF + 4 + 4)
-    side = getattr(vision, "image_size", 0) // max(1, getattr(vision, "patch_size", 1))
-    patches = recipe.batch * getattr(vision, "max_num_tiles", 1) * (side * side + 1)
+    patches = recipe.batch * _patches(config, tokens)
     seen = _work(vision, patches)
-    blocks = getattr(vision, "num_hidden_layers", 0) + getattr(vision, "num_global_layers", 0)
+    depth = getattr(vision, "num_hidden_layers", None) or vision.depth
+    blocks = int(depth) + getattr(vision, "num_global_layers", 0)
     if "vision" in recipe.lora.parts:
         saved = patches * vision.hidden_size * _HALF
         seen = blocks * saved + seen if recipe.gradient_checkpointing else blocks * seen
     return float(language + logits + seen + patches * text.hidden_size * _HALF)
+
+
+def _patches(config: Any, tokens: int) -> int:
+    """Most patches of a conversation's image.
+
+    Where an image always has the same number it is that. Where films are cut into tiles or keep their size, patches
+    become tokens of the conversation, several to one, and all of its tokens are counted as the image's.
+    """
+    vision = config.vision_config
+    size, patch = getattr(vision, "image_size", 0), vision.patch_size
+    side = (size if isinstance(size, int) else size[0]) // (patch if isinstance(patch, int) else patch[0])
+    whole = side * side + 1
+    if hasattr(vision, "max_num_tiles"):  # Llama 3.2 Vision
+        return int(vision.max_num_tiles * whole)
+    if hasattr(config, "mm_tokens_per_image"):  # Gemma 3
+        return whole
+    merged = getattr(vision, "spatial_merge_size", None) or getattr(config, "scale_factor", None)
+    merged = merged or 1 / getattr(config, "downsample_ratio", 1)
+    return max(whole, int(tokens * merged**2))
 
 
 def _work(config: Any, rows: int) -> float:

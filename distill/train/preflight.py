@@ -16,7 +16,7 @@ from ...schemas.recipe import DistillRecipe
 from .. import prompt as prompts
 from ..libraries import quiet
 from ..pixels import open_image
-from ..shape import SHIPPED, processor_of, shape_of
+from ..shape import processor_of, shape_of
 from . import lora
 from .collator import CompletionCollator
 from .examples import TrainingExamples, load_examples
@@ -136,7 +136,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
         else:
             if not shape.own:
                 unchecked.append(
-                    f"weights: '{base}' is not at hand; counted on the shape of {SHIPPED}, which ships here"
+                    f"weights: '{base}' is not at hand; counted on the shape of {shape.name}, which ships here"
                 )
             wanted = lora.expected(shape.model, shape.student, recipe.lora)
             weights = shape.model.num_parameters()

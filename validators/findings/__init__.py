@@ -5,6 +5,7 @@
     is_off_topic(text)             whether it speaks of nothing that a chest film shows
     region_of(sentence)            the part of the reading checklist that a sentence is about
     compares_with_prior(sentence)  whether it speaks of an earlier examination
+    trends(sentence)               in which directions things have changed, by its words
     measurements(text)             numbers with a unit, as `mm`, `ml`, `%`, ...
 
 The lexicon is the TSV files of this folder: findings, devices, organs and what is said of them, places, sides, cues.
@@ -13,7 +14,7 @@ Nothing here knows of studies, traces or rules.
 
 from .claim import REGIONS, Claim, Measurement, Region, Side, Status, Strength
 from .claims import claims, is_off_topic, referring, region_of
-from .compares import compares_with_prior, comparison
+from .compares import compares_with_prior, comparison, trends
 from .measure import may_measure, measurements
 from .text import sentences
 
@@ -34,4 +35,5 @@ __all__ = [
     "referring",
     "region_of",
     "sentences",
+    "trends",
 ]

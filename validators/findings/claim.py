@@ -37,9 +37,8 @@ class Claim(NamedTuple):
     `finding` is a snake_case name of findings.tsv or devices.tsv; spans are offsets [start, end) in the text that was
     read. An `implied` claim is the absence that a normal organ implies ("the lungs are clear" denies a
     consolidation). A `weak` one is asserted among words that weigh, seek or explain. `limits` are words that narrow it
-    ("no large effusion"). An `open` claim is one of several readings ("scarring or atelectasis"). A `counted` side
-    comes from a quantifier ("both", "each"). A `composed` finding is a name that we made of parts ("opacity" at a
-    fissure); `base` is the one of them that is a finding by itself.
+    ("no large effusion"). A `counted` side comes from a quantifier ("both", "each"). A `composed` finding is a name
+    that we made of parts ("opacity" at a fissure); `base` is the one of them that is a finding by itself.
     `because` names the phrases, pairs and parts of the reader that made the claim.
     """
 
@@ -56,7 +55,6 @@ class Claim(NamedTuple):
     limits: tuple[str, ...]
     strength: Strength
     implied: bool
-    open: bool
     counted: bool
     composed: bool
     base: str | None

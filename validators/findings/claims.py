@@ -18,7 +18,7 @@ from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
 from .measure import may_measure, measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
-from .strength import weakness
+from .strength import is_weak
 from .switches import is_on, part, parts
 from .text import NOT_ASSERTED, headed_sentences, lower
 
@@ -34,8 +34,7 @@ _STANDS_FOR = word_set("stands_for")  # pronouns, for what was named before
 _CONTENT, _STRANGE = 4, 2  # letters of a word that is about something; words that make a text strange, at least
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
-_VERSUS = ("versus", "vs")
-_OR, _JOINS, _ENDS = CUES["or"], CUES["or"] | CUES["conj"] | CUES["comma"], NEG_PRE | CUES["comma"] | CUES["verb"]
+_ENDS = NEG_PRE | CUES["comma"] | CUES["verb"]
 _NORMAL_OF = {
     "expanded": "lung_expanded",
     "normal_volume": "lung_normal_volume",
@@ -45,7 +44,7 @@ _NORMAL_OF = {
 }
 _UNLIKE = {"cp_angle": "costophrenic_blunting"}  # what an organ has that is said not to be normal
 _REGION = Claim._fields.index("region")
-parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute", "claims.alternatives")
+parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute")
 
 
 def claims(text: str) -> tuple[Claim, ...]:
@@ -159,6 +158,7 @@ class _Meaning(NamedTuple):
     status: Status
     implied: bool = False
     composed: bool = False
+    unlike: bool = False  # by what it is said not to be ("not intact"), so the "not" is no denial of it
     why: tuple[str, ...] = ()
 
 
@@ -194,17 +194,13 @@ class _Sentence:
         return tuple(dict.fromkeys(e.tip for e, s in named if e.tip and not e.finding and not s & (NEG | HYP)))
 
     def claims(self) -> Iterator[Claim]:
-        open_pairs = self._alternatives()
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
         for mention in self.mentions:
             frame = alike = None
             for meaning in self._meanings(mention):
                 if frame is None:
                     frame = self._frame(mention)
-                is_open = mention.index in open_pairs
-                hedged = meaning.status == "present" and open_pairs.get(mention.index)
-                status: Status = "uncertain" if hedged else meaning.status
-                key = (meaning.finding, status, frame.side, frame.place)
+                key = (meaning.finding, meaning.status, frame.side, frame.place)
                 if key in seen:
                     continue
                 seen.add(key)
@@ -213,7 +209,7 @@ class _Sentence:
                     region = self.book.regions[finding]
                     yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
                     continue
-                claim = self._claim(mention, frame, meaning._replace(status=status) if hedged else meaning, is_open)
+                claim = self._claim(mention, frame, meaning)
                 alike = claim if meaning.implied else None
                 yield claim
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
@@ -224,7 +220,7 @@ class _Sentence:
         for at, entry in enumerate(self.match.entries):
             if entry.organ == "tip" and is_on("claims.nameless") and not self.modified.states[at] & (NEG | HYP | UNC):
                 mention = Mention(at, sides={found.side for found in self.match.entries if found.side})
-                yield self._claim(mention, self._frame(mention), _Meaning("device", "present"), False)
+                yield self._claim(mention, self._frame(mention), _Meaning("device", "present"))
                 return
 
     def _meanings(self, mention: Mention) -> Iterator[_Meaning]:
@@ -241,7 +237,7 @@ class _Sentence:
                 made = made or entry.finding is None
                 subject = finding if finding != "-" else organ
                 if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
-                    yield _Meaning(unlike, "present", composed=True, why=why)
+                    yield _Meaning(unlike, "present", composed=True, unlike=True, why=why)
                 absences, row = self._implied(kind, subject, status, mention)
                 for name in absences:
                     yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
@@ -299,26 +295,6 @@ class _Sentence:
             return "present" if state == HIST and self.match.entries[at].finding in self.book.devices else None
         return "uncertain" if state & UNC else "present"
 
-    def _alternatives(self) -> dict[int, bool]:
-        """Mentions that "or" or "versus" leaves open ("atelectasis or infiltrate"), and whether it was "versus".
-
-        "Scarring or atelectasis is present" asserts that one of them is: both are present, and open. "Versus" hedges.
-        """
-        open_pairs: dict[int, bool] = {}
-        if not is_on("claims.alternatives"):
-            return open_pairs
-        entries, words = self.match.entries, self.match.words
-        for first, second in zip(self.mentions, self.mentions[1:], strict=False):
-            a, b = entries[first.index], entries[second.index]
-            between = entries[first.index + 1 : second.index]
-            if not a.finding or not b.finding or a.finding == b.finding or not any(e.cues & _OR for e in between):
-                continue
-            if all(e.cues & _JOINS or e.side or e.place or e.size or e.organ for e in between):
-                inside = words[self.match.last[first.index] : self.match.first[second.index]]
-                for at in (first.index, second.index):
-                    open_pairs[at] = open_pairs.get(at, False) or any(word in _VERSUS for word in inside)
-        return open_pairs
-
     def _frame(self, mention: Mention) -> _Frame:
         sides, places = mention.sides, specific(tuple(dict.fromkeys(mention.places)))
         if places and not sides:
@@ -336,7 +312,7 @@ class _Sentence:
         because = tuple(entries[phrase].id for phrase in phrases)
         return _Frame(side, places, size, measurement, self._limits(mention), because)
 
-    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, is_open: bool) -> Claim:
+    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning) -> Claim:
         found, at, finding = self.match, mention.index, meaning.finding
         state, entry = self.modified.states[at], found.entries[at]
         start, end = found.starts[found.first[at]], found.ends[found.last[at]]
@@ -344,7 +320,8 @@ class _Sentence:
             start = min(start, *(found.starts[found.first[organ]] for organ in mention.organs))
             end = max(end, *(found.ends[found.last[organ]] for organ in mention.organs))
         device, tip = finding in self.book.devices, finding == "tip_unknown"
-        weak = weakness(found, self.clauses, at) if meaning.status == "present" else None
+        plain = meaning.status != "present" or meaning.unlike
+        weak = not plain and is_weak(found, self.clauses, at)
         strength: Strength = "weak" if weak else "explicit"
         return Claim(
             finding=finding,
@@ -360,7 +337,6 @@ class _Sentence:
             limits=frame.limits,
             strength=strength,
             implied=meaning.implied,
-            open=is_open,
             counted=mention.counted,
             composed=meaning.composed,
             base=entry.finding if meaning.composed else None,
@@ -369,7 +345,7 @@ class _Sentence:
             span=(start, end),
             text=self.text[start:end],
             sentence=(0, len(self.text)),
-            because=(*frame.because, *meaning.why, *((weak,) if weak else ())),
+            because=(*frame.because, *meaning.why, *(("strength.words",) if weak else ())),
         )
 
     def _tips(self, entry: Entry) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Comparison: words of a sentence that speak of an earlier examination. Knows compare.tsv, and nothing of findings."""
 
+import re
 from collections import Counter
 from functools import cache, lru_cache
 from typing import Any
@@ -10,6 +11,21 @@ from .text import WORD, lower
 
 _COMPARE, _NOT = 1, 2
 _SHORT = ("new", "now", "last", "old")
+# The direction of a change, by the beginnings of the words that give it.
+_TRENDS = (
+    ("same", re.compile(r"\b(?:stab|unchang|unalter|remain|persist|continu|again\b|redemonst|same\b|similar)")),
+    ("same", re.compile(r"\b(?:no|not|without)\s(?:\w+\s){0,2}?(?:chang|new\b|alter)")),
+    (
+        "more",
+        re.compile(
+            r"\b(?:increas|wors|larger|grow|grew|progress|develop|enlarging|recurr|bigger|(?<!no )new(?:ly)?\b)"
+        ),
+    ),
+    (
+        "less",
+        re.compile(r"\b(?:decreas|improv|smaller|resol|clear(?:ed|ing)|regress|remov|shr[aiu]nk|gone\b|no longer)"),
+    ),
+)
 
 
 @cache
@@ -63,3 +79,9 @@ def comparison(sentence: str) -> tuple[int, int] | None:
 def compares_with_prior(sentence: str) -> bool:
     """Whether a sentence compares with an earlier examination ("unchanged", "since the prior study", "no longer")."""
     return comparison(sentence) is not None
+
+
+def trends(sentence: str) -> frozenset[str]:
+    """The directions of change that a sentence speaks of: "same", "more" (or new), "less" (or gone)."""
+    low = sentence.lower()
+    return frozenset(direction for direction, words in _TRENDS if words.search(low))

@@ -25,7 +25,7 @@ _TWO_SIDED = frozenset({"both", "bilateral"})
 _ANYWHERE = frozenset({"side", "chest", "part", "area", "region", "view", "portion"})  # what names nothing by itself
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
-_HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
+HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
 
 
@@ -39,7 +39,7 @@ def named_with(sentence: str, asserted: bool = False) -> Iterator[tuple[str, int
         return
     matched, _, _ = parsed(sentence)
     if asserted and any(
-        entry.cues & (FORWARD | BACKWARD) or not _HEALTHY.isdisjoint(entry.qualities) for entry in matched.entries
+        entry.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(entry.qualities) for entry in matched.entries
     ):
         return
     words: dict[int, set[str]] = defaultdict(set)

@@ -1,18 +1,26 @@
-"""Pace: how many requests may be under way to one endpoint and model, and when the next one may go.
+"""Pace and gate: how many requests may be in flight to one endpoint and model, and which one goes next.
 
-    the first request goes alone: a wrong key or a schema that is refused costs one request
+`Pace` decides. It is pure: each call passes the time (seconds of any monotonic clock), and nothing is locked.
+
+    probe: the first request goes alone: a wrong key or a schema that is refused costs one request
     slow start: from there the window grows by one with each answer, so it doubles in a round trip
     cut: each request that the server throttles (429, 529, 503) takes as much of a request off the window as is the
-        share of such answers lately, at most half of one; the request itself waits by itself (asker.py)
+        share of such answers lately, at most half of one; that request alone waits for its Retry-After (asker.py)
     recover: an answer adds a part of a request, a sixteenth of the window in a round trip, or one
     cooldown: most of the recent answers were so, or the provider says that nothing is left: nothing goes until
         Retry-After is over; then one request goes alone, and the window opens when it is answered. Further
         Retry-Afters extend a cooldown, never beyond LONGEST seconds after its start, and nothing that is sent in
         between can extend it, because nothing is: it cannot freeze the run.
 
-Pure: it is told the time (seconds of any monotonic clock), and holds no locks. `gate.py` lets requests wait by it.
+`Gate` lets requests wait until their pace lets them go, first come, first served:
+
+    acquire ──► (its departure goes to disk) ──► start ──► (it is sent) ──► finish      or, before start: release
+
+A few more are admitted than may be in flight, so that the disk is waited for while others are on their way. Those
+few count as sent if the process is killed; while the pace holds everything back, only those few are admitted.
 """
 
+import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -24,6 +32,7 @@ _RECENT, _ROW = 64, 16  # answers whose share of throttled ones counts; so many 
 _MOST = 2 / 3
 _ALONE = 1.0  # a cooldown of so many seconds ends with one request alone
 _OUTAGE = 4  # requests in a row without any answer, if the window is not larger: the server is in trouble
+_AHEAD = 8  # one more is admitted for so many that can be in flight
 
 Outcome = Literal["answered", "throttled", "lost"]
 
@@ -40,7 +49,7 @@ class Pace:
     """See the module.
 
     Args:
-        ceiling: most requests under way.
+        ceiling: most requests in flight.
         requests_per_minute: if the provider has such a limit.
         tokens_per_minute: the same, for tokens.
     """
@@ -61,7 +70,7 @@ class Pace:
         self._recent: deque[bool] = deque(maxlen=_RECENT)  # whether they were throttled
         self._row = 0  # throttled since the last that was answered
         self._alone = True  # the next one goes alone
-        self._probing = False  # one is under way alone
+        self._probing = False  # one is in flight alone
         self._requests = Bucket(requests_per_minute)
         self._tokens = Bucket(tokens_per_minute)
 
@@ -72,7 +81,7 @@ class Pace:
         return max(0.0, self.until - now, self._requests.wait(now, 1.0), self._tokens.wait(now, tokens))
 
     def room(self, now: float) -> int:
-        """How many may be under way at this moment, those that are among them."""
+        """How many may be in flight at this moment, those that are included."""
         return 0 if now < self.until else 1 if self._alone else int(self.window)
 
     def depart(self, now: float, tokens: float = 0.0) -> Ticket:
@@ -84,7 +93,7 @@ class Pace:
         return Ticket(self._alone, tokens)
 
     def arrive(self, now: float, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
-        """A request has come to its end.
+        """A request has ended.
 
         Args:
             now: the time.
@@ -175,3 +184,115 @@ def usable_seconds(value: float | None) -> float | None:
     if value is None or math.isnan(value) or value < 0:
         return None
     return min(value, LONGEST)
+
+
+class Stopped(Exception):
+    """Nothing more is to be sent by this call: the user stopped it, or its budget or a teacher came to its end."""
+
+
+class Gate:
+    """One endpoint and model. Belongs to the event loop that first waits in it."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self.admitted = 0
+        self._ahead = -(-pace.ceiling // _AHEAD)
+        self._acquiring: deque[asyncio.Future[None]] = deque()
+        self._starting: deque[tuple[asyncio.Future[Ticket], float]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def acquire(self) -> None:
+        """Wait to be admitted: from there it will not be long.
+
+        Raises:
+            Stopped: the gate was closed first.
+        """
+        if self._closed:
+            raise Stopped
+        if not self._acquiring and self.admitted < self.pace.room(_now()) + self._ahead:
+            self.admitted += 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._acquiring.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if _given(place):
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give the place up without having been sent."""
+        self.admitted -= 1
+        self._admit()
+
+    async def start(self, tokens: float = 0.0) -> Ticket:
+        """Wait for permission to send one request of about so many tokens, after `acquire`.
+
+        Raises:
+            Stopped: the gate was closed first; `release` is still to be called.
+        """
+        if self._closed:
+            raise Stopped
+        loop = asyncio.get_running_loop()
+        if not self._starting and self.pace.wait(loop.time(), tokens) <= 0:
+            return self.pace.depart(loop.time(), tokens)
+        place: asyncio.Future[Ticket] = loop.create_future()
+        self._starting.append((place, tokens))
+        self._admit()
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if _given(place):
+                self.pace.arrive(_now(), place.result(), "lost")  # permission came, and the request is cancelled
+                self._admit()
+            raise
+
+    def finish(self, ticket: Ticket, outcome: Outcome, retry_after: float | None = None) -> None:
+        """The request has ended; see `Pace.arrive`."""
+        self.pace.arrive(_now(), ticket, outcome, retry_after)
+        self.release()
+
+    def close(self) -> None:
+        """Let no request go any more; those that wait raise Stopped."""
+        self._closed = True
+        held: list[asyncio.Future[None] | asyncio.Future[Ticket]] = [*self._acquiring, *(p for p, _ in self._starting)]
+        for place in held:
+            if not place.done():
+                place.set_exception(Stopped())
+        self._acquiring.clear()
+        self._starting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _admit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = _now()
+        while self._starting:
+            place, tokens = self._starting[0]
+            if not place.done():
+                seconds = self.pace.wait(now, tokens)
+                if seconds > 0:
+                    if seconds < math.inf:
+                        self._timer = asyncio.get_running_loop().call_later(seconds + 0.001, self._admit)
+                    break
+                place.set_result(self.pace.depart(now, tokens))
+            self._starting.popleft()
+        room = self.pace.room(now) + self._ahead
+        while self._acquiring and self.admitted < room:
+            waiter = self._acquiring.popleft()
+            if not waiter.done():
+                self.admitted += 1
+                waiter.set_result(None)
+
+
+def _given(place: "asyncio.Future[Ticket] | asyncio.Future[None]") -> bool:
+    """Whether a place was given to a request that was cancelled before it could take it."""
+    return place.done() and not place.cancelled() and place.exception() is None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

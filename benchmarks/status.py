@@ -1,0 +1,43 @@
+"""What a finished run costs to look at and to go on with: `python -m benchmarks.status [--rows 2000 20000 50000]`.
+
+    status      `tenstep status RUN`
+    go through  the same `tenstep curate` again where it cannot know that nothing is left: every verdict is read, and
+                compared with the others, and the tables are written
+    finished    the same once more: nothing is left to do, and the manifest says so
+
+Each command runs in a process of its own; seconds include the start of Python. The runs are made (made_runs.py).
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from .fresh import command
+from .made_runs import make_run
+
+
+def measure(rows: int) -> None:
+    """Make a run of so many studies and print a line for each command."""
+    with tempfile.TemporaryDirectory() as place:
+        since = time.process_time()
+        again = make_run(Path(place), rows)
+        run = Path(place) / "run"
+        size = (run / "journal.db").stat().st_size / rows
+        print(f"{rows:7,} studies, {size / 1024:.1f} KB of journal each, made in {time.process_time() - since:.0f} s")
+        commands = {"go through": again, "status": ["status", str(run), "--json"], "finished": again}
+        for name, words in commands.items():
+            took = command(words)
+            print(f"{'':16}{name:12}{took.seconds:8.2f} s {took.cpu:8.2f} s of CPU {took.mb:6.0f} MB", flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[2_000, 20_000, 50_000])
+    for rows in parser.parse_args().rows:
+        measure(rows)
+
+
+if __name__ == "__main__":
+    main()

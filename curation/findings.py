@@ -1,0 +1,64 @@
+"""What texts assert, as records: each text by itself, so that processes or a cluster can share the work."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..data.formats.json_lines import Line
+from ..data.kept import keep
+from ..data.workers import Failed, Workers, in_order
+from ..validators.findings import claims
+
+
+class Read(NamedTuple):
+    """A line that was read: its record, or what is wrong with it."""
+
+    row: int
+    record: dict[str, Any] | None
+    problem: str = ""
+
+
+def findings_of(
+    lines: Iterable[Line], *, explain: bool = False, workers: Workers = 1, kept: Path | None = None
+) -> Iterator[Read]:
+    """The record of every line: id, and findings with status, side, place, text and span.
+
+    Args:
+        lines: each with an id and a text.
+        explain: give each finding its strength, and what made it.
+        workers: who reads (data/workers.py).
+        kept: a folder for finished shards (data/kept.py).
+    """
+    shards = keep(kept, "findings", {"explain": explain}, _content)
+    for line, found in in_order(partial(_read, explain), lines, workers, shards):
+        yield Read(line.row, None, f"it could not be read: {found.reason}") if isinstance(found, Failed) else found
+
+
+def _content(line: Line) -> str:
+    return json.dumps([line.row, line.problem, line.found])
+
+
+def _read(explain: bool, lines: Sequence[Line]) -> list[Read]:
+    return [_one(line, explain=explain) for line in lines]
+
+
+def _one(line: Line, *, explain: bool) -> Read:
+    row = line.found or {}
+    row_id, text = row.get("id"), row.get("text")
+    if not isinstance(row_id, str | int) or not isinstance(text, str):
+        return Read(line.row, None, line.problem or "a string 'id' and a string 'text' are wanted")
+    found = [
+        {
+            "finding": claim.finding,
+            "status": claim.status,
+            "side": claim.side,
+            "place": ", ".join(claim.place) or None,
+            "text": claim.text,
+            "span": list(claim.span),
+            **({"strength": claim.strength, "because": list(claim.because)} if explain else {}),
+        }
+        for claim in claims(text)
+    ]
+    return Read(line.row, {"id": row_id, "findings": found})

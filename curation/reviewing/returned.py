@@ -1,0 +1,169 @@
+"""Decisions from a file: what exchange.py wrote, or what a spreadsheet, Argilla or Label Studio made of it.
+
+What comes back is a new revision of its reader's reading: nothing is replaced.
+"""
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from ...data.formats.packed import open_file
+from ...data.ids import plain_id
+from ...data.run import RunFolder
+from ...schemas.errors import InputError
+from ...schemas.reading import Reading
+from .index import TraceIndex
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")  # a plug-in's rules, and an earlier version's, have codes of their own
+_LARGEST = 200_000_000  # bytes; a decision with its texts is a few thousand
+
+
+class Foreign(NamedTuple):
+    """A decision as a file holds it."""
+
+    key: str
+    reader: str
+    decision: str
+    comment: str = ""
+    codes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def read_foreign(path: Path) -> list[Foreign]:
+    """Decisions from a file that `csv`, `argilla` or `label-studio` wrote, or that those tools gave back.
+
+    Raises:
+        InputError: it cannot be read, or is none of these.
+    """
+    text = _text(path)
+    if not text.lstrip().startswith("["):
+        return list(_from_csv(text, path))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not JSON ({error})", file=path) from None
+    decisions: list[Foreign] = []
+    for row, one in enumerate(found, 1):
+        try:
+            decisions += _from_label_studio(one) if "annotations" in one else _from_argilla(one)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            raise InputError("is neither an Argilla record nor a Label Studio task", file=path, row=row) from None
+    return decisions
+
+
+def _text(path: Path) -> str:
+    try:
+        with open_file(path) as stream:
+            data = stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+    if len(data) > _LARGEST:
+        raise InputError(f"holds more than {_LARGEST:,} bytes; split it", file=path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 at byte {error.start}", file=path) from None
+
+
+def _from_csv(text: str, path: Path) -> Iterator[Foreign]:
+    rows = csv.DictReader(io.StringIO(text, newline=""), restval="")
+    if missing := {"key", "reader", "decision"} - set(rows.fieldnames or ()):
+        raise InputError(f"has no column {', '.join(sorted(missing))}", file=path, row=1)
+    try:
+        for row in rows:
+            comment = row.get("comment", "").removeprefix("'")
+            codes = tuple(row.get("codes", "").split())
+            yield Foreign(row["key"], row["reader"].removeprefix("'"), row["decision"], comment, codes)
+    except csv.Error as error:
+        raise InputError(f"is no CSV ({error})", file=path, row=rows.line_num) from None
+
+
+def _from_argilla(record: dict[str, Any]) -> Iterator[Foreign]:
+    comments = {one["user_id"]: one["value"] for one in record["responses"].get("comment", ())}
+    for one in record["responses"]["decision"]:
+        yield Foreign(str(record["id"]), str(one["user_id"]), str(one["value"]), comments.get(one["user_id"]) or "")
+
+
+def _from_label_studio(task: dict[str, Any]) -> Iterator[Foreign]:
+    for annotation in task["annotations"]:
+        if annotation.get("was_cancelled"):  # skipped there: what it holds was never sent
+            continue
+        by = annotation["completed_by"]
+        reader = str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by)
+        values = {one["from_name"]: one["value"] for one in annotation["result"]}
+        if "decision" in values:
+            comment = " ".join(values.get("comment", {}).get("text", ()))
+            seconds = float(annotation.get("lead_time") or 0)
+            yield Foreign(str(task["data"]["key"]), reader, str(values["decision"]["choices"][0]), comment, (), seconds)
+
+
+class Taken(NamedTuple):
+    """What became of a file's decisions."""
+
+    added: int
+    same: int  # the reader's current decision already
+    foreign: tuple[str, ...]  # keys that the run does not have
+
+
+def readings_from(
+    run: RunFolder, found: Iterable[Foreign], current: Iterable[Reading], path: Path
+) -> tuple[list[Reading], Taken]:
+    """The readings to add for a file's decisions.
+
+    Raises:
+        InputError: not one of them is about this run, a decision is none of accept, reject and unsure, a reader's name
+            is none, or a code has no code's form.
+    """
+    have = {(reading.key, reading.reader): reading for reading in current if reading.kind == "reading"}
+    index = TraceIndex(run)
+    index.close()
+    new: list[Reading] = []
+    foreign: list[str] = []
+    same = 0
+    for row, given in enumerate(found, 1):
+        entry = index.entries.get(plain_id(given.key).casefold())
+        if entry is None:
+            foreign.append(given.key)
+            continue
+        one = given._replace(key=entry.key, reader=plain_id(given.reader), decision=given.decision.strip().lower())
+        if not one.reader or not one.reader.isprintable():
+            raise InputError("a name of visible letters is wanted", file=path, row=row, field="reader")
+        if unknown := [code for code in one.codes if not _CODE.fullmatch(code)]:
+            raise InputError(
+                f"{unknown[0][:60]!r} is no rule's code; see: tenstep rules", file=path, row=row, field="codes"
+            )
+        old = have.get((one.key, one.reader))
+        if old is not None and (old.decision, old.comment, old.codes) == (one.decision, one.comment, one.codes):
+            same += 1
+            continue
+        try:
+            reading = Reading.model_validate(
+                {
+                    "key": one.key,
+                    "study_id": entry.study_id,
+                    "reader": one.reader,
+                    "decision": one.decision,
+                    "revision": 1,
+                    "codes": one.codes,
+                    "comment": one.comment,
+                    "saw_findings": True,
+                    "queue": f"import:{path.name}",
+                    "seconds": one.seconds,
+                    "at": time.time(),
+                }
+            )
+        except ValidationError as error:
+            field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
+            wrong = "accept, reject or unsure is wanted" if field == "decision" else "cannot be read"
+            raise InputError(wrong, file=path, row=row, field=field) from None
+        new.append(reading)
+    if foreign and not new and not same:
+        raise InputError(f"is about another run: none of its {len(foreign)} keys is in {run.path}", file=path)
+    return new, Taken(len(new), same, tuple(foreign))

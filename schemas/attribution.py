@@ -1,0 +1,25 @@
+"""Attribution: how well a student knows one trace of a run, before and after it was trained (attribution.jsonl).
+
+`tenstep attribute` writes it; review pages show it.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Noun
+
+
+class Attributed(Noun):
+    """One trace. A loss is the mean over the target's tokens of -log p, in nats."""
+
+    rank: int = Field(description="1 is the highest loss after training.")
+    study: str
+    key: str
+    before: float = Field(description="The base's loss.")
+    after: float = Field(description="The student's loss.")
+    outcome: Literal["accept", "doubt", "reject"] | None = Field(None, description="The rules' verdict.")
+    attempt: int | None = None
+    author: str | None = None
+    codes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = Field((), description="Labels that the reference has.")

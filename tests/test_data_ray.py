@@ -1,0 +1,101 @@
+"""Ray: the same results as one process, in the same order, also when a node is killed in the middle."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tenstep.__main__ import main
+from tenstep.validators.rule import REFERENCE, ten
+
+SCRIPT = Path(__file__).with_name("ray_script.py")
+# Ray's own switches: nothing is reported, and all addresses are loopback ones, as on systems where it has no clusters
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder with a short name: sockets lie in it."""
+    folder = Path(tempfile.mkdtemp(prefix="ray"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_every_verb_gives_the_same_on_two_nodes_one_of_which_is_killed(tmp_path: Path, temporary: Path) -> None:
+    pytest.importorskip("ray")
+    pytest.importorskip("sklearn")
+    reports = {f"s{n}": REFERENCE.replace("clear", "clear" if n % 3 else f"clear in film {n}") for n in range(200)}
+    source, texts = tmp_path / "in.jsonl", tmp_path / "texts.jsonl"
+    source.write_text("".join(json.dumps({"id": name, "report": report}) + "\n" for name, report in reports.items()))
+    rows = [{"id": name, "text": ten({3: f"Film {name}."}, report=report)} for name, report in reports.items()]
+    texts.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"id": 1}]))
+    recipe = {"kind": "curate", "name": "t", "teachers": [{"kind": "checklist"}]}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    ingest = ["ingest", "jsonl", str(source), "--text-only", "--data-class", "public"]
+    assert main([*ingest, "--out", str(tmp_path / "studies"), "--workers", "1"]) == 0
+    curate = ["curate", str(tmp_path / "recipe.yaml"), "--studies", str(tmp_path / "studies"), "--workers", "0"]
+    assert main([*curate, "--out", str(tmp_path / "run")]) == 0
+
+    words = [sys.executable, "-W", "error", str(SCRIPT), str(tmp_path), str(temporary)]
+    done = subprocess.run(words, env=os.environ | QUIET, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "in order": True,
+        "nodes": 2,
+        "killed": {"77": "its process was killed, twice (out of memory?)"},
+        "ingest": True,
+        "findings": True,
+        "split": True,
+        "select": True,
+        "recheck": True,
+        "audit, a node killed": True,
+        "rows": 200,
+    }
+
+
+def test_the_command_line_starts_a_cluster_of_its_own(tmp_path: Path, temporary: Path) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"id": n, "text": REFERENCE}) + "\n" for n in range(130)))
+    words = [sys.executable, "-m", "tenstep", "findings", str(tmp_path / "texts.jsonl"), "--json"]
+    environment = os.environ | QUIET | {"RAY_TMPDIR": str(temporary)}
+    found = [
+        subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=120)
+        for more in ([], ["--engine", "ray"])
+    ]
+    assert [done.returncode for done in found] == [0, 0], found[1].stderr[-2000:]
+    assert found[0].stdout == found[1].stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--address", "auto"], "--address is of a Ray cluster"),
+        (["--engine", "ray", "--workers", "2"], "--workers is of this machine"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"id": 1, "text": "No effusion."}\n')
+    assert main(["findings", str(tmp_path / "texts.jsonl"), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+ABSENT = """
+import sys
+sys.modules["ray"] = None
+from tenstep.__main__ import main
+sys.exit(main(["findings", sys.argv[1], "--engine", "ray"]))
+"""
+
+
+def test_where_ray_is_absent_its_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"id": 1, "text": "No effusion."}\n')
+    words = [sys.executable, "-c", ABSENT, str(tmp_path / "texts.jsonl")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "[ray]" in done.stderr) == (2, True)
