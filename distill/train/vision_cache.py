@@ -198,7 +198,9 @@ def _identity(loaded: Loaded) -> str:
 
 
 def _prefixes(student: Student) -> tuple[str, ...]:
-    return tuple(student.parts[part].rstrip(".") for part in _PARTS if part in student.parts)
+    found = [student.parts[part] for part in _PARTS if part in student.parts]
+    each = (one if isinstance(one, tuple) else (one,) for one in found)
+    return tuple(prefix.rstrip(".") for some in each for prefix in some)
 
 
 def _modules(model: Any, student: Student) -> list[tuple[str, Any]]:
