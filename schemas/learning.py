@@ -41,6 +41,7 @@ class Traces(Noun):
     )
     n: int | None = Field(None, ge=1, description="So many rows, the first in an order that `seed` decides.")
     seed: int = Field(0, description="Of that order; it is the same order of studies for every source.")
+    without: tuple[str, ...] = Field((), description="Keys of traces that are left out of training, of those drawn.")
     balance: bool = Field(
         False,
         description="Draw and repeat rows so that the mix of findings in their references is that of all studies that "

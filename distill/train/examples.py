@@ -203,7 +203,11 @@ def _split(recipe: DistillRecipe, found: list[TrainingExample]) -> TrainingExamp
             )
         if not recipe.validation:  # without a validation set, the source's own is trained on as well
             places = ["train"] * len(found)
-    train = tuple(example for example, place in zip(found, places, strict=True) if place == "train")
+    train = tuple(
+        example
+        for example, place in zip(found, places, strict=True)
+        if place == "train" and example.key not in recipe.traces.without
+    )
     validation = tuple(example for example, place in zip(found, places, strict=True) if place == "validate")
     shared = {example.patient for example in train} & {example.patient for example in validation}
     if shared:
