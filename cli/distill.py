@@ -109,7 +109,7 @@ def _outcome(card: "RunCard", out: Path) -> Outcome:
         rows.append(("margin", f"{margin:.2f} nats times beta, accepted over rejected"))
     if card.held_out:
         before, after = card.held_out[0], card.held_out[-1]
-        rows.append(("held out", f"{after.studies} studies, greedy, before and after"))
+        rows.append(("held out", f"{after.answers} answers to {after.studies} studies, before and after"))
         rows += [
             (f"  {name.replace('_', ' ')}", f"{getattr(before, name):.3f} to {getattr(after, name):.3f}")
             for name in ("reward", "structure", "grounding", "coverage", "accepted", "says_nothing", "repeated")

@@ -1,9 +1,9 @@
 """What a rewarded student answers about studies that it is not rewarded for, before training and after it.
 
 A reward can be gained without getting better: by saying nothing that could be wrong, or by saying the same of every
-film. Neither is seen in the reward of the studies that are trained on; so some held out by patient are answered,
-greedily, and these are counted beside their reward. In published work (ChexReason) rewards of this kind gained on their
-own data and lost on another set: what holds here has not been shown to hold there.
+film. Neither is seen in the reward of the studies that are trained on; so some held out by patient are answered, at the
+reward's temperature and from fixed seeds, and these are counted beside their reward. In published work (ChexReason)
+rewards of this kind gained on their own data and lost on another set: what holds here has not been shown to hold there.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ from ..pixels import open_image
 from .collator import Row
 
 WORSE = 0.05  # by how much a share may rise before it is called a sign
+ANSWERS = 4  # to each study
 _BATCH = 16
 
 
@@ -28,6 +29,7 @@ class HeldOut(Noun):
 
     step: int
     studies: int
+    answers: int
     structure: float = Field(description="The reward's parts; an answer that was cut gets nothing.")
     grounding: float
     coverage: float
@@ -43,6 +45,7 @@ def answer_held_out(
     weights: Sequence[float],
     *,
     max_new_tokens: int,
+    temperature: float,
     step: int,
     on_progress: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> HeldOut:
@@ -53,29 +56,31 @@ def answer_held_out(
         rows: held-out studies, with their reports.
         weights: of structure, grounding and coverage.
         max_new_tokens: where an answer is cut.
+        temperature: of the answers; each is drawn from a seed of its own, always the same.
         step: after how many steps.
-        on_progress: called with studies that are done, and how many there are.
+        on_progress: called with answers that are done, and how many there are.
     """
     training = loaded.model.training
     loaded.model.eval()
     texts: list[tuple[str, bool]] = []
-    for start in range(0, len(rows), _BATCH):
-        some = rows[start : start + _BATCH]
-        requests = [Request(open_image(row["image"]), row["prompt"], 0) for row in some]
+    asked = [row for row in rows for _ in range(ANSWERS)]
+    for start in range(0, len(asked), _BATCH):
+        some = enumerate(asked[start : start + _BATCH], start)
+        requests = [Request(open_image(row["image"]), row["prompt"], seed) for seed, row in some]
         texts += [
             (one.text, one.complete)
-            for one in generate(loaded, requests, max_new_tokens=max_new_tokens, temperature=0.0)
+            for one in generate(loaded, requests, max_new_tokens=max_new_tokens, temperature=temperature)
         ]
-        on_progress(len(texts), len(rows))
+        on_progress(len(texts), len(asked))
     loaded.model.train(training)
-    return count(rows, texts, weights, step=step)
+    return count(asked, texts, weights, step=step)
 
 
 def count(rows: Sequence[Row], texts: Sequence[tuple[str, bool]], weights: Sequence[float], *, step: int) -> HeldOut:
     """Judge answers.
 
     Args:
-        rows: what they are about.
+        rows: what each is about.
         texts: each answer, and whether the student ended it.
         weights: of structure, grounding and coverage.
         step: after how many steps they were given.
@@ -101,7 +106,8 @@ def count(rows: Sequence[Row], texts: Sequence[tuple[str, bool]], weights: Seque
     means = [part / n for part in parts]
     return HeldOut(
         step=step,
-        studies=n,
+        studies=len({row["study"] for row in rows}),
+        answers=n,
         structure=round(means[0], 4),
         grounding=round(means[1], 4),
         coverage=round(means[2], 4),

@@ -236,6 +236,7 @@ def _held_out(
         rows[: wanted.held_out],
         (wanted.structure, wanted.grounding, wanted.coverage),
         max_new_tokens=recipe.max_new_tokens,
+        temperature=wanted.temperature,
         step=step,
         on_progress=lambda done, total: on_progress(f"held out, step {step}", done, total),
     )
