@@ -6,6 +6,7 @@ Only the command that is called is imported, so that help is there at once.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ COMMANDS = {
     "sections": "the sections of MIMIC-CXR reports, by the official rules",
     "split": "train, validate and test by patient, and what they share",
     "curate": "write, judge and repair traces for studies",
+    "answer": "ask a server the questions of a file teacher",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
     "compare": "two runs over the same studies, paired",
@@ -121,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_json_target(args)
         target = args.json
         outcome: Outcome = args.run(args)
+        if _follows():
+            return outcome.exit_code
         if target:
             rows = [outcome.payload] if outcome.records is None else outcome.records
             write_json(rows, target, private=outcome.private)
@@ -148,6 +152,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             sys.stderr.write(printable(traceback.format_exc()))
         return 1
+
+
+def _follows() -> bool:
+    """Whether this is one of several processes that torchrun started, and not the first, which speaks for all."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _failed(error: TenstepError, target: str | None) -> int:

@@ -1,26 +1,22 @@
 """`tenstep curate`: a recipe becomes a run; the same command again resumes it."""
 
 import argparse
-import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.memory import peak_megabytes
-from ..schemas.errors import RecipeError
 from ..schemas.outcome import Outcome, Table
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
+    from ..curation.curating import Curated
     from ..curation.requests.forecast import Forecast
     from ..curation.requests.tally import Tally
-    from ..data.store.studies import StudyStore
     from ..schemas.recipe import CurateRecipe
-    from ..schemas.run import Manifest
-    from ..schemas.verdict import Weight
 
 _EPILOG = """\
 examples:
@@ -55,116 +51,42 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _curate(args: argparse.Namespace) -> Outcome:
-    from ..curation.batch_run import BatchRun
-    from ..curation.engine import Engine
-    from ..curation.requests.polite import run_politely
-    from ..curation.requests.session import check_requests
-    from ..curation.settled import mark_of, settle, settled
-    from ..curation.teacher import load
-    from ..curation.verifying.verifier import authors, load_verifier
-    from ..data.run import RunFolder
-    from ..data.store.studies import StudyStore
+    from ..curation.curating import curate_run, resolve
 
-    recipe = _recipe(args)
-    teachers = [load(spec) for spec in recipe.teachers]
-    verifier = load_verifier(recipe.verifier, authors(teachers)) if recipe.verifier and recipe.verify != "off" else None
-    everybody = [*teachers, verifier] if verifier else teachers
-    store = StudyStore.open(Path(str(recipe.studies)))
-    recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
-    # a bad recipe is refused before there is a run folder; the engine checks again, for other callers
-    check_requests(recipe, everybody, store.data_class)
+    recipe = resolve(args.recipe, args.studies, limit=args.limit or None, resend_unknown=args.resend_unknown)
+    workers = None if args.workers is None else max(0, args.workers)
     since = time.monotonic()
-    worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in everybody) else Engine
-    mark = mark_of(recipe, everybody, store) if worker is Engine else None
-    if (found := settled(args.out, mark)) is not None:
-        return _outcome(args, recipe, *found, 0, time.monotonic() - since)
-    with RunFolder.open(args.out, kind="curate", recipe=recipe, studies=store) as run:
-        with _few_collections(), _Bar(min(len(store), recipe.limit or len(store))) as bar:
-            engine = worker(
-                run,
-                recipe,
-                teachers,
-                verifier,
-                workers=_workers(args, recipe, store),
-                on_study=bar.advance,
-                consent=_consent(args, recipe, bar),
-            )
-            run_politely(engine.work(), engine.stop)
-        manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
-        settle(run, mark, engine.tally)
-        unread = run.journal.unread()
-    return _outcome(args, recipe, manifest, engine.tally, unread, time.monotonic() - since)
-
-
-def _workers(args: argparse.Namespace, recipe: "CurateRecipe", store: "StudyStore") -> int:
-    from ..curation.verdict_pool import workers_for
-
-    if args.workers is not None:
-        return max(0, int(args.workers))
-    studies = min(len(store), recipe.limit or len(store))
-    authors = len(recipe.teachers) if recipe.several.strategy == "best" else 1
-    return workers_for(studies * authors * recipe.several.samples)
-
-
-def _recipe(args: argparse.Namespace) -> "CurateRecipe":
-    from ..data.recipes import read_recipe
-    from ..schemas.recipe import CurateRecipe
-
-    recipe = read_recipe(args.recipe, CurateRecipe)
-    given = {
-        "rules": [str((args.recipe.parent / path).resolve()) for path in recipe.rules],
-        "studies": str(args.studies) if args.studies else recipe.studies,
-        "limit": args.limit or recipe.limit,
-        "resend_unknown": args.resend_unknown or recipe.resend_unknown,
-    }
-    recipe = CurateRecipe.model_validate(recipe.model_dump() | given)
-    if recipe.studies is None:
-        raise RecipeError(
-            "says no studies; name a study store here or with --studies", file=args.recipe, field="studies"
+    with _Bar() as bar:
+        consent = _consent(args, recipe, bar)
+        curated = curate_run(
+            recipe, args.out, workers=workers, on_start=bar.start, on_study=bar.advance, consent=consent
         )
-    check_severities(recipe.severities, args.recipe, recipe.rules)
-    return recipe
-
-
-def check_severities(severities: Mapping[str, "Weight"], file: Path | None, rules: Sequence[str] = ()) -> None:
-    """See that every code is one that can be found, and none that is always an error.
-
-    Raises:
-        RecipeError: one is not, or is.
-    """
-    from ..curation import template_trace
-    from ..validators import structure
-    from ..validators.gate import CODES, own_rules
-
-    own = {code for rule in own_rules(rules) for code in rule.CODES}
-    if strange := sorted(set(severities) - {*CODES, *template_trace.CODES, *own}):
-        raise RecipeError(f"no rule finds '{strange[0]}'", file=file, field="severities")
-    if fixed := sorted({"unreadable", *structure.CODES} & set(severities)):
-        message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
-        raise RecipeError(message, file=file, field="severities")
+    return _outcome(args, recipe, curated, time.monotonic() - since)
 
 
 class _Bar:
-    """A progress bar that can be hidden while a question is asked."""
+    """A progress bar that appears when the work starts, and is hidden while a question is asked."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self) -> None:
         self._stack = ExitStack()
-        self._bar: Progress | None = None
-        self._done = 0
+        self._bar = Progress()
+        self._total = self._done = 0
 
     def __enter__(self) -> "_Bar":
-        self._bar = self._stack.enter_context(progress(self._total, "curate"))
-        self._bar.advance(self._done)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def start(self, total: int) -> None:
+        """Show it, for so many studies."""
+        self._total = total
+        self._bar = self._stack.enter_context(progress(total, "curate"))
+        self._bar.advance(self._done)
+
     def advance(self, tally: "Tally") -> None:
         """One more study is done."""
         self._done += 1
-        assert self._bar is not None
         self._bar.advance(
             accepted=tally.accepted, doubted=tally.doubted, rejected=tally.rejected, spend_usd=tally.spend_usd
         )
@@ -175,20 +97,22 @@ class _Bar:
         try:
             return question()
         finally:
-            self.__enter__()
+            self.start(self._total)
 
 
 def _consent(args: argparse.Namespace, recipe: "CurateRecipe", bar: _Bar) -> "Callable[[Forecast], bool]":
+    from ..curation.curating import bounded
+
     def consent(forecast: "Forecast") -> bool:
         if forecast.costs_nothing:
             return True
-        bounded = any(value is not None for value in recipe.budget.model_dump().values())
+        agreed = bool(args.yes or bounded(recipe))
         interactive = sys.stdin.isatty() and sys.stderr.isatty()
 
         def question() -> bool:
             sys.stderr.write(f"pilot: {forecast.text}\n")
-            if args.yes or bounded or not interactive:
-                return bool(args.yes or bounded)
+            if agreed or not interactive:
+                return agreed
             sys.stderr.write("go on? [y/N] ")
             sys.stderr.flush()
             try:
@@ -201,25 +125,10 @@ def _consent(args: argparse.Namespace, recipe: "CurateRecipe", bar: _Bar) -> "Ca
     return consent
 
 
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Collect garbage rarely: what a request leaves holds no cycles worth an eighth of the processor."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-def _outcome(
-    args: argparse.Namespace, recipe: "CurateRecipe", manifest: "Manifest", tally: "Tally", unread: int, seconds: float
-) -> Outcome:
+def _outcome(args: argparse.Namespace, recipe: "CurateRecipe", curated: "Curated", seconds: float) -> Outcome:
     from ..curation.status import money
 
-    megabytes = peak_megabytes()
+    manifest, tally, megabytes = curated.manifest, curated.tally, peak_megabytes()
     counts = manifest.counts
     rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
     rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
@@ -253,12 +162,11 @@ def _outcome(
     }
     table = Table(title=f"curate {recipe.name}", columns=("", ""), rows=tuple(rows))
     exit_code = 130 if tally.ended == "stopped" else int(tally.all_failed)
-    return Outcome(
-        payload=payload, tables=(table,), notes=tuple(_notes(args, manifest, tally, unread)), exit_code=exit_code
-    )
+    return Outcome(payload=payload, tables=(table,), notes=tuple(_notes(args, curated)), exit_code=exit_code)
 
 
-def _notes(args: argparse.Namespace, manifest: "Manifest", tally: "Tally", unread: int) -> Iterator[str]:
+def _notes(args: argparse.Namespace, curated: "Curated") -> Iterator[str]:
+    manifest, tally, unread = curated.manifest, curated.tally, curated.unread
     if tally.all_failed:
         yield f"not one request was answered: {tally.why() or 'none of the earlier ones either'}"
     match tally.ended:

@@ -30,7 +30,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add `tenstep distill`."""
     distill = commands.add_parser("distill", help="train a student on the accepted traces of a run", epilog=_DISTILL)
     distill.add_argument("recipe", type=Path, metavar="RECIPE")
-    distill.add_argument("--run", type=Path, dest="run_folder", help="a run or a selection, in place of the recipe's")
+    distill.add_argument(
+        "--run",
+        "--run-folder",  # torchrun takes --run for an option of its own
+        type=Path,
+        dest="run_folder",
+        metavar="RUN",
+        help="a run or a selection, in place of the recipe's (under torchrun: --run-folder)",
+    )
     distill.add_argument("--out", type=Path, metavar="DIR", help="a new folder; runs/<the recipe's name> if not given")
     distill.add_argument("--resume", action="store_true", help="continue the run in DIR, if there is one")
     distill.add_argument("--preflight", action="store_true", help="check everything, train nothing")
@@ -51,8 +58,11 @@ def _distill(args: argparse.Namespace) -> Outcome:
         recipe = recipe.model_copy(update={"prompt": prompt.name_for(report_form_of(run))})
     if args.preflight:
         from ..distill.train.preflight import preflight
+        from ..distill.train.ranks import Ranks
         from .preflight import outcome
 
+        if not Ranks().first:  # the first process looks for all of them
+            return Outcome(payload={})
         return outcome(recipe, preflight(recipe, run))
     from ..distill.train.train import distill
 

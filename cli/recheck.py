@@ -77,9 +77,9 @@ def _recheck(args: argparse.Namespace) -> Outcome:
 
 
 def _recipe(path: Path) -> "CurateRecipe":
+    from ..curation.curating import check_severities
     from ..data.recipes import read_recipe
     from ..schemas.recipe import CurateRecipe
-    from .curate import check_severities
 
     recipe = read_recipe(path, CurateRecipe)
     rules = tuple(str((path.parent / rule).resolve()) for rule in recipe.rules)
@@ -89,10 +89,10 @@ def _recipe(path: Path) -> "CurateRecipe":
 
 def _changes(run: Path, recipe: "CurateRecipe | None", severities: str | None) -> dict[str, Any]:
     """The keys of the run's recipe that differ from here on."""
+    from ..curation.curating import check_severities
     from ..curation.recheck import JUDGED_BY
     from ..data.run import RunFolder
     from ..schemas.verdict import WEIGHTS
-    from .curate import check_severities
 
     if recipe is not None:
         return {name: value for name, value in recipe.model_dump(mode="json").items() if name in JUDGED_BY}

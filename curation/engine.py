@@ -21,28 +21,26 @@ from functools import partial
 from itertools import islice
 
 from ..data.choice import rank
-from ..data.judged import Judged, judged, judged_body, judged_event
+from ..data.judged import Judged
 from ..data.run import RunFolder
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
-from ..schemas.run import State
 from ..schemas.study import Study
-from ..schemas.verdict import Finding, Verdict
+from ..schemas.verdict import Finding
 from ..validators.gate import prepare
-from .doubts import decided, doubts_of
+from .doubts import doubts_of
+from .outcomes import Outcomes
 from .prompt import Prompts
 from .requests.budget import Lane
 from .requests.forecast import Forecast, forecast
 from .requests.session import Session
 from .requests.tally import Reason, Tally
-from .teacher import Question, Teacher, request_key
-from .template_trace import Count, Templates, marked
+from .teacher import Question, Teacher
 from .verdict_pool import VerdictPool
-from .verdicts import Opinion, opinion_of
 from .verifying.verifier import Verifier
 
-_AHEAD = 16  # studies in judgement beside those under way, so that no gate waits for a worker
+_AHEAD = 16  # studies that may be in judgement while others are in flight, so that no gate waits for a worker
 
 
 class Engine:
@@ -78,23 +76,21 @@ class Engine:
         self.session = Session(run, recipe, [*teachers, verifier] if verifier else teachers)
         self._asker = self.session.asker
         self._lanes = self.session.lanes[: len(teachers)]
-        self._doubts = doubts_of(recipe.model_dump())
-        self._pool = VerdictPool(workers, recipe.severities, self._doubts, recipe.rules)
-        self._ahead = max(_AHEAD, recipe.concurrency if workers else 0)
+        doubts = doubts_of(recipe.model_dump())
         self._verifier: Verifier | None = None
         if verifier is not None and recipe.verifier is not None:
-            lane = self.session.lanes[-1]
-            self._verifier = Verifier(lane, self._asker, recipe.verifier, recipe.verify, self._doubts)
+            self._verifier = Verifier(self.session.lanes[-1], self._asker, recipe.verifier, recipe.verify, doubts)
+        self._pool = VerdictPool(workers, recipe.severities, doubts, recipe.rules)
         self.tally = self.session.tally
+        self._outcomes = Outcomes(run, recipe.severities, doubts, self._asker, self._pool, self._verifier, self.tally)
+        self._ahead = max(_AHEAD, recipe.concurrency if workers else 0)
         self._run = run
         self._recipe = recipe
         self._names = [teacher.name for teacher in teachers]
-        self._mended = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
+        self._repaired = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
         self._on_study = on_study
         self._consent = consent
-        self._judged_usd: float | None = 0.0  # of the studies of this call, recalled or not
         self._open = 0  # studies under way
-        self._unverified: set[str] = set()  # candidates whose verifier answers in a later pass or call
         self._room = asyncio.Event()  # set when one of them ends
         self._quota: int | None = None  # studies of the pilot
 
@@ -112,7 +108,6 @@ class Engine:
         """
         prepare()  # the rules' lexicons, while there are files to open
         goal, sources = self._recipe.goal, self._sources()
-        self._templates = Templates()
         try:
             if goal.accepted and goal.pilot and goal.accepted > goal.pilot:
                 self._quota = goal.pilot
@@ -120,9 +115,8 @@ class Engine:
                 self._quota = None
                 self._after_pilot(goal.accepted, goal.pilot)
             await self._through(sources)
-            await self._mark_early_templates()
+            await self._outcomes.mark_early_templates(final=self._one_answer)
         finally:
-            self._templates.close()
             await self._pool.close()
             if self._goal_is_met:
                 self.session.ended = self.session.ended or "goal"
@@ -137,7 +131,7 @@ class Engine:
         return goal is not None and self.tally.accepted >= goal
 
     @property
-    def _alone(self) -> bool:
+    def _one_answer(self) -> bool:
         """Whether the first answer to a study is all that is ever made of it."""
         several = self._recipe.several
         one = several.samples == 1 and several.strategy == "split"
@@ -229,89 +223,15 @@ class Engine:
             if self._prompts.needs_images and not study.images:
                 await self._asker.record_skipped(lane, question, "the prompt is about images, and the study has none")
                 return None
-            outcome = await self._judged(lane, question)
+            outcome = await self._outcomes.of(lane, question)
             if outcome is None:
                 return in_doubt
-            self._add_cost(outcome.candidate.cost_usd)
             in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt
-            findings = [f for f in outcome.verdict.findings if f.severity in self._mended]
-            if outcome.verdict.accepted or not findings or self._waits(outcome):
+            findings = [f for f in outcome.verdict.findings if f.severity in self._repaired]
+            if outcome.verdict.accepted or not findings or self._outcomes.waits(outcome):
                 break
             previous = outcome.candidate
         return outcome if outcome is not None and outcome.verdict.accepted else in_doubt or outcome
-
-    async def _judged(self, lane: Lane, question: Question) -> Judged | None:
-        """The verdict on one question's answer, from the journal or new; none if there is no answer."""
-        key = request_key(lane.teacher, question)
-        if (earlier := await self._asker.concluded(key)) is not None:
-            before = judged(earlier)
-            opinion = opinion_of(question.study, *before, earlier.raw)
-            outcome, packed = self._compared(opinion), opinion.packed(question.study)
-            if outcome.verdict != before.verdict:
-                self._asker.record(judged_event(*outcome, packed))
-            return await self._verified(question.study, outcome, packed)
-        answer = await self._asker.ask(lane, question, key)
-        if answer is None:
-            return None
-        opinion = await self._pool.judge(answer)
-        outcome, packed = self._compared(opinion), opinion.packed(question.study)
-        self._asker.conclude(answer, judged_body(*outcome), packed)
-        return await self._verified(question.study, outcome, packed)
-
-    def _compared(self, opinion: Opinion) -> Judged:
-        """The verdict with a doubt, if another study's trace says the same before another reference."""
-        candidate, verdict, sketches = opinion
-        if sketches is None:
-            return opinion.judged
-        twin = self._templates.add(candidate.key, candidate.study_id, *sketches)
-        return opinion.judged if twin is None else Judged(candidate, self._as_template(verdict))
-
-    def _as_template(self, verdict: Verdict) -> Verdict:
-        return decided(marked(verdict, True, self._recipe.severities), self._doubts)
-
-    async def _mark_early_templates(self) -> None:
-        """Give those their doubt that came before anybody could know."""
-        await self._asker.flush()
-        found: set[str] = set()
-        for twin in self._templates.twins():
-            found.add(twin.study_id)
-            event = self._run.journal.last(twin.key, State.JUDGED)
-            if event is None:
-                continue
-            candidate, verdict = judged(event)
-            now = self._as_template(verdict)
-            if now != verdict:
-                self.tally.reopened += not self._alone
-                if self._alone and not verdict.accepted:  # its codes were counted
-                    self.tally.codes.subtract(verdict.codes)
-                if verdict.accepted or self._alone:
-                    self.tally.codes.update(now.codes)
-                self._asker.record(judged_event(candidate, now, event.raw))
-                self.tally.accepted -= verdict.accepted and not now.accepted
-                self.tally.doubted += verdict.accepted and now.outcome == "doubt"
-        self.tally.codes = +self.tally.codes
-        if (note := Count(self._templates.studies, len(found)).note) is not None:
-            self.tally.notes += (note,)
-
-    async def _verified(self, study: Study, outcome: Judged, packed: bytes | None) -> Judged:
-        """The verdict after the verifier has read the trace, if it is to; its word is journalled as a new verdict."""
-        if self._verifier is None or not self._verifier.wants(outcome.verdict):
-            return outcome
-        found = await self._verifier.verify(study, *outcome)
-        self.tally.verified[found.state] += 1
-        self._add_cost(found.cost_usd)
-        if found.state == "waiting":
-            self._unverified.add(outcome.candidate.key)
-        if found.verdict != outcome.verdict:
-            self._asker.record(judged_event(outcome.candidate, found.verdict, packed))
-        return Judged(outcome.candidate, found.verdict)
-
-    def _add_cost(self, usd: float | None) -> None:
-        self._judged_usd = None if usd is None or self._judged_usd is None else self._judged_usd + usd
-
-    def _waits(self, outcome: Judged) -> bool:
-        """Whether the verifier's answer comes later: nothing is repaired before."""
-        return outcome.candidate.key in self._unverified
 
     def _after_pilot(self, goal: int, pilot: int) -> None:
         tally = self.tally
@@ -321,7 +241,7 @@ class Engine:
             accepted=tally.accepted,
             studies=tally.studies,
             calls=tally.asked + tally.recalled,
-            usd=self._judged_usd,
+            usd=self._outcomes.usd,
             studies_left=studies - tally.studies,
         )
         agreed = self.session.history.studies > pilot  # an earlier call went on from here

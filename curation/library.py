@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.loading import Run, load_run
-from ..data.recipes import read_recipe
-from ..data.run import RunFolder
-from ..data.store.studies import StudyStore
-from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
 
 if TYPE_CHECKING:
@@ -52,27 +48,15 @@ def curate(
     Raises:
         TenstepError: what `tenstep curate` would refuse.
     """
-    from .batch_run import BatchRun
-    from .engine import Engine
-    from .requests.polite import run_politely
-    from .requests.session import check_requests
-    from .teacher import load
+    from .curating import bounded, curate_run, resolve
 
-    resolved = _resolved(recipe, studies)
-    teachers = [load(spec) for spec in resolved.teachers]
-    store = StudyStore.open(Path(str(resolved.studies)))
-    resolved = resolved.model_copy(update={"studies": str(store.root.resolve())})
-    check_requests(resolved, teachers, store.data_class)
-    bounded = any(value is not None for value in resolved.budget.model_dump().values())
+    source = recipe if isinstance(recipe, Mapping | CurateRecipe) else Path(recipe)
+    resolved = resolve(source, None if studies is None else Path(studies))
 
     def consent(forecast: "Forecast") -> bool:
-        return spend or bounded or forecast.costs_nothing
+        return spend or bounded(resolved) or forecast.costs_nothing
 
-    with RunFolder.open(Path(out), kind="curate", recipe=resolved, studies=store) as run:
-        worker = BatchRun if any(getattr(teacher, "batch", False) for teacher in teachers) else Engine
-        engine = worker(run, resolved, teachers, consent=consent)
-        run_politely(engine.work(), engine.stop)
-        run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
+    curate_run(resolved, Path(out), consent=consent)
     return load_run(out)
 
 
@@ -93,19 +77,3 @@ def select(
 
     paths = [Path(run) for run in runs]
     return chosen(paths, Options(n=n, **options), Path(out), student=None if student is None else Path(student))
-
-
-def _resolved(recipe: AnyPath | Mapping[str, Any] | CurateRecipe, studies: AnyPath | None) -> CurateRecipe:
-    if isinstance(recipe, CurateRecipe):
-        found = recipe
-    elif isinstance(recipe, Mapping):
-        found = CurateRecipe.model_validate({"kind": "curate", **recipe})
-    else:
-        found = read_recipe(Path(recipe), CurateRecipe)
-        rules = tuple(str((Path(recipe).parent / path).resolve()) for path in found.rules)
-        found = found.model_copy(update={"rules": rules})
-    if studies is not None:
-        found = CurateRecipe.model_validate(found.model_dump() | {"studies": str(studies)})
-    if found.studies is None:
-        raise RecipeError("says no studies; name a study store there, or give studies=...", field="studies")
-    return found

@@ -10,7 +10,7 @@ the verdict, so that a resume makes none again.
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -29,12 +29,15 @@ _ROWS = SIZE // BANDS
 _LOOKED_AT = 8  # earlier traces of one band; in a larger group, each is still found through those
 _FORM = "1"  # of a packed sketch; another one where sketches of the same texts become others
 _MARK = 8  # bytes
+_AT_ONCE = 1_000  # traces whose twins are found at once
 _TABLES = """
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
 CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, steps BLOB, report BLOB, twin TEXT);
 CREATE TABLE bands (band INTEGER, at INTEGER, PRIMARY KEY (band, at)) WITHOUT ROWID;
 """
+
+Call = tuple[str, tuple[Any, ...]]  # a method of Templates, and its arguments
 
 
 class Twin(NamedTuple):
@@ -91,7 +94,15 @@ class Templates:
 
     def twins(self) -> Iterator[Twin]:
         """Every trace that is alike to one before another reference, the early ones of a group too."""
-        for at in range(1, self.traces + 1):
+        first: int | None = 1
+        while first is not None:
+            found, first = self.some_twins(first)
+            yield from found
+
+    def some_twins(self, first: int) -> tuple[list[Twin], int | None]:
+        """The same, for some traces from the first one on (counted from 1); and where to go on, if anywhere."""
+        found, end = [], min(self.traces, first + _AT_ONCE - 1)
+        for at in range(first, end + 1):
             key, study, steps, twin = self._row("key, study, steps, twin", at)
             if twin is None:
                 ours = _sketch(steps)
@@ -99,10 +110,10 @@ class Templates:
                 marked = (of for other, of in others if of is not None and likeness(ours, _sketch(other)) >= ALIKE)
                 twin = next(marked, None)
             if twin is not None:
-                yield Twin(key, study, twin)
+                found.append(Twin(key, study, twin))
+        return found, end + 1 if end < self.traces else None
 
-    @property
-    def studies(self) -> int:
+    def count_studies(self) -> int:
         """How many studies have a trace here."""
         return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
 
@@ -119,6 +130,11 @@ class Templates:
         found = (at for band in bands for (at,) in self._db.execute(query, (band, _LOOKED_AT)).fetchall())
         return sorted(set(found))
 
+    def call(self, call: Call) -> Any:
+        """What a method says, by its name."""
+        name, args = call
+        return getattr(self, name)(*args)
+
     def close(self) -> None:
         """Forget them."""
         self._db.close()
@@ -129,6 +145,12 @@ class Templates:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def started() -> Callable[[Sequence[Call]], list[Any]]:
+    """What a process that compares traces does with a batch (batch_process.py)."""
+    templates = Templates()
+    return lambda batch: list(map(templates.call, batch))
 
 
 class Count(NamedTuple):

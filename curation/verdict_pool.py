@@ -1,34 +1,32 @@
-"""Verdicts off the event loop: processes that judge while this one waits for the wire.
+"""Verdicts off the event loop: processes that judge, and one that compares traces, while this one waits for the wire.
 
     pool = VerdictPool(workers, severities, doubts, rules)
     opinion = await pool.judge(answer)              the same that judge_answer gives
+    twin = await pool.compare(opinion)              the study of an earlier trace that says the same
     await pool.close()
 
-Each process is started at its first use and takes what has gathered for it since its last batch. Answers to one study
-go to the same process, which so reads its reference once. With no workers everything is judged here.
-Answers wait here only while whoever asked waits for them, so no more of them are held than questions are open.
+Answers to one study go to the same process, which so reads its reference once. Traces are compared one after another,
+in the order of the calls, so it does not matter which process does it. With no workers everything is done here.
 """
 
-import asyncio
-import pickle
-import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from ..data.workers import cores
 from ..schemas.candidate import Candidate
-from ..schemas.errors import RunError
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
+from ..validators.gate import prepare
+from .batch_process import BatchProcess
 from .requests.asker import Answer
-from .verdict_worker import LENGTH
-from .verdicts import Opinion, candidate_of, judge_answer
+from .template_trace import Call, Templates, Twin, started
+from .verdicts import Opinion, candidate_of, judge_answer, judge_candidate
 
-_BATCH = 64  # candidates at once
 _TINY = 200  # answers; starting a process costs as much as judging these
-_LONGEST = 1 << 30  # bytes of one batch
 
-_Wanted = tuple[Study, Candidate, "asyncio.Future[Opinion]"]
+_Wanted = tuple[Study, Candidate]
 
 
 def workers_for(answers: int) -> int:
@@ -40,9 +38,9 @@ class VerdictPool:
     """See the module.
 
     Args:
-        workers: processes; 0 judges here.
+        workers: processes that judge; 0 judges and compares here.
         severities: the recipe's.
-        doubts: the recipe's word on them.
+        doubts: what the recipe says of them.
         own: files of rules that the recipe names.
     """
 
@@ -50,8 +48,11 @@ class VerdictPool:
         self._severities = dict(severities)
         self._doubts: Doubts = doubts
         self._own = tuple(own)
-        first = pickle.dumps((self._severities, doubts, self._own))
-        self._workers = [_Worker(first) for _ in range(workers)]
+        judging = partial(_judging, self._severities, doubts, self._own)
+        self._judges: list[BatchProcess[_Wanted, Opinion]] = [BatchProcess(judging) for _ in range(workers)]
+        self._comparing: BatchProcess[Call, Any] = BatchProcess(started)
+        self._templates: Templates | None = None  # where there are no workers
+        self.compared = 0  # traces
 
     async def judge(self, answer: Answer) -> Opinion:
         """The candidate that an answer is, and its verdict.
@@ -59,72 +60,69 @@ class VerdictPool:
         Raises:
             RunError: the process that judged it is gone.
         """
-        if not self._workers:
+        if not self._judges:
             return judge_answer(answer, self._severities, self._doubts, self._own)
         study = answer.question.study
-        worker = self._workers[zlib.crc32(study.id.encode("utf-8", "replace")) % len(self._workers)]
-        return await worker.judge(study, candidate_of(answer))
+        judge = self._judges[zlib.crc32(study.id.encode("utf-8", "replace")) % len(self._judges)]
+        return await judge.run((study, candidate_of(answer)))
+
+    async def compare(self, opinion: Opinion) -> str | None:
+        """Look for an earlier trace that says the same before another reference, and remember this one.
+
+        Returns:
+            The study of that trace; none if there is none, or this one is not to be compared.
+
+        Raises:
+            RunError: the process that compares is gone.
+        """
+        if opinion.sketches is None:
+            return None
+        self.compared += 1
+        found: str | None = await self._call(
+            "add", opinion.candidate.key, opinion.candidate.study_id, *opinion.sketches
+        )
+        return found
+
+    async def twins(self) -> AsyncIterator[Twin]:
+        """Every trace that says what another one says; see `Templates.twins`."""
+        first: int | None = 1 if self.compared else None
+        while first is not None:
+            found, first = await self._call("some_twins", first)
+            for twin in found:
+                yield twin
+
+    async def studies(self) -> int:
+        """How many studies have a trace that was compared."""
+        return int(await self._call("count_studies")) if self.compared else 0
+
+    async def _call(self, name: str, *args: Any) -> Any:
+        if self._judges:
+            return await self._comparing.run((name, args))
+        self._templates = self._templates or Templates()
+        return self._templates.call((name, args))
 
     async def close(self) -> None:
         """End the processes."""
-        for worker in self._workers:
-            await worker.close()
+        for judge in self._judges:
+            await judge.close()
+        await self._comparing.close()
+        if self._templates is not None:
+            self._templates.close()
 
 
-class _Worker:
-    """One process, and what waits for it."""
+def _judging(
+    severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str]
+) -> Callable[[Sequence[_Wanted]], list[Opinion | Exception]]:
+    """What a process that judges does with a batch."""
+    prepare()
 
-    def __init__(self, first: bytes) -> None:
-        self._first = first
-        self._waiting: list[_Wanted] = []
-        self._turn: asyncio.Task[None] | None = None
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def judge(self, study: Study, candidate: Candidate) -> Opinion:
-        wanted: asyncio.Future[Opinion] = asyncio.get_running_loop().create_future()
-        self._waiting.append((study, candidate, wanted))
-        if self._turn is None or self._turn.done():
-            self._turn = asyncio.create_task(self._judge_all())
-        return await wanted
-
-    async def _judge_all(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+    def judge_all(batch: Sequence[_Wanted]) -> list[Opinion | Exception]:
+        opinions: list[Opinion | Exception] = []
+        for study, candidate in batch:
             try:
-                opinions = await self._exchange(batch)
-            except (OSError, EOFError, asyncio.IncompleteReadError):
-                opinions = [RunError("a process that judges was killed (out of memory?); try --workers 0")] * len(batch)
-            for (_, _, wanted), opinion in zip(batch, opinions, strict=True):
-                if wanted.done():
-                    continue
-                if isinstance(opinion, Exception):
-                    wanted.set_exception(opinion)
-                else:
-                    wanted.set_result(opinion)
-
-    async def _exchange(self, batch: list[_Wanted]) -> "list[Opinion | Exception]":
-        if self._process is None:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", f"{__package__}.verdict_worker",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
-                start_new_session=True,  # Ctrl-C is for us to hear
-            )  # fmt: skip
-            self._send(self._first)
-        self._send(pickle.dumps([(study, candidate) for study, candidate, _ in batch], pickle.HIGHEST_PROTOCOL))
-        assert self._process.stdin is not None and self._process.stdout is not None
-        await self._process.stdin.drain()
-        (length,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
-        opinions: list[Opinion | Exception] = pickle.loads(await self._process.stdout.readexactly(length))  # noqa: S301 from our own process
+                opinions.append(judge_candidate(study, candidate, severities, doubts, own))
+            except Exception as error:  # noqa: BLE001 it is raised where the candidate is waited for
+                opinions.append(RuntimeError(f"judging {candidate.study_id} raised {type(error).__name__}"))
         return opinions
 
-    def _send(self, content: bytes) -> None:
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(LENGTH.pack(len(content)) + content)
-
-    async def close(self) -> None:
-        if self._turn is not None:
-            await self._turn
-        if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            await self._process.wait()
+    return judge_all

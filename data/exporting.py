@@ -25,7 +25,6 @@ from ..schemas.views import best_frontal
 from . import exporter
 from .exporter import SPLITS, Film, Folder, Rejection, Row
 from .files import readable_by, replace_text, replacing
-from .formats.json_lines import json_lines
 from .ids import patient_key
 from .preferences import rejected_of
 from .run import RunFolder
@@ -53,6 +52,7 @@ class Options:
     pairs: int = 2  # of one study, at most
     one_image: bool = False  # the first frontal image of a study, for students that take one
     text_only: bool = False  # no images, even where there are some
+    reviewed_only: bool = False  # only examples that readers have accepted, or written
     include_restricted: bool = False
 
 
@@ -86,10 +86,11 @@ def export(
         InputError: something cannot be read, a row cannot be exported so, or a patient is in two splits.
     """
     chosen = exporter.load(kind)
-    _must_be_new(out)
-    sourced = list(examples_of(path, studies=studies))
+    must_be_new(out)
+    sourced = list(examples_of(path, studies=studies, reviewed_only=options.reviewed_only))
     if not sourced:
-        raise InputError("holds no accepted example", file=path)
+        what = "example that a reader has accepted; decide with: tenstep review RUN --serve"
+        raise InputError(f"holds no {what if options.reviewed_only else 'accepted example'}", file=path)
     rejected: dict[str, tuple[Rejected, ...]] = {}
     pairs = Pairs()
     if chosen.pairs != "none":
@@ -103,7 +104,7 @@ def export(
     found = [
         (_record(one.example, place(one.example.study), rejected), one.example.study, one.store) for one in sourced
     ]
-    _apart([(record.split, study) for record, study, _ in found])
+    _check_splits([(record.split, study) for record, study, _ in found])
     manifest = ExportManifest(
         exporter=kind,
         complete=True,
@@ -112,6 +113,7 @@ def export(
         sources=tuple(sorted({study.source for _, study, _ in found})),
         runs=tuple(_runs(path, sourced)),
         selection=_selection(path),
+        reviewed_only=options.reviewed_only,
         prompt_id=prompt.id,
         prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
         prompt=prompt.text,
@@ -121,37 +123,7 @@ def export(
     )
     if manifest.data_class == "restricted" and not options.include_restricted:
         return _withheld(out, manifest, [record for record, _, _ in found])
-    return _whole(out, manifest, found, prompt.report_form, options)
-
-
-def join(path: Path, studies: Sequence[Path], out: Path, options: Options = Options()) -> ExportManifest:
-    """Make the whole export of one that holds records only, with the studies of their owner.
-
-    Args:
-        path: the folder that `export` wrote.
-        studies: the study stores that hold them.
-        out: a new folder.
-        options: as for `export`.
-
-    Raises:
-        RunError: `out` is taken.
-        InputError: a study is missing, or its report or an image is another one than was exported.
-    """
-    manifest = read_manifest(path)
-    if manifest.complete:
-        raise InputError("is whole: there is nothing to join", file=path)
-    _must_be_new(out)
-    stores = [StudyStore.open(one) for one in studies]
-    found: list[Found] = []
-    for line in json_lines(path / RECORDS):
-        try:
-            record = ExportRecord.model_validate(line.found, strict=False)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise InputError(line.problem or str(first["msg"]), file=path / RECORDS, row=line.row) from None
-        found.append((record, *_owned(record, stores)))
-    forms = {study.report_form for _, study, _ in found}
-    return _whole(out, manifest, found, forms.pop() if len(forms) == 1 else None, options)
+    return write_whole(out, manifest, found, prompt.report_form, options)
 
 
 def read_manifest(path: Path) -> ExportManifest:
@@ -169,7 +141,12 @@ def read_manifest(path: Path) -> ExportManifest:
         raise InputError(str(first["msg"]), file=path / MANIFEST, field=".".join(map(str, first["loc"]))) from None
 
 
-def _must_be_new(out: Path) -> None:
+def must_be_new(out: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        RunError: it does, or is none.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError("is there already; choose another --out", file=out)
 
@@ -182,7 +159,7 @@ def _placing(splits: Path | None) -> Callable[[Study], SplitName]:
     return lambda study: _NAMES[own.place(study, frozenset())]
 
 
-def _apart(found: Iterable[tuple[SplitName, Study]]) -> None:
+def _check_splits(found: Iterable[tuple[SplitName, Study]]) -> None:
     places: dict[tuple[str, str], SplitName] = {}
     for split, study in found:
         if places.setdefault((study.source, patient_key(study.patient_id)), split) != split:
@@ -229,23 +206,6 @@ def _selection(path: Path) -> dict[str, object] | None:
     return {"method": found.method, "parameters": found.parameters, "input_sha256": found.input_sha256}
 
 
-def _owned(record: ExportRecord, stores: Sequence[StudyStore]) -> tuple[Study, StudyStore]:
-    for store in stores:
-        try:
-            study = store.get(record.study_id)
-        except InputError:
-            continue
-        if study.report_sha256 != record.report_sha256:
-            raise InputError(
-                f"study '{record.study_id}' has another report than was exported; ingest it in the same form",
-                file=store.root,
-            )
-        if {image.sha256 for image in record.images} - {image.sha256 for image in study.images}:
-            raise InputError(f"study '{record.study_id}' has other images than were exported", file=store.root)
-        return study, store
-    raise InputError(f"no store holds study '{record.study_id}'; name the one that does with --studies")
-
-
 def _row(found: Found, prompt: str, options: Options) -> Row:
     record, study, store = found
     images = () if options.text_only else study.images
@@ -265,9 +225,14 @@ def _row(found: Found, prompt: str, options: Options) -> Row:
     )
 
 
-def _whole(
+def write_whole(
     out: Path, manifest: ExportManifest, found: Sequence[Found], form: ReportForm | None, options: Options
 ) -> ExportManifest:
+    """Write rows with reports, all of one form, and images.
+
+    Raises:
+        InputError: a study has another form or no image, or the exporter cannot take a row.
+    """
     other = [study.id for _, study, _ in found if study.report_form != form]
     if other:
         raise InputError(

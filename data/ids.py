@@ -1,7 +1,8 @@
 """Ids compared: the one place that says when two ids, written by different hands, name the same study or patient.
 
     plain_id       "\\ufeff1000.0 " is 1000: no mark, no blanks around it, accents composed, a whole number without `.0`
-    patient_key    the same behind a source's name: csv/1000.0 is csv/1000
+    patient_key    the same behind a source's name: csv/1000.0 is csv/1000, and jsonl/1000 is another patient
+    native_key     the same without the source: what may be one patient in two sources
     join_ids       a list of ids against studies that are known: each entry that matches none is named
 
 Spreadsheets, data frames, editors and file systems write ids so; two that differ in nothing else are one.
@@ -36,6 +37,14 @@ def patient_key(patient_id: str) -> str:
     """A patient's id, `<source>/<native id>` or native alone, as it is compared."""
     source, slash, native = patient_id.partition("/")
     return f"{source}/{plain_id(native)}" if slash else plain_id(patient_id)
+
+
+def native_key(patient_id: str) -> str:
+    """A patient's id without its source, and without letters before a number: csv/10000032 is mimic-cxr/p10000032.
+
+    Equal ones are perhaps the same patient: one file's rows that were ingested as two kinds, or two hospitals'.
+    """
+    return _number(patient_id) or _native(patient_id)
 
 
 def native_text(value: object) -> str | None:

@@ -17,6 +17,7 @@ from ..schemas.errors import InputError
 from ..schemas.example import Example
 from ..schemas.selection import Selection
 from ..schemas.study import ReportForm
+from .readings import finals
 from .run import RunFolder
 from .store.studies import StudyStore
 
@@ -77,18 +78,29 @@ def stored_path(run: Path, folder: Path) -> str:
         return str(run.resolve())
 
 
-def examples_of(path: Path, *, studies: Path | None = None, training: bool = True) -> Iterator[Sourced]:
+def examples_of(
+    path: Path, *, studies: Path | None = None, training: bool = True, reviewed_only: bool = False
+) -> Iterator[Sourced]:
     """The accepted examples of a run in their order, or the chosen ones of a selection by rank.
 
     Args:
         path: a run folder, a selection's folder or its selection.json.
         studies: the study store, if it is no longer where the runs say.
         training: they will be trained on, or exported for that; false where they are only looked at.
+        reviewed_only: those that readers have accepted, or written; not those that only the rules have.
 
     Raises:
         PolicyError: the terms of an endpoint that wrote them do not allow training.
         InputError, RunError: something cannot be read, or a chosen example is no longer accepted.
     """
+    if reviewed_only:
+        decided = {run.resolve(): finals(run) for run in runs_of(path)}
+        for one in examples_of(path, studies=studies, training=training):
+            of = one.example.provenance
+            found = decided[one.run.resolve()].get(of.key)
+            if of.author == "reader" or (found is not None and found.decision == "accept"):
+                yield one
+        return
     if not is_selection(path):
         yield from _of_run(path, studies, training=training)
         return
@@ -96,12 +108,12 @@ def examples_of(path: Path, *, studies: Path | None = None, training: bool = Tru
     wanted = {(row.run, row.key): row for row in selection.rows}
     if len(wanted) < len(selection.rows) or len({row.rank for row in selection.rows}) < len(selection.rows):
         raise InputError("chooses an example twice, or has two of one rank; select again", file=_file(path))
-    found: dict[int, Sourced] = {}
+    chosen: dict[int, Sourced] = {}
     for number, run in enumerate(runs_of(path)):
         for one in _of_run(run, studies, training=training):
             row = wanted.pop((number, one.example.provenance.key), None)
             if row is not None:
-                found[row.rank] = one
+                chosen[row.rank] = one
     if wanted:
         row = next(iter(wanted.values()))
         raise InputError(
@@ -109,7 +121,7 @@ def examples_of(path: Path, *, studies: Path | None = None, training: bool = Tru
             "recheck or a review changed them; select again",
             file=path,
         )
-    yield from (found[rank] for rank in sorted(found))
+    yield from (chosen[rank] for rank in sorted(chosen))
 
 
 def _of_run(path: Path, studies: Path | None, *, training: bool) -> Iterator[Sourced]:

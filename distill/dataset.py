@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..data.exporting import Options, Prompt
 from ..data.exporting import export as write_export
-from ..data.exporting import join as write_joined
+from ..data.joining import join as write_joined
 from ..schemas.export import ExportManifest
 from ..schemas.study import ReportForm
 from . import prompt as prompts
@@ -33,6 +33,7 @@ def export(
     one_image: bool = False,
     text_only: bool = False,
     include_restricted: bool = False,
+    reviewed_only: bool = False,
 ) -> ExportManifest:
     """Export the accepted examples of a run or a selection as a folder that a trainer reads.
 
@@ -48,6 +49,7 @@ def export(
         one_image: the frontal image alone.
         text_only: no images.
         include_restricted: write restricted reports and images, which otherwise stay where they are.
+        reviewed_only: only examples that readers have accepted, or written.
 
     Returns:
         What export.json says.
@@ -66,6 +68,7 @@ def export(
         one_image=one_image,
         text_only=text_only,
         include_restricted=include_restricted,
+        reviewed_only=reviewed_only,
     )
     manifest = write_export(Path(path), to, Path(out), asked, options, splits=_path(splits), studies=_path(studies))
     describe(Path(out), manifest, run=Path(path))

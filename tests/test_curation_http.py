@@ -20,6 +20,7 @@ from tenstep.schemas.run import State
 KEY = "sk-canary-1f0e2d3c"
 REPORT = "Canary report line about the left lower lobe."
 PROVIDERS = ("openai", "anthropic")
+either = pytest.mark.parametrize("nth", [1, 2])  # made by the SDK, or as it made the first one
 
 
 @pytest.fixture
@@ -33,14 +34,16 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", KEY)
 
 
-def post(provider: Any, url: str, *, seconds: float = 5.0, key_env: str | None = "TEACHER_KEY") -> bytes:
-    """One request through the SDK, in a loop of its own."""
+def post(provider: Any, url: str, *, seconds: float = 5.0, key_env: str | None = "TEACHER_KEY", nth: int = 1) -> bytes:
+    """The n-th request to an endpoint, in a loop of its own; from the second on the SDK does not make it anew."""
 
     async def once() -> bytes:
         openai = provider == "openai"
         endpoint = Endpoint(provider, url + ("/v1" if openai else ""), key_env=key_env, seconds=seconds)
         try:
             body = {"model": "m", "messages": [{"role": "user", "content": REPORT}], "max_tokens": 9}
+            for _ in range(nth - 1):
+                await endpoint.post("/chat/completions" if openai else "/v1/messages", pack({**body, "max_tokens": 1}))
             return await endpoint.post("/chat/completions" if openai else "/v1/messages", pack(body))
         finally:
             await endpoint.close()
@@ -48,9 +51,10 @@ def post(provider: Any, url: str, *, seconds: float = 5.0, key_env: str | None =
     return asyncio.run(once())
 
 
+@either
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_nothing_of_the_environment_redirects_a_request(
-    provider: str, server: TeacherServer, monkeypatch: pytest.MonkeyPatch
+    provider: str, nth: int, server: TeacherServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with TeacherServer() as spy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
@@ -63,39 +67,53 @@ def test_nothing_of_the_environment_redirects_a_request(
         monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "Authorization: Bearer other\nX-Other: 1")
         monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "other")
         monkeypatch.setenv("OPENAI_ORG_ID", "org-other")
-        assert unseal(post(provider, server.url)).status == 200
+        assert unseal(post(provider, server.url, nth=nth)).status == 200
         assert spy.bytes == spy.requests == 0
-    sent = server.seen[0].headers
+    sent = server.seen[-1].headers
     assert sent["authorization"] == f"Bearer {KEY}"
     assert {"x-other", "openai-organization", "cookie", "x-api-key"} & set(sent) == set()
+    assert len(server.seen) == nth
+    assert server.seen[0].headers | {"content-length": ""} == sent | {"content-length": ""}
 
 
+@either
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(provider: str, status: int, server: TeacherServer) -> None:
+def test_a_redirect_is_not_followed(provider: str, status: int, nth: int, server: TeacherServer) -> None:
     with TeacherServer() as spy:
         moved = Answer(status, b"", {"location": spy.url + "/v1/messages"})
-        with Loopback(lambda request: moved) as old, pytest.raises(TeacherError, match="redirects are not followed"):
-            post(provider, old.url)
+        answers = [Answer(200, b"{}")] * (nth - 1) + [moved]
+        with (
+            Loopback(lambda request: answers.pop(0)) as old,
+            pytest.raises(TeacherError, match="redirects are not followed"),
+        ):
+            post(provider, old.url, nth=nth)
+        assert answers == []
         assert spy.bytes == spy.requests == 0
 
 
+@either
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("fault", ["ok", "401", "cut", "500", "silent", "200_html", "gzip_bomb"])
 def test_neither_key_nor_report_is_in_logs_or_errors(
-    provider: str, fault: str, server: TeacherServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    provider: str,
+    fault: str,
+    nth: int,
+    server: TeacherServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_LOG", "debug")
     monkeypatch.setenv("OPENAI_LOG", "debug")
     caplog.set_level(logging.DEBUG)
-    server.fail(fault)
+    server.fail(*["ok"] * (nth - 1), fault)
     told = ""
     try:
-        post(provider, server.url, seconds=0.5 if fault == "silent" else 10)
+        post(provider, server.url, seconds=0.5 if fault == "silent" else 10, nth=nth)
     except (TenstepError, Unanswered) as error:
         assert error.__context__ is None and error.__cause__ is None
         told = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
-    assert len(server.seen) == 1
+    assert len(server.seen) == nth
     assert KEY not in told + caplog.text
     assert REPORT not in told + caplog.text
 
@@ -143,14 +161,26 @@ def test_a_server_that_goes_away_later_is_no_end_of_the_run() -> None:
     assert (no.state, no.retryable, no.sent) in [(State.FAILED, True, False), (State.UNKNOWN, False, True)]
 
 
+@either
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_one_request_is_one_post_whatever_happens(provider: str, server: TeacherServer) -> None:
+def test_one_request_is_one_post_whatever_happens(provider: str, nth: int, server: TeacherServer) -> None:
     for fault in ("cut", "500", "429_ms", "reset_before", "silent", "529", "408", "409", "length_long"):
-        server.fail(fault)
+        server.fail(*["ok"] * (nth - 1), fault)
         before = server.requests
         with pytest.raises(Unanswered):
-            post(provider, server.url, seconds=0.5)
-        assert server.requests == before + 1, fault
+            post(provider, server.url, seconds=0.5, nth=nth)
+        assert server.requests == before + nth, fault
+
+
+def test_requests_that_the_sdk_does_not_make_anew_carry_their_own_body(server: TeacherServer) -> None:
+    async def thrice() -> None:
+        endpoint = Endpoint("openai", server.url + "/v1", key_env="TEACHER_KEY", seconds=5)
+        for words in ("a", "b" * 3_000_000, ""):
+            await endpoint.post("/chat/completions", pack({"model": "m", "messages": [], "words": words}))
+        await endpoint.close()
+
+    asyncio.run(thrice())
+    assert [len(seen.body["words"]) for seen in server.seen] == [1, 3_000_000, 0]
 
 
 def test_an_answer_that_is_packed_unasked_is_unpacked_within_the_limit() -> None:

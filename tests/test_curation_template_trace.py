@@ -61,6 +61,19 @@ def test_a_group_larger_than_what_is_looked_at_is_found_whole() -> None:
     assert len(twins(*alike, ("b", STEPS, OTHER), *((f"c{n}", STEPS, REFERENCE) for n in range(100)))) == 201
 
 
+def test_twins_are_found_some_at_a_time_as_all_at_once() -> None:
+    with Templates() as templates:
+        for at in range(2_050):
+            templates.add(str(at), f"s{at}", *sketches((*STEPS[:9], f"Synthesis number {at % 2}."), REFERENCE))
+        templates.add("last", "b", *sketches(STEPS, OTHER))
+        pages, first = [], 1
+        while first is not None:
+            page, first = templates.some_twins(first)
+            pages.append(page)
+        assert [len(page) for page in pages] == [1_000, 1_000, 51]
+        assert [twin for page in pages for twin in page] == list(templates.twins())
+
+
 def test_a_run_says_so_loudly_past_a_share_of_its_studies() -> None:
     assert Count(100, round(100 * SHARE)).note is None
     note = Count(100, 11).note

@@ -91,7 +91,7 @@ def judging() -> list[int]:
     """The processes below this one that judge."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(row[0]) for row in rows if row[1] == str(os.getpid()) and "verdict_worker" in row[2]]
+    return [int(row[0]) for row in rows if row[1] == str(os.getpid()) and "batch_process" in row[2]]
 
 
 def test_a_process_that_is_killed_loses_no_answer(tmp_path: Path, store: StudyStore) -> None:
@@ -118,16 +118,13 @@ def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import asyncio, pathlib, os, sys\n"
-        "from tenstep.curation.verdict_pool import _Worker\n"
+        "import asyncio, os\n"
+        "from tenstep.curation.batch_process import BatchProcess\n"
+        "from tenstep.curation.template_trace import started\n"
         "async def main():\n"
-        "    worker = _Worker(b'')\n"
-        "    worker._waiting = []\n"
-        "    try:\n"
-        "        await asyncio.wait_for(worker._exchange([]), 3)\n"
-        "    except (asyncio.TimeoutError, asyncio.IncompleteReadError):\n"
-        "        pass\n"
-        "    print(worker._process.pid, flush=True)\n"
+        "    process = BatchProcess(started)\n"
+        "    assert await process.run(('count_studies', ())) == 0\n"
+        "    print(process._process.pid, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
     )

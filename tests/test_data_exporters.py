@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +15,10 @@ from distill_parts import accepted_run, filmed, steps
 from tenstep.__main__ import main
 from tenstep.data.exporter import kinds
 from tenstep.data.exporting import read_manifest
+from tenstep.data.readings import Readings
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.reading import Reading
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.gate import codes_of
@@ -58,6 +61,30 @@ def run(store: StudyStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
             again.record(candidate.model_copy(update={"key": key}), Verdict(findings=(finding,)), raw=b"")
         again.finish()
     return out
+
+
+def test_only_what_readers_have_accepted_can_be_exported(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    words = ["export", str(copy), "--to", "jsonl", "--reviewed-only", "--out"]
+    assert main([*words, str(tmp_path / "none")]) == 2  # nobody has read anything
+    with RunFolder.read(copy) as opened:
+        keys = {example.study.id: example.provenance.key for example in opened.accepted()}
+    (first, *_, last) = sorted(keys)
+    with Readings(copy, writable=True) as readings:
+        for study, decision in ((first, "accept"), (last, "unsure")):
+            readings.append(
+                Reading(
+                    key=keys[study], study_id=study, reader="anna", decision=decision, revision=1, saw_findings=True,
+                    queue="work", seconds=2.0, at=1.0,
+                )
+            )  # fmt: skip
+    assert main([*words, str(tmp_path / "read")]) == 0
+    manifest = read_manifest(tmp_path / "read")
+    assert manifest.reviewed_only and sum(manifest.rows.values()) == 1
+    (row,) = (json.loads(line) for line in (tmp_path / "read" / "train.jsonl").read_text().splitlines())
+    assert row["id"] == first
+    card = (tmp_path / "read" / "README.md").read_text()
+    assert "readers who have accepted or written each row" in card and "of 1 |" in card
 
 
 CODES = {

@@ -17,6 +17,7 @@ from tenstep.data.intake.reports import (
     view_words,
     views_in,
 )
+from tenstep.data.intake.stated_views import stated_views
 from tenstep.schemas.layout import write
 from tenstep.schemas.study import Sections
 
@@ -199,6 +200,28 @@ def test_sections_on_one_line_are_sections(text: str) -> None:
 )
 def test_a_word_inside_a_sentence_is_no_header(text: str) -> None:
     assert find_sections(text).impression is None
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [
+        ("PORTABLE AP. The heart is large.", "AP"),
+        ("Portable ap chest radiograph demonstrates clear lungs.", "AP"),
+        ("The lungs are clear. PA and lateral views of the chest were obtained.", "PA and lateral"),
+        ("Examination consists of frontal and lateral radiographs of the chest.", "frontal and lateral"),
+        ("Portable chest radiograph. Clear.", "unknown"),  # nearly always AP, but it does not say so
+        ("A nodule is seen on the lateral view.", "unknown"),  # where it is seen, not which films there are
+        ("Increased AP diameter of the chest. The AP window is normal.", "unknown"),
+        ("PA and lateral views may be of benefit.", "unknown"),
+        ("AP view of the femur shows no fracture.", "unknown"),
+        ("Compared with the PA film of May, no change.", "unknown"),
+        ("The PA is large in the chest film.", "unknown"),
+    ],
+)
+def test_a_report_states_its_views_where_it_begins_to_describe_a_film(findings: str, words: str) -> None:
+    report = f"FINDINGS: {findings}\nIMPRESSION: As above."
+    assert describe_views(stated_views(report, find_sections(report))) == words
+    assert describe_views(stated_views(findings, Sections())) == words  # a report without sections
 
 
 @pytest.mark.parametrize(

@@ -335,9 +335,12 @@ def test_what_bears_marks_of_a_restricted_dataset_is_public_only_with_a_reason(
     assert studies(csv_source.read(path, said))[0].data_class == "public"
 
 
-def test_a_view_is_read_off_the_report_where_the_table_says_unknown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "report",
+    ["PORTABLE AP CHEST. FINDINGS: Clear. IMPRESSION: Normal.", "FINDINGS: PORTABLE AP. Clear. IMPRESSION: Normal."],
+)
+def test_a_view_is_read_off_the_report_where_the_table_says_unknown(tmp_path: Path, report: str) -> None:
     films(tmp_path, "x.png")
-    report = "PORTABLE AP CHEST. FINDINGS: Clear. IMPRESSION: Normal."
     path = table(tmp_path / "t.csv", f"id,report,image,views\na,{report},x.png,unknown\n")
     options = Options(converted=tmp_path / "store" / "images", form="four-header")
     (study,) = studies(csv_source.read(path, options))

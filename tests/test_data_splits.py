@@ -200,3 +200,14 @@ def test_splits_of_other_sources_place_no_study() -> None:
     with pytest.raises(InputError, match="splits are of a, and study 'b/x' is of b"):
         recipe.of(study("x", "p1", source="b"))
     assert SplitRecipe(test=0.5).of(study("x", "p1", source="b")) in ("train", "validate", "test")
+
+
+def test_a_patient_id_that_two_sources_have_is_a_warning(tmp_path: Path) -> None:
+    learned = [study("1", "17", "csv"), study("2", "p10000032", "mimic-cxr"), study("3", "18", "csv")]
+    held = [study("4", "17.0", "jsonl"), study("5", "10000032", "csv")]
+    found = contamination(
+        lambda: [StudyInSplit(one, lambda ref: Path(ref.path), one in held) for one in (*learned, *held)]
+    )
+    alike = [(pair.train, pair.held) for pair in found.pairs if pair.kind == "patient_alike"]
+    assert alike == [("csv/1", "jsonl/4"), ("mimic-cxr/2", "csv/5")]
+    assert found.counts["patient"] == 0 and not found.contaminated

@@ -152,7 +152,7 @@ def test_what_cannot_be_merged_is_said_before_anything_is_loaded(trained: Traine
     with pytest.raises(TrainingError, match="did not finish; go on with: tenstep distill --resume"):
         merge(run, tmp_path / "out")
     (run / "run_card.json").unlink()
-    with pytest.raises(InputError, match=r"no run_card\.json beside the adapter"):
+    with pytest.raises(InputError, match=r"no run_card\.json next to the adapter"):
         merge(run, tmp_path / "out")
     with pytest.raises(RunError, match="is there already"):
         merge(trained.run, tmp_path)

@@ -1,15 +1,20 @@
 """torchrun: two processes on a CPU end with one set of weights, that of one process with twice the accumulation."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from distill_parts import accepted_run, changed, filmed, untrained
+from tenstep.cli.app import parser
 from tenstep.distill.adapter import WEIGHTS
+from tenstep.distill.train.ranks import check_launch
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
+from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
 
 _RANK = """
@@ -68,3 +73,63 @@ def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path: Path) 
     ours, theirs = (load_file(tmp_path / name / "adapter" / WEIGHTS) for name in ("one", "two"))
     assert ours.keys() == theirs.keys()
     assert max(float(abs(ours[name] - theirs[name]).max()) for name in ours) < 2e-3
+
+
+def launch(words: list[str], node: int, port: int) -> "subprocess.Popen[str]":
+    """One of two machines, both of which are this one."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1"]
+    torchrun += ["--node_rank", str(node), "--master_addr", "127.0.0.1", "--master_port", str(port), "-m", "tenstep"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.Popen([*torchrun, *words], env=environment, stdout=-1, stderr=-1, text=True)
+
+
+@pytest.mark.slow
+def test_two_machines_train_together_in_a_shared_folder_and_not_in_two(tmp_path: Path) -> None:
+    run = accepted_run(filmed(tmp_path, 8), tmp_path / "run")
+    sentences = ["The heart is normal.", "There is a small left pleural effusion."] * 3
+    recipe = untrained(
+        tmp_path / "tiny", sentences, steps=2, save_every=1, max_new_tokens=1500, lora=Lora(r=4), report_to=()
+    )
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    words = ["distill", str(tmp_path / "recipe.yaml"), "--run-folder", str(run), "--out"]
+    nodes = [launch([*words, str(tmp_path / "shared")], node, free_port) for free_port in (port(),) for node in (0, 1)]
+    said = [node.communicate(timeout=240) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert "distill" in said[0][0] and said[1][0] == ""  # the first speaks for both
+    card = RunCard.read(tmp_path / "shared")
+    assert (card.processes, card.finished is not None) == (2, True)
+    checkpoint = tmp_path / "shared" / "checkpoints" / "checkpoint-2"
+    assert {f"rng_state_{rank}.pth" for rank in (0, 1)} <= {file.name for file in checkpoint.iterdir()}
+
+    nodes = [launch([*words, str(tmp_path / f"own{node}")], node, at) for at in (port(),) for node in (0, 1)]
+    said = [node.communicate(timeout=240) for node in nodes]
+    assert all(node.returncode for node in nodes)
+    assert "process 1 of 2 does not see what the first process wrote here" in said[1][1]
+
+
+def port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_sharding_is_refused_in_one_line() -> None:
+    check_launch({})
+    with pytest.raises(TrainingError, match="FSDP is switched on"):
+        check_launch({"ACCELERATE_USE_FSDP": "true"})
+
+
+def test_the_launch_file_of_accelerate_is_two_nodes_of_eight() -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    path = Path(__file__).parent.parent / "examples" / "accelerate" / "two-nodes-of-eight.yaml"
+    found = load_config_from_file(str(path))
+    assert (found.num_machines, found.num_processes, str(found.distributed_type)) == (
+        2,
+        16,
+        "DistributedType.MULTI_GPU",
+    )
+    first = path.read_text().splitlines()[0]
+    words = first.partition(" -m tenstep ")
+    assert words[0].startswith(f"# accelerate launch --config_file {path.relative_to(path.parents[2])}")
+    assert parser().parse_args(words[2].split()).recipe.is_file()

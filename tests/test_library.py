@@ -7,7 +7,7 @@ import pytest
 import tenstep
 from distill_parts import accepted_run, filmed
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.errors import InputError, RunError
+from tenstep.schemas.errors import InputError, RecipeError, RunError
 from tenstep.validators.rule import REFERENCE, ten
 
 
@@ -54,6 +54,22 @@ def test_a_run_is_curated_selected_and_exported(store: StudyStore, tmp_path: Pat
     assert len(chosen) == len(chosen.to_pandas()) == 1
     told = tenstep.export(tmp_path / "small", "jsonl", tmp_path / "dataset")
     assert told.rows == {"train": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("severities", {"no_such_code": "off"}, "no rule finds 'no_such_code'"),
+        ("verifier", {"kind": "nowhere"}, "there is no teacher 'nowhere'"),
+    ],
+)
+def test_curating_refuses_what_the_command_refuses(
+    key: str, value: object, told: str, store: StudyStore, tmp_path: Path
+) -> None:
+    recipe = {"name": "lib", "teachers": [{"kind": "checklist"}], key: value}
+    with pytest.raises(RecipeError, match=told):
+        tenstep.curate(recipe, studies=store.root, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_audit_is_a_table(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class ReviewRun:
             return {key: final(given) for key, given in self._by_key().items()}
 
     def _by_key(self) -> dict[str, list[Reading]]:
-        """The current readings of each candidate, read again only after somebody has written one."""
+        """The current readings of each candidate, read again only after a new one was written."""
         last = self.desk.readings.last()
         if last != self._readings[0]:
             by_key: dict[str, list[Reading]] = defaultdict(list)
@@ -160,7 +160,7 @@ class ReviewRun:
         """Write a reader's decision; None if this form was sent before.
 
         Raises:
-            InputError: the form is not whole, or was sent sooner than anybody can read.
+            InputError: the form is not whole, or was sent sooner than a film can be read.
         """
         with self._lock:
             screen = self.screen(reader, key, adjudicate=adjudicate)

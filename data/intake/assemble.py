@@ -28,6 +28,7 @@ from .reports import (
     views_in,
     without_empty,
 )
+from .stated_views import stated_views
 
 MAX_ID = 200
 
@@ -105,11 +106,12 @@ def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal
         return refusal
     sections = without_empty(draft.sections) if draft.sections else find_sections(report)
     words = view_words(report) if draft.view_text is None else draft.view_text
-    pictures = _pictures(draft, words, options)
+    reported = views_in(words) or stated_views(report, sections)
+    pictures = _pictures(draft, words, reported, options)
     if isinstance(pictures, Refusal):
         return pictures
     known = draft.views or pictures.shown
-    views = known or pictures.reported
+    views = known or reported
     allowed = [
         name
         for name, policy in (("findings", options.missing_findings), ("impression", options.missing_impression))
@@ -153,15 +155,13 @@ def _left_out(draft: Draft, report: str) -> Iterator[tuple[str, str]]:
 class _Pictures(NamedTuple):
     refs: tuple[ImageRef, ...]
     shown: tuple[str, ...]  # the views of all the study's images
-    reported: tuple[str, ...]  # the views that the report names
     marks: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
 
 
-def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal:
+def _pictures(draft: Draft, words: str, reported: tuple[str, ...], options: Options) -> _Pictures | Refusal:
     if options.text_only:
-        return _Pictures((), (), () if draft.views else views_in(words), (), ())
-    reported = views_in(words)
+        return _Pictures((), (), (), ())
     admitted = admit_all(draft.images, draft.root, options.converted, options.longest_side)
     if isinstance(admitted, Refusal):
         return admitted
@@ -173,12 +173,12 @@ def _pictures(draft: Draft, words: str, options: Options) -> _Pictures | Refusal
     shown = _known(refs)
     marks = () if options.longest_side is None else (f"image=at most {options.longest_side} pixels",)
     if options.one_image is None:
-        return _Pictures(refs, shown, reported, marks, warnings)
+        return _Pictures(refs, shown, marks, warnings)
     store = options.converted.parent if options.converted else Path()
     one = one_image(refs, options.one_image, lambda ref: (store / ref.path).resolve(), options.converted)
     if one is None:
-        return _Pictures(refs, shown, reported, marks, warnings)
-    return _Pictures((one.ref,), shown, reported, (*marks, one.mark), (*warnings, *one.warnings))
+        return _Pictures(refs, shown, marks, warnings)
+    return _Pictures((one.ref,), shown, (*marks, one.mark), (*warnings, *one.warnings))
 
 
 def _derived(sections: Sections, known: tuple[str, ...], views: tuple[str, ...]) -> Iterator[str]:

@@ -3,6 +3,7 @@
     patient        the same patient                                   error
     study          the same study, in two splits                      error
     image          the same image file, byte for byte                 error
+    patient_alike  the same patient id of another source              warning: two hospitals may both have a patient 17
     near_image     an image that differs in few bits of its hash      warning
     report         the same words                                     warning: short normal reports are often alike
     near_report    nearly the same words (MinHash)                    warning
@@ -21,14 +22,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ...schemas.study import ImageRef, Study
-from ..ids import patient_key
+from ..ids import native_key, patient_key
 from ..kept import keep
 from ..similarity import Searched, Signature, band_keys, likeness
 from ..workers import Workers, in_order, sure
 from .alike import NEAR_BITS, Hashes, Looks, distance, looks, stack
 
 ERRORS = ("patient", "study", "image")
-KINDS = (*ERRORS, "near_image", "report", "near_report")
+KINDS = (*ERRORS, "patient_alike", "near_image", "report", "near_report")
 LISTED = 1000
 _SOME = 2048
 
@@ -127,6 +128,7 @@ class Held:
     def __init__(self, ones: Iterable[tuple[Study, Looks]]) -> None:
         self.ids: list[str] = []
         self.patients: dict[str, str] = {}
+        self.natives: dict[str, str] = {}  # study by patient id without its source
         self.files: dict[str, str] = {}
         self.texts: dict[bytes, list[int]] = {}
         signatures: list[Signature] = []
@@ -136,6 +138,7 @@ class Held:
             self.texts.setdefault(found.text, []).append(len(self.ids))
             self.ids.append(study.id)
             self.patients.setdefault(patient_key(study.patient_id), study.id)
+            self.natives.setdefault(native_key(study.patient_id), study.id)
             self.files.update((ref.sha256, study.id) for ref in study.images)
             signatures.append(found.signature)
             hashes += found.images
@@ -153,6 +156,8 @@ class Held:
                 yield Pair("study", study.id, study.id, "in two splits")
             if (other := self.patients.get(patient_key(study.patient_id))) is not None:
                 yield Pair("patient", study.id, other, study.patient_id)
+            elif (other := self.natives.get(native_key(study.patient_id))) is not None:
+                yield Pair("patient_alike", study.id, other, f"{study.patient_id}, perhaps the same patient")
             for ref in study.images:
                 if (other := self.files.get(ref.sha256)) is not None:
                     yield Pair("image", study.id, other, ref.sha256)

@@ -1,6 +1,6 @@
 """BLEU, ROUGE-L and METEOR as pycocoevalcap computes them: the convention of report generation. Needs Java.
 
-The package itself is called, and its figures are reported. Its statistics are kept beside them, for intervals; that
+The package itself is called, and its figures are reported. Its statistics are kept as well, for intervals; that
 they lead to the same figures is checked in every run. METEOR's formula is that of Denkowski and Lavie 2014, with the
 parameters of the package's jar for English.
 """
@@ -85,7 +85,7 @@ def _texts(pairs: Sequence[Pair], preprocessing: Preprocessing) -> tuple[Texts, 
         if preprocessing == "ptb":
             from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-            with _silent():
+            with _stderr_closed():
                 tokens = PTBTokenizer().tokenize({str(at): [{"caption": line}] for at, line in enumerate(lines)})
             if len(tokens) != len(lines):
                 raise ValueError("the tokenizer lost lines")
@@ -97,8 +97,8 @@ def _texts(pairs: Sequence[Pair], preprocessing: Preprocessing) -> tuple[Texts, 
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """The tokenizer's Java tells standard error how fast it is."""
+def _stderr_closed() -> Iterator[None]:
+    """The tokenizer's Java writes its speed to standard error, past sys.stderr."""
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

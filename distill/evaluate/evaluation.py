@@ -59,7 +59,7 @@ def evaluate(
         on_progress: called before each family of metrics.
 
     Raises:
-        InputError, MissingExtraError: a metric that was asked for cannot be had, or the students cannot be compared.
+        InputError, MissingExtraError: a chosen metric is not available here, or the students cannot be compared.
         PolicyError: texts that are not known to be public would go to an external command.
     """
     students = [source, *others]
@@ -80,7 +80,7 @@ def evaluate(
             found = [family(student.parts[part]) for student in students]
             for student, measures in zip(students, found, strict=True):
                 remarks |= {f"{student.name}, {part}: {said}": None for one in measures for said in one.remarks}
-            absent = _nobody_has(found)
+            absent = _labels_of_no_text(found)
             figures += (
                 _figure(part, one, rest, patients, options)
                 for one, *rest in zip(*found, strict=True)
@@ -155,7 +155,7 @@ def _scored(scores: Mapping[str, Callable[[Sequence[Pair]], Measure]], pairs: Se
     return [score(pairs) for score in scores.values()]
 
 
-def _nobody_has(found: Sequence[Sequence[Measure]]) -> set[str]:
+def _labels_of_no_text(found: Sequence[Sequence[Measure]]) -> set[str]:
     """Labels that are in no reference and no hypothesis: a specificity of 1 would say nothing."""
     f1 = [one for measures in found for one in measures if one.label and one.name.endswith(f" {one.label}")]
     return {one.label for one in f1 if one.label} - {one.label for one in f1 if one.label and one.stats.any()}
@@ -194,7 +194,7 @@ def _figure(part: str, one: Measure, others: Sequence[Measure], patients: Sequen
 
 
 def _remarks(students: Sequence[Source]) -> Iterator[str]:
-    yield "a label that nobody has counts as 0 in macro figures, and has no line of its own"
+    yield "a label that no text has counts as 0 in macro figures, and has no line of its own"
     count = len(students[0].parts[REPORT])
     for one in students:
         if one.without_report:

@@ -1,7 +1,7 @@
 """F1 of what reports assert, from our own finding labels: always available, no weights. Not CheXbert's figures.
 
 chexpert.tsv says which of our findings count as which of the 14 labels. A finding that a report asserts or leaves
-open is positive, as in CheXbert-F1; one that it weighs and sets aside is not.
+open is positive, as in CheXbert-F1; one that it considers and rejects is not.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def positive(text: str) -> list[bool]:
     said = [claim for claim in claims(text) if claim.status != "absent"]
     names = {claim.finding for claim in said if not claim.device}
     found = [not names.isdisjoint(table()[label]) for label in LABELS]
-    found[_NONE] = bool(text.strip()) and not any(found)  # who says nothing does not say that there is nothing
+    found[_NONE] = bool(text.strip()) and not any(found)  # an empty text does not say that there is nothing
     found[_DEVICES] = any(claim.device for claim in said)
     return found
 

@@ -163,7 +163,7 @@ def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Sourc
             pairs.sort(key=lambda both: both[0].id)
         total = len(run.studies) if recipe.limit is None else min(recipe.limit, len(run.studies))
     parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
-    if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # asked for reports alone
+    if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # the prompt wants reports only
         del parts[WHOLE]
     return Source(
         name=path.name,

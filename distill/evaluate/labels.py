@@ -1,7 +1,7 @@
 """The 14 labels of CheXpert, the five that matter most, and F1 over them. Where labels come from is not known here.
 
 F1 follows the field: a label that is uncertain counts as positive; macro is the plain mean over labels, in which a
-label that nobody has counts as 0. So the macro figure of a small set is low, and only comparable on the same set.
+label that no text has counts as 0. So the macro figure of a small set is low, and only comparable on the same set.
 """
 
 from collections.abc import Sequence

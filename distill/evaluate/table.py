@@ -28,7 +28,7 @@ _COLUMNS = (
 
 
 def check_out(out: Path) -> None:
-    """Before anything is measured: a folder that holds files, and no evaluation, is somebody else's.
+    """Before anything is measured: a folder that holds files and no evaluation must not be written into.
 
     Raises:
         InputError: it is, or it is no folder.

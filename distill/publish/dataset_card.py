@@ -34,7 +34,7 @@ _SHOWN = 30
 
 
 def describe(out: Path, manifest: ExportManifest, *, run: Path | None, card_of: Path | None = None) -> None:
-    """Write card, plot and Croissant beside an export.
+    """Write card, plot and Croissant into the folder of an export.
 
     Args:
         out: the export.
@@ -43,7 +43,7 @@ def describe(out: Path, manifest: ExportManifest, *, run: Path | None, card_of: 
         card_of: another export, whose figures are this one's: what was joined.
     """
     if run is not None:
-        figures = figures_of(run)
+        figures = figures_of(run, reviewed_only=manifest.reviewed_only)
     else:
         assert card_of is not None  # one of the two is given
         figures = _read(card_of / FIGURES)
@@ -59,15 +59,15 @@ def write_card(out: Path, manifest: ExportManifest, figures: Mapping[str, Any], 
     replace_text(out / croissant.FILE, croissant.render(out, manifest, figures, licence=licence))
 
 
-def figures_of(path: Path) -> dict[str, Any]:
-    """What the runs behind an export came to; no text of a study."""
+def figures_of(path: Path, *, reviewed_only: bool = False) -> dict[str, Any]:
+    """What the runs behind an export came to, and what is in it; no text of a study."""
     findings: Counter[str] = Counter()
     views: Counter[str] = Counter()
     resolved: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     words = {"steps": 0, "report": 0}
     normal = examples = repaired = 0
-    for example, _, _ in examples_of(path):
+    for example, _, _ in examples_of(path, reviewed_only=reviewed_only):
         examples += 1
         study, provenance = example.study, example.provenance
         present = {claim.finding for claim in claims(study.report) if claim.status == "present"}
@@ -158,6 +158,9 @@ def render(manifest: ExportManifest, figures: Mapping[str, Any], *, licence: str
                 "patients": f"{manifest.patients:,}",
                 "images": f"{manifest.images:,}" if manifest.complete else "none: ids, steps and hashes only",
                 "form": manifest.exporter,
+                "judged by": "rules, and readers who have accepted or written each row"
+                if manifest.reviewed_only
+                else "rules; see below",
                 "preference pairs": f"{manifest.pairs.made:,}",
                 "normal references": f"{figures['normal']:,} of {figures['examples']:,}",
                 "views": _counted(figures["views"]),
@@ -287,7 +290,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def read_figures(folder: Path) -> dict[str, Any]:
-    """The figures beside an export.
+    """The figures in the folder of an export.
 
     Raises:
         InputError: they are missing.

@@ -69,7 +69,7 @@ def merge(
         rows: studies to compare on.
         agree: least share of tokens at which adapter and merged weights find the same token likeliest; none for the
             tolerances of likeness.py, of which there is one for each precision.
-        licence: of the result, for the model card; nobody but the user can know it.
+        licence: of the result, for the model card; only the user can know it.
         gguf: llama.cpp's converter, to write GGUF files as well.
         on_progress: called with the name of each stage.
 
@@ -148,7 +148,7 @@ def _checked(folder: Path) -> tuple[RunCard, StudentCard]:
     """The run's card and the student's, once they speak of the same adapter (its file is hashed when it is loaded)."""
     run = folder.parent
     if not (run / FILE).is_file():
-        raise InputError(f"no {FILE} beside the adapter; merge the training run's folder as it was written", file=run)
+        raise InputError(f"no {FILE} next to the adapter; merge the training run's folder as it was written", file=run)
     card = RunCard.read(run)
     student, _ = adapter.describe(folder)
     if card.finished is None or card.adapter_sha256 is None:

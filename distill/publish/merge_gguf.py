@@ -37,7 +37,7 @@ def check(model_type: str, script: Path) -> None:
 
 
 def convert(folder: Path, script: Path, out: Path) -> list[Path]:
-    """Write the language model and the vision part, as llama.cpp wants them apart.
+    """Write the language model and the vision part, which llama.cpp reads as two files.
 
     Args:
         folder: merged weights, in 16 bits.

@@ -12,6 +12,7 @@ from ...schemas.evaluation import Evaluation
 from ..train.run_card import FILE, RunCard
 from . import evaluated
 from .merge_card import MergedCard
+from .terms import model_terms
 
 README = "README.md"
 DISCLAIMER = (
@@ -19,23 +20,6 @@ DISCLAIMER = (
 )
 INHERITED = "## Terms inherited from the training data"
 UNKNOWN = "unknown"
-
-_TERMS = {
-    "mimic-cxr": (
-        "MIMIC-CXR, under the PhysioNet Credentialed Health Data License and Data Use Agreement 1.5.0. Weights trained "
-        "on its reports may repeat them: they are shared on PhysioNet under the same terms, with credentialed users, "
-        "and nowhere else. No attempt may be made to identify a person."
-    ),
-    "chexpert-plus": (
-        "CheXpert Plus, under the Stanford University Dataset Research Use Agreement: not for commercial use, and not "
-        "to be passed on. Weights trained on its reports may repeat them, and are under the same terms."
-    ),
-    "open-i": (
-        "Open-i (Indiana University), whose reports say CC BY-NC-ND 4.0: not for commercial use, and no adapted text "
-        "may be passed on."
-    ),
-}
-_OTHER = "{}: the terms of that source hold for these weights too, since weights may repeat what they were trained on."
 
 
 def write(
@@ -87,7 +71,9 @@ def render(
         "",
         "Written by tenstep from the records of training and evaluation; nothing here was typed by hand.",
         "",
-        *_terms(sources, restricted=card.preflight.restricted),
+        INHERITED,
+        "",
+        *model_terms(sources, restricted=card.preflight.restricted),
         "## What it is",
         "",
         *_table(_identity(card, merged)),
@@ -141,17 +127,6 @@ def _bare(value: Any) -> Any:
 def named(text: str) -> str:
     """A path of this machine by its last part; other texts as they are."""
     return Path(text).name if Path(text).is_absolute() else text
-
-
-def _terms(sources: Sequence[str], *, restricted: bool) -> list[str]:
-    lines = [INHERITED, ""]
-    lines += [f"- {_TERMS.get(source, _OTHER.format(source))}" for source in sources]
-    if not sources:
-        kind = "Restricted data" if restricted else "Data"
-        lines.append(f"- {kind}, whose source is not at hand: ask who gave them before these weights leave.")
-    elif restricted:
-        lines.append("- The data are restricted: these weights go only where the data may go.")
-    return [*lines, ""]
 
 
 def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:

@@ -161,7 +161,7 @@ def _card(staged: Path, card: RunCard) -> Iterator[Problem]:
 
 
 def _stores(model: Path, card: RunCard) -> list[StudyStore]:
-    """The stores trained on; the run card beside merged weights names no paths any more."""
+    """The stores trained on; the run card of merged weights names no paths."""
     return [] if (model / merge_card.FILE).is_file() else stores_of(card)
 
 

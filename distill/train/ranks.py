@@ -1,6 +1,11 @@
-"""The processes of one run: one, or as many as torchrun started. The first writes, all train."""
+"""The processes of one run: one, or as many as torchrun started, on one or several machines. The first writes.
+
+Machines share the run's folder: checkpoints hold a part of every process.
+"""
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ...schemas.errors import TrainingError
@@ -30,6 +35,20 @@ class Ranks:
             TrainingError: several cards are visible to one process.
         """
         check_cards(visible_cards(), self.world)
+
+    def check_shared(self, file: Path) -> None:
+        """What the first process has written must be there for all of them.
+
+        Raises:
+            TrainingError: it is not; say so rather than find out at the first resume.
+        """
+        if not file.is_file():
+            rank = os.environ.get("RANK", "0")
+            raise TrainingError(
+                f"process {rank} of {self.world} does not see what the first process wrote here; all machines must "
+                "share this folder: choose an --out on shared storage",
+                file=file.parent,
+            )
 
     def join(self) -> None:
         """Join the process group: nccl on CUDA, gloo on a CPU."""
@@ -62,3 +81,23 @@ def check_cards(visible: int, world: int) -> None:
             f"{visible} GPUs are visible and one process was started; use one with CUDA_VISIBLE_DEVICES=0, or all "
             f"with: torchrun --nproc_per_node {visible} -m tenstep distill RECIPE"
         )
+
+
+_SHARDERS = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
+
+
+def check_launch(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises:
+    TrainingError: accelerate was told to shard the model, which the trainer here does not do.
+    """
+    for variable, name in _SHARDERS.items():
+        if environment.get(variable, "").lower() in ("1", "true", "yes"):
+            raise TrainingError(
+                f"{name} is switched on ({variable}), and is not wired with QLoRA here: every process holds the whole "
+                "4-bit model (7 GB for 11B). Launch plain data parallelism, with torchrun or with distributed_type: "
+                "MULTI_GPU as in examples/accelerate"
+            )

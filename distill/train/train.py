@@ -41,7 +41,7 @@ from .identity import base_of, build_base, check_same, resolve
 from .lengths import measure
 from .memory import estimate
 from .preflight import TINY, build_preflight
-from .ranks import Ranks
+from .ranks import Ranks, check_launch
 from .rows import rows_of, sizes_of
 from .run_card import FILE, RunCard, Session, code, hardware, versions
 from .tracking import check_tracking
@@ -76,6 +76,7 @@ def distill(
         RunError: `out` cannot be used.
     """
     ranks = Ranks()
+    check_launch()
     ranks.check_cards()
     prompt = prompts.read(prompts.path_of(recipe.prompt))
     examples = load_examples(recipe, run, prompt)
@@ -101,6 +102,7 @@ def distill(
             (out / ROWS).write_text("".join(json.dumps(row) + "\n" for row in examples.rows), encoding="utf-8")
             build_base(recipe, examples, prompt, out, on_progress)
         ranks.wait()
+        ranks.check_shared(out / "recipe.yaml")
         base = base_of(recipe, out)
         identity["base_sha256"] = fingerprint(base, recipe.revision)
         check_same(old, identity, out)
