@@ -144,7 +144,7 @@ def _summary(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
     """Counted from the folders, not from what the commands said."""
     from .data.run import RunFolder
     from .data.store.studies import StudyStore
-    from .distill.sample import well_formed
+    from .validators.samples import well_formed
 
     store = StudyStore.open(out / "studies")
     with RunFolder.read(out / "runs" / "curate") as run:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import __version__
 from ..schemas.errors import InputError, TenstepError
 from .output import check_json_target, printable, say, show, write_json
+from .places import localize
 
 if TYPE_CHECKING:
     from ..schemas.outcome import Outcome
@@ -120,9 +121,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     target = "-" if "--json" in words else None
     try:
         args = parser(words).parse_args(words)
+        upload = localize(args)
         check_json_target(args)
         target = args.json
-        outcome: Outcome = args.run(args)
+        outcome: Outcome | None = None if upload and upload.is_ready(words) else args.run(args)
+        if upload:
+            outcome = upload.finish(outcome)
+        assert outcome is not None  # either it ran or it was uploaded
         if _follows():
             return outcome.exit_code
         if target:

@@ -32,3 +32,15 @@ def share(text: str) -> float:
     if not 0 < value <= 1:
         raise InputError(f"'{text}' is not a share above 0 and up to 1")
     return value
+
+
+def penalty(text: str) -> float:
+    """Of repetitions: a number from 1, which is none, to 10.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = not_negative(text)
+    if not 1 <= value <= 10:
+        raise InputError(f"'{text}' is not a penalty from 1 to 10")
+    return value

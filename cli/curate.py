@@ -46,14 +46,22 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument(
         "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
     )
+    curate.add_argument(
+        "--upload", metavar="URL", help="copy the run to a remote place at the end (s3://..., gs://...)"
+    )
+    curate.add_argument("--attestation", type=Path, metavar="FILE", help="why restricted data may lie there, signed")
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
     curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
 
 
 def _curate(args: argparse.Namespace) -> Outcome:
     from ..curation.curating import curate_run, resolve
+    from ..data.attested import check_place
+    from ..data.store.studies import StudyStore
 
     recipe = resolve(args.recipe, args.studies, limit=args.limit or None, resend_unknown=args.resend_unknown)
+    if args.upload is not None:  # before anything is paid for
+        check_place(args.upload, StudyStore.open(str(recipe.studies)).data_class, args.attestation)
     workers = None if args.workers is None else max(0, args.workers)
     since = time.monotonic()
     with _Bar() as bar:

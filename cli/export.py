@@ -6,6 +6,7 @@ from pathlib import Path
 from ..schemas.export import ExportManifest
 from ..schemas.outcome import Outcome, Table
 from .arguments import positive
+from .places import add_attestation
 
 _EPILOG = """\
 examples:
@@ -34,6 +35,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_image_options(export)
     export.add_argument("--reviewed-only", action="store_true", help="only what readers have accepted, or written")
     export.add_argument("--include-restricted", action="store_true", help="write restricted reports and images, too")
+    add_attestation(export)
     export.set_defaults(run=_export, json_keys=(frozenset({"export", "exporter"}),))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..schemas.errors import ImageError, InputError
 from ..schemas.outcome import Outcome
 from ..schemas.trace import STEPS
+from .arguments import penalty
 from .output import printable
 from .progress import progress
 
@@ -50,6 +51,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="of the weights (auto: 4-bit on CUDA; on a CPU as trained, or fp32)",
     )
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="what the student was trained for")
+    parser.add_argument(
+        "--repetition-penalty", type=penalty, default=1.0, metavar="P", help="of what the answer says already (1: none)"
+    )
     parser.add_argument("--stream", action="store_true", help="print while it is written")
     parser.set_defaults(run=_infer, json_keys=(frozenset({"image", "report"}), frozenset({"images", "readings"})))
 
@@ -108,7 +112,14 @@ def _read(ready: "Ready", path: Path, args: argparse.Namespace) -> Outcome:
 
     film = read_image(path)
     since = time.monotonic()
-    reading = infer(ready, film, args.mode, max_new_tokens=args.max_new_tokens, on_text=_print if args.stream else None)
+    reading = infer(
+        ready,
+        film,
+        args.mode,
+        max_new_tokens=args.max_new_tokens,
+        repetition_penalty=args.repetition_penalty,
+        on_text=_print if args.stream else None,
+    )
     seconds = time.monotonic() - since
     shown = args.mode == "steps"
     if args.stream:
@@ -130,6 +141,7 @@ def _read(ready: "Ready", path: Path, args: argparse.Namespace) -> Outcome:
         "precision": ready.precision,
         "mode": args.mode,
         "prompt": reading.prompt,
+        "repetition_penalty": args.repetition_penalty,
         "report": reading.report,
         "as_requested": reading.report is not None and reading.fault is None,
         **({"steps": list(reading.steps), "text": reading.text} if shown else {}),

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
 from .engines import add_engine_options, engine_of
+from .places import add_attestation
 from .progress import progress
 
 
@@ -78,6 +79,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="why data with marks of MIMIC-CXR or CheXpert Plus is public all the same; kept in the store",
     )
     parser.add_argument("--patients", metavar="CSV", type=Path, help="for folders: id, patient_id, perhaps split")
+    add_attestation(parser)
     add_engine_options(parser, keeps=False)  # the store keeps them
     parser.set_defaults(run=_ingest, json_keys=(frozenset({"store", "seconds"}),))
 

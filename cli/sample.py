@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
-from .arguments import not_negative, positive
+from .arguments import not_negative, penalty, positive
 from .progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..data.store.studies import StudyStore
+    from ..schemas.candidate import Candidate
+    from ..schemas.recipe import SampleRecipe, Served
+    from ..schemas.run import Manifest
     from ..schemas.verdict import Verdict
 
 _SAMPLE = """\
@@ -19,6 +25,8 @@ examples:
   tenstep sample student --studies unseen --out runs/report --prompt report-only
   tenstep sample merged --studies unseen --out runs/merged                       merged weights, as they are stored
   tenstep sample BASE --quantize nf4 --studies unseen --out runs/base            the base itself: a zero-shot baseline
+  tenstep sample merged --studies unseen --out runs/served --server http://127.0.0.1:8000/v1      vllm serve merged
+  torchrun --nproc_per_node 4 -m tenstep sample student --studies unseen --out runs/sample        on four GPUs
   tenstep sample student --studies unseen --out runs/sample --redo failed
   tenstep curate RECIPE --studies failed --out runs/again                        what it failed on, curated again
 
@@ -39,7 +47,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument(
         "--temperature", type=not_negative, nargs="+", default=[0.0], metavar="T", help="0 is greedy (0)"
     )
-    sample.add_argument("--n", type=positive, default=1, help="answers per study and temperature (1)")
+    sample.add_argument(  # --answers, because torchrun takes --n for one of its own
+        "--n",
+        "--answers",
+        dest="n",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="answers per study and temperature (1)",
+    )
     sample.add_argument(
         "--prompt", metavar="NAME", help="ten-steps or report-only (what it was trained with; a base: ten-steps)"
     )
@@ -51,17 +67,33 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--max-new-tokens", type=positive, metavar="N", help="what it was trained for (a base: 1,024)")
     sample.add_argument("--limit", type=positive, metavar="N", help="only the first N studies")
-    sample.add_argument("--batch", type=positive, default=8, metavar="N", help="answers generated at once (8)")
+    sample.add_argument("--batch", type=positive, default=8, metavar="N", help="answers at once, of each process (8)")
+    sample.add_argument(
+        "--repetition-penalty", type=penalty, default=1.0, metavar="P", help="of what the answer says already (1: none)"
+    )
+    server = sample.add_argument_group("through a server of OpenAI's chat completions, which serves MODEL")
+    server.add_argument(
+        "--server", nargs="+", metavar="URL", help="with /v1; several serve the same weights, --batch requests each"
+    )
+    server.add_argument("--served-model", metavar="NAME", help="its name there, if the server has several")
+    server.add_argument("--key-env", metavar="NAME", help="the variable that holds the server's key")
+    server.add_argument(
+        "--attestation", action="append", default=[], metavar="FILE", help="for restricted data to other machines"
+    )
     sample.set_defaults(run=_sample, json_keys=(frozenset({"run", "samples"}),))
 
 
 def _sample(args: argparse.Namespace) -> Outcome:
     from ..data.store.studies import StudyStore
-    from ..distill.sample import count, plan, redo, sample
+    from ..distill.redo import redo
+    from ..distill.sample import count, plan, sample
+    from ..distill.together import Answering
 
     store = StudyStore.open(args.studies)
     if args.redo is not None and args.redo.exists():
         raise InputError("exists; name a new folder for the failed studies", file=args.redo)
+    if args.server is None and (given := [n for n in ("served_model", "key_env", "attestation") if getattr(args, n)]):
+        raise InputError("is about a server; name it with --server", field=given[0].replace("_", "-"))
     recipe = plan(
         args.model,
         name=args.out.name,
@@ -73,7 +105,12 @@ def _sample(args: argparse.Namespace) -> Outcome:
         prompt=args.prompt,
         revision=args.revision,
         quantize=args.quantize,
+        repetition_penalty=args.repetition_penalty,
+        served=None if args.server is None else _served(args),
     )
+    if args.server is None and not (answering := Answering(recipe, args.batch)).first:
+        answering.help()  # one of torchrun's other processes: the first asks, writes and reports
+        return Outcome(payload={})
     total = min(len(store), args.limit or len(store)) * args.n * len(recipe.temperatures)
     seen = dict.fromkeys(("accept", "doubt", "reject"), 0)
     with progress(total, "sample") as bar:
@@ -82,7 +119,11 @@ def _sample(args: argparse.Namespace) -> Outcome:
             seen[verdict.outcome] += 1
             bar.advance(accepted=seen["accept"], doubted=seen["doubt"], rejected=seen["reject"])
 
-        manifest = sample(recipe, store, args.out, batch=args.batch, on_judged=on_judged)
+        if args.server is None:
+            manifest = sample(recipe, store, args.out, batch=args.batch, on_judged=on_judged)
+            ended = "data"
+        else:
+            manifest, ended = _ask_server(args, recipe, store, on_judged)
     counts = manifest.counts
     by = count(args.out)
     failed = redo(args.out, args.redo) if args.redo is not None else None
@@ -101,9 +142,11 @@ def _sample(args: argparse.Namespace) -> Outcome:
         )
     elif failed == 0:
         notes.append("every study has an accepted answer, so there is nothing to do again")
-    if counts.get("failed"):
-        notes.append(f"{counts['failed']} could not be asked; the journal says why")
-    if not counts["sampled"]:
+    if missing := sum(counts.get(state, 0) for state in ("failed", "unknown", "refused")):
+        notes.append(f"{missing} have no answer; say why: tenstep errors {args.out}")
+    if ended != "data":
+        notes.insert(0, f"ended before everything was asked ({ended}); the same command again continues")
+    elif not counts["sampled"]:
         notes.insert(0, "nothing to do: every question has its answer in the journal")
     payload = {
         "run": str(args.out),
@@ -128,4 +171,43 @@ def _sample(args: argparse.Namespace) -> Outcome:
         payload=payload,
         tables=(Table(title=f"sample: {recipe.weights}", columns=columns, rows=tuple(rows)),),
         notes=tuple(notes),
+        exit_code=0 if ended == "data" else 1,
     )
+
+
+def _served(args: argparse.Namespace) -> "Served":
+    """Where the student is served, and under which name."""
+    from ..curation.served import models_of
+    from ..schemas.recipe import Served
+
+    name = args.served_model
+    if name is None:
+        names = models_of(args.server[0], args.key_env)
+        if len(names) != 1:
+            raise InputError(f"the server has {', '.join(names) or 'no model'}; say which", field="served-model")
+        name = names[0]
+    return Served(url=args.server[0], model=name)
+
+
+def _ask_server(
+    args: argparse.Namespace,
+    recipe: "SampleRecipe",
+    store: "StudyStore",
+    on_judged: "Callable[[Candidate, Verdict], object]",
+) -> "tuple[Manifest, str]":
+    from ..curation.served import Asked, sample_served
+    from ..distill.models import model_of, prompt_of
+
+    model, prompt = model_of(recipe), prompt_of(recipe)
+    manifest, tally = sample_served(
+        recipe,
+        Asked(model.name, model.model, prompt.name, prompt.sha256, prompt.text, prompt.steps),
+        store,
+        args.out,
+        urls=args.server,
+        key_env=args.key_env,
+        attestations=args.attestation,
+        concurrency=args.batch,
+        on_judged=on_judged,
+    )
+    return manifest, tally.ended or "data"

@@ -122,7 +122,7 @@ def curate_run(
     verifier = load_verifier(recipe.verifier, authors(teachers)) if recipe.verifier and recipe.verify != "off" else None
     everyone: list[Teacher] = [*teachers, verifier] if verifier else teachers
     store = StudyStore.open(Path(str(recipe.studies)))
-    recipe = recipe.model_copy(update={"studies": str(store.root.resolve())})
+    recipe = recipe.model_copy(update={"studies": store.place})
     check_requests(recipe, everyone, store.data_class)
     batched = any(getattr(teacher, "batch", False) for teacher in everyone)
     mark = None if batched else mark_of(recipe, everyone, store)

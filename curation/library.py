@@ -25,9 +25,10 @@ def audit(path: AnyPath) -> "Audit":
     Raises:
         InputError: there is nothing to audit at this path.
     """
+    from ..data.remote import local
     from . import audit as auditing
 
-    return auditing.audit(Path(path))
+    return auditing.audit(local(str(path)))
 
 
 def curate(

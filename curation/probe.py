@@ -174,7 +174,7 @@ def probe(
             "goal": Goal(),
             "limit": None,
             "budget": budget or Budget(calls=len(store)),
-            "studies": str(store.root.resolve()),
+            "studies": store.place,
         }
     )
     with RunFolder.open(path / "probe" / "run", kind="curate", recipe=asked, studies=store) as book:

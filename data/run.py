@@ -41,6 +41,7 @@ from .files import PART, hold, readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event, judged_events
 from .nearby import Nearby
+from .remote import local, url_of
 from .store.studies import StudyStore
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class RunFolder:
                 name=str(resolved.get("name", path.name)),
                 recipe=resolved,
                 recipe_sha256=_sha256(resolved),
-                studies=_relative(studies.root, path),
+                studies=_relative(studies, path),
                 code_version=__version__,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
             )
@@ -118,7 +119,7 @@ class RunFolder:
                 update={
                     "recipe": resolved,
                     "recipe_sha256": _sha256(resolved),
-                    "studies": _relative(studies.root, path),  # it may have moved since
+                    "studies": _relative(studies, path),  # it may have moved since
                     "finished": None,
                     "settled": None,
                     "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
@@ -143,7 +144,7 @@ class RunFolder:
             path: the folder.
             studies: its study store, if that is no longer where the manifest says.
         """
-        store = None if studies is None else StudyStore.open(studies)
+        path, store = local(path), None if studies is None else StudyStore.open(studies)
         run = cls(path, _manifest(path), Journal(path / JOURNAL, writable=False), None)
         run._studies = store
         return run
@@ -196,6 +197,9 @@ class RunFolder:
             RunError: it is not where the manifest says.
         """
         if self._studies is None:
+            if url := url_of(self.manifest.studies):
+                self._studies = StudyStore.open(url)
+                return self._studies
             place = self.path / self.manifest.studies  # runs of earlier versions name the whole path
             if not place.exists():
                 raise RunError(
@@ -297,15 +301,15 @@ def relocate(path: Path, studies: Path) -> None:
         with RunFolder.read(path) as run:
             for event in islice(run.journal.latest(State.JUDGED), 1):
                 store.get(event.study_id)
-            run.manifest = run.manifest.model_copy(update={"studies": _relative(store.root, path)})
+            run.manifest = run.manifest.model_copy(update={"studies": _relative(store, path)})
             run._write_manifest()
     finally:
         lock.release()
 
 
-def _relative(store: Path, run: Path) -> str:
-    """Where a store lies, seen from a run's folder, so that both can be moved together."""
-    return os.path.relpath(store.resolve(), run.resolve())
+def _relative(store: StudyStore, run: Path) -> str:
+    """Where a store lies, seen from a run's folder, so that both can be moved together; a remote one's URL."""
+    return url_of(store.place) or os.path.relpath(store.root.resolve(), run.resolve())
 
 
 def _journal(path: Path, manifest: Manifest, *, known: bool) -> Journal:

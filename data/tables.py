@@ -1,6 +1,6 @@
 """The tables of a run, made from its journal: which candidate of a study became its example, and a line for each.
 
-    accepted.jsonl   Example, one a line
+    accepted.jsonl   Example, one a line; none of a report alone, which a student may be asked for
     doubted.jsonl    study, candidate, verdict, where the outcome is doubt: they wait for a verifier or a reader
     rejected.jsonl   the same for those that were rejected; of a teacher's run
     samples.jsonl    the same for every candidate of a student's run
@@ -48,6 +48,8 @@ def accepted(manifest: Manifest, journal: Journal, study: Callable[[str], Study]
         candidate, verdict = judged(event)
         if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
             done.add(candidate.study_id)
+            if candidate.trace is not None and not candidate.trace.steps:
+                continue  # a student's report alone: accepted, and no example of ten steps
             yield _example(study(candidate.study_id), candidate, verdict, _layout(manifest))
 
 
@@ -81,7 +83,8 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
             if outcome == "accept" and study_id not in done and (not chosen or event.key in chosen):
                 done.add(study_id)
                 repaired += candidate["attempt"] > 1
-                good.write(_line(studies.get(study_id), event, layout) + "\n")
+                if candidate["trace"]["steps"]:  # or it is a student's report alone, and no example of ten steps
+                    good.write(_line(studies.get(study_id), event, layout) + "\n")
             if rows == "samples" or outcome != "accept":
                 row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
                 line = json.dumps(row | {"candidate": candidate, "verdict": verdict}) + "\n"

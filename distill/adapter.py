@@ -95,7 +95,7 @@ def describe(folder: Path) -> tuple[StudentCard, Prompt]:
     return card, prompts.read(folder / prompts.FILE)
 
 
-def load_student(folder: Path, card: StudentCard) -> Loaded:
+def load_student(folder: Path, card: StudentCard, local_rank: int = 0) -> Loaded:
     """The base with its adapter, ready to sample.
 
     Raises:
@@ -108,7 +108,7 @@ def load_student(folder: Path, card: StudentCard) -> Loaded:
     base = str((folder / card.base_path).resolve()) if card.base_path.startswith("..") else card.base_path
     if fingerprint(base, card.revision) != card.base_sha256:
         raise TrainingError("the base is not there, or not the one that the adapter was trained on", file=base)
-    loaded = load(base, card.revision, card.quantize, card.whole)
+    loaded = load(base, card.revision, card.quantize, card.whole, local_rank=local_rank)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of missing keys: counted below
             model = PeftModel.from_pretrained(loaded.model, folder, is_trainable=False).eval()

@@ -78,6 +78,7 @@ def infer(
     mode: Mode,
     *,
     max_new_tokens: int | None = None,
+    repetition_penalty: float = 1.0,
     on_text: Callable[[str], object] | None = None,
 ) -> Reading:
     """Ask a student about an image.
@@ -87,6 +88,7 @@ def infer(
         film: the image.
         mode: as above.
         max_new_tokens: where the answer is cut; what the student was trained for if not given.
+        repetition_penalty: see generate.py.
         on_text: called with pieces of what may be shown, while they are generated.
 
     Raises:
@@ -94,10 +96,10 @@ def infer(
     """
     prompt = prompt_for(ready.prompt, mode)
     limit = max_new_tokens or ready.max_new_tokens
-    request = Request(film.image, prompt.text, 0)
+    request = Request(film.image, prompt.text)
     pieces = None if on_text is None else Pieces(on_text, hidden=mode == "hidden")
     loaded = ready.loaded if pieces is None else _streaming(ready.loaded, pieces)
-    (answer,) = generate(loaded, [request], max_new_tokens=limit, temperature=0.0)
+    (answer,) = generate(loaded, [request], max_new_tokens=limit, repetition_penalty=repetition_penalty)
     if pieces is not None:
         pieces.close()
     report, steps = split_answer(answer.text, steps=prompt.steps)

@@ -58,7 +58,7 @@ def open_student(folder: Path, precision: Precision = "auto") -> Ready:
     return Ready(loaded, card.model, chosen, asked, card.max_new_tokens)
 
 
-def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
+def open_merged(folder: Path, *, bf16: bool = False, local_rank: int = 0) -> Loaded:
     """Merged weights as they are stored: 4-bit ones stay so, 16-bit ones become fp32 or bf16; on CUDA always bf16."""
     import bitsandbytes
     import torch
@@ -77,7 +77,7 @@ def open_merged(folder: Path, *, bf16: bool = False) -> Loaded:
         str(folder),
         local_files_only=True,
         dtype=half_dtype() if where == "cuda" else torch.bfloat16 if bf16 else torch.float32,
-        device_map={"": 0 if where == "cuda" else where},
+        device_map={"": local_rank if where == "cuda" else where},
     )
     if where == "cpu":  # the same arithmetic as in training and sampling, on every processor
         for module in model.modules():

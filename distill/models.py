@@ -46,11 +46,12 @@ class Model(NamedTuple):
             return hashlib.sha256(f"merged{MergedCard.read(Path(self.place)).weights_sha256}".encode()).hexdigest()
         return hashlib.sha256(f"{fingerprint(self.place, self.revision)}{self.quantize}".encode()).hexdigest()
 
-    def load(self, sha256: str) -> Loaded:
+    def load(self, sha256: str, local_rank: int = 0) -> Loaded:
         """Ready to sample: merged weights as they are stored, a base in 4 bits or not.
 
         Args:
             sha256: what the identity must be.
+            local_rank: which CUDA device of several.
 
         Raises:
             TrainingError, InputError: the weights are others, do not belong together, or are damaged.
@@ -58,12 +59,12 @@ class Model(NamedTuple):
         if self.sha256() != sha256:
             raise TrainingError("the weights changed since the recipe was made; choose another --out", file=self.place)
         if self.weights == "adapter":
-            return adapter.load_student(Path(self.place), adapter.describe(Path(self.place))[0])
+            return adapter.load_student(Path(self.place), adapter.describe(Path(self.place))[0], local_rank)
         if self.weights == "merged":
             from .infer_load import open_merged
 
-            return open_merged(Path(self.place))
-        loaded = load(self.place, self.revision, self.quantize or "none")
+            return open_merged(Path(self.place), local_rank=local_rank)
+        loaded = load(self.place, self.revision, self.quantize or "none", local_rank=local_rank)
         return Loaded(loaded.model.eval(), loaded.processor, loaded.student)
 
 

@@ -1,56 +1,31 @@
 """A student's or a base's answers to unseen studies, into a run folder, judged by the rules that judge teachers.
 
-An answer's key covers everything that decides it: weights, prompt, image, sampling parameters, index. What has been
-sampled under its key is not sampled again, so a sampling run that was stopped goes on where it was.
-
 A student is asked what it was trained for, or by another prompt of distill/prompts: ten steps then the report, or the
-report alone. A report alone is judged without the rules about steps.
-
-The studies none of whose answers was accepted go back to curation as a study store (`redo`): `tenstep curate RECIPE
---studies` takes it as it takes any other, so that a teacher writes traces for what the student does not yet know.
+report alone. Here the weights are loaded, on this machine's card or CPU, in one process or in those that torchrun
+started (together.py); curation/served.py asks a server instead, and writes the same kind of run.
 """
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
 
-from ..data.run import MANIFEST, RunFolder
+from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
-from ..schemas.errors import ImageError, InputError, LayoutError
-from ..schemas.layout import parse
-from ..schemas.recipe import SampleRecipe
-from ..schemas.run import Event, Manifest, State
-from ..schemas.study import Study
-from ..schemas.trace import Trace
+from ..schemas.errors import InputError
+from ..schemas.recipe import SampleRecipe, Served
+from ..schemas.run import Manifest, State
 from ..schemas.verdict import Verdict
-from ..validators.gate import judge
+from ..validators.samples import judge_sample, well_formed
 from . import prompt as prompts
-from .generate import Answer, Request, generate
-from .libraries import quiet
-from .load import Loaded
+from .generate import Answer
 from .models import Model, Quantize, find, model_of, prompt_of
-from .pixels import check_all, choose, open_image
 from .prompt import Prompt
-from .sampled import STEPS_FORM, Figures, figures
-from .sampled import well_formed as well_formed
-
-T = TypeVar("T")
-_OFF: Literal["error", "warning", "off"] = "off"
-
-
-class Question(NamedTuple):
-    """One answer to ask for."""
-
-    key: str
-    study: Study
-    image: Path
-    number: int  # index among the study's answers: those of the first temperature, then of the next
-    temperature: float
+from .questions import Question, check_same_studies, questions
+from .sampled import Figures, figures
+from .together import Answering
 
 
 def sample(
@@ -67,8 +42,8 @@ def sample(
         recipe: see `plan`.
         store: the studies.
         out: the run folder; one with the same recipe is gone on with.
-        batch: answers generated at once; of no influence on them.
-        on_judged: told of each new answer.
+        batch: answers that a process generates at once; of no influence on them.
+        on_judged: called for each new answer.
 
     Returns:
         The finished manifest; its counts hold answers in all (`attempts`), `well_formed` and `sampled` (new ones).
@@ -77,26 +52,27 @@ def sample(
         InputError: no study has an image, the recipe's model is not there, or the run has answers about studies that
             are not in this store.
     """
-    _same_studies(out, store)
-    model, asked = model_of(recipe), prompt_of(recipe)
+    check_same_studies(out, store)
+    model, asked, answering = model_of(recipe), prompt_of(recipe), Answering(recipe, batch)
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         done = {key for key, state in run.journal.states().items() if state is State.JUDGED}
-        waiting = [question for question in _questions(run, recipe) if question.key not in done]
-        if not waiting and not done:
+        waiting, sampled = questions(run, recipe, done), 0
+        while some := list(islice(waiting, answering.at_once)):
+            at, since = time.time(), time.monotonic()
+            answers = answering.answers(some)
+            seconds = time.monotonic() - since
+            for question, answer in zip(some, answers, strict=True):
+                unread = _candidate(question, answer, model, asked, at, seconds)
+                candidate, verdict = judge_sample(question.study, unread, steps=asked.steps)
+                run.record(candidate, verdict, raw=json.dumps({"tokens": answer.tokens}).encode())
+                on_judged(candidate, verdict)
+            sampled += len(some)
+        answering.close()
+        if not sampled and not done:
             raise InputError("no study here has an image that a student could read", file=store.root)
-        if waiting:
-            weights = {} if asked.steps else dict.fromkeys(STEPS_FORM, _OFF)
-            with quiet():
-                loaded = model.load(recipe.model_sha256)
-                for temperature in recipe.temperatures:
-                    for some in _chunks([q for q in waiting if q.temperature == temperature], batch):
-                        for candidate, raw in _ask(loaded, some, recipe, model, asked):
-                            verdict = judge(store.get(candidate.study_id), candidate, weights)
-                            run.record(candidate, verdict, raw=raw)
-                            on_judged(candidate, verdict)
         shaped = sum(well_formed(verdict) for _, verdict in run.judged())
         accepted = sum(verdict.accepted for _, verdict in run.judged())
-        return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=len(waiting))
+        return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=sampled)
 
 
 def plan(
@@ -111,6 +87,8 @@ def plan(
     prompt: str | None = None,
     revision: str | None = None,
     quantize: Quantize | None = None,
+    repetition_penalty: float = 1.0,
+    served: Served | None = None,
 ) -> SampleRecipe:
     """The recipe of a sampling run: the model as it is, and how it is asked.
 
@@ -127,6 +105,8 @@ def plan(
             a base `ten-steps`.
         revision: the commit of a base on the hub.
         quantize: of a base: nf4 or none.
+        repetition_penalty: see generate.py.
+        served: the server that answers, if the weights are not loaded here.
     """
     found = find(model, revision=revision, quantize=quantize)
     name_of_prompt = prompt or found.prompt
@@ -143,6 +123,8 @@ def plan(
         temperatures=tuple(dict.fromkeys(temperatures)),
         n=n,
         max_new_tokens=max_new_tokens or found.max_new_tokens,
+        repetition_penalty=repetition_penalty,
+        served=served,
         limit=limit,
         seed=seed,
     )
@@ -162,116 +144,7 @@ def count(out: Path) -> dict[float, Figures]:
     return {temperature: figures(some, studies, steps=asked.steps) for temperature, some in by.items()}
 
 
-def redo(out: Path, store: Path) -> int:
-    """Write the studies none of whose answers was accepted as a study store for curation.
-
-    Args:
-        out: the sampling run.
-        store: the new store's folder.
-
-    Returns:
-        how many studies there are; for none, no store is written.
-
-    Raises:
-        InputError: there is something at `store`.
-    """
-    with RunFolder.read(out) as run:
-        passed: dict[str, bool] = {}
-        for candidate, verdict in run.judged():
-            passed[candidate.study_id] = passed.get(candidate.study_id, False) or verdict.accepted
-        failed = [study_id for study_id, accepted in passed.items() if not accepted]
-        if failed:
-            with StudyStore.create(store, "sample") as writer:
-                for study_id in failed:
-                    study = run.studies.get(study_id)
-                    images = tuple(
-                        image.model_copy(update={"path": str(run.studies.path_of(image).resolve())})
-                        for image in study.images
-                    )
-                    writer.add(study.model_copy(update={"images": images}))
-    return len(failed)
-
-
-def _same_studies(out: Path, store: StudyStore) -> None:
-    """Refuse a store other than the one that a run's answers are about, before anything of the run is changed."""
-    if not (out / MANIFEST).is_file():
-        return
-    with RunFolder.read(out, studies=store.root) as run:
-        if run.manifest.kind != "sample":
-            return  # opening it says so
-        recipe = SampleRecipe.model_validate(run.manifest.recipe, strict=False)
-        for event in run.journal.latest(State.JUDGED):
-            try:
-                study = store.get(event.study_id)
-            except InputError:
-                study = None
-            image = None if study is None else choose(study)
-            if study is None or image is None or event.key not in _keys(recipe, study, image.sha256):
-                raise InputError(
-                    f"not the store of this run, which has answers about '{event.study_id}' and its image; give "
-                    f"--studies {(out / run.manifest.studies).resolve()}, or choose another --out",
-                    file=store.root,
-                )
-
-
-def _keys(recipe: SampleRecipe, study: Study, image: str) -> set[str]:
-    return {_key(recipe, study, image, temperature, index) for temperature, index in _indices(recipe)}
-
-
-def _questions(run: RunFolder, recipe: SampleRecipe) -> Iterator[Question]:
-    """Every answer to ask for; a study that cannot be shown is journalled as failed, with the reason."""
-    shown = [(study, choose(study)) for study in islice(run.studies, recipe.limit)]
-    checked = check_all((run.studies, study, image) for study, image in shown if image is not None)
-    for study, image in shown:
-        found: Path | ImageError = ImageError(f"study '{study.id}': it has no image, and a student reads images")
-        if image is not None:
-            found = next(checked)
-        if image is None or isinstance(found, ImageError):
-            for temperature, index in _indices(recipe):
-                event = Event(
-                    key=_key(recipe, study, "none", temperature, index),
-                    state=State.FAILED,
-                    study_id=study.id,
-                    at=time.time(),
-                    body={"reason": str(found)},
-                )
-                run.journal.append(event).result()
-            continue
-        for temperature, index in _indices(recipe):
-            key = _key(recipe, study, image.sha256, temperature, index)
-            yield Question(key, study, found, index, temperature)
-
-
-def _indices(recipe: SampleRecipe) -> Iterator[tuple[float, int]]:
-    for at, temperature in enumerate(recipe.temperatures):
-        for index in range(recipe.n):
-            yield temperature, at * recipe.n + index
-
-
-def _key(recipe: SampleRecipe, study: Study, image: str, temperature: float, index: int) -> str:
-    parts = recipe.model_dump(include={"model_sha256", "prompt_sha256", "max_new_tokens", "seed"}, mode="json")
-    parts["temperature"] = temperature
-    return hashlib.sha256(json.dumps([parts, study.id, image, index], sort_keys=True).encode()).hexdigest()
-
-
-def _ask(
-    loaded: Loaded, questions: Sequence[Question], recipe: SampleRecipe, model: Model, asked: Prompt
-) -> Iterator[tuple[Candidate, bytes]]:
-    images = {path: open_image(path) for path in {question.image for question in questions}}
-    requests = [Request(images[q.image], asked.text, int(q.key[:15], 16)) for q in questions]
-    at, since = time.time(), time.monotonic()
-    answers = generate(loaded, requests, max_new_tokens=recipe.max_new_tokens, temperature=questions[0].temperature)
-    seconds = time.monotonic() - since
-    for question, answer in zip(questions, answers, strict=True):
-        yield _candidate(question, answer, model, asked, at, seconds), json.dumps({"tokens": answer.tokens}).encode()
-
-
 def _candidate(question: Question, answer: Answer, model: Model, asked: Prompt, at: float, seconds: float) -> Candidate:
-    trace, parse_error = None, None
-    try:
-        trace = parse(answer.text) if asked.steps else Trace(report=answer.text)
-    except LayoutError as error:
-        parse_error = str(error)
     return Candidate(
         key=question.key,
         study_id=question.study.id,
@@ -284,16 +157,9 @@ def _candidate(question: Question, answer: Answer, model: Model, asked: Prompt, 
         saw_image=True,
         writes_report=True,
         text=answer.text,
-        trace=trace,
-        parse_error=parse_error,
         usage=Usage(input_tokens=answer.asked, output_tokens=len(answer.tokens)),
         cost_usd=0.0,
         stop_reason="stop" if answer.complete else "length",
         started_at=at,
         seconds=seconds,
     )
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

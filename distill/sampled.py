@@ -16,13 +16,11 @@ from ..data.statistics import wilson
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import Step, Trace
-from ..schemas.verdict import Verdict
-from ..validators import coverage, gate, headers, substance, wrapping
+from ..validators import coverage, gate, substance
 from ..validators.findings.reference import abnormal
 from ..validators.grounding import reference_of, said
+from ..validators.samples import well_formed
 
-STEPS_FORM = gate.codes_of("structure")
-_FORM = gate.codes_of("completion", "structure") - wrapping.CODES.keys() | headers.CODES.keys()
 _GROUNDING = tuple(rule for rule in gate.group("grounding") if rule not in (coverage, substance))
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _HEADER = re.compile(r"^(?:Technique|View|Findings|Impression):\s*")
@@ -49,11 +47,6 @@ class Figures(NamedTuple):
     accepted: Share | None
     grounded: Share | None  # no error or doubt about what it says, among the answers that can be read
     coverage: Share | None  # the reference's abnormal findings that the answer asserts too
-
-
-def well_formed(verdict: Verdict) -> bool:
-    """Complete, with exactly ten steps and the four headers, whatever they say; for a report alone the headers."""
-    return _FORM.isdisjoint(verdict.codes)
 
 
 def share(hits: float, of: int, patients: int) -> Share | None:

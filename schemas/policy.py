@@ -25,6 +25,20 @@ class Attestation(Record):
     valid_until: date = Field(description="The last day on which it counts.")
 
 
+class StorageAttestation(Record):
+    """A signed statement that restricted data may lie at a remote place; a YAML file."""
+
+    places: tuple[Words, ...] = Field(
+        min_length=1, description="URLs (s3://bucket/folder); what lies under one counts."
+    )
+    contract: Words = Field(description="Reference of the agreement that covers it.")
+    access: Words = Field(description="Who can read there: nobody whom the data's terms do not cover.")
+    not_public: Literal[True] = Field(description="Nobody can read there without being let in by name.")
+    region: Words = Field(description="Where it is stored.")
+    signed_by: Words = Field(description="The person who answers for this.")
+    valid_until: date = Field(description="The last day on which it counts.")
+
+
 class EndpointDecision(Noun):
     """What was found of one teacher's endpoint."""
 

@@ -21,7 +21,7 @@ from .candidate import Candidate
 from .errors import InputError
 from .example import Example
 from .export import ExportManifest, ExportRecord
-from .policy import Attestation
+from .policy import Attestation, StorageAttestation
 from .reading import Reading
 from .recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
@@ -49,6 +49,7 @@ NOUNS: tuple[type[Noun], ...] = (
     SampleRecipe,
     AblateRecipe,
     Attestation,
+    StorageAttestation,
     Reading,
     Selection,
     ExportManifest,

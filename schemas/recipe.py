@@ -299,6 +299,13 @@ class AblateRecipe(Noun):
     resamples: int = Field(2000, ge=100, description="Draws of patients for the intervals.")
 
 
+class Served(Noun):
+    """A student that a server answers for."""
+
+    url: str = Field(description="Of OpenAI's chat completions, with /v1; the first of several.")
+    model: str = Field(min_length=1, description="Its name there.")
+
+
 class SampleRecipe(Noun):
     """`tenstep sample`: what decides a student's answers, and nothing else."""
 
@@ -314,5 +321,7 @@ class SampleRecipe(Noun):
     temperatures: tuple[float, ...] = Field((0.0,), min_length=1, description="0 is greedy.")
     n: int = Field(1, ge=1, description="Answers per study and temperature.")
     max_new_tokens: int = Field(512, ge=1)
+    repetition_penalty: float = Field(1.0, ge=1, le=10, description="Of tokens that the answer holds already; 1: none.")
+    served: Served | None = Field(None, description="Where a server answers; none: the weights are loaded here.")
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
     seed: int = Field(0, ge=0)

@@ -25,6 +25,7 @@ FILES = {
     "recipe.yaml": "CurateRecipe",
     "selection.json": "Selection",
     "an attestation": "Attestation",
+    "an attestation of storage": "StorageAttestation",
 }
 
 

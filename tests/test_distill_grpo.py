@@ -182,7 +182,7 @@ def test_held_out_answers_are_judged_for_what_a_reward_does_not_see(store: Study
     assert silent.says_nothing == 1.0 and silent.coverage == 0.0
     assert cut.reward == 0.0 and cut.accepted == 0.0
     assert "did not rise" in signs(good, good)[0] and not signs(cut, good)
-    assert len(signs(good, same)) >= 2 and "copy itself" in " ".join(signs(good, same))
+    assert len(signs(good, same)) >= 2 and "look less at the film" in " ".join(signs(good, same))
     assert "silent" in " ".join(signs(good, silent)) and "leave things out" in " ".join(signs(good, silent))
 
 

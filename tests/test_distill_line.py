@@ -12,7 +12,7 @@ from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.demo.truth import draw
 from tenstep.data.run import RunFolder
-from tenstep.distill.sample import well_formed
+from tenstep.validators.samples import well_formed
 
 STUDIES, UNSEEN, UNSEEN_SEED = 400, 40, 100_000
 Command = Callable[..., dict[str, Any]]

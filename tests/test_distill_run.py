@@ -1,6 +1,7 @@
 """A tiny untrained student: exact resume, refusals before step one, answers that depend on no batch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,8 @@ def test_an_image_that_is_gone_changed_or_damaged_is_found_before_step_one(
 
 def ask(student: Loaded, requests: list[Request], temperature: float = 0.0, max_new_tokens: int = 40) -> list[Answer]:
     with quiet():
-        return generate(student, requests, max_new_tokens=max_new_tokens, temperature=temperature)
+        requests = [replace(request, temperature=temperature) for request in requests]
+        return generate(student, requests, max_new_tokens=max_new_tokens)
 
 
 def test_a_batch_answers_as_each_would_alone(student: Loaded, store: StudyStore) -> None:
@@ -217,6 +219,47 @@ def test_the_seed_decides_at_a_temperature_and_not_without(student: Loaded, stor
     cold = ask(student, [Request(image, "Report.", seed) for seed in (1, 2)])
     assert hot[0] == hot[1] != hot[2]
     assert cold[0] == cold[1]
+
+
+def test_answers_to_one_question_share_its_encoding_and_are_those_that_each_would_get(
+    student: Loaded, store: StudyStore
+) -> None:
+    from PIL import Image
+
+    one, other = (Image.open(store.path_of(study.images[0])).convert("RGB") for study in list(store)[:2])
+    hot = [Request(one, "Report.", seed, temperature) for seed, temperature in ((1, 0.0), (2, 0.7), (3, 0.7))]
+    requests = [*hot, Request(other, "Report this radiograph, and be brief.", 4, 1.3), Request(one, "Go.")]
+    seen: list[int] = []
+    tower = student.model.get_submodule("base_model.model.model.vision_model")
+    hook = tower.register_forward_hook(lambda _tower, _given, out: seen.append(len(out[0])))
+    try:
+        with quiet():
+            together = generate(student, requests, max_new_tokens=40)
+            assert sum(seen) == 3  # one image with two prompts, and another
+            alone = [generate(student, [request], max_new_tokens=40)[0] for request in requests]
+            assert generate(student, requests, max_new_tokens=1) == [
+                generate(student, [request], max_new_tokens=1)[0] for request in requests
+            ]
+    finally:
+        hook.remove()
+    assert together == alone
+    assert len({answer.text for answer in together[:3]}) == 3
+
+
+def test_a_repetition_penalty_is_of_what_the_answer_holds_and_not_of_the_question(
+    student: Loaded, store: StudyStore
+) -> None:
+    from PIL import Image
+
+    image = Image.open(store.path_of(next(iter(store)).images[0])).convert("RGB")
+    requests = [Request(image, "Report.", seed) for seed in (0, 1)]
+    with quiet():
+        plain = generate(student, requests[:1], max_new_tokens=40)
+        (penalised,) = generate(student, requests[:1], max_new_tokens=40, repetition_penalty=9.0)
+        both = generate(student, requests, max_new_tokens=40, repetition_penalty=9.0)
+    assert penalised.tokens[0] == plain[0].tokens[0]
+    assert len(set(penalised.tokens)) > len(set(plain[0].tokens))
+    assert both == [penalised, penalised]
 
 
 def test_an_answer_that_was_cut_says_so(student: Loaded, store: StudyStore) -> None:

@@ -1,5 +1,6 @@
-"""torchrun: two processes on a CPU end with one set of weights, that of one process with twice the accumulation."""
+"""torchrun, two processes on a CPU: they end with the weights of one, and answer as one."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from distill_parts import accepted_run, changed, filmed, untrained
 from tenstep.cli.app import parser
+from tenstep.data.run import RunFolder
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.train.ranks import check_launch
 from tenstep.distill.train.run_card import RunCard
@@ -73,6 +75,29 @@ def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path: Path) 
     ours, theirs = (load_file(tmp_path / name / "adapter" / WEIGHTS) for name in ("one", "two"))
     assert ours.keys() == theirs.keys()
     assert max(float(abs(ours[name] - theirs[name]).max()) for name in ours) < 2e-3
+
+
+@pytest.mark.slow
+def test_two_processes_answer_as_one(tmp_path: Path) -> None:
+    store = filmed(tmp_path, 5)
+    untrained(tmp_path / "tiny", [study.report for study in store] * 2, steps=1)
+    words = ["-m", "tenstep", "sample", str(tmp_path / "tiny"), "--studies", str(store.root), "--max-new-tokens", "12"]
+    words += ["--temperature", "0.7", "--answers", "2", "--batch", "2", "--json"]
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    texts = []
+    for how in ([sys.executable], two):
+        out = tmp_path / f"run{len(texts)}"
+        done = subprocess.run(
+            [*how, *words, "--out", str(out)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stderr.decode()[-3000:]
+        assert json.loads(done.stdout)["samples"] == 10  # the other process prints nothing
+        with RunFolder.read(out) as run:
+            texts.append({one.candidate.key: one.candidate.text for one in run.judged()})
+    assert texts[0] == texts[1] and len(texts[0]) == 10
 
 
 def launch(words: list[str], node: int, port: int) -> "subprocess.Popen[str]":

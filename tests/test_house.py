@@ -22,7 +22,7 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg", "ray"], "data"),
+    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg", "ray", "fsspec"], "data"),
     **dict.fromkeys(
         [
             "aiohttp",
@@ -302,7 +302,9 @@ def test_a_pinned_set_satisfies_every_requirement(constraints: str) -> None:
     pins = dict(line.lower().split("==") for line in lines if "==" in line and line[0] != "#")
     project = pyproject()["project"]
     extras = project["optional-dependencies"]
-    wanted = [Requirement(r) for name in extras if name not in ("unsloth", "embedded", "wandb") for r in extras[name]]
+    wanted = [
+        Requirement(r) for name in extras if name not in ("unsloth", "embedded", "wandb", "gs") for r in extras[name]
+    ]
     wanted += [Requirement(r) for r in project["dependencies"]]
     unmet = [r for r in wanted if r.name != "tenstep" and not r.specifier.contains(pins.get(r.name.lower(), "0"))]
     assert [str(requirement) for requirement in unmet] == []

@@ -65,10 +65,12 @@ def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None
     learned = batch["labels"][0][batch["labels"][0] != IGNORED]
     assert processor.tokenizer.decode(learned, skip_special_tokens=True).strip() == study.report.strip()
 
-    asked = plan(tmp_path / "out", name="s", temperatures=[0.0], n=1, max_new_tokens=8, limit=3, seed=0)
-    manifest = sample(asked, store, tmp_path / "samples", batch=3)
-    with RunFolder.read(tmp_path / "samples") as samples:
-        assert manifest.counts["attempts"] == len(list(samples.judged())) == 3
+    asked = plan(tmp_path / "out", name="s", temperatures=[0.0, 0.8], n=2, max_new_tokens=8, limit=2, seed=0)
+    for batch, answers in ((8, tmp_path / "samples"), (1, tmp_path / "alone")):
+        assert sample(asked, store, answers, batch=batch).counts["attempts"] == 8
+    with RunFolder.read(tmp_path / "samples") as samples, RunFolder.read(tmp_path / "alone") as alone:
+        texts = [{one.candidate.key: one.candidate.text for one in run.judged()} for run in (samples, alone)]
+    assert texts[0] == texts[1]  # whether the answers to a study share its encoding or not
 
     merged = merge(tmp_path / "out", tmp_path / "merged", rows=1)
     assert merged.model_type == family and merged.top1 is not None and merged.top1 > 0.97

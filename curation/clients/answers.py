@@ -69,6 +69,19 @@ def read_chat(answer: Envelope) -> Reply:
     return _reply(answer, text, thinking, usage, reason)
 
 
+def chat_text(answer: Envelope) -> str:
+    """The text of an answer that `read_chat` reads, as it came: nothing is taken off.
+
+    Raises:
+        Unanswered: as `read_chat`.
+    """
+    match _object(answer):
+        case {"choices": [{"message": dict(message)}, *_]}:
+            return _content(message.get("content"))[0]
+        case _:
+            raise _unreadable("no chat completion")
+
+
 def _content(content: object) -> tuple[str, list[str], bool]:
     """Text, thinking, and whether the author declined, of a content that is text or a list of parts."""
     if content is None or isinstance(content, str):

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from ...schemas.base import SCHEMA_VERSION, Record
 from ...schemas.errors import InputError
 from ...schemas.study import DataClass, ImageRef, RejectedRow, Study
+from ..remote import fetch_into, local, origin_of
 from ..source import SourceTrace, SourceWarning
 from . import parquet
 from .batch import StoreHead, ups
@@ -45,17 +46,18 @@ class StudyStore:
         self.head = head
         self._index = Index(root / INDEX, writable=False)
         self._files = self._index.files()
+        self._origin = origin_of(root)
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
         self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a finished store.
+        """Open a finished store, here or at a remote place (data/remote.py).
 
         Raises:
             InputError: nothing lies at `path`, or something that is not a store, or one of a later version.
         """
-        root = Path(path)
+        root = local(path)
         head = root / HEAD
         if not root.exists():
             raise InputError("there is no such folder; make a study store with: tenstep ingest", file=root)
@@ -90,6 +92,11 @@ class StudyStore:
             RunLockedError: another process writes there.
         """
         return StoreWriter(Path(path), source)
+
+    @property
+    def place(self) -> str:
+        """Where it lies: a folder, or the URL that it was fetched from."""
+        return self._origin or str(self.root.resolve())
 
     @property
     def data_class(self) -> DataClass:
@@ -187,6 +194,8 @@ class StudyStore:
             return before if not place.exists() and before.exists() else place
         if not (self.root / path).resolve().is_relative_to(self.root.resolve()):
             raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
+        if self._origin is not None and not (self.root / path).exists():
+            fetch_into(self.root, self._origin, path.as_posix())
         return self.root / path
 
     def is_unchanged(self, ref: ImageRef) -> bool:

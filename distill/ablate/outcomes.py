@@ -14,10 +14,11 @@ from ...data.run import RunFolder
 from ...schemas.study import Study
 from ...validators.findings.reference import abnormal
 from ...validators.grounding import reference_of
+from ...validators.samples import well_formed
 from ..evaluate.finding_f1 import positive
 from ..evaluate.labels import LABELS
 from ..evaluate.measure import Floats
-from ..sampled import agreeing_claims, well_formed
+from ..sampled import agreeing_claims
 
 FEWEST = 5  # studies with (or without) a label, below which its figure says nothing
 STEPS, REPORT = "steps", "report"

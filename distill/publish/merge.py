@@ -178,7 +178,7 @@ def _requests(
     chosen = [(study, image) for study, image in islice(((s, i) for s, i in seen if i is not None), rows)]
     if not chosen:
         raise InputError("no study here has an image to compare on", file=store.root)
-    requests = [Request(open_image(check(store, study, image)), asked.text, 0) for study, image in chosen]
+    requests = [Request(open_image(check(store, study, image)), asked.text) for study, image in chosen]
     return requests, tuple(sorted({one.head.source for one in trained_on})), [study.id for study, _ in chosen]
 
 
@@ -200,7 +200,7 @@ def stores_of(card: RunCard) -> list[StudyStore]:
 def _answers(loaded: Loaded, requests: Sequence[Request], limit: int) -> list[Answer]:
     found: list[Answer] = []
     for start in range(0, len(requests), _BATCH):
-        found += generate(loaded, requests[start : start + _BATCH], max_new_tokens=limit, temperature=0.0)
+        found += generate(loaded, requests[start : start + _BATCH], max_new_tokens=limit)
     return found
 
 

@@ -65,12 +65,12 @@ def answer_held_out(
     texts: list[tuple[str, bool]] = []
     asked = [row for row in rows for _ in range(ANSWERS)]
     for start in range(0, len(asked), _BATCH):
-        some = enumerate(asked[start : start + _BATCH], start)
-        requests = [Request(open_image(row["image"]), row["prompt"], seed) for seed, row in some]
-        texts += [
-            (one.text, one.complete)
-            for one in generate(loaded, requests, max_new_tokens=max_new_tokens, temperature=temperature)
+        some = asked[start : start + _BATCH]
+        images = {row["image"]: open_image(row["image"]) for row in some}
+        requests = [
+            Request(images[row["image"]], row["prompt"], seed, temperature) for seed, row in enumerate(some, start)
         ]
+        texts += [(one.text, one.complete) for one in generate(loaded, requests, max_new_tokens=max_new_tokens)]
         on_progress(len(texts), len(asked))
     loaded.model.train(training)
     return count(asked, texts, weights, step=step)
@@ -131,7 +131,7 @@ def signs(before: HeldOut, after: HeldOut) -> tuple[str, ...]:
         found.append(f"more answers claim nothing ({change}): it learned to be silent")
     if after.repeated > before.repeated + WORSE:
         change = f"{before.repeated:.0%} to {after.repeated:.0%}"
-        found.append(f"more answers are those of a study with another report ({change}): it learned to copy itself")
+        found.append(f"more answers are those of a study with another report ({change}): it may look less at the film")
     if after.coverage < before.coverage - WORSE:
         change = f"{before.coverage:.0%} to {after.coverage:.0%}"
         found.append(f"answers speak of less of their references ({change}): it learned to leave things out")
