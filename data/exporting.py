@@ -52,7 +52,7 @@ class Options:
     pairs: int = 2  # of one study, at most
     one_image: bool = False  # the first frontal image of a study, for students that take one
     text_only: bool = False  # no images, even where there are some
-    reviewed_only: bool = False  # only examples that readers have accepted, or written
+    reviewed_only: bool = False  # only examples that readers have accepted
     include_restricted: bool = False
 
 

@@ -31,7 +31,7 @@ from .evaluate.labels import LABELS
 from .libraries import quiet
 from .load import Loaded
 from .pixels import open_image
-from .train.collator import IGNORED, CompletionCollator, Row
+from .train.collator import IGNORED, CompletionCollator, TrainingRow
 from .train.examples import TrainingExample, pool
 from .train.rows import rows_of
 
@@ -97,7 +97,7 @@ def attribute(
     return Attribution(found, groups, members, _auc(found))
 
 
-def row_losses(loaded: Loaded, collate: CompletionCollator, rows: Sequence[Row]) -> list[float]:
+def row_losses(loaded: Loaded, collate: CompletionCollator, rows: Sequence[TrainingRow]) -> list[float]:
     """Mean negative log likelihood of each row's target tokens, in nats."""
     import torch
 

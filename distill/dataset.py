@@ -49,7 +49,7 @@ def export(
         one_image: the frontal image alone.
         text_only: no images.
         include_restricted: write restricted reports and images, which otherwise stay where they are.
-        reviewed_only: only examples that readers have accepted, or written.
+        reviewed_only: only examples that readers have accepted.
 
     Returns:
         What export.json says.

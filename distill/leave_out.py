@@ -28,7 +28,7 @@ from .attribute import row_losses
 from .libraries import quiet
 from .load import Loaded
 from .pixels import open_image
-from .train.collator import CompletionCollator, Row
+from .train.collator import CompletionCollator, TrainingRow
 from .train.examples import TrainingExample, pool
 from .train.folder import BASE, ROWS
 from .train.preflight import TINY
@@ -121,7 +121,7 @@ def leave_out(
     )
 
 
-def mean_loss(loaded: Loaded, collate: CompletionCollator, rows: Sequence[Row], batch: int) -> float:
+def mean_loss(loaded: Loaded, collate: CompletionCollator, rows: Sequence[TrainingRow], batch: int) -> float:
     """Mean over rows of the mean loss of their target's tokens, in nats."""
     parts = (rows[start : start + batch] for start in range(0, len(rows), batch))
     return sum(loss for some in parts for loss in row_losses(loaded, collate, some)) / len(rows)
@@ -130,8 +130,8 @@ def mean_loss(loaded: Loaded, collate: CompletionCollator, rows: Sequence[Row], 
 def influences(
     loaded: Loaded,
     collate: CompletionCollator,
-    rows: Sequence[Row],
-    held_out: Sequence[Row],
+    rows: Sequence[TrainingRow],
+    held_out: Sequence[TrainingRow],
     on_progress: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> list[float]:
     """By row, the dot product of its loss's gradient and that of the held-out rows' mean loss.
@@ -151,7 +151,7 @@ def influences(
         weight.requires_grad_(True)
     total = len(rows) + len(held_out)
 
-    def gradient(row: Row) -> list[torch.Tensor]:
+    def gradient(row: TrainingRow) -> list[torch.Tensor]:
         batch = {
             name: value.to(model.device, model.dtype if value.is_floating_point() else None)
             for name, value in collate([row]).items()
@@ -206,7 +206,7 @@ def _retrained(
     groups: Groups,
     run: Path,
     training: Path,
-    held_out: Sequence[Row],
+    held_out: Sequence[TrainingRow],
     out: Path,
     batch: int,
     rows: int,

@@ -147,6 +147,19 @@ class CurateRecipe(RequestOptions):
         "what the rules accept; both: it may also accept what they reject.",
     )
     limit: int | None = Field(None, gt=0, description="Only the first so many studies.")
+    shard: str | None = Field(
+        None,
+        pattern=r"^[1-9]\d{0,5}/[1-9]\d{0,5}$",
+        description="2/3: only the second third of the patients. `--shard` writes it, with that shard's share of goal, "
+        "budget and rate.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_shard(self) -> Self:
+        number, _, of = (self.shard or "1/1").partition("/")
+        if int(number) > int(of):
+            raise ValueError(f"there is no shard {number} of {of}")
+        return self
 
     @model_validator(mode="after")
     def _names_a_verifier(self) -> Self:

@@ -13,7 +13,7 @@ from tenstep.distill.prompt import path_of, read
 from tenstep.distill.train import trainer as trainers
 from tenstep.distill.train.answers import count, signs
 from tenstep.distill.train.backend import Choice
-from tenstep.distill.train.collator import CompletionCollator, Row
+from tenstep.distill.train.collator import CompletionCollator, TrainingRow
 from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.grpo import asked_of, together
 from tenstep.distill.train.ranks import Ranks
@@ -60,11 +60,11 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Disti
 
 
 @pytest.fixture(scope="module")
-def rows(recipe: DistillRecipe, run: Path) -> list[Row]:
+def rows(recipe: DistillRecipe, run: Path) -> list[TrainingRow]:
     return rows_of(load_examples(recipe, run, TEN).all, TEN, reward=True)
 
 
-def trainer_of(recipe: DistillRecipe, rows: list[Row], out: Path) -> Any:
+def trainer_of(recipe: DistillRecipe, rows: list[TrainingRow], out: Path) -> Any:
     loaded = load(recipe.base, None, "none")
     collate = CompletionCollator(loaded.processor, None, open_image)
     brief = recipe.model_copy(update={"max_new_tokens": TOKENS})
@@ -74,7 +74,7 @@ def trainer_of(recipe: DistillRecipe, rows: list[Row], out: Path) -> Any:
 
 @pytest.mark.parametrize("family", ["mllama", "gemma3", "idefics3"])
 def test_answers_are_as_likely_as_the_model_finds_them_with_their_own_images(
-    family: str, recipe: DistillRecipe, rows: list[Row], store: StudyStore, tmp_path: Path
+    family: str, recipe: DistillRecipe, rows: list[TrainingRow], store: StudyStore, tmp_path: Path
 ) -> None:
     import torch
 
@@ -107,7 +107,7 @@ def test_answers_are_as_likely_as_the_model_finds_them_with_their_own_images(
     assert len({str(one["pixel_values"].sum()) for one in inputs["fields"]}) == 2  # two studies, two answers each
 
 
-def test_what_is_asked_is_what_sampling_asks(recipe: DistillRecipe, rows: list[Row]) -> None:
+def test_what_is_asked_is_what_sampling_asks(recipe: DistillRecipe, rows: list[TrainingRow]) -> None:
     with quiet():
         processor = load(recipe.base, None, "none").processor
         ids, fields = asked_of(processor, rows[0]["prompt"], open_image(rows[0]["image"]))
@@ -119,7 +119,7 @@ def test_what_is_asked_is_what_sampling_asks(recipe: DistillRecipe, rows: list[R
     assert not longer[:, :2].any() and bool(longer[:, -3:].all())
 
 
-def test_a_family_whose_inputs_are_not_known_is_refused(recipe: DistillRecipe, rows: list[Row]) -> None:
+def test_a_family_whose_inputs_are_not_known_is_refused(recipe: DistillRecipe, rows: list[TrainingRow]) -> None:
     import torch
 
     class Odd:
@@ -155,7 +155,9 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     assert whole.preflight.shown == ()  # nothing is imitated
 
 
-def test_an_answer_that_does_not_end_gets_nothing(recipe: DistillRecipe, rows: list[Row], tmp_path: Path) -> None:
+def test_an_answer_that_does_not_end_gets_nothing(
+    recipe: DistillRecipe, rows: list[TrainingRow], tmp_path: Path
+) -> None:
     with quiet():
         trainer = trainer_of(recipe, rows, tmp_path / "out")
         tokens = trainer.processing_class.tokenizer
@@ -170,7 +172,7 @@ def test_an_answer_that_does_not_end_gets_nothing(recipe: DistillRecipe, rows: l
     assert all(end > 0.5 and cut == 0.0 for end, cut in scores)
 
 
-def test_held_out_answers_are_judged_for_what_a_reward_does_not_see(store: StudyStore, rows: list[Row]) -> None:
+def test_held_out_answers_are_judged_for_what_a_reward_does_not_see(store: StudyStore, rows: list[TrainingRow]) -> None:
     truth = {study.id: f"{steps(study)}\n\n{study.report}" for study in store}
     good = count(rows, [(truth[row["study"]], True) for row in rows], (0.3, 0.5, 0.2), step=0)
     same = count(rows, [(truth[rows[0]["study"]], True)] * len(rows), (0.3, 0.5, 0.2), step=1)

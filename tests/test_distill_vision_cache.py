@@ -13,7 +13,7 @@ from tenstep.distill.prompt import path_of, read
 from tenstep.distill.shape import on_meta, shipped_config
 from tenstep.distill.student import student_of
 from tenstep.distill.train import lora
-from tenstep.distill.train.collator import CompletionCollator, Row
+from tenstep.distill.train.collator import CompletionCollator, TrainingRow
 from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.rows import rows_of
@@ -53,13 +53,13 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Disti
 
 
 @pytest.fixture(scope="module")
-def rows(recipe: DistillRecipe, run: Path) -> list[Row]:
+def rows(recipe: DistillRecipe, run: Path) -> list[TrainingRow]:
     return rows_of(load_examples(recipe, run, TEN).all, TEN)
 
 
 @pytest.mark.parametrize(("family", "quantize"), [("mllama", "nf4"), ("gemma3", "none"), ("idefics3", "none")])
 def test_gradients_are_equal_bit_for_bit_and_cost_less(
-    family: str, quantize: Any, recipe: DistillRecipe, rows: list[Row], store: StudyStore, tmp_path: Path
+    family: str, quantize: Any, recipe: DistillRecipe, rows: list[TrainingRow], store: StudyStore, tmp_path: Path
 ) -> None:
     import torch
     from peft import get_peft_model
@@ -117,7 +117,7 @@ def test_a_run_with_it_ends_with_the_same_weights_and_sees_each_image_once(
 
 
 def test_other_towers_and_precisions_have_features_of_their_own(
-    recipe: DistillRecipe, rows: list[Row], store: StudyStore, tmp_path: Path
+    recipe: DistillRecipe, rows: list[TrainingRow], store: StudyStore, tmp_path: Path
 ) -> None:
     from tenstep.distill.train.tiny import build
 

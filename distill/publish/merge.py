@@ -38,7 +38,7 @@ from .merge_card import MergedCard, Precision, weights_sha256
 _BATCH = 8
 
 
-class Agreement(NamedTuple):
+class AnswerAgreement(NamedTuple):
     """How two sets of answers to the same questions compare."""
 
     equal: int
@@ -130,7 +130,7 @@ def merge(
     return merged
 
 
-def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Agreement:
+def compare(before: Sequence[Answer], after: Sequence[Answer]) -> AnswerAgreement:
     """Compare answers token by token."""
     shares, differ = [], []
     for at, (one, other) in enumerate(zip(before, after, strict=True)):
@@ -141,7 +141,7 @@ def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Agreement:
         shares.append(same / max(len(one.tokens), len(other.tokens), 1))
         if one.tokens != other.tokens:
             differ.append(at)
-    return Agreement(len(before) - len(differ), len(before), sum(shares) / len(shares), next(iter(differ), None))
+    return AnswerAgreement(len(before) - len(differ), len(before), sum(shares) / len(shares), next(iter(differ), None))
 
 
 def _checked(folder: Path) -> tuple[RunCard, StudentCard]:

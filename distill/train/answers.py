@@ -17,7 +17,7 @@ from ...validators.reward import scores_of
 from ..generate import Request, generate
 from ..load import Loaded
 from ..pixels import open_image
-from .collator import Row
+from .collator import TrainingRow
 
 WORSE = 0.05  # by how much a share may rise before it is called a sign
 ANSWERS = 4  # to each study
@@ -41,7 +41,7 @@ class HeldOut(Noun):
 
 def answer_held_out(
     loaded: Loaded,
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     weights: Sequence[float],
     *,
     max_new_tokens: int,
@@ -76,7 +76,9 @@ def answer_held_out(
     return count(asked, texts, weights, step=step)
 
 
-def count(rows: Sequence[Row], texts: Sequence[tuple[str, bool]], weights: Sequence[float], *, step: int) -> HeldOut:
+def count(
+    rows: Sequence[TrainingRow], texts: Sequence[tuple[str, bool]], weights: Sequence[float], *, step: int
+) -> HeldOut:
     """Judge answers.
 
     Args:

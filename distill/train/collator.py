@@ -16,7 +16,7 @@ from ..chat import conversation
 IGNORED = -100
 
 
-class Row(TypedDict):
+class TrainingRow(TypedDict):
     """One example as the trainer's table holds it; the image is opened when its batch is made."""
 
     study: str
@@ -30,10 +30,10 @@ class Row(TypedDict):
     has_prior: NotRequired[bool]
 
 
-Collate = Callable[[Sequence[Row]], Mapping[str, Any]]  # rows to a batch
+Collate = Callable[[Sequence[TrainingRow]], Mapping[str, Any]]  # rows to a batch
 
 
-def with_rejected(rows: Sequence[Row]) -> list[Row]:
+def with_rejected(rows: Sequence[TrainingRow]) -> list[TrainingRow]:
     """All rows, then those of the pairs once more with the rejected text as their target."""
     others = [row.copy() for row in rows if "rejected" in row]
     for row in others:
@@ -55,7 +55,7 @@ class CompletionCollator:
         self.max_length = max_length
         self.open_image = open_image
 
-    def __call__(self, rows: Sequence[Row]) -> Mapping[str, Any]:
+    def __call__(self, rows: Sequence[TrainingRow]) -> Mapping[str, Any]:
         """A batch: the processor's tensors of shape (rows, tokens, ...) and `labels` of shape (rows, tokens).
 
         Raises:

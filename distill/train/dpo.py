@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...schemas.learning import Preference
-from .collator import IGNORED, Collate, Row, with_rejected
+from .collator import IGNORED, Collate, TrainingRow, with_rejected
 
 
 class PairCollator:
@@ -18,7 +18,7 @@ class PairCollator:
     def __init__(self, collate: Collate) -> None:
         self._collate = collate
 
-    def __call__(self, rows: Sequence[Row]) -> Mapping[str, Any]:
+    def __call__(self, rows: Sequence[TrainingRow]) -> Mapping[str, Any]:
         """A batch: the processor's tensors and `completion_mask`, of shape (2 * pairs, tokens).
 
         Raises:

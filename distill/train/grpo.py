@@ -18,7 +18,7 @@ from ...validators import reward
 from ..chat import prompt_text
 from ..generate import ends_of, text_of
 from ..pixels import open_image
-from .collator import Row
+from .collator import TrainingRow
 
 Fields = Mapping[str, Any]  # one row's inputs beside the tokens, of shape (1 or more, ...)
 _IDS = ("input_ids", "attention_mask")
@@ -55,7 +55,7 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
     return _trainer_class()(args=config, reward_funcs=_rewards(processor, ends_of(given["model"])), **given)
 
 
-def questions(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def questions(rows: Sequence[TrainingRow]) -> list[dict[str, Any]]:
     """Rows as the trainer's table holds them: a column named `image` would be opened by TRL."""
     kept = ("study", "prompt", "reference_report", "views", "has_prior")
     return [{name: row[name] for name in kept} | {"film": row["image"]} for row in rows]  # type: ignore[literal-required]  # they are the names above

@@ -8,7 +8,7 @@ from typing import Any
 from ...schemas.base import Noun
 from ...schemas.errors import TrainingError
 from ..chat import conversation
-from .collator import IGNORED, CompletionCollator, Row, with_rejected
+from .collator import IGNORED, CompletionCollator, TrainingRow, with_rejected
 
 _SHOWN = 3
 _NAMED = 8  # studies that a message names
@@ -34,7 +34,7 @@ class Tokens(Noun):
 
 
 def measure(
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     sizes: Sequence[tuple[int, int]],
     collate: CompletionCollator,
     max_new_tokens: int,
@@ -92,7 +92,7 @@ def measure(
     )
 
 
-def check_control_tokens(rows: Sequence[Row], processor: Any) -> None:
+def check_control_tokens(rows: Sequence[TrainingRow], processor: Any) -> None:
     """A control token in a target would end the answer, or stand for an image, in the middle of a text.
 
     Raises:
@@ -139,7 +139,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:_NAMED]) + more
 
 
-def _learned(row: Row, collate: CompletionCollator) -> str:
+def _learned(row: TrainingRow, collate: CompletionCollator) -> str:
     """The unmasked tokens as text."""
     labels = collate([row])["labels"][0]
     text = str(collate.processor.tokenizer.decode(labels[labels != IGNORED], skip_special_tokens=True)).strip()
@@ -148,7 +148,7 @@ def _learned(row: Row, collate: CompletionCollator) -> str:
     return text
 
 
-def _tokens(tokenizer: Any, row: Row, processor: Any) -> tuple[int, int]:
+def _tokens(tokenizer: Any, row: TrainingRow, processor: Any) -> tuple[int, int]:
     texts = conversation(processor, row["prompt"], row["target"])
     head, target = (len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
     return head, target

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ...schemas.errors import ImageError, TrainingError
 from ..pixels import check_all, choose
 from ..prompt import Prompt
-from .collator import Row
+from .collator import TrainingRow
 from .examples import TrainingExample
 
 
-def rows_of(examples: Sequence[TrainingExample], prompt: Prompt, *, reward: bool = False) -> list[Row]:
+def rows_of(examples: Sequence[TrainingExample], prompt: Prompt, *, reward: bool = False) -> list[TrainingRow]:
     """One row an example, or one a rejected text of it, in their order; every image is there, as it was ingested.
 
     Args:
@@ -38,11 +38,11 @@ def rows_of(examples: Sequence[TrainingExample], prompt: Prompt, *, reward: bool
             field="prompt",
         )
     images = [(example.store, example.study, image) for example in examples if (image := choose(example.study))]
-    rows: list[Row] = []
+    rows: list[TrainingRow] = []
     for (_, _, image), example, path in zip(images, examples, check_all(images), strict=True):
         if isinstance(path, ImageError):
             raise path
-        row = Row(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target)
+        row = TrainingRow(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target)
         row["image_sha256"] = image.sha256
         if reward:
             study = example.study

@@ -34,7 +34,7 @@ from ..pixels import open_image
 from . import backend, checkpoints, loop, lora
 from . import trainer as trainers
 from .answers import HeldOut, answer_held_out, signs
-from .collator import CompletionCollator, Row
+from .collator import CompletionCollator, TrainingRow
 from .examples import load_examples
 from .folder import ADAPTER, CHECKPOINTS, ROWS, claimed
 from .identity import base_of, build_base, check_same, resolve
@@ -213,7 +213,7 @@ def _filled(
     recipe: DistillRecipe,
     loaded: Loaded,
     collate: CompletionCollator,
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     ranks: Ranks,
     on_progress: OnProgress,
 ) -> VisionCache | None:
@@ -229,7 +229,13 @@ def _filled(
 
 
 def _held_out(
-    recipe: DistillRecipe, loaded: Loaded, trainer: Any, rows: Sequence[Row], *, step: int, on_progress: OnProgress
+    recipe: DistillRecipe,
+    loaded: Loaded,
+    trainer: Any,
+    rows: Sequence[TrainingRow],
+    *,
+    step: int,
+    on_progress: OnProgress,
 ) -> HeldOut:
     """What the student, as it is now, answers about held-out studies."""
     wanted = recipe.reward

@@ -10,7 +10,7 @@ from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from .backend import Choice, adapted
 from .callbacks import VALIDATION
-from .collator import Collate, Row
+from .collator import Collate, TrainingRow
 from .dpo import preferring
 from .frozen import keep_frozen
 from .grpo import questions, rewarded
@@ -21,8 +21,8 @@ from .tracking import services
 def build(
     recipe: DistillRecipe,
     loaded: Loaded,
-    train: Sequence[Row],
-    validation: Sequence[Row],
+    train: Sequence[TrainingRow],
+    validation: Sequence[TrainingRow],
     collate: Collate,
     out: Path,
     *,

@@ -24,7 +24,7 @@ from ...schemas.errors import TrainingError
 from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from ..student import Part, Student
-from .collator import CompletionCollator, Row
+from .collator import CompletionCollator, TrainingRow
 
 # what the tower is given beside pixel_values; the language model has no use for it
 _OF_TOWER = ("pixel_values", "pixel_attention_mask", "aspect_ratio_ids", "aspect_ratio_mask")
@@ -77,7 +77,7 @@ class VisionCache:
         except OSError as error:
             raise TrainingError(f"cannot be made ({error.strerror})", file=folder, field="vision_cache") from None
 
-    def fill(self, rows: Sequence[Row], on_progress: Callable[[int, int], object]) -> None:
+    def fill(self, rows: Sequence[TrainingRow], on_progress: Callable[[int, int], object]) -> None:
         """Compute what is missing.
 
         Raises:
@@ -98,15 +98,15 @@ class VisionCache:
             self._write(row, features)
             on_progress(done + 1, len(missing))
 
-    def size(self, rows: Sequence[Row]) -> int:
+    def size(self, rows: Sequence[TrainingRow]) -> int:
         """Bytes of all features of these rows."""
         return sum(path.stat().st_size for path in {self.path_of(row) for row in rows})
 
-    def path_of(self, row: Row) -> Path:
+    def path_of(self, row: TrainingRow) -> Path:
         """Where the features of a row's image lie."""
         return self.folder / f"{row['image_sha256']}.safetensors"
 
-    def __call__(self, rows: Sequence[Row]) -> Mapping[str, Any]:
+    def __call__(self, rows: Sequence[TrainingRow]) -> Mapping[str, Any]:
         """A batch as the collator makes it, with features in place of pixels.
 
         Raises:
@@ -122,7 +122,7 @@ class VisionCache:
 
         return batch | {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)}}
 
-    def _read(self, row: Row) -> Any:
+    def _read(self, row: TrainingRow) -> Any:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -135,13 +135,13 @@ class VisionCache:
                 file=path,
             ) from None
 
-    def _write(self, row: Row, features: Any) -> None:
+    def _write(self, row: TrainingRow, features: Any) -> None:
         from safetensors.torch import save
 
         with replacing_bytes(self.path_of(row)) as stream:
             stream.write(save({"features": features.contiguous()}))
 
-    def _computed(self, row: Row) -> Any:
+    def _computed(self, row: TrainingRow) -> Any:
         import torch
 
         model = self._loaded.model
@@ -172,7 +172,7 @@ def features_of(model: Any, given: Mapping[str, Any]) -> Any:
     return torch.cat(list(found)) if isinstance(found, list | tuple) else found
 
 
-def forecast(model: Any, row: Row, collate: CompletionCollator, images: int) -> int:
+def forecast(model: Any, row: TrainingRow, collate: CompletionCollator, images: int) -> int:
     """Bytes of the features of so many images like a row's, computed on the meta device, in 16 bits on CUDA."""
     import torch
 
