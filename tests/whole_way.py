@@ -28,7 +28,7 @@ from tiny_video_students import WITH_VIDEO
 BOTH = Lora(r=4, parts=("vision", "language"))
 
 
-def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None:
+def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path, gguf: Path | None = None) -> None:
     """See the module.
 
     Raises:
@@ -72,7 +72,7 @@ def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None
         texts = [{one.candidate.key: one.candidate.text for one in run.judged()} for run in (samples, alone)]
     assert texts[0] == texts[1]  # whether the answers to a study share its encoding or not
 
-    merged = merge(tmp_path / "out", tmp_path / "merged", rows=1)
+    merged = merge(tmp_path / "out", tmp_path / "merged", rows=1, gguf=gguf)
     assert merged.model_type == family and merged.top1 is not None and merged.top1 > 0.97
 
 
