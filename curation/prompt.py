@@ -168,15 +168,12 @@ def _previous(previous: Candidate, findings: Sequence[Finding], keys: Sequence[s
 
 
 def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What has to change. Rules name numbered lines; if the teacher answers with an object, its keys are named.
-
-    These words are in the key of every request for a repair: with others, a run would pay for its repairs again.
-    """
+    """What has to change. Rules name numbered lines; if the teacher answers with an object, its keys are named."""
     has_keys = previous.trace is not None and previous.trace.layout == "json"
     form = [f for f in findings if keys and (f.rule in _FORM or (f.code in _NUMBERED and not has_keys))]
     if form:
         what = ", ".join(dict.fromkeys(f.code.replace("_", " ") for f in form))
-        problem = (
+        problem = (  # part of request keys: other words ask, and pay, for every repair again
             f"The answer did not have the form that was asked for ({what}). Answer with one JSON object with the keys "
             f"{', '.join(keys)}, each a string on one line, without its number; no other key, and nothing before or "
             "behind the object."

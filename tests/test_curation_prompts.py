@@ -16,7 +16,7 @@ from tenstep.curation.prompt_file import read_prompt_file
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.verdict import Finding
 from tenstep.validators.reading import read_candidate
-from tenstep.validators.rule import REFERENCE, ten
+from tenstep.validators.rule import ten
 
 MODES = ("informed", "skeleton", "blind")
 STEPS = tuple(f"step_{number:02}" for number in range(1, 11))
@@ -129,15 +129,32 @@ def test_a_prompt_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
         Prompts(str(own))
 
 
-def test_the_words_of_questions_stay_since_answers_were_paid_for_under_them() -> None:
-    """Their hash is in the key of every request; a change here makes runs of earlier versions pay again."""
-    study = make_study("a", REFERENCE)
-    previous = read_candidate("Sure!\n" + ten(report=None), study.id, writes_report=False)
+@pytest.mark.parametrize(
+    ("name", "first", "repair"),
+    [
+        ("informed", "b5f7cef4edf2368d", "5ef0e1b0686dc339"),
+        ("skeleton", "a718fa32619f87ba", "5f3b5ae21b6e4503"),
+        ("blind", "b2ca797dc4edc6de", None),
+    ],
+)
+def test_prompts_are_what_they_were_or_everything_is_paid_for_again(name: str, first: str, repair: str | None) -> None:
+    """Prompts as sent are part of request keys: with other words, an old run asks its questions a second time."""
+    report = (
+        "Technique: Frontal.\nView: PA\nFindings: The heart is normal in size. There is a small left effusion.\n"
+        "Impression: Small left effusion."
+    )
+    study = make_study(report=report, report_form="four-header", views=("PA",))
+    candidate = read_candidate(
+        "\n".join(f"{n}. Step {n} of them." for n in range(1, 10)), study.id, writes_report=False
+    )
     findings = [
-        Finding(rule="wrapping", code="preamble", severity="error", message="m"),
-        Finding(rule="leak", code="leak", severity="error", step=2, message="n", evidence="e"),
-        Finding(rule="x", code="y", severity="doubt", step=3, message="q"),
-    ]
-    prompts = Prompts("informed")
-    filled = (prompts.fill(study), prompts.fill(study, previous, findings))
-    assert [prompt.sha256[:16] for prompt in filled] == ["12c0ce327290f058", "68f3e9884baf77bd"]
+        Finding(rule="structure", code="step_count", severity="error", message="There are 9 steps."),
+        Finding(
+            rule="side", code="wrong_side", severity="doubt", step=3, message="Left or right?",
+            evidence="A small left effusion.",
+        ),
+    ]  # fmt: skip
+    prompts = Prompts(name)
+    assert prompts.fill(study).sha256[:16] == first
+    if repair is not None:
+        assert prompts.fill(study, candidate, findings).sha256[:16] == repair
