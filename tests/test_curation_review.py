@@ -311,6 +311,10 @@ def test_a_run_folder_becomes_a_page(tmp_path: Path, data_class: DataClass, mode
         "Evaluation of stage2" in text and "nltk 3" in text and "0.125" in text and "+0.125 (+0.010 to +0.240)" in text
     )
     assert "sensitivity" not in text  # of single findings there are files
+    (tmp_path / "run" / "evaluation" / "evaluation.json").write_text('{"schema_version": 1, "other": null}')
+    with RunFolder.read(tmp_path / "run") as run:
+        write_review([run], tmp_path / "again.html")
+    assert "The evaluation of demo-run is no evaluation" in (tmp_path / "again.html").read_text("utf-8")
     assert ("Restricted data: keep this file" in text) == (data_class == "restricted")
     assert stat.S_IMODE((tmp_path / "review.html").stat().st_mode) == mode
     assert not (tmp_path / "review.html.part").exists()

@@ -19,6 +19,7 @@ from ...data.formats.json_lines import json_lines
 from ...data.run import RunFolder
 from ...data.store.studies import StudyStore
 from ...schemas.attribution import Attributed
+from ...schemas.errors import InputError
 from ...schemas.evaluation import Evaluation
 from ...schemas.run import State
 from ...schemas.study import RejectedRow, Study
@@ -45,6 +46,12 @@ def write_review(runs: Sequence[RunFolder], out: Path) -> int:
     restricted = any(run.studies.data_class == "restricted" for run in runs)
     sheets = [_sheet(run) for run in runs]
     notes = [note for sheet in sheets for note in sheet.notes]
+    evaluations = []
+    for run in runs:
+        try:
+            evaluations += [found] if (found := evaluation_of(run.path)) is not None else []
+        except InputError as error:  # of another version, or damaged: the traces can be looked at all the same
+            notes.append(f"The evaluation of {run.manifest.name} {error.message}; make it again with: tenstep evaluate")
     if restricted:
         notes.append("Restricted data: keep this file where the terms of its source allow.")
     pieces = page(
@@ -55,7 +62,7 @@ def write_review(runs: Sequence[RunFolder], out: Path) -> int:
         rejected=(row for store in _stores(runs) for row in store.rejected()),
         judged=_scores(runs),
         attribution={key: row for run in runs for key, row in attribution_of(run.path).items()},
-        evaluations=[found for run in runs if (found := evaluation_of(run.path)) is not None],
+        evaluations=evaluations,
     )
     with replacing(out, private=restricted) as stream:
         stream.writelines(pieces)

@@ -78,7 +78,13 @@ def external(pairs: Sequence[Pair], metric: External) -> Scores:
 
 
 def run(
-    name: str, command: Sequence[str], pairs: Sequence[Pair], *, implementation: str, folder: Path | None = None
+    name: str,
+    command: Sequence[str],
+    pairs: Sequence[Pair],
+    *,
+    implementation: str,
+    folder: Path | None = None,
+    option: str | None = "external",
 ) -> Scores:
     """Start a command, hand it every pair of texts once, and read its scores.
 
@@ -88,6 +94,7 @@ def run(
         pairs: some may have the same texts.
         implementation: for the table.
         folder: where it runs; here if not given.
+        option: that chose it, for errors.
 
     Raises:
         InputError: see `external`.
@@ -108,18 +115,18 @@ def run(
             cwd=folder,
         )
     except (OSError, ValueError) as error:
-        raise InputError(f"{name}: the command cannot be run ({error})", field="external") from None
+        raise InputError(f"{name}: the command cannot be run ({error})", field=option) from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
-        raise InputError(f"{name}: the command ended with {done.returncode} ({last})", field="external")
-    scores, heads = _read(name, done.stdout)
+        raise InputError(f"{name}: the command ended with {done.returncode} ({last})", field=option)
+    scores, heads = _read(name, done.stdout, option)
     for score, values in scores.items():
         missing = [pair.id for pair in pairs if ids[pair.hypothesis, pair.reference] not in values]
         if missing or len(values) != len(ids):
             what = (
                 f"no score for {len(missing)} pairs, the first is '{missing[0]}'" if missing else "scores for other ids"
             )
-            raise InputError(f"{score}: {what}", field="external")
+            raise InputError(f"{score}: {what}", field=option)
     return {
         score: partial(_measure, score, implementation, heads.get("", {}) | heads.get(score, {}), values, ids)
         for score, values in scores.items()
@@ -144,7 +151,7 @@ def _measure(
     )
 
 
-def _read(name: str, text: str) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Any]]]:
+def _read(name: str, text: str, option: str | None) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Any]]]:
     """Scores by name and id, and what the command says of each name, or under "" of all."""
     found: dict[str, dict[str, float]] = {}
     heads: dict[str, dict[str, Any]] = {}
@@ -158,12 +165,10 @@ def _read(name: str, text: str) -> tuple[dict[str, dict[str, float]], dict[str, 
                 continue
             given = {name: float(row["score"])} if "score" in row else {k: float(v) for k, v in row["scores"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(f"{name}: not an answer: {line[:80]!r}", row=number, field="external") from None
+            raise InputError(f"{name}: not an answer: {line[:80]!r}", row=number, field=option) from None
         for score, value in given.items():
             values = found.setdefault(score, {})
             if row["id"] in values or not math.isfinite(value):
-                raise InputError(
-                    f"{score}: '{row['id']}' is answered twice, or with {value}", row=number, field="external"
-                )
+                raise InputError(f"{score}: '{row['id']}' is answered twice, or with {value}", row=number, field=option)
             values[row["id"]] = value
     return found or {name: {}}, heads

@@ -44,7 +44,7 @@ class RadEval(NamedTuple):
         # -P: a file of ours next to it has the name of the package
         command = [str(self.python), "-P", str(_PROCESS), json.dumps({"folders": asked, "weights": about})]
         with TemporaryDirectory() as scratch:  # some scorers write where they run
-            return run("RadEval", command, pairs, implementation="radeval", folder=Path(scratch))
+            return run("RadEval", command, pairs, implementation="radeval", folder=Path(scratch), option=None)
 
     def _folders(self) -> Iterator[tuple[str, tuple[Path, ...]]]:
         if self.radgraph is not None:
