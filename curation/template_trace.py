@@ -74,11 +74,12 @@ class Templates:
         twin: str | None = None
         touched: list[int] = []
         bands = list(_bands(ours))
-        near = self._rows("at, key, study, steps, report, twin", self._near(bands))
+        near = self._rows("at, key, study, steps, twin", self._near(bands))
         alike = likeness(ours, np.array([_sketch(row[3]) for row in near])) if near else ()
-        for same, (at, other_key, study, _, other_report, marked) in zip(alike, near, strict=True):
+        for same, (at, other_key, study, _, marked) in zip(alike, near, strict=True):
             if study == study_id or other_key == key or same < ALIKE:
                 continue
+            ((other_report,),) = self._rows("report", [at])  # few are so alike: the others' references are not read
             if likeness(reference, _sketch(other_report)) < same - _APART:
                 twin = twin or study
                 touched.append(at)
