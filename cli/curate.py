@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.memory import peak_megabytes
 from ..schemas.outcome import Outcome, Table
+from .arguments import shard_of
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _EPILOG = """\
 examples:
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline --limit 20
+  tenstep curate recipe.yaml --studies studies --shard 2/8 --out runs/shard-2    one of eight machines; see merge-runs
 
 the same command again resumes: what has an answer is not asked again
 
@@ -39,9 +41,16 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is resumed")
     curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
     curate.add_argument(
+        "--shard",
+        type=shard_of,
+        metavar="I/N",
+        help="only the I-th of N parts of the studies, in a run of its own, with its share of goal, budget and rate",
+    )
+    curate.add_argument(
         "--resend-unknown",
         choices=("ask", "yes", "unanswered", "no"),
-        help="requests that brought no answer; unanswered: but not those whose answer came and cannot be read",
+        help="whether requests that brought no answer are sent again, and perhaps paid for again; unanswered: only "
+        "those to which nothing came at all (default: the recipe's; ask is no, and says so)",
     )
     curate.add_argument(
         "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
@@ -59,7 +68,8 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..data.attested import check_place
     from ..data.store.studies import StudyStore
 
-    recipe = resolve(args.recipe, args.studies, limit=args.limit or None, resend_unknown=args.resend_unknown)
+    given = {"limit": args.limit or None, "resend_unknown": args.resend_unknown}
+    recipe = resolve(args.recipe, args.studies, args.shard, **given)
     if args.upload is not None:  # before anything is paid for
         check_place(args.upload, StudyStore.open(str(recipe.studies)).data_class, args.attestation)
     workers = None if args.workers is None else max(0, args.workers)

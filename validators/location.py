@@ -69,6 +69,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _compared(report: str, candidate: Candidate) -> Iterator[Finding]:
     """Comparisons of the sides whose worse side is the reference's better one."""
+    if not worse_sides(report):
+        return
     known = {side: report[start:end] for start, end in sentences(report) for side in worse_sides(report[start:end])}
     if len(known) != 1:  # none, or one for each side: then which is meant cannot be known
         return

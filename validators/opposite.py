@@ -14,8 +14,8 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.opposites import named_with
-from .grounding import reference_of, sided
+from .findings.opposites import Opposites, is_of_any_side, is_plain, opposites, things
+from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -29,42 +29,47 @@ _MEMORY, _NAME = 2_000_000, 350  # bytes in all, and of a name, about
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
-    reference = reference_of(study)
-    known = _known(reference.text)
+    report = study.report[:REPORT_LIMIT]
     judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
             if (position, (start, end)) in judged:
                 continue
-            moved = next(
-                (
-                    (name, value, known[name, kind])
-                    for name, kind, values in named_with(sentence, asserted=True)
-                    for value in values
-                    if len(values) == 1 and known.get((name, kind)) and not known[name, kind] & {"", value}
-                ),
-                None,
-            )
-            if moved:
+            if moved := _moved(report, sentence):
                 name, value, others = moved
-                has = " or ".join(sorted(others))
                 yield find(
                     "opposite",
-                    f"{sentence!r}: the {name} of this study is {has}, not {value}; correct it.",
+                    f"{sentence!r}: the {name} of this study is {' or '.join(others)}, not {value}; correct it.",
                     step=position,
                     span=(start, end),
                 )
                 break
 
 
+def _moved(report: str, sentence: str) -> tuple[str, str, list[str]] | None:
+    """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
+    given = [(kind, next(iter(words))) for kind, words in opposites(sentence).items() if len(words) == 1]
+    if not given or not is_plain(sentence):
+        return None
+    known = _named(report)
+    for name in things(sentence):
+        for kind, word in given if name in known else ():
+            if all(kind in there and word not in there[kind] for there in known[name]) and not is_of_any_side(
+                name, kind
+            ):
+                return name, word, sorted(set().union(*(there[kind] for there in known[name])))
+    return None
+
+
 @remember(_MEMORY, cost=lambda known: _NAME * len(known))
-def _known(report: str) -> dict[tuple[str, int], set[str]]:
-    """For each thing that a report names, and each kind of opposites, the words it is named with; "" for none."""
-    known: dict[tuple[str, int], set[str]] = defaultdict(set)
+def _named(report: str) -> dict[str, list[Opposites]]:
+    """For each thing that a report names, the opposites of each sentence that names it."""
+    known: dict[str, list[Opposites]] = defaultdict(list)
     for start, end in sentences(report):
-        for name, kind, values in named_with(report[start:end]):
-            known[name, kind] |= values or {""}
+        words = opposites(report[start:end])
+        for name in things(report[start:end]):
+            known[name].append(words)
     return dict(known)
 
 

@@ -8,7 +8,6 @@ On 20,702 sentences of real reports (Open-i), used as steps: 11 findings, all of
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -62,6 +61,8 @@ def _near(text: str, seen: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         return
     for step, other in seen:
         second = vocabulary(other)
+        if not _SIMILAR * len(first) <= len(second) <= len(first) / _SIMILAR:
+            continue
         shared = len(first & second)
         if shared >= _SIMILAR * (len(first) + len(second) - shared):
             yield step, other
@@ -80,7 +81,7 @@ def _gist(text: str) -> set[tuple[str, str, str | None, tuple[str, ...]]]:
 
 def _loops(words: tuple[str, ...]) -> bool:
     """Whether some run of at most _RUN words stands _LOOP times in a row; linear for each length of run."""
-    if len(words) < _LOOP or Counter(words).most_common(1)[0][1] < _LOOP:
+    if len(words) - len(set(words)) < _LOOP - 1:  # then no word stands there _LOOP times
         return False
     for length in range(1, min(_RUN, (len(words) + 1) // _LOOP) + 1):
         same = 0

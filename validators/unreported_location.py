@@ -15,7 +15,6 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.clauses import BACKWARD, FORWARD
 from .findings.lexicon import ORDINALS
-from .findings.match import match
 from .findings.modifiers import parsed
 from .findings.opposites import HEALTHY
 from .grounding import REPORT_LIMIT, sided
@@ -36,7 +35,7 @@ _LEVEL = re.compile(
 )
 _BONE = re.compile(r"\b(?:ribs?|vertebrae?|vertebral|[ctl]-?\d{1,2})\b", re.I)
 _FIRST = re.compile(r"\W*(?:first|second|third)\b", re.I)  # of an enumeration
-_ONE_SIDED = frozenset({"left", "right"})
+_OTHER: Mapping[str | None, str] = {"left": "right", "right": "left"}
 
 
 class _Known(NamedTuple):
@@ -46,14 +45,14 @@ class _Known(NamedTuple):
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first side or level of each step that the reference names nowhere."""
-    known = _named(study.report[:REPORT_LIMIT])
+    report = study.report[:REPORT_LIMIT]
     judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
-            moved = _unreported_level(known, sentence)
+            moved = _unreported_level(report, sentence)
             if not moved and (position, (start, end)) not in judged:
-                moved = _unreported_side(known, sentence)
+                moved = _unreported_side(report, sentence)
             if moved and not sentence.endswith("?"):
                 yield find(
                     "unreported_location",
@@ -70,7 +69,8 @@ def _named(report: str) -> _Known:
     for kind, number, _ in _levels(report):
         low, high = levels.get(kind, (number, number))
         levels[kind] = min(low, number), max(high, number)
-    return _Known(frozenset(entry.side for entry in match(report).entries if entry.side), levels)
+    read = (parsed(report[start:end])[0] for start, end in sentences(report))
+    return _Known(frozenset(entry.side for found in read for entry in found.entries if entry.side), levels)
 
 
 def _levels(text: str) -> Iterator[tuple[str, int, str]]:
@@ -86,30 +86,25 @@ def _levels(text: str) -> Iterator[tuple[str, int, str]]:
             yield "rib", number, found.group()
 
 
-def _unreported_level(known: _Known, sentence: str) -> str | None:
-    if not known.levels or _FIRST.match(sentence):
-        return None
-    for kind, number, words in _levels(sentence):
-        low, high = known.levels.get(kind, (number, number))
+def _unreported_level(report: str, sentence: str) -> str | None:
+    for kind, number, words in () if _FIRST.match(sentence) else _levels(sentence):
+        low, high = _named(report).levels.get(kind, (number, number))
         if not low <= number <= high:
             return words
     return None
 
 
-def _unreported_side(known: _Known, sentence: str) -> str | None:
-    """The side of a plain clause; any side that is named, "both" included, may be what a finding's side was told by."""
-    if not known.sides or "bilateral" in known.sides or known.sides >= _ONE_SIDED:
-        return None
+def _unreported_side(report: str, sentence: str) -> str | None:
+    """The side of a plain clause; where "both" is named, or either side, any finding may be meant."""
     found, clauses, _ = parsed(sentence)
-    other = next(iter(_ONE_SIDED - known.sides))
     for at, entry in enumerate(found.entries):
-        if entry.side != other:
+        if entry.side not in _OTHER or _named(report).sides != {_OTHER[entry.side]}:
             continue
         around = [
             one for one, number in zip(found.entries, clauses.number, strict=True) if number == clauses.number[at]
         ]
         if not any(one.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(one.qualities) for one in around):
-            return other
+            return entry.side
     return None
 
 

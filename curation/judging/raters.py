@@ -56,7 +56,7 @@ class PairAgreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class RaterAgreement:
     """All raters."""
 
     categories: tuple[Value, ...]
@@ -68,7 +68,7 @@ class Agreement:
     pairs: tuple[PairAgreement, ...]
 
 
-def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) -> Agreement:
+def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) -> RaterAgreement:
     """How far raters agree on one question.
 
     Args:
@@ -107,7 +107,7 @@ def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) ->
     coincidences = np.zeros((weights.patients, *shape))
     for item in usable:
         coincidences[weights.index[item.patient]] += _coincidence([v for v in item.values if v is not None], place)
-    return Agreement(
+    return RaterAgreement(
         categories=categories,
         ordinal=ordinal,
         items=len(usable),

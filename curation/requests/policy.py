@@ -66,6 +66,19 @@ def decide(
     )
 
 
+def both(earlier: PolicyDecision, later: PolicyDecision) -> PolicyDecision:
+    """Two decisions as one: where data went by the one and by the other; training needs the word of both."""
+    known = {(one.teacher, one.endpoint) for one in later.endpoints}
+    others = tuple(one for one in earlier.endpoints if (one.teacher, one.endpoint) not in known)
+    return later.model_copy(
+        update={
+            "endpoints": (*others, *later.endpoints),
+            "training": earlier.training and later.training,
+            "reason": earlier.reason or later.reason,
+        }
+    )
+
+
 def _decide(
     teacher: Teacher,
     endpoint: str | None,

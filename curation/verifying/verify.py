@@ -11,10 +11,10 @@ from pathlib import Path
 from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import RecipeError
-from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions, VerifierSpec
 from ...schemas.verdict import Doubts, Verdict
 from ..recheck import Rechecked, rejudge, reopened
+from ..requests.policy import both
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
 from ..requests.tally import Tally
@@ -67,7 +67,7 @@ def verify_run(
         before = run.manifest.policy
         session = Session(run, options, [verifier])
         if before is not None and run.manifest.policy is not None:
-            run.decide(_both(before, run.manifest.policy))
+            run.decide(both(before, run.manifest.policy))
         reader = Verifier(session.lanes[0], session.asker, spec, reach, doubts)
         found: dict[str, Verdict] = {}
         run_politely(_read_all(run, session, reader, found, options.concurrency, on_trace), session.stop)
@@ -103,16 +103,3 @@ async def _read_all(
         await session.work(take, one, workers)
     finally:
         await session.close()
-
-
-def _both(run: PolicyDecision, verifier: PolicyDecision) -> PolicyDecision:
-    """Where a run's data went, and where it goes now."""
-    known = {(one.teacher, one.endpoint) for one in verifier.endpoints}
-    earlier = tuple(one for one in run.endpoints if (one.teacher, one.endpoint) not in known)
-    return verifier.model_copy(
-        update={
-            "endpoints": (*earlier, *verifier.endpoints),
-            "training": run.training and verifier.training,
-            "reason": run.reason or verifier.reason,
-        }
-    )

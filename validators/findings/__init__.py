@@ -1,6 +1,6 @@
 """What a sentence of a chest X-ray report, or of a reasoning step, asserts.
 
-    claims(text)                   every finding, device and normal organ, with status, side, place, size, number
+    claims(text)                   every finding, device and normal organ, with status, side, place and size
     sentences(text)                spans of the sentences
     is_off_topic(text)             whether it speaks of nothing that a chest film shows
     region_of(sentence)            the part of the reading checklist that a sentence is about
@@ -12,10 +12,10 @@ The lexicon is the TSV files of this folder: findings, devices, organs and what 
 Nothing here knows of studies, traces or rules.
 """
 
-from .claim import REGIONS, Claim, Measurement, Region, Side, Status, Strength
+from .claim import REGIONS, Claim, Region, Side, Status, Strength
 from .claims import claims, is_off_topic, referring, region_of
 from .compares import compares_with_prior, comparison, trends
-from .measure import may_measure, measurements
+from .measure import Measurement, may_measure, measurements
 from .text import sentences
 
 __all__ = [

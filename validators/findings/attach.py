@@ -65,10 +65,9 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
 @part("attach.organs", off=[])
 def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     """The organs that a quality or finding is said of: after it ("calcification of the aorta"), else before it."""
-    entry = match.entries[at]
-    heads = [f"[{entry.finding}]"] if entry.finding else []
-    heads += entry.qualities
-    pairs = lexicon().pairs
+    if not match.organs:
+        return []
+    heads, pairs = match.entries[at].heads, lexicon().pairs
 
     def fits(organ: int) -> bool:
         name = match.entries[organ].organ
@@ -77,7 +76,18 @@ def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     after, loose = _organs_after(match, clauses, at, fits)
     if after and not loose:
         return after
+    if _is_adjective(match, at):
+        return []
     return _organs_before(match, clauses, at, before, fits) or after
+
+
+@part("attach.adjective", off=False)
+def _is_adjective(match: Match, at: int) -> bool:
+    """Whether a quality stands right before a finding and is said of it ("increased opacity"), not of an organ."""
+    follow = at + 1
+    if match.entries[at].finding or follow >= len(match.entries) or not match.entries[follow].finding:
+        return False
+    return match.first[follow] == match.last[at] + 1
 
 
 def _organs_after(match: Match, clauses: Clauses, at: int, fits: Callable[[int], bool]) -> tuple[list[int], bool]:

@@ -1,6 +1,5 @@
 """Claim: one thing that a sentence asserts about the chest, denies, or leaves open. Plain data, no behaviour."""
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 Status = Literal["present", "absent", "uncertain"]
@@ -21,16 +20,6 @@ Region = Literal[
 REGIONS: tuple[Region, ...] = get_args(Region)
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A number with its unit, as written and in one unit per quantity (mm, %, ml, degrees, French)."""
-
-    value: float
-    unit: str
-    span: tuple[int, int]
-    text: str
-
-
 class Claim(NamedTuple):
     """One assertion; a tuple with names, since a trace makes dozens and a dataclass takes five times as long.
 
@@ -48,8 +37,6 @@ class Claim(NamedTuple):
     place: tuple[str, ...]
     size: str | None
     tip: tuple[str, ...]
-    measurement: Measurement | None
-    compares: bool
     certain: bool
     doubted: bool
     limits: tuple[str, ...]

@@ -5,22 +5,19 @@ normal.tsv. A sentence is read once a process: reports and traces repeat themsel
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..memory import remember
 from .attach import Mention, mentions, quantifies
-from .claim import Claim, Measurement, Region, Side, Status, Strength
+from .claim import Claim, Region, Side, Status, Strength
 from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
-from .compares import compares_with_prior, may_compare
 from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
 from .match import Match, match
-from .measure import may_measure, measurements
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import is_weak
 from .switches import is_on, part, parts
-from .text import NOT_ASSERTED, headed_sentences, lower
+from .text import NOT_ASSERTED, headed_sentences
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
 _MEMORY = 12_000_000  # bytes
@@ -64,14 +61,8 @@ def claims(text: str) -> tuple[Claim, ...]:
 
 
 def _moved(claim: Claim, by: int) -> Claim:
-    size = claim.measurement
-    if size is not None:
-        size = replace(size, span=(size.span[0] + by, size.span[1] + by))
-    return claim._replace(
-        measurement=size,
-        span=(claim.span[0] + by, claim.span[1] + by),
-        sentence=(claim.sentence[0] + by, claim.sentence[1] + by),
-    )
+    (start, end), (first, last) = claim.span, claim.sentence
+    return claim._replace(span=(start + by, end + by), sentence=(first + by, last + by))
 
 
 @remember(_MEMORY, cost=lambda found: _CLAIM * len(found))
@@ -106,8 +97,8 @@ def region_of(text: str) -> Region:
 def is_off_topic(text: str) -> bool:
     """Whether a text names no part, finding, device, view or reading of a film, stands for none ("it has healed"), and
     has more words that the lexicon has never seen than others; function words count for neither."""
-    found, book = match(text), lexicon()
-    if not (book.topics | _READING | _TECHNIQUE | _STANDS_FOR).isdisjoint(found.words):
+    found, book = parsed(text)[0], lexicon()
+    if any(not words.isdisjoint(found.words) for words in (book.topics, _READING, _TECHNIQUE, _STANDS_FOR)):
         return False
     if any(entry.finding or entry.organ or entry.place or entry.tip for entry in found.entries):
         return False
@@ -152,9 +143,9 @@ def referring(sentence: str, before: Claim) -> Claim | None:
 
 
 class _Meaning(NamedTuple):
-    """One thing that a mention asserts, and why."""
+    """What a mention asserts: one finding, or the many absences that it implies; and why."""
 
-    finding: str
+    findings: tuple[str, ...]
     status: Status
     implied: bool = False
     composed: bool = False
@@ -169,7 +160,6 @@ class _Frame:
     side: Side | None
     place: tuple[str, ...]
     size: str | None
-    measurement: Measurement | None
     limits: tuple[str, ...]
     because: tuple[str, ...]
 
@@ -182,36 +172,28 @@ class _Sentence:
         self.book: Lexicon = lexicon()
         # it speaks of all but something: what it calls normal implies nothing
         self.reserved = is_on("claims.reserved") and not _RESERVED.isdisjoint(found.words)
-        self.compares = may_compare(found.words) and compares_with_prior(text)
-
-    @cached_property
-    def measurements(self) -> tuple[Measurement, ...]:
-        return measurements(lower(self.text)) if may_measure(self.match.words) else ()
-
-    @cached_property
-    def tips(self) -> tuple[str, ...]:
-        named = zip(self.match.entries, self.modified.states, strict=True)
-        return tuple(dict.fromkeys(e.tip for e, s in named if e.tip and not e.finding and not s & (NEG | HYP)))
+        self.tips = tuple(
+            dict.fromkeys(
+                entry.tip
+                for at, entry in enumerate(found.entries)
+                if entry.tip and not entry.finding and not modified.states[at] & (NEG | HYP)
+            )
+        )
 
     def claims(self) -> Iterator[Claim]:
         seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
         for mention in self.mentions:
-            frame = alike = None
+            frame = None
             for meaning in self._meanings(mention):
-                if frame is None:
-                    frame = self._frame(mention)
-                key = (meaning.finding, meaning.status, frame.side, frame.place)
-                if key in seen:
-                    continue
-                seen.add(key)
-                if meaning.implied and alike is not None:  # a clear lung implies a dozen, alike but in name
-                    finding = meaning.finding
-                    region = self.book.regions[finding]
-                    yield Claim._make((finding, *alike[1:_REGION], region, *alike[_REGION + 1 :]))
-                    continue
-                claim = self._claim(mention, frame, meaning)
-                alike = claim if meaning.implied else None
-                yield claim
+                frame = frame or self._frame(mention)
+                new = []
+                for finding in meaning.findings:
+                    key = (finding, meaning.status, frame.side, frame.place)
+                    if key not in seen:
+                        seen.add(key)
+                        new.append(finding)
+                if new:
+                    yield from self._claims(mention, frame, meaning, new)
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
             yield from self._nameless_device()
 
@@ -220,7 +202,7 @@ class _Sentence:
         for at, entry in enumerate(self.match.entries):
             if entry.organ == "tip" and is_on("claims.nameless") and not self.modified.states[at] & (NEG | HYP | UNC):
                 mention = Mention(at, sides={found.side for found in self.match.entries if found.side})
-                yield self._claim(mention, self._frame(mention), _Meaning("device", "present"))
+                yield from self._claims(mention, self._frame(mention), _Meaning(("device",), "present"), ["device"])
                 return
 
     def _meanings(self, mention: Mention) -> Iterator[_Meaning]:
@@ -232,27 +214,26 @@ class _Sentence:
             why = (f"pairs: {organ} + {head}",)
             if kind == "present":
                 made = True
-                yield _Meaning(finding, status, composed=finding != entry.finding, why=why)
+                yield _Meaning((finding,), status, composed=finding != entry.finding, why=why)
             elif not self.reserved:
                 made = made or entry.finding is None
                 subject = finding if finding != "-" else organ
                 if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
-                    yield _Meaning(unlike, "present", composed=True, unlike=True, why=why)
+                    yield _Meaning((unlike,), "present", composed=True, unlike=True, why=why)
                 absences, row = self._implied(kind, subject, status, mention)
-                for name in absences:
-                    yield _Meaning(name, "absent", implied=True, why=(*why, f"normal: {row}"))
+                if absences:
+                    yield _Meaning(absences, "absent", implied=True, why=(*why, f"normal: {row}"))
         if entry.finding and not made:
-            yield _Meaning(entry.finding, status)
+            yield _Meaning((entry.finding,), status)
 
     def _pairs(self, mention: Mention, entry: Entry) -> Iterator[tuple[str, str, str, str]]:
         """(organ, head, finding, kind) of pairs.tsv, for each organ of the mention."""
-        heads = (*((f"[{entry.finding}]",) if entry.finding else ()), *entry.qualities)
         organs = [name for at in mention.organs if (name := self.match.entries[at].organ)]
         if not organs and "abnormal" in entry.qualities and self._is_acute(mention):
             organs = [] if self.match.words[0] in _PRONOUNS else ["chest"]
         seen = set()
         for organ in organs:
-            for head in heads:
+            for head in entry.heads:
                 if pair := self.book.pairs.get((organ, head)):
                     finding, kind = pair
                     strong = entry.finding not in (None, finding) and not entry.weak
@@ -296,24 +277,28 @@ class _Sentence:
         return "uncertain" if state & UNC else "present"
 
     def _frame(self, mention: Mention) -> _Frame:
-        sides, places = mention.sides, specific(tuple(dict.fromkeys(mention.places)))
+        sides, places = mention.sides, specific(tuple(mention.places))
         if places and not sides:
             sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
         side: Side | None = None
         if sides:
             side = "bilateral" if "bilateral" in sides or len(sides) == 2 else "left" if "left" in sides else "right"
         at, entries = mention.index, self.match.entries
-        measurement = None
-        if self.measurements:
-            clause = self.clauses.number[at]
-            measurement = next((m for m in self.measurements if self._clause_at(m.span[0]) == clause), None)
-        size = "borderline" if self.match.words_of(at)[0] == "borderline" else mention.size
+        size = "borderline" if self.match.words[self.match.first[at]] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
         because = tuple(entries[phrase].id for phrase in phrases)
-        return _Frame(side, places, size, measurement, self._limits(mention), because)
+        return _Frame(side, places, size, self._limits(mention), because)
 
-    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning) -> Claim:
-        found, at, finding = self.match, mention.index, meaning.finding
+    def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
+        """The claims of a meaning: a clear lung implies a dozen, alike but in name and region."""
+        first = self._claim(mention, frame, meaning, findings[0])
+        yield first
+        middle, rest = first[1:_REGION], first[_REGION + 1 :]
+        for finding in findings[1:]:
+            yield Claim._make((finding, *middle, self.book.regions[finding], *rest))
+
+    def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, finding: str) -> Claim:
+        found, at = self.match, mention.index
         state, entry = self.modified.states[at], found.entries[at]
         start, end = found.starts[found.first[at]], found.ends[found.last[at]]
         if mention.organs and (meaning.implied or not entry.finding):
@@ -330,8 +315,6 @@ class _Sentence:
             place=frame.place,
             size=frame.size,
             tip=self._tips(entry) if device or tip else (),
-            measurement=None if meaning.implied or meaning.status == "absent" else frame.measurement,
-            compares=self.compares,
             certain=bool(state & SURE),
             doubted=bool(state & DOUBT),
             limits=frame.limits,
@@ -365,11 +348,3 @@ class _Sentence:
                 floor = self.match.first[at] if denial else self.match.last[at] + 1
                 break
         return tuple(word for word in self.match.words[floor : last + 1] if word in _LIMITS)
-
-    def _clause_at(self, offset: int) -> int:
-        clause = 0
-        for at, first in enumerate(self.match.first):
-            if self.match.starts[first] > offset:
-                break
-            clause = self.clauses.number[at]
-        return clause

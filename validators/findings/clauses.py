@@ -14,6 +14,7 @@ NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
 FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
 BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
+_BORDERS = BREAK | NEG_PRE | CUES["conj"] | CUES["comma"] | CUES["colon"] | CUES["presup"]
 _ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
 _ARTICLES = frozenset({"a", "an"})
 _LEAD = 3  # words between a comma and the subject after it
@@ -39,6 +40,9 @@ class Clauses:
 def segment(match: Match) -> Clauses:
     """The clauses and statements of a sentence; linear in its phrases."""
     found = Clauses()
+    if not match.cues & _BORDERS:
+        found.number = [0] * len(match.entries)
+        return found
     clause, denies = 0, False
     for at, entry in enumerate(match.entries):
         cues, first = entry.cues, match.first[at]

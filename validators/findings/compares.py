@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
 from ..memory import remembered
+from ..steps import vocabulary, words_of
 from .lexicon import lexicon, phrases
 from .text import WORD, lower
 
@@ -42,13 +44,13 @@ def _trie() -> dict[str, Any]:
 @cache
 def _telling_words() -> frozenset[str]:
     """A word of each phrase, as few words in all as chance allows: a sentence without any of them compares nothing."""
-    found = [phrase.split() for kind, phrase in phrases("compare") if kind == "compare"]
+    found = [words_of(phrase) for kind, phrase in phrases("compare") if kind == "compare"]
     counts = Counter(word for phrase in found for word in phrase if len(word) > 4 or word in _SHORT)
     telling = {max(phrase, key=lambda word: (counts[word], len(word))) for phrase in found}
     return frozenset(telling | {lexicon().forms.get(word, word) for word in telling})
 
 
-def may_compare(words: list[str]) -> bool:
+def may_compare(words: Iterable[str]) -> bool:
     """Whether a sentence of these words, in the lexicon's forms or their own, can compare at all; quick."""
     return not _telling_words().isdisjoint(words)
 
@@ -57,7 +59,7 @@ def may_compare(words: list[str]) -> bool:
 @lru_cache(maxsize=512)
 def comparison(sentence: str) -> tuple[int, int] | None:
     """The span of the first words that compare with an earlier examination, or none."""
-    if not may_compare(WORD.findall(lower(sentence))):
+    if not may_compare(vocabulary(sentence)):
         return None
     top = _trie()
     words = [(match.group(), match.start(), match.end()) for match in WORD.finditer(lower(sentence))]

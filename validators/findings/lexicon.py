@@ -37,6 +37,7 @@ class Entry:
     weak: bool = False
     organ: str | None = None
     qualities: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()  # by which pairs.tsv knows it: its finding in brackets, and its qualities
     side: str | None = None
     place: str | None = None
     size: str | None = None
@@ -243,6 +244,8 @@ def lexicon() -> Lexicon:
     build.entry(";", "stop").cues |= CUES["stop"]
     build.entry(":", "colon").cues |= CUES["colon"]
     build.place_findings()
+    for entry in build.entries.values():
+        entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
     pairs: dict[tuple[str, str], tuple[str, str]] = {}
     for organs, heads, finding, status in rows("pairs.tsv"):
         for organ in names(organs):

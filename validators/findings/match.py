@@ -20,6 +20,8 @@ class Match:
     entries: list[Entry] = field(default_factory=list)
     first: list[int] = field(default_factory=list)  # of each phrase: its first word
     last: list[int] = field(default_factory=list)  # and its last
+    cues: int = 0  # of all phrases together
+    organs: bool = False  # whether any phrase names one
 
     def words_of(self, at: int) -> list[str]:
         """The words of a phrase."""
@@ -56,6 +58,8 @@ def match(sentence: str) -> Match:
                 best, stop = entry, ahead
         if best is not None and not (words[position] == "lead" and _leads_on(written, position, stop)):
             entries.append(best)
+            found.cues |= best.cues
+            found.organs = found.organs or best.organ is not None
             first.append(position)
             last.append(stop - 1)
         position = stop
@@ -82,7 +86,7 @@ def _resolve_one(found: Match) -> None:
         where = next((k for k, first in enumerate(found.first) if first >= at), len(found.first))
         earlier = [entry.finding for entry in found.entries[:where] if entry.finding]
         if earlier and (where == len(found.first) or found.first[where] > at):
-            found.entries.insert(where, Entry(finding=earlier[-1]))
+            found.entries.insert(where, Entry(finding=earlier[-1], heads=(f"[{earlier[-1]}]",)))
             found.first.insert(where, at)
             found.last.insert(where, at)
             return

@@ -3,15 +3,27 @@ measured."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ..memory import remember
 from ..patterns import Patterns
-from .claim import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its unit, as written and in one unit per quantity (mm, %, ml, degrees, French)."""
+
+    value: float
+    unit: str
+    span: tuple[int, int]
+    text: str
+
 
 _NUMBER_WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60,
 }  # fmt: skip
+_MEASURING, _DIGITS = frozenset({*_NUMBER_WORDS, "ratio"}), frozenset("0123456789")
 # unit as written -> (canonical unit, factor)
 _UNITS = {
     "mm": ("mm", 1.0), "millimeter": ("mm", 1.0), "millimetre": ("mm", 1.0), "cm": ("mm", 10.0),
@@ -40,7 +52,7 @@ _RATIO = Patterns(r"\bratio (?:[a-z]+ ){0,4}?(?P<first>0?\.\d{1,3}|\d{1,2}(?:\.\
 
 def may_measure(words: Iterable[str]) -> bool:
     """Whether a sentence of these words can hold a measurement; quick."""
-    return any(word in _NUMBER_WORDS or word == "ratio" or word[0].isdigit() for word in words)
+    return not _MEASURING.isdisjoint(words) or any(word[0] in _DIGITS for word in words)
 
 
 @remember(1_000_000, cost=lambda found: 200 * len(found))

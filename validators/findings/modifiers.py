@@ -75,13 +75,17 @@ def parsed(sentence: str) -> tuple[Match, Clauses, Modified]:
 
 def modify(match: Match, clauses: Clauses) -> Modified:
     """The states of all phrases of a sentence."""
-    found = Modified()
-    _forward(match, clauses, found)
-    for at, entry in enumerate(match.entries):
-        if entry.cues & BACKWARD:
-            _backward(match, clauses, found, at)
-    _topic(match, found)
-    _sure(match, clauses, found)
+    found = Modified([0] * len(match.entries), [()] * len(match.entries))
+    if match.cues & FORWARD:
+        _forward(match, clauses, found)
+    if match.cues & BACKWARD:
+        for at, entry in enumerate(match.entries):
+            if entry.cues & BACKWARD:
+                _backward(match, clauses, found, at)
+    if match.cues & CUES["colon"]:
+        _topic(match, found)
+    if match.cues & _SURENESS:
+        _sure(match, clauses, found)
     return found
 
 
@@ -91,8 +95,8 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
     for at, entry in enumerate(match.entries):
         head = is_head(entry)
         granted = head and state & NEG and not state & _GONE and _definite(match, at)
-        found.states.append(_taken_for_granted(entry, state) if granted else state)
-        found.because.append(cues)
+        found.states[at] = _taken_for_granted(entry, state) if granted else state
+        found.because[at] = cues
         if state and ((entry.cues & BREAK and ends_clause(match, at)) or at in clauses.anew):
             state = 0
         elif state and not head:
@@ -220,8 +224,6 @@ def _topic(match: Match, found: Modified) -> None:
 def _sure(match: Match, clauses: Clauses, found: Modified) -> None:
     """Marks the mentions of a clause that is sure ("not definitely" is not), and those next to words of doubt, up to a
     comma."""
-    if not any(entry.cues & _SURENESS for entry in match.entries):
-        return
     parts: list[int] = []
     for entry in match.entries:
         parts.append((parts[-1] if parts else 0) + bool(entry.cues & CUES["comma"]))

@@ -1,6 +1,5 @@
 """Opposites: the parts and things that a sentence names, with the words of side, level and degree next to them."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from ..steps import vocabulary
@@ -21,40 +20,49 @@ _KINDS = (
     ("increase", "decrease", "increased", "decreased"),
 )
 _KIND_OF = {word: kind for kind, words in enumerate(_KINDS) for word in words}
+_SIDES = 0
 _TWO_SIDED = frozenset({"both", "bilateral"})
-_ANYWHERE = frozenset({"side", "chest", "part", "area", "region", "view", "portion"})  # what names nothing by itself
+_WORDS = _TWO_SIDED | _KIND_OF.keys()
+_NAMELESS = frozenset({"side", "chest", "part", "area", "region", "view", "portion"}) | _KIND_OF.keys()
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
 
 
-def named_with(sentence: str, asserted: bool = False) -> Iterator[tuple[str, int, set[str]]]:
-    """For each thing that a sentence names and each kind of opposites, the words of that kind in the sentence.
+Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
 
-    Things are the words of the lexicon for parts, findings and devices, and those it does not know. With `asserted`,
-    nothing of a sentence that denies, supposes, or calls something healthy, and only the kinds that it has words of.
-    """
-    if asserted and _KIND_OF.keys().isdisjoint(vocabulary(sentence)):
-        return
-    matched, _, _ = parsed(sentence)
-    if asserted and any(
-        entry.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(entry.qualities) for entry in matched.entries
-    ):
-        return
-    words: dict[int, set[str]] = defaultdict(set)
-    for word in matched.words:
+
+def opposites(sentence: str) -> Opposites:
+    """The words of opposites in a sentence; "both" is left and right."""
+    found: Opposites = {}
+    if _WORDS.isdisjoint(vocabulary(sentence)):
+        return found
+    for word in parsed(sentence)[0].words:
         if word in _KIND_OF:
-            words[_KIND_OF[word]].add(word)
+            found.setdefault(_KIND_OF[word], set()).add(word)
         elif word in _TWO_SIDED:
-            words[0] |= {*_KINDS[0]}
-    if asserted and not words:
-        return
+            found.setdefault(_SIDES, set()).update(_KINDS[_SIDES])
+    return found
+
+
+def things(sentence: str) -> Iterator[str]:
+    """What a sentence names: words of the lexicon for parts, findings and devices, and those that it does not know."""
     book = lexicon()
-    for name in dict.fromkeys(matched.words):
-        if len(name) < _NAME or not name.isalpha() or name in _KIND_OF or name in _ANYWHERE:
-            continue
-        if name in book.topics or name in _EXTENTS or name not in book.vocabulary:
-            for kind in words if asserted else range(len(_KINDS)):
-                if kind or name not in _ON_BOTH_SIDES:
-                    yield name, kind, words.get(kind, set())
+    for name in dict.fromkeys(parsed(sentence)[0].words):
+        known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
+        if known and len(name) >= _NAME and name.isalpha() and name not in _NAMELESS:
+            yield name
+
+
+def is_of_any_side(name: str, kind: int) -> bool:
+    """Whether a thing is on both sides of any film, so that a side of it tells nothing."""
+    return kind == _SIDES and name in _ON_BOTH_SIDES
+
+
+def is_plain(sentence: str) -> bool:
+    """Whether a sentence denies and supposes nothing, and calls nothing healthy."""
+    return not any(
+        entry.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(entry.qualities)
+        for entry in parsed(sentence)[0].entries
+    )

@@ -11,10 +11,10 @@ from functools import cache
 from typing import Literal
 
 from ..memory import remember
-from .claim import Claim, Measurement
+from .claim import Claim
 from .claims import claims
 from .lexicon import lexicon, names, rows
-from .measure import measurements
+from .measure import Measurement, measurements
 from .text import headed_sentences, lower
 
 _MEMORY, _CLAIM = 8_000_000, 450  # bytes in all, and of a claim, about

@@ -6,6 +6,8 @@ Only comparisons of degree count; which dome of the diaphragm stands higher is n
 import re
 from collections.abc import Iterator
 
+from ..steps import vocabulary
+
 _MORE = r"(?:greater|larger|bigger|worse|more|denser|wider|thicker|heavier|stronger|fuller)"
 _LESS = r"(?:less|smaller|milder|fainter|lighter|thinner)"
 _BETWEEN = r"(?:[\w-]+\s+){0,5}?"
@@ -25,13 +27,13 @@ _COMPARED = tuple(
     for degree, sign in ((_MORE, 1), (_LESS, -1))
 )
 _EXCEEDS = re.compile(r"\b(left|right)\s+(?:side\s+)?exceed(?:s|ing)\s+the\s+(?:left|right)\b", re.I)
-_DEGREES = re.compile(rf"\b(?:{_MORE}|{_LESS}|exceeds|exceeding)\b", re.I)
+_DEGREES = frozenset(re.findall(r"[a-z]{2,}", f"{_MORE} {_LESS} exceeds exceeding"))
 _OTHER = {"left": "right", "right": "left"}
 
 
 def worse_sides(text: str) -> tuple[str, ...]:
     """The side that is worse by each comparison in the text."""
-    return tuple(_worse(text)) if _DEGREES.search(text) else ()
+    return () if _DEGREES.isdisjoint(vocabulary(text)) else tuple(_worse(text))
 
 
 def _worse(text: str) -> Iterator[str]:

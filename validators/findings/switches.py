@@ -26,7 +26,7 @@ def part(name: str, *, off: object) -> Callable[[Callable[P, R]], Callable[P, R]
 
         @wraps(answer)
         def switched(*args: P.args, **kwargs: P.kwargs) -> R:
-            return cast(R, off) if name in _OFF else answer(*args, **kwargs)
+            return cast(R, off) if _OFF and name in _OFF else answer(*args, **kwargs)
 
         return switched
 
