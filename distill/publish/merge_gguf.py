@@ -52,7 +52,7 @@ def check(model_type: str, architecture: str, script: Path, tokenizer: Path | No
         )
     if model_type in _SENTENCEPIECE and tokenizer is None:
         raise TrainingError(
-            f"llama.cpp reads this family's vocabulary from {TOKENIZER}, and there is none beside the base; fetch it "
+            f"llama.cpp reads this family's vocabulary from {TOKENIZER}, and the base has none; fetch it "
             "with the rest of the checkpoint",
             field="gguf",
         )
