@@ -1,7 +1,7 @@
 """Datasets for trainers, with the student's own instruction and a card: what `tenstep export` and `join` do.
 
 data/exporting.py writes the rows; this file knows the students' prompts and which codes make a preference pair, and
-puts the card and the Croissant description beside the rows.
+puts the card and the Croissant description next to the rows.
 """
 
 from collections.abc import Sequence

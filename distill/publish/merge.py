@@ -127,9 +127,10 @@ def merge(
         if tokenizer is not None:
             shutil.copyfile(tokenizer, part / merge_gguf.TOKENIZER)
         model_card.write(part, card, merged=merged, sources=sources, licence=licence)
-        if gguf is not None:
-            on_progress("gguf")
-            merge_gguf.convert(part, gguf, part)
+    if gguf is not None:
+        on_progress("gguf")
+        with readable_by(owner_only=card.preflight.restricted):
+            merge_gguf.convert(out, gguf, out)  # whatever comes of it, the merged weights are there
     return merged
 
 

@@ -6,6 +6,7 @@ InternVL's -hf form nothing. Llama 3.2 Vision has no architecture there: its lan
 cross-attention. What it does not take runs on a CPU with transformers: tenstep infer --precision bf16, fp32 or nf4.
 """
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def check(model_type: str, architecture: str, script: Path, tokenizer: Path | No
         )
     if model_type in _SENTENCEPIECE and tokenizer is None:
         raise TrainingError(
-            f"llama.cpp reads this family's vocabulary from {TOKENIZER}, and there is none beside the base; fetch it "
+            f"llama.cpp reads this family's vocabulary from {TOKENIZER}, and the base has none; fetch it "
             "with the rest of the checkpoint",
             field="gguf",
         )
@@ -74,9 +75,15 @@ def convert(folder: Path, script: Path, out: Path) -> list[Path]:
     """
     files = []
     for name, more in ((LANGUAGE, []), (VISION, ["--mmproj"])):
-        done = _run(script, [str(folder), "--outfile", str(out / name), "--outtype", "f16", *more])
+        words = [str(folder), "--outfile", str(out / name), "--outtype", "f16", *more]
+        done = _run(script, words)
         if done.returncode != 0 or not (out / name).is_file():
-            raise TrainingError(f"llama.cpp's converter failed: {_last(done)}", file=script)
+            (out / name).unlink(missing_ok=True)
+            raise TrainingError(
+                f"llama.cpp's converter failed ({_last(done)}); the merged weights in {folder} are whole; try "
+                f"again with: python {shlex.join([str(script), *words])}",
+                file=script,
+            )
         files.append(out / name)
     return files
 
