@@ -12,7 +12,7 @@ from ..memory import remember
 from .attach import Mention, mentions, quantifies
 from .claim import Claim, Region, Side, Status, Strength
 from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
-from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
+from .lexicon import CUES, Entry, Lexicon, lexicon, word_set
 from .match import Match, match
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import is_weak
@@ -277,7 +277,7 @@ class _Sentence:
         return "uncertain" if state & UNC else "present"
 
     def _frame(self, mention: Mention) -> _Frame:
-        sides, places = mention.sides, specific(tuple(mention.places))
+        sides, places = mention.sides, tuple(mention.places)
         if places and not sides:
             sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
         side: Side | None = None

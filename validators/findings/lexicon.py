@@ -177,17 +177,6 @@ class _Builder:
         return top
 
 
-def specific(places: tuple[str, ...]) -> tuple[str, ...]:
-    """Without "spine" and "rib" as such, where a level is named too."""
-    if len(places) < 2:
-        return places
-    zones = lexicon().zones
-    levels = [place for place in places if place.startswith(("spine", "rib", "abdomen", "mediastinal"))]
-    return tuple(
-        place for place in places if place not in levels or not any(zones[other] < zones[place] for other in levels)
-    )
-
-
 def phrase(words: list[str]) -> Entry | None:
     """The entry of a phrase, or none."""
     node: Any = lexicon().trie

@@ -137,9 +137,7 @@ class Reference:
         ):
             if claim.side in ("left", "right") and other.side is None:
                 continue  # "the right lung has no opacity", and the report does not say where the opacity is
-            if _overlap(claim, other) and not (
-                other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
-            ):
+            if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
                 return other
         if claim.implied or claim.limits or denials:
             return None
