@@ -7,6 +7,7 @@ to the next one after it; both stay inside their clause. Organs join with qualit
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .claim import Side
 from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses
 from .lexicon import CUES, lexicon, word_set
 from .match import Match, is_head
@@ -46,6 +47,13 @@ class Mention:
         if entry.size and self.size is None:
             self.size = entry.size
         self.from_phrases.append(at)
+
+
+def one_side(sides: set[str]) -> Side | None:
+    """The side that several words of side give together."""
+    if not sides:
+        return None
+    return "bilateral" if "bilateral" in sides or len(sides) > 1 else "left" if "left" in sides else "right"
 
 
 def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention]:
