@@ -27,14 +27,13 @@ CODES: Mapping[str, Severity] = {"unreported_location": "doubt"}
 find = Finder(__name__, CODES)
 
 _MEMORY, _KNOWN = 1_000_000, 600  # bytes in all, and of what a report names, about
+_NUMBER = rf"(?:(?:{'|'.join(ORDINALS)})|\d{{1,2}}(?:st|nd|rd|th))"
 _LEVEL = re.compile(
-    r"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{1,2})|(?P<short>\d{1,2})(?:st|nd|rd|th)"
-    rf"|(?P<word>{'|'.join(ORDINALS)})"
-    r"|ribs? (?P<rib>\d{1,2}))\b",
+    rf"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})\b|ribs? (?P<rib>\d{{1,2}})\b"
+    rf"|(?P<ribs>{_NUMBER}(?:,? (?:(?:and|or|to|through) )?{_NUMBER})*)(?: \w+)? ribs?\b)",
     re.I,
 )
 _BONE = re.compile(r"\b(?:ribs?|vertebrae?|vertebral|[ctl]-?\d{1,2})\b", re.I)
-_FIRST = re.compile(r"\W*(?:first|second|third)\b", re.I)  # of an enumeration
 _OTHER: Mapping[str | None, str] = {"left": "right", "right": "left"}
 
 
@@ -80,14 +79,16 @@ def _levels(text: str) -> Iterator[tuple[str, int, str]]:
     for found in _LEVEL.finditer(text):
         if spine := found["spine"]:
             yield spine.lower(), int(found["number"]), found.group()
+        elif found["rib"]:
+            yield "rib", int(found["rib"]), found.group()
         else:
-            word = found["word"]
-            number = ORDINALS.index(word.lower()) + 1 if word else int(found["short"] or found["rib"])
-            yield "rib", number, found.group()
+            for word in re.findall(_NUMBER, found["ribs"], re.I):
+                number = int(word[:-2]) if word[0].isdigit() else ORDINALS.index(word.lower()) + 1
+                yield "rib", number, found.group()
 
 
 def _unreported_level(report: str, sentence: str) -> str | None:
-    for kind, number, words in () if _FIRST.match(sentence) else _levels(sentence):
+    for kind, number, words in _levels(sentence):
         low, high = _named(report).levels.get(kind, (number, number))
         if not low <= number <= high:
             return words
