@@ -13,10 +13,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.clauses import BACKWARD, FORWARD
 from .findings.lexicon import ORDINALS
 from .findings.modifiers import parsed
-from .findings.opposites import HEALTHY
+from .findings.opposites import HEALTHY, NOT_SAID
 from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -104,7 +103,7 @@ def _unreported_side(report: str, sentence: str) -> str | None:
         around = [
             one for one, number in zip(found.entries, clauses.number, strict=True) if number == clauses.number[at]
         ]
-        if not any(one.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(one.qualities) for one in around):
+        if not any(one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities) for one in around):
             return entry.side
     return None
 

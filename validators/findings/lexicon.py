@@ -233,6 +233,9 @@ def lexicon() -> Lexicon:
     build.entry(";", "stop").cues |= CUES["stop"]
     build.entry(":", "colon").cues |= CUES["colon"]
     build.place_findings()
+    for (word, *more), entry in list(build.entries.items()):
+        if entry.size and not more:  # "massively"
+            build.forms.setdefault(f"{word}ly", word)
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
     pairs: dict[tuple[str, str], tuple[str, str]] = {}
