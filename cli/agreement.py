@@ -8,7 +8,7 @@ from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 
 if TYPE_CHECKING:
-    from ..curation.judging.raters import Agreement, Estimate
+    from ..curation.judging.raters import Estimate, RaterAgreement
 
 _EPILOG = """\
 examples:
@@ -62,7 +62,7 @@ def _agreement(args: argparse.Namespace) -> Outcome:
     )
 
 
-def _rows(name: str, found: "Agreement", paths: list[Path]) -> list[tuple[str, ...]]:
+def _rows(name: str, found: "RaterAgreement", paths: list[Path]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [(name, "all", str(found.items), "", "", _said(found.alpha))]
     for pair in found.pairs:
         raters = " / ".join(paths[at].stem for at in pair.raters)
@@ -78,7 +78,7 @@ def _said(found: "Estimate") -> str:
     return f"{found.value:.2f}{interval}"
 
 
-def _as_dict(found: "Agreement") -> dict[str, Any]:
+def _as_dict(found: "RaterAgreement") -> dict[str, Any]:
     return {
         "ordinal": found.ordinal,
         "categories": list(found.categories),

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..schemas.errors import InputError, TenstepError
@@ -21,33 +23,34 @@ from .places import localize
 if TYPE_CHECKING:
     from ..schemas.outcome import Outcome
 
-# one file of this folder each, which says the same and more
+# one file of this folder each, which says more
 COMMANDS = {
     "demo": "the whole line, offline, on a CPU, in minutes",
     "ingest": "read a source into a study store",
-    "sections": "the sections of MIMIC-CXR reports, by the official rules",
-    "split": "train, validate and test by patient, and what they share",
-    "curate": "write, judge and repair traces for studies",
+    "sections": "split MIMIC-CXR reports into sections by the official rules",
+    "split": "split studies by patient into train, validate and test; find what they share",
+    "curate": "let a teacher write traces for studies, judge them, and have them repaired",
+    "merge-runs": "one run folder from the runs of several shards",
     "answer": "ask a server the questions of a file teacher",
     "status": "where a run stands, what it cost and will cost",
     "errors": "failures of a run, grouped by reason",
-    "compare": "two runs over the same studies, paired",
+    "compare": "two runs over the same studies, study by study",
     "audit": "judge any chain-of-thought dataset",
     "recheck": "judge a run again: by today's rules, other severities, a verifier",
     "verify": "let a second model resolve a run's doubts",
     "calibrate": "measure a verifier on labelled traces",
     "judge": "let a model of another family score a run's traces",
     "agreement": "how far raters agree on the same traces",
-    "probe": "do a teacher's steps move with the image?",
+    "probe": "measure whether a teacher's steps follow the image or only the report",
     "review": "read traces on a page, or decide on them in a browser",
     "reviews": "what readers have decided: agreement, figures of the rules, files out and in",
-    "findings": "what each text of a file asserts",
+    "findings": "list what each text of a file asserts, denies or leaves open",
     "select": "a small set: quality, then difficulty, then diversity, within quotas",
     "export": "a dataset in the form that a trainer reads",
     "join": "make an export of restricted studies whole, with one's own copy of them",
     "distill": "train a student on the accepted traces of a run",
     "ablate": "measure what curation is worth: students that differ in one thing",
-    "attribute": "which traces a student knows least",
+    "attribute": "rank a run's traces by how unlikely they are to a student",
     "sample": "sample a student or a base on studies, and judge its answers",
     "evaluate": "measure a student's reports against the references",
     "merge": "make standalone weights of base and adapter",
@@ -55,7 +58,7 @@ COMMANDS = {
     "rules": "what a code means, and how precise it is",
     "recipe": "recipes to start from, and what their keys mean",
     "doctor": "what is installed and what is missing",
-    "publish": "look through what would be published, offline",
+    "publish": "check what would be published, and what must not be",
 }
 EPILOG = """\
 examples:
@@ -68,8 +71,23 @@ For research and education. Not a medical device, and no medical advice.
 """
 
 
+# what the same word means in every command, where a command does not say it itself
+_MEANINGS = {
+    "RUN": "a run folder: what tenstep curate or tenstep sample wrote",
+    "RECIPE": "a recipe, a YAML file; some ship: tenstep recipe",
+    "NAME": "a recipe that ships",
+    "FILE.jsonl": "texts, one JSON object a line",
+    "--seed": "of everything that is drawn",
+}
+
+
 class _Parser(argparse.ArgumentParser):
-    """argparse, with errors raised like all others."""
+    """argparse, with errors raised like all others, and an explanation of every argument."""
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """See argparse."""
+        word = next((str(word) for word in (options.get("metavar"), *names) if str(word) in _MEANINGS), None)
+        return super().add_argument(*names, **({"help": _MEANINGS[word]} if word else {}) | options)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
@@ -96,11 +114,13 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     called = COMMANDS if words is None else {next((word for word in words if word in COMMANDS), "")}
     for name, what in COMMANDS.items():
         if name in called or "demo" in called:  # the demo runs others
-            import_module(f".{name}", __package__).register(commands)
+            import_module(f".{name.replace('-', '_')}", __package__).register(commands)
         else:
             commands.add_parser(name, help=what)
-    for command in commands.choices.values():
+    for name, command in commands.choices.items():
         command.formatter_class = _formatter
+        about = command.description or f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
+        command.description = about if "\n" in about else fill(about, get_terminal_size().columns - 2)
         command.add_argument(
             "--json", nargs="?", const="-", metavar="OUT", help="print JSON for machines, or write it to OUT"
         )

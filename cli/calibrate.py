@@ -8,7 +8,7 @@ from ..schemas.outcome import Outcome, Table
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ..curation.verifying.calibration import Rate
+    from ..curation.verifying.calibration import Accuracy
 
 _EPILOG = """\
 examples:
@@ -79,5 +79,5 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
     return Outcome(payload=payload, tables=tuple(tables), notes=tuple(notes))
 
 
-def _cells(rate: "Rate") -> tuple[str, str, str, str]:
+def _cells(rate: "Accuracy") -> tuple[str, str, str, str]:
     return str(rate.n), str(rate.right), f"{rate.share:.0%}", f"{rate.low:.0%} to {rate.high:.0%}"

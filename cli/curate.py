@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.memory import peak_megabytes
+from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from .arguments import shard_of
+from .engines import add_engine_choice, check_address, engine_of
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -22,12 +25,13 @@ _EPILOG = """\
 examples:
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline --limit 20
+  tenstep curate recipe.yaml --studies studies --shard 2/8 --out runs/shard-2    one of eight machines; see merge-runs
 
 the same command again resumes: what has an answer is not asked again
 
 With a goal, a pilot goes first (goal.pilot studies) and forecasts what the goal will need. The run goes on by itself
 if that costs nothing, if the recipe sets a budget, or with --yes; else it asks, or, without a terminal, stops there.
-Ctrl-C lets what is under way come in; a second one does not wait for it.
+Ctrl-C lets requests in flight come in; a second one does not wait for them.
 """
 
 
@@ -39,13 +43,21 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is resumed")
     curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
     curate.add_argument(
+        "--shard",
+        type=shard_of,
+        metavar="I/N",
+        help="only the I-th of N parts of the studies, in a run of its own, with its share of goal, budget and rate",
+    )
+    curate.add_argument(
         "--resend-unknown",
         choices=("ask", "yes", "unanswered", "no"),
-        help="requests that brought no answer; unanswered: but not those whose answer came and cannot be read",
+        help="whether requests that brought no answer are sent again, and perhaps paid for again; unanswered: only "
+        "those to which nothing came at all (default: the recipe's; ask is no, and says so)",
     )
     curate.add_argument(
         "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
     )
+    add_engine_choice(curate)
     curate.add_argument(
         "--upload", metavar="URL", help="copy the run to a remote place at the end (s3://..., gs://...)"
     )
@@ -59,17 +71,34 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..data.attested import check_place
     from ..data.store.studies import StudyStore
 
-    recipe = resolve(args.recipe, args.studies, limit=args.limit or None, resend_unknown=args.resend_unknown)
+    given = {"limit": args.limit or None, "resend_unknown": args.resend_unknown}
+    recipe = resolve(args.recipe, args.studies, args.shard, **given)
     if args.upload is not None:  # before anything is paid for
         check_place(args.upload, StudyStore.open(str(recipe.studies)).data_class, args.attestation)
     workers = None if args.workers is None else max(0, args.workers)
     since = time.monotonic()
+    if args.engine != "processes":
+        return _outcome(args, recipe, _on_engine(args, recipe), time.monotonic() - since)
+    check_address(args)
     with _Bar() as bar:
         consent = _consent(args, recipe, bar)
         curated = curate_run(
             recipe, args.out, workers=workers, on_start=bar.start, on_study=bar.advance, consent=consent
         )
     return _outcome(args, recipe, curated, time.monotonic() - since)
+
+
+def _on_engine(args: argparse.Namespace, recipe: "CurateRecipe") -> "Curated":
+    from ..curation.curating_offline import curate_offline
+
+    if args.shard is not None:
+        raise InputError("--engine divides the run itself; leave --shard out")
+    with engine_of(args) as engine, progress(None, "shards") as bar:
+        assert not isinstance(engine, int)  # those are for --engine processes
+        done = iter(range(1_000_000_000))
+        return curate_offline(
+            recipe, args.out.resolve(), engine, lambda shards: bar.advance(min(1, next(done)), total=shards)
+        )
 
 
 class _Bar:

@@ -38,7 +38,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("path", type=Path, metavar="RUN")
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
     parser.add_argument("--limit", type=int, metavar="N", help="only N traces, drawn by the recipe's seed")
-    parser.add_argument("--agreement", type=Path, metavar="FILE", help="what agreement --json wrote; lets it reject")
+    parser.add_argument(
+        "--agreement", type=Path, metavar="FILE", help="what tenstep agreement --json wrote: low scores may then reject"
+    )
     parser.set_defaults(run=_judge, json_keys=(frozenset({"judge", "traces"}),))
 
 

@@ -32,7 +32,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     recheck.add_argument("path", type=Path, metavar="RUN")
     under = recheck.add_mutually_exclusive_group()
-    under.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe whose severities, doubts, verifier count")
+    under.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="take severities, doubts and verifier from this recipe"
+    )
     under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes whose severity differs from here on")
     recheck.add_argument("--studies", type=Path, metavar="STORE", help="the run's study store, if it moved")
     recheck.add_argument("--dry-run", action="store_true", help="only say what would change")

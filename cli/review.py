@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
+from ..data.statistics import read_share
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .arguments import not_negative, share
+from .arguments import not_negative
 from .output import check_page_target, say
 
 _EPILOG = """\
@@ -40,8 +41,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     served.add_argument("--port", type=int, default=0, help="a free one if not given")
     served.add_argument("--no-browser", action="store_true", help="print the links and open none")
     served.add_argument("--seed", type=int, default=0, help="of the samples")
-    served.add_argument("--share", type=share, default=0.1, help="of accepted and of rejected traces to read (0.1)")
-    served.add_argument("--overlap", type=share, default=0.2, help="of items that every reader reads (0.2)")
+    served.add_argument(
+        "--share", type=read_share, default=0.1, help="of accepted and of rejected traces to read (0.1)"
+    )
+    served.add_argument("--overlap", type=read_share, default=0.2, help="of items that every reader reads (0.2)")
     served.add_argument(
         "--blind",
         choices=("never", "second", "always"),

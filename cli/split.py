@@ -19,7 +19,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="examples:\n"
         "  tenstep split studies --out splits.yaml\n"
         "  tenstep split stage1 stage2 --seed 7 --test 0.1 --images --out splits.yaml --pairs pairs.jsonl\n"
-        "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists",
+        "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists\n"
+        "  tenstep split studies --out splits.yaml --stores parts       parts/train to curate, parts/test to sample on",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="stores, of all stages that share a test")
@@ -29,10 +30,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--test", type=float, default=0.1, help="share of patients (default: 0.1)")
     parser.add_argument("--validate", type=float, default=0.05, help="share of patients (default: 0.05)")
     parser.add_argument("--ignore-published", action="store_true", help="draw anew what sources have split themselves")
-    parser.add_argument("--similarity", type=float, default=0.8, help="of near reports, at least (default: 0.8)")
+    parser.add_argument(
+        "--similarity", type=float, default=0.8, help="from here on, two reports count as nearly alike (default: 0.8)"
+    )
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
     parser.add_argument("--ids", metavar="DIR", type=Path, help="write train.ids, validate.ids and test.ids here")
+    parser.add_argument(
+        "--stores", dest="parts", metavar="DIR", type=Path, help="write the study stores train, validate and test here"
+    )
     add_engine_options(parser)
     parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
 
@@ -55,6 +61,7 @@ def _split(args: argparse.Namespace) -> Outcome:
             images=args.images,
             pairs=args.pairs,
             ids=args.ids,
+            parts=args.parts,
             workers=workers,
             kept=args.keep,
             on_progress=bar.advance,

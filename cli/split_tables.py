@@ -24,6 +24,7 @@ def split_stores(
     images: bool,
     pairs: Path | None = None,
     ids: Path | None = None,
+    parts: Path | None = None,
     workers: Workers = 1,
     kept: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -38,6 +39,7 @@ def split_stores(
         images: see splitting/contamination.py.
         pairs: file for all pairs that are listed, one JSON object a line.
         ids: folder for lists of ids, one file a split.
+        parts: folder for a study store of each split; images stay where they are.
         workers: see splitting/contamination.py.
         kept: see splitting/contamination.py.
         on_progress: see splitting/contamination.py.
@@ -49,6 +51,8 @@ def split_stores(
         raise InputError("exists; remove it, or give another --pairs", file=pairs)
     if ids is not None and (found_ids := [name for name in SPLITS if (ids / f"{name}.ids").exists()]):
         raise InputError("exists; remove it, or give another --ids", file=ids / f"{found_ids[0]}.ids")
+    if parts is not None and (there := [name for name in SPLITS if (parts / name).exists()]):
+        raise InputError("exists; remove it, or give another --stores", file=parts / there[0])
     resolved = resolve(recipe, stores)
 
     def every() -> Iterator[StudyInSplit]:
@@ -69,7 +73,19 @@ def split_stores(
         for name in SPLITS:
             named = (study.id for store in stores for study in store if resolved.of(study) == name)
             _write(ids / f"{name}.ids", dict.fromkeys(named), private=private)
+    if parts is not None:
+        _write_stores(resolved, stores, parts)
     return _outcome(resolved, found, out).model_copy(update={"private": private})
+
+
+def _write_stores(recipe: SplitRecipe, stores: Sequence[StudyStore], folder: Path) -> None:
+    """A store of each split that has studies; a study that several stores hold is written once."""
+    for name in SPLITS:
+        held = {study.id: store for store in stores for study in store if recipe.of(study) == name}
+        if held:
+            with StudyStore.create(folder / name, "split") as writer:
+                for study_id, store in held.items():
+                    writer.add(store.with_full_paths(store.get(study_id)))
 
 
 def _outcome(recipe: SplitRecipe, found: Contamination, out: Path | None) -> Outcome:

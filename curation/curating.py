@@ -13,6 +13,7 @@ from typing import Any
 
 from ..data.recipes import read_recipe
 from ..data.run import RunFolder
+from ..data.sharding import Shard, count
 from ..data.store.studies import StudyStore
 from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
@@ -28,6 +29,7 @@ from .requests.polite import run_politely
 from .requests.session import check_requests
 from .requests.tally import Tally
 from .settled import mark_of, settle, settled
+from .shares import recipe_of_shard
 from .teacher import Teacher, load
 from .verdict_pool import workers_for
 from .verifying.verifier import authors, load_verifier
@@ -48,17 +50,21 @@ class Curated:
 
 
 def resolve(
-    recipe: Path | Mapping[str, Any] | CurateRecipe, studies: Path | str | None = None, **given: Any
+    recipe: Path | Mapping[str, Any] | CurateRecipe,
+    studies: Path | str | None = None,
+    shard: Shard | None = None,
+    **given: Any,
 ) -> CurateRecipe:
     """A recipe with what a call gives in place of its keys.
 
     Args:
         recipe: a YAML file, next to which its own rules are found; the same as a mapping; or read already.
         studies: a study store, in place of the recipe's.
+        shard: the part of the studies that this run works on, with its share of goal, budget and rate.
         given: other keys; None leaves the recipe's.
 
     Raises:
-        RecipeError: it cannot be read, names no studies, or gives a severity to a code that takes none.
+        RecipeError: it cannot be read or split, names no studies, or gives a severity to a code that takes none.
     """
     file = recipe if isinstance(recipe, Path) else None
     if isinstance(recipe, Path):
@@ -79,7 +85,7 @@ def resolve(
             field="studies",
         )
     check_severities(found.severities, file, found.rules)
-    return found
+    return found if shard is None else recipe_of_shard(found, shard)
 
 
 def check_severities(severities: Mapping[str, Weight], file: Path | None, rules: Sequence[str] = ()) -> None:
@@ -128,7 +134,8 @@ def curate_run(
     mark = None if batched else mark_of(recipe, everyone, store)
     if (found := settled(out, mark)) is not None:
         return Curated(*found, unread=0)
-    studies = min(len(store), recipe.limit or len(store))
+    shard = Shard.parse(recipe.shard)
+    studies = count(store, recipe.limit, shard)
     if workers is None:
         asked = len(recipe.teachers) if recipe.several.strategy == "best" else 1
         workers = workers_for(studies * asked * recipe.several.samples)
@@ -138,7 +145,7 @@ def curate_run(
         with _few_collections():
             engine = kind(run, recipe, teachers, verifier, workers=workers, on_study=on_study, consent=consent)
             run_politely(engine.work(), engine.stop)
-        manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=len(store))
+        manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=count(store, None, shard))
         settle(run, mark, engine.tally)
         return Curated(manifest, engine.tally, run.journal.unread())
 

@@ -3,7 +3,7 @@
     no event ──► in_flight ──► received ──► judged        judged: read from the journal, never asked again
                  ▲    │  │                                received: read and judged now
       with delay │    │  └──► failed: sent again while tries are left, and again next time
-                 └────┤                                   in_flight, found at the start: nobody knows, so
+                 └────┤                                   in_flight, found at the start: it is lost, so
                       └──► refused, unknown               unknown; asked again only if the recipe says so
 
 Everything is content-addressed: a second run asks the same questions, finds their keys in the journal, and does
@@ -18,11 +18,11 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 from ..data.choice import rank
 from ..data.judged import Judged
 from ..data.run import RunFolder
+from ..data.sharding import Shard, chosen, count
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError
 from ..schemas.recipe import CurateRecipe
@@ -30,7 +30,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding
 from ..validators.gate import prepare
 from .doubts import doubts_of
-from .outcomes import Outcomes
+from .judgement import Judgement
 from .prompt import Prompts
 from .requests.budget import Lane
 from .requests.forecast import Forecast, forecast
@@ -82,7 +82,7 @@ class Engine:
             self._verifier = Verifier(self.session.lanes[-1], self._asker, recipe.verifier, recipe.verify, doubts)
         self._pool = VerdictPool(workers, recipe.severities, doubts, recipe.rules)
         self.tally = self.session.tally
-        self._outcomes = Outcomes(run, recipe.severities, doubts, self._asker, self._pool, self._verifier, self.tally)
+        self._judgement = Judgement(run, recipe.severities, doubts, self._asker, self._pool, self._verifier, self.tally)
         self._ahead = max(_AHEAD, recipe.concurrency if workers else 0)
         self._run = run
         self._recipe = recipe
@@ -90,12 +90,12 @@ class Engine:
         self._repaired = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
         self._on_study = on_study
         self._consent = consent
-        self._open = 0  # studies under way
+        self._open = 0  # studies that were taken and have no end
         self._room = asyncio.Event()  # set when one of them ends
         self._quota: int | None = None  # studies of the pilot
 
     def stop(self, reason: Reason = "stopped") -> None:
-        """Send nothing more; requests under way are waited for and journalled."""
+        """Send nothing more; requests in flight are waited for and journalled."""
         self.session.stop(reason)
         self._room.set()
 
@@ -104,7 +104,7 @@ class Engine:
 
         Raises:
             Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
-                written, or a fault of ours; what was under way has been waited for and journalled.
+                written, or a fault of ours; what was in flight has been waited for and journalled.
         """
         prepare()  # the rules' lexicons, while there are files to open
         goal, sources = self._recipe.goal, self._sources()
@@ -115,7 +115,7 @@ class Engine:
                 self._quota = None
                 self._after_pilot(goal.accepted, goal.pilot)
             await self._through(sources)
-            await self._outcomes.mark_early_templates(final=self._one_answer)
+            await self._judgement.mark_early_templates(final=self._one_answer)
         finally:
             await self._pool.close()
             if self._goal_is_met:
@@ -141,12 +141,14 @@ class Engine:
     def _sources(self) -> list[tuple[list[Lane], Iterator[Study]]]:
         """Who works on which studies."""
 
-        def share(of: int) -> Iterator[Study]:
-            first = islice(self._run.studies, self._recipe.limit)
-            return (study for at, study in enumerate(first) if at % len(self._lanes) == of)
+        recipe, shard = self._recipe, Shard.parse(self._recipe.shard)
 
-        if self._recipe.several.strategy == "best":
-            return [(self._lanes, islice(self._run.studies, self._recipe.limit))]
+        def share(of: int) -> Iterator[Study]:  # by place, so that a shard gives a study to whom the whole would
+            studies = chosen(self._run.studies, recipe.limit, shard)
+            return (study for place, study in studies if place % len(self._lanes) == of)
+
+        if recipe.several.strategy == "best":
+            return [(self._lanes, (study for _, study in chosen(self._run.studies, recipe.limit, shard)))]
         return [([lane], share(at)) for at, lane in enumerate(self._lanes)]
 
     async def _through(self, sources: Sequence[tuple[list[Lane], Iterator[Study]]]) -> None:
@@ -223,25 +225,25 @@ class Engine:
             if self._prompts.needs_images and not study.images:
                 await self._asker.record_skipped(lane, question, "the prompt is about images, and the study has none")
                 return None
-            outcome = await self._outcomes.of(lane, question)
+            outcome = await self._judgement.of(lane, question)
             if outcome is None:
                 return in_doubt
             in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt
             findings = [f for f in outcome.verdict.findings if f.severity in self._repaired]
-            if outcome.verdict.accepted or not findings or self._outcomes.waits(outcome):
+            if outcome.verdict.accepted or not findings or self._judgement.waits(outcome):
                 break
             previous = outcome.candidate
         return outcome if outcome is not None and outcome.verdict.accepted else in_doubt or outcome
 
     def _after_pilot(self, goal: int, pilot: int) -> None:
         tally = self.tally
-        studies = min(len(self._run.studies), self._recipe.limit or len(self._run.studies))
+        studies = count(self._run.studies, self._recipe.limit, Shard.parse(self._recipe.shard))
         tally.forecast = forecast(
             goal=goal,
             accepted=tally.accepted,
             studies=tally.studies,
             calls=tally.asked + tally.recalled,
-            usd=self._outcomes.usd,
+            usd=self._judgement.usd,
             studies_left=studies - tally.studies,
         )
         agreed = self.session.history.studies > pilot  # an earlier call went on from here

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 from typing import Any, Self, get_args
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
@@ -24,6 +24,7 @@ from ..schemas.errors import RecipeError
 from ..schemas.study import ReportForm, Study
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding
+from .prompt_file import content_of, read_prompt_file
 
 PACKAGE = __package__ or ""
 _FORM = frozenset({"numbering", "wrapping"})  # rules about how an answer is written
@@ -97,8 +98,8 @@ class Prompts:
     """
 
     def __init__(self, name: str) -> None:
-        content = _own(Path(name)) if name.endswith((".yaml", ".yml")) else _shipped(name)
-        self._file = read_prompt(content, name)
+        content = content_of(name if name.endswith((".yaml", ".yml")) else _shipped(name), "prompt")
+        self._file = read_prompt_file(PromptFile, content, name, "prompt file")
         self.id = f"{Path(name).stem}@{self._file.version}"
         self.sha256 = hashlib.sha256(content.encode()).hexdigest()
         self.repairs = self._file.repair is not None
@@ -138,21 +139,14 @@ class Prompts:
         return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
 
 
-def _shipped(name: str) -> str:
+def _shipped(name: str) -> Traversable:
     folder = resources.files(PACKAGE).joinpath("prompts")
     file = folder.joinpath(f"{name}.yaml")
     if not file.is_file():
         known = ", ".join(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
         message = f"there is no prompt '{name}'; known: {known}, or the path of a .yaml file"
         raise RecipeError(message, field="prompt")
-    return file.read_text("utf-8")
-
-
-def _own(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the prompt file cannot be read ({error})", file=path, field="prompt") from None
+    return file
 
 
 def _previous(previous: Candidate, findings: Sequence[Finding], keys: Sequence[str]) -> dict[str, Any]:
@@ -179,8 +173,8 @@ def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[s
     form = [f for f in findings if keys and (f.rule in _FORM or (f.code in _NUMBERED and not has_keys))]
     if form:
         what = ", ".join(dict.fromkeys(f.code.replace("_", " ") for f in form))
-        problem = (
-            f"The answer did not have the requested form ({what}). Answer with one JSON object with the keys "
+        problem = (  # part of request keys: other words ask, and pay, for every repair again
+            f"The answer did not have the form that was asked for ({what}). Answer with one JSON object with the keys "
             f"{', '.join(keys)}, each a string on one line, without its number; no other key, and nothing before or "
             "behind the object."
         )
@@ -188,16 +182,3 @@ def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[s
     for f in findings:
         if f not in form:
             yield {"step": f.step, "problem": f.message, "the_reference_says": f.evidence}
-
-
-def read_prompt(content: str, file: str) -> PromptFile:
-    """Read a prompt file.
-
-    Raises:
-        RecipeError: it is no prompt file, or its instructions and its target disagree.
-    """
-    try:
-        return PromptFile.model_validate(yaml.safe_load(content))
-    except (yaml.YAMLError, ValidationError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
-        raise RecipeError(f"the prompt file cannot be used: {why}", file=file) from None

@@ -7,13 +7,14 @@ from typing import Any
 from pydantic import Field
 
 from ..data.run import RunFolder
+from ..data.sharding import Shard, count
 from ..data.statistics import wilson
 from ..data.sums import Author
 from ..schemas.base import Noun
 from ..schemas.outcome import Table
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
-from .judging.agreement import Agreement, agreements
+from .judging.agreement import TeacherAgreement, agreements
 from .requests.forecast import Forecast, forecast
 from .requests.history import History
 
@@ -77,7 +78,7 @@ class Status(Noun):
     budget: dict[str, Any]
     by_attempt: tuple[Share, ...]
     by_teacher: tuple[TeacherShare, ...]
-    agreement: tuple[Agreement, ...]
+    agreement: tuple[TeacherAgreement, ...]
     forecast: Forecast | None
     policy: PolicyDecision | None
 
@@ -148,9 +149,8 @@ def status(run: RunFolder) -> Status:
 
 def _studies(run: RunFolder) -> int:
     """How many studies the run may use: by its recipe and, if it can still be read, its store."""
-    limit = run.manifest.recipe.get("limit")
-    total = len(run.studies)
-    return min(total, limit) if limit else total
+    recipe = run.manifest.recipe
+    return count(run.studies, recipe.get("limit"), Shard.parse(recipe.get("shard")))
 
 
 def _share(name: str, outcomes: Mapping[str, int]) -> Share:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..schemas.errors import ImageError
+from .intake.deadline import TooSlowError
 
 _PIXELS = 100_000_000
 
@@ -46,6 +47,8 @@ def pixels(path: Path) -> Pixels:
         return _dicom(path) if head[128:] == b"DICM" else _image(path)
     except ImageError:
         raise
+    except TooSlowError:
+        raise ImageError("the film is not decoded in time; is it damaged?", file=path) from None
     except OSError as error:
         raise ImageError(f"the film cannot be read ({error.strerror or type(error).__name__})", file=path) from None
     except Exception as error:  # noqa: BLE001 decoders raise whatever they like on damaged files
@@ -72,10 +75,13 @@ def _dicom(path: Path) -> Pixels:
     import pydicom
     from pydicom.pixels import apply_modality_lut
 
-    dataset = pydicom.dcmread(path)
+    from .intake.decoder import pixels_of
+
+    data = path.read_bytes()
+    dataset = pydicom.dcmread(io.BytesIO(data))
     if int(dataset.Rows) * int(dataset.Columns) > _PIXELS or int(dataset.get("NumberOfFrames", 1) or 1) != 1:
         raise ImageError("the film is too large, or has several frames", file=path)
-    values = np.asarray(apply_modality_lut(dataset.pixel_array, dataset), dtype=np.float64)
+    values = np.asarray(apply_modality_lut(pixels_of(dataset, data), dataset), dtype=np.float64)
     if values.ndim != 2:
         raise ImageError("the film is in colour", file=path)
     low, high = float(values.min()), float(values.max())

@@ -162,7 +162,6 @@ class Journal:
 
     def _write(self) -> None:
         connection = connect(self.path, writable=True)
-        (last,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
         stop = False
         while not stop:
             batch = [self._queue.get()]
@@ -175,13 +174,13 @@ class Journal:
                     raise self._broken
                 if not self._in_place():
                     raise OSError("the run's folder was removed, or its journal was replaced")
-                numbered = list(enumerate((event for events, _ in taken for event in events), last + 1))
                 with connection:
-                    connection.execute("BEGIN")
+                    connection.execute("BEGIN IMMEDIATE")  # a reader's server may write to the same journal
+                    (last,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
+                    numbered = list(enumerate((event for events, _ in taken for event in events), last + 1))
                     connection.executemany(INSERT, (as_row(*one) for one in numbered))
                     connection.executemany(digest.INSERT, (digest.digest(*one) for one in numbered))
-                last += len(numbered)
-                self._mark.note(last)
+                self._mark.note(last + len(numbered))
             except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it
                 self._broken = error
                 for done in _waited_for(taken):

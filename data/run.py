@@ -110,16 +110,16 @@ class RunFolder:
                 kind=kind,
                 name=str(resolved.get("name", path.name)),
                 recipe=resolved,
-                recipe_sha256=_sha256(resolved),
-                studies=_relative(studies, path),
+                recipe_sha256=recipe_sha256(resolved),
+                studies=relative_store(studies, path),
                 code_version=__version__,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
             )
             manifest = manifest.model_copy(
                 update={
                     "recipe": resolved,
-                    "recipe_sha256": _sha256(resolved),
-                    "studies": _relative(studies, path),  # it may have moved since
+                    "recipe_sha256": recipe_sha256(resolved),
+                    "studies": relative_store(studies, path),  # it may have moved since
                     "finished": None,
                     "settled": None,
                     "plugins": (*plugins.installed(), *map(plugins.file_plugin, resolved.get("rules") or ())),
@@ -301,13 +301,13 @@ def relocate(path: Path, studies: Path) -> None:
         with RunFolder.read(path) as run:
             for event in islice(run.journal.latest(State.JUDGED), 1):
                 store.get(event.study_id)
-            run.manifest = run.manifest.model_copy(update={"studies": _relative(store, path)})
+            run.manifest = run.manifest.model_copy(update={"studies": relative_store(store, path)})
             run._write_manifest()
     finally:
         lock.release()
 
 
-def _relative(store: StudyStore, run: Path) -> str:
+def relative_store(store: StudyStore, run: Path) -> str:
     """Where a store lies, seen from a run's folder, so that both can be moved together; a remote one's URL."""
     return url_of(store.place) or os.path.relpath(store.root.resolve(), run.resolve())
 
@@ -359,5 +359,5 @@ def _writing(path: Path) -> Iterator[None]:
         raise RunError(f"cannot be written ({error.strerror or error})", file=path) from None
 
 
-def _sha256(resolved: Mapping[str, Any]) -> str:
+def recipe_sha256(resolved: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()

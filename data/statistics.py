@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..schemas.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -22,6 +24,21 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 _Z = 1.959963984540054  # of the standard normal distribution, 97.5 %
 _CELLS = 4_000_000  # of a block of draws, some 32 MB
+
+
+def read_share(text: str) -> float:
+    """A share as a user writes it, above 0 and up to 1.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise InputError(f"'{text}' is not a share above 0 and up to 1")
+    return share
 
 
 class Interval(NamedTuple):

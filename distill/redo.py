@@ -31,10 +31,5 @@ def redo(out: Path, store: Path) -> int:
         if failed:
             with StudyStore.create(store, "sample") as writer:
                 for study_id in failed:
-                    study = run.studies.get(study_id)
-                    images = tuple(
-                        image.model_copy(update={"path": str(run.studies.path_of(image).resolve())})
-                        for image in study.images
-                    )
-                    writer.add(study.model_copy(update={"images": images}))
+                    writer.add(run.studies.with_full_paths(run.studies.get(study_id)))
     return len(failed)

@@ -11,22 +11,20 @@ import inspect
 import re
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-# which file holds which record, for the page of formats
-FILES = {
-    "accepted.jsonl": "Example",
-    "manifest.json": "Manifest",
-    "recipe.yaml": "CurateRecipe",
-    "selection.json": "Selection",
-    "an attestation": "Attestation",
-    "an attestation of storage": "StorageAttestation",
-}
+sys.path.append(str(Path(__file__).parent))  # mkdocs loads this file by its path
+
+import docs_errors
+import docs_formats
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def pages() -> dict[str, str]:
@@ -36,6 +34,7 @@ def pages() -> dict[str, str]:
         "reference/recipes.md": recipes,
         "reference/commands.md": commands,
         "reference/formats.md": formats,
+        "reference/schemas.md": schemas,
         "reference/errors.md": errors,
         "reference/prices.md": prices,
     }
@@ -44,38 +43,52 @@ def pages() -> dict[str, str]:
 
 def rules() -> Iterator[str]:
     """Each rule: what it protects against, its codes, and an example that passes and one that fails."""
+    from tenstep.validators import measured
     from tenstep.validators.gate import RULES
 
+    found = measured.read()
     yield "# Rules"
     yield (
         "\nA trace is accepted when no rule finds an error and no doubt is left open. A recipe may give every code "
-        "another severity (`severities:`). Examples are the rules' own test cases."
+        "another severity (`severities:`). Examples are the rules' own test cases.\n\n"
+        f"*Good hit* and *bad hit*: how many traces the code hit, of {found.of}. A hit on a good trace is a false "
+        "alarm, and a hit on a bad one need not be on its mistake. `tenstep rules CODE` shows the same."
     )
+    if not found.current:
+        yield "\nThe rules have changed since they were measured: `python -m benchmarks.code_precision --write`."
     for group in dict.fromkeys(rule.GROUP for rule in RULES):
         yield f"\n## {group.capitalize()}"
         for rule in (one for one in RULES if group == one.GROUP):
             name = rule.__name__.rpartition(".")[2]
             yield f"\n### {name}\n\n{_doc(sys.modules[rule.__name__])}\n"
-            yield from _table(("code", "severity"), [(f"`{code}`", weight) for code, weight in rule.CODES.items()])
+            hits = {code: found.codes.get(code) or (0, 0) for code in rule.CODES}
+            rows = [(f"`{code}`", weight, *map(str, hits[code])) for code, weight in rule.CODES.items()]
+            yield from _table(("code", "severity", "good hit", "bad hit"), rows)
             for title, case in (("passes", rule.PASSES[0]), *((f"`{one.code}`", one) for one in rule.FAILS)):
                 yield f'\n??? example "{title}"\n'
                 yield _indented(_fenced(_cut(case.text)))
                 if case.code:
-                    found = [f for f in rule.rule(case.study, case.candidate) if f.code == case.code]
-                    yield _indented("\n".join(f"- {_escaped(one.message)}" for one in found[:2]) + "\n")
+                    said = [f for f in rule.rule(case.study, case.candidate) if f.code == case.code]
+                    yield _indented("\n".join(f"- {_escaped(one.message)}" for one in said[:2]) + "\n")
 
 
 def recipes() -> Iterator[str]:
     """Every key of every recipe, with type, default and meaning."""
-    from tenstep.schemas import recipe
+    from tenstep.curation.judging.recipe import JudgeRecipe
+    from tenstep.curation.verifying.recipe import VerifyRecipe
+    from tenstep.data.splitting.splits import SplitRecipe
+    from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 
     yield "# Recipe keys\n\nA recipe is a YAML file. Unknown keys are errors. Keys without a default must be given."
-    nouns = ("CurateRecipe", "SampleRecipe", "DistillRecipe", "AblateRecipe", "CalibrateRecipe")
-    for name in nouns:
-        noun = getattr(recipe, name, None)
-        if noun is not None:
-            yield f"\n## {name}\n\n{_doc(noun)}\n"
-            yield from _fields(noun)
+    yield "`tenstep recipe NAME` prints one to start from, and `tenstep recipe --explain KEY` says what is said here."
+    for noun in (CurateRecipe, VerifyRecipe, JudgeRecipe, SplitRecipe, DistillRecipe, AblateRecipe, SampleRecipe):
+        yield f"\n## {noun.__name__}\n\n{_doc(noun)}\n"
+        yield from _fields(noun)
+    yield "\n## Options of teachers\n\nWhat `options` of a teacher, a verifier or a judge may hold, by its `kind`.\n"
+    for file in sorted((ROOT / "curation" / "teachers").glob("[a-z]*.py")):
+        module = importlib.import_module(f"tenstep.curation.teachers.{file.stem}")
+        yield f"\n### {file.stem.replace('_', '-')}\n\n{_doc(module).split(chr(10) * 2)[0]}\n"
+        yield from _fields(module.Options, "options.") if module.Options.model_fields else ("No options.",)
 
 
 def _fields(noun: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -106,14 +119,16 @@ def commands() -> Iterator[str]:
 
 
 def formats() -> Iterator[str]:
-    """Every record that is stored, field by field, and where it lies."""
+    """Every folder and file, a line of each, and every record field by field."""
     from tenstep.schemas.publish import NOUNS, name_of
 
     yield "# Data formats\n\nRecords are JSON, one object a line in `.jsonl` files; each carries `schema_version`."
-    yield "JSON Schemas (2020-12) lie in `schemas/published/` of the package.\n"
-    yield from _table(("file", "record"), [(f"`{file}`", f"[{noun}](#{noun.lower()})") for file, noun in FILES.items()])
+    yield "A reader skips what it does not know; [JSON Schemas](schemas.md) say what must be there."
+    yield from docs_formats.folders()
+    yield from docs_formats.lines()
+    yield "\n# Records\n"
     for noun in NOUNS:
-        yield f"\n## {noun.__name__}\n\n{_doc(noun)}\n\nSchema: `schemas/published/{name_of(noun)}.schema.json`.\n"
+        yield f"\n## {noun.__name__}\n\n{_doc(noun)}\n\nSchema: [{name_of(noun)}](schemas.md#{name_of(noun)}).\n"
         rows = [
             (f"`{key}`", _type(field.annotation), _default(field), field.description or "")
             for key, field in noun.model_fields.items()
@@ -121,8 +136,22 @@ def formats() -> Iterator[str]:
         yield from _table(("field", "type", "default", "meaning"), rows)
 
 
+def schemas() -> Iterator[str]:
+    """The published JSON Schemas, whole."""
+    from tenstep.schemas.publish import NOUNS, name_of
+
+    yield "# JSON Schemas\n\nJSON Schema 2020-12 of every record and recipe, for other languages. The same files lie in"
+    yield "`schemas/published/` of the package; a test compares them with the code.\n"
+    for noun in NOUNS:
+        name = name_of(noun)
+        text = (ROOT / "schemas" / "published" / f"{name}.schema.json").read_text("utf-8")
+        yield f"\n## {name}\n\n{_doc(noun).split(chr(10) * 2)[0]}\n"
+        yield f'??? note "{name}.schema.json"\n'
+        yield _indented(_fenced(text.strip(), "json"))
+
+
 def errors() -> Iterator[str]:
-    """The error tree: what each kind means."""
+    """The error tree: what each kind means, and every message."""
     from tenstep.schemas import errors as tree
 
     yield "# Errors"
@@ -139,6 +168,15 @@ def errors() -> Iterator[str]:
         for one in classes
     ]
     yield from _table(("kind", "a kind of", "meaning"), rows)
+    found = docs_errors.messages(ROOT, frozenset(one.__name__ for one in classes))
+    yield f"\n## The {len(found)} messages\n"
+    yield (
+        "Grouped by the part of tenstep that says it; what is filled in stands in braces. The file, the row and the "
+        "field stand before a message. Search this page for the words that you see."
+    )
+    for room in dict.fromkeys(one.room for one in found):
+        yield f"\n### {room}\n"
+        yield from _table(("message", "kind"), [(one.text, f"`{one.kind}`") for one in found if one.room == room])
 
 
 def prices() -> Iterator[str]:
@@ -147,10 +185,36 @@ def prices() -> Iterator[str]:
     from tenstep.curation.requests import budget as module
 
     shipped = Path(str(module.__file__)).parent / "prices.yaml"
-    table = yaml.safe_load(shipped.read_text("utf-8"))["prices"]
-    yield "# Prices\n\nUSD per million tokens; check before a large run. `prices:` in a recipe names your own file.\n"
+    text = shipped.read_text("utf-8")
+    table = yaml.safe_load(text)["prices"]
+    read = re.search(r"Read on ([\d-]+)", text)
+    yield "# Prices\n"
+    yield f"USD per million tokens, read on {read[1] if read else 'an unknown day'} from the pages named; check them"
+    yield "before a large run. Of the entries for a model, the latest that had begun on the day counts. `prices:` in a"
+    yield "recipe names a file of your own, whose entries go before these. A model that is not here has no known price,"
+    yield "never 0.\n"
     keys = ("provider", "model", "since", "input", "cached_input", "output", "source")
     yield from _table(keys, [tuple(str(row.get(key, "")) for key in keys) for row in table])
+
+
+def labelled() -> Iterator[str]:
+    """The rules alone on the labelled set that ships: a table with intervals."""
+    from tenstep.curation.verifying.labelled import labelled_set
+    from tenstep.data.statistics import wilson
+    from tenstep.validators.check import check
+
+    outcomes: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for trace in labelled_set().traces:
+        steps = "\n".join(f"{number}. {step}" for number, step in enumerate(trace.steps, 1))
+        study = trace.study
+        found = check(f"{steps}\n\n{study.report}", study.report, views=study.views, has_prior=study.has_prior)
+        outcomes[trace.good][found.outcome] += 1
+    rows = []
+    for good, counts in outcomes.items():
+        shares = [wilson(counts[outcome], counts.total()) for outcome in ("accept", "doubt", "reject")]
+        cells = [f"{one.share:.0%} ({one.low:.0%} to {one.high:.0%})" for one in shares]
+        rows.append((f"{counts.total()} {'good' if good else 'corrupted'}", *cells))
+    yield from _table(("traces", "accepted", "in doubt", "rejected"), rows)
 
 
 def _doc(thing: object) -> str:
@@ -169,6 +233,8 @@ def _nouns_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _type(annotation: Any) -> str:
     origin = get_origin(annotation)
+    if origin is Annotated:
+        return _type(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
         return " or ".join(_type(one) for one in get_args(annotation))
     if annotation is type(None):
@@ -189,7 +255,7 @@ def _default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined or isinstance(value, BaseModel):
         return ""
-    return f"`{value}`"
+    return "`[]`" if value == () else f"`{value}`"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -204,7 +270,7 @@ def _cell(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"<(?=[A-Za-z/!<])", "&lt;", text)
+    return re.sub(r"<(?=[A-Za-z/!<])", "&lt;", text)  # a tag to Markdown
 
 
 def _cut(text: str, most: int = 1_200) -> str:
@@ -227,6 +293,12 @@ def on_files(files: Any, config: Any) -> Any:
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """mkdocs calls this for every page: figures that are computed take the place of their marker."""
+    marker = "<!-- generated: labelled -->"
+    return markdown.replace(marker, "\n".join(labelled())) if marker in markdown else markdown
 
 
 def main() -> None:

@@ -180,7 +180,11 @@ def test_every_command_is_listed_and_has_its_file() -> None:
         return [name for action in parser(words)._actions if action.choices for name in action.choices]
 
     assert names(None) == names(["--help"]) == list(COMMANDS)
-    files = {path.stem for path in Path(app.__file__).parent.glob("*.py") if "def register(" in path.read_text("utf-8")}
+    files = {
+        path.stem.replace("_", "-")
+        for path in Path(app.__file__).parent.glob("*.py")
+        if "def register(" in path.read_text("utf-8")
+    }
     assert files == set(COMMANDS)
 
 

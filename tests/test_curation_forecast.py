@@ -79,7 +79,7 @@ def test_too_little_data_is_said_and_free_is_free() -> None:
     found = forecast(goal=100, accepted=10, studies=20, calls=20, usd=0.0, studies_left=30)
     assert found is not None and found.costs_nothing
     assert found.reachable == 25
-    assert "the 30 studies that are left will give about 25" in found.text
+    assert "with the 30 studies that are left it comes to about 25" in found.text
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.studies import make_study
-from tenstep.curation.prompt import Prompts, read_prompt
+from tenstep.curation.prompt import PromptFile, Prompts
+from tenstep.curation.prompt_file import read_prompt_file
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.verdict import Finding
 from tenstep.validators.reading import read_candidate
@@ -100,14 +101,14 @@ def test_a_prompt_asks_for_an_explanation_and_not_for_hidden_thoughts(name: str)
 def test_instructions_and_target_that_disagree_are_refused(name: str, change: dict[str, Any], told: str) -> None:
     changed = yaml.safe_dump(yaml.safe_load(content(name)) | change)
     with pytest.raises(RecipeError, match=told) as caught:
-        read_prompt(changed, "mine.yaml")
+        read_prompt_file(PromptFile, changed, "mine.yaml", "prompt file")
     assert "mine.yaml" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "!!python/object/apply:os.system ['true']", ""])
 def test_what_is_no_prompt_file_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=r"mine\.yaml"):
-        read_prompt(text, "mine.yaml")
+        read_prompt_file(PromptFile, text, "mine.yaml", "prompt file")
 
 
 def test_an_unknown_prompt_names_those_that_there_are() -> None:
@@ -124,5 +125,36 @@ def test_a_prompt_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         Prompts(str(tmp_path / "gone.yaml"))
     own.write_text("version: 1")
-    with pytest.raises(RecipeError, match="cannot be used"):
+    with pytest.raises(RecipeError, match="is no prompt file"):
         Prompts(str(own))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "repair"),
+    [
+        ("informed", "b5f7cef4edf2368d", "5ef0e1b0686dc339"),
+        ("skeleton", "a718fa32619f87ba", "5f3b5ae21b6e4503"),
+        ("blind", "b2ca797dc4edc6de", None),
+    ],
+)
+def test_prompts_are_what_they_were_or_everything_is_paid_for_again(name: str, first: str, repair: str | None) -> None:
+    """Prompts as sent are part of request keys: with other words, an old run asks its questions a second time."""
+    report = (
+        "Technique: Frontal.\nView: PA\nFindings: The heart is normal in size. There is a small left effusion.\n"
+        "Impression: Small left effusion."
+    )
+    study = make_study(report=report, report_form="four-header", views=("PA",))
+    candidate = read_candidate(
+        "\n".join(f"{n}. Step {n} of them." for n in range(1, 10)), study.id, writes_report=False
+    )
+    findings = [
+        Finding(rule="structure", code="step_count", severity="error", message="There are 9 steps."),
+        Finding(
+            rule="side", code="wrong_side", severity="doubt", step=3, message="Left or right?",
+            evidence="A small left effusion.",
+        ),
+    ]  # fmt: skip
+    prompts = Prompts(name)
+    assert prompts.fill(study).sha256[:16] == first
+    if repair is not None:
+        assert prompts.fill(study, candidate, findings).sha256[:16] == repair

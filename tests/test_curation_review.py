@@ -307,7 +307,9 @@ def test_a_run_folder_becomes_a_page(tmp_path: Path, data_class: DataClass, mode
     assert (
         "A student's loss: 1.250 nats a token, its base's 2.000; rank 3 of 1" in text and "highest loss first" in text
     )
-    assert "Evaluation of stage2" in text and "0.125" in text and "+0.125 (+0.010 to +0.240)" in text
+    assert (
+        "Evaluation of stage2" in text and "nltk 3" in text and "0.125" in text and "+0.125 (+0.010 to +0.240)" in text
+    )
     assert "sensitivity" not in text  # of single findings there are files
     assert ("Restricted data: keep this file" in text) == (data_class == "restricted")
     assert stat.S_IMODE((tmp_path / "review.html").stat().st_mode) == mode

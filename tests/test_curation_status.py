@@ -96,7 +96,7 @@ def test_what_people_read_says_the_bound_and_what_to_do(
     assert "1 requests were sent and never answered; they may have cost an unknown sum at most" in text
     assert "--resend-unknown yes" in text
     assert "20 accepted needs about" in text
-    assert "the 1 studies that are left will give about 6" in text
+    assert "with the 1 studies that are left it comes to about 6" in text
 
 
 def test_a_run_whose_answers_may_not_train_says_so(

@@ -48,6 +48,7 @@ def test_every_verb_gives_the_same_on_two_nodes_one_of_which_is_killed(tmp_path:
         "in order": True,
         "nodes": 2,
         "killed": {"77": "its process was killed, twice (out of memory?)"},
+        "curate": True,
         "ingest": True,
         "findings": True,
         "split": True,

@@ -191,6 +191,32 @@ def test_a_clean_split_is_said_to_be_clean(tmp_path: Path, capsys: pytest.Captur
     assert "contaminated" not in out
 
 
+def test_each_split_becomes_a_store_whose_images_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one" / "images").mkdir(parents=True)
+    picture = film(1, ".png")
+    (tmp_path / "one" / "images" / "a.png").write_bytes(picture)
+
+    def image(n: int) -> ImageRef:
+        return ImageRef(path="images/a.png", view="PA", sha256=f"{n:064x}", width=40, height=48)
+
+    (tmp_path / "one").rename(tmp_path / "kept")
+    one = store(tmp_path / "one", [study(f"{n}", f"p{n}", "a", None, None, image(n)) for n in range(40)])
+    (tmp_path / "kept" / "images").rename(tmp_path / "one" / "images")
+    two = store(tmp_path / "two", [study("x", "x", "b", "test")])
+    words = ["split", str(one.root), str(two.root), "--out", str(tmp_path / "splits.yaml")]
+    assert main([*words, "--stores", str(tmp_path / "parts")]) == 0
+    recipe = read_splits(tmp_path / "splits.yaml")
+    for name in ("train", "validate", "test"):
+        part = StudyStore.open(tmp_path / "parts" / name)
+        assert part.data_class == "restricted" and len(part)
+        assert {found.id for found in part} == {s.id for s in [*one, *two] if recipe.of(s) == name}
+        assert all(part.path_of(i).read_bytes() == picture for found in part for i in found.images)
+    capsys.readouterr()
+    again = ["split", str(one.root), str(two.root), "--recipe", str(tmp_path / "splits.yaml")]
+    assert main([*again, "--stores", str(tmp_path / "parts")]) == 2
+    assert "exists; remove it, or give another --stores" in capsys.readouterr().err
+
+
 def test_film_is_deterministic() -> None:
     assert film(3) == film(3)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tenstep.distill.chat import conversation, prompt_text
 from tenstep.distill.load import load
-from tenstep.distill.train.collator import IGNORED, CompletionCollator, Row
-from tenstep.distill.train.preflight import measure
+from tenstep.distill.train.collator import IGNORED, CompletionCollator, TrainingRow
+from tenstep.distill.train.lengths import measure
 from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import TrainingError
 
@@ -27,8 +27,8 @@ def picture(_: str) -> Image.Image:
     return Image.new("RGB", (70, 50), (9, 99, 199))
 
 
-def row(target: str, prompt: str = "Report.", study: str = "s/1") -> Row:
-    return Row(study=study, image="", prompt=prompt, target=target)
+def row(target: str, prompt: str = "Report.", study: str = "s/1") -> TrainingRow:
+    return TrainingRow(study=study, image="", prompt=prompt, target=target)
 
 
 @pytest.mark.parametrize("target", TEXTS)

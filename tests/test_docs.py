@@ -1,5 +1,6 @@
 """The documentation says what is true: its commands parse, its Python runs, its reference is made from the code."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -7,24 +8,30 @@ import sys
 from pathlib import Path
 
 import pytest
+import tenstep
+import yaml
 from tenstep.cli.app import COMMANDS, parser
 from tenstep.validators.gate import RULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.S | re.M)
+BLOCK = re.compile(r"^( *)```(\w*)( [^\n]*)?\n(.*?)^ *```", re.S | re.M)
+SNIPPET = "--8<--"  # a file of examples/ that stands on the page as it is, and has a test of its own
 
 
-def blocks(page: Path, *languages: str) -> list[str]:
-    return [found[3] for found in BLOCK.finditer(page.read_text("utf-8")) if found[2] in languages]
+def blocks(page: Path, *languages: str, titled: bool = True) -> list[str]:
+    found = [one for one in BLOCK.finditer(page.read_text("utf-8")) if one[2] in languages and SNIPPET not in one[4]]
+    return [one[4] for one in found if titled or not one[3]]
 
 
 def command_lines() -> list[tuple[str, str]]:
     lines = []
     for page in PAGES:
-        for block in blocks(page, "sh", ""):
+        for block in blocks(page, "sh", "bash", ""):
             joined = block.replace("\\\n", " ")
-            found = re.findall(r"^ *(?:[A-Z_]+=\S+ )*(?:torchrun [^#\n]*?-m )?tenstep +(.*?)(?: +#.*)?$", joined, re.M)
+            found = re.findall(
+                r"^ *(?:[A-Z_]+=\S+ )*(?:torchrun [^#\n]*?-m )?tenstep +(.*?)(?: +\|\|.*)?(?: +#.*)?$", joined, re.M
+            )
             lines += [(page.stem, line) for line in found]
     return lines
 
@@ -54,11 +61,45 @@ def test_every_command_of_the_tutorial_is_there() -> None:
     assert used <= set(COMMANDS)
 
 
+def named_commands() -> list[tuple[str, str]]:
+    texts = [(page.stem, BLOCK.sub("", page.read_text("utf-8"))) for page in [*PAGES, ROOT / "README.md"]]
+    return [
+        (name, one) for name, text in texts for one in re.findall(r"`tenstep ([a-z][^`]*)`", " ".join(text.split()))
+    ]
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(named_commands())))
+def test_every_command_that_a_sentence_names_exists_with_its_options(page: str, line: str) -> None:
+    words = line.split()
+    assert words[0] in COMMANDS
+    (subparsers,) = (action for action in parser()._actions if isinstance(action.choices, dict))
+    known = subparsers.choices[words[0]]._option_string_actions
+    assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
-def test_every_python_block_runs(page: Path) -> None:
+def test_every_python_block_runs_or_where_it_needs_a_card_can_be_parsed(page: Path) -> None:
     for code in blocks(page, "python"):
+        ast.parse(code)
+    for code in blocks(page, "python", titled=False):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.stem)
+def test_every_piece_of_a_recipe_has_keys_that_recipes_have(page: Path) -> None:
+    from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe
+
+    known = {key for noun in (CurateRecipe, DistillRecipe, AblateRecipe) for key in noun.model_fields}
+    for text in blocks(page, "yaml"):
+        assert set(yaml.safe_load(text)) <= known
+
+
+def test_the_whole_python_api_is_described() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text("utf-8")
+    homes = {name: f"::: tenstep.{module}.{attribute}" for name, (module, attribute) in tenstep._HOMES.items()}
+    assert set(homes) == set(tenstep.__all__)
+    assert [name for name, line in homes.items() if line not in page] == []
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
@@ -71,7 +112,37 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     commands = (tmp_path / "reference" / "commands" / "index.html").read_text("utf-8")
     assert [name for name in COMMANDS if f"tenstep {name}" not in commands] == []
     recipes = (tmp_path / "reference" / "recipes" / "index.html").read_text("utf-8")
-    assert "reader_overrides" in recipes and "severities" in recipes
+    assert "reader_overrides" in recipes and "severities" in recipes and "options.base_urls" in recipes
+    formats = (tmp_path / "reference" / "formats" / "index.html").read_text("utf-8")
+    assert (
+        all(f"run/{name}.jsonl" in formats for name in ("accepted", "doubted", "rejected")) and "audit.json" in formats
+    )
+    errors = (tmp_path / "reference" / "errors" / "index.html").read_text("utf-8")
+    assert "there is no such folder; make a study store with: tenstep ingest" in errors
+    schemas = (tmp_path / "reference" / "schemas" / "index.html").read_text("utf-8")
+    assert [f.name for f in (ROOT / "schemas" / "published").glob("*.json") if f.name not in schemas] == []
+
+
+def test_messages_are_read_as_the_code_writes_them() -> None:
+    sys.path.append(str(ROOT / "scripts"))
+    try:
+        import docs_errors
+    finally:
+        sys.path.pop()
+    code = """
+def f(name, bad):
+    why = f"of {bad.kind}" if bad else "because of that"
+    raise InputError(f"cannot read '{name}'"
+                     f", {len(name)} letters", file=name)
+    raise RunError(why)
+    raise ValueError("not one of ours")
+"""
+    found = list(docs_errors._in_file(ast.parse(code), frozenset({"InputError", "RunError"})))
+    assert found == [
+        ("InputError", "cannot read '{name}', {name} letters"),
+        ("RunError", "of {kind}"),
+        ("RunError", "because of that"),
+    ]
 
 
 def test_no_page_needs_another_site(tmp_path: Path) -> None:

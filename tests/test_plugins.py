@@ -13,10 +13,10 @@ from tenstep.__main__ import main
 from tenstep.data.run import RunFolder
 from tenstep.schemas import plugins
 from tenstep.schemas.errors import InputError
-from tenstep.validators.rule import REFERENCE
+from tenstep.validators.rule import REFERENCE, ten
 
 PLUGIN = Path(__file__).parents[1] / "examples" / "plugin"
-RULE = PLUGIN / "tenstep_shouting" / "shouting.py"
+RULE = PLUGIN / "tenstep_example" / "shouting.py"
 RECIPE = "kind: curate\nname: t\nteachers:\n  - kind: checklist\n"
 
 
@@ -68,11 +68,62 @@ def test_an_installed_rule_judges_and_an_installed_exporter_writes(site: Path, t
     with RunFolder.read(run) as opened:
         named = {(plugin.kind, plugin.name, plugin.package, plugin.version) for plugin in opened.manifest.plugins}
     assert named == {
-        ("rules", "shouting", "tenstep-shouting", "1.0"),
-        ("exporters", "two-columns", "tenstep-shouting", "1.0"),
+        ("rules", "shouting", "tenstep-example", "1.0"),
+        ("teachers", "program", "tenstep-example", "1.0"),
+        ("sources", "tab", "tenstep-example", "1.0"),
+        ("students", "llava", "tenstep-example", "1.0"),
+        ("exporters", "two-columns", "tenstep-example", "1.0"),
     }
     code, found = tenstep(site, "export", run, "--to", "two-columns", "--out", tmp_path / "csv")
     assert code == 0 and (tmp_path / "csv" / "train.csv").read_text().startswith("prompt,target")
+
+
+def test_an_installed_source_is_read_and_an_installed_teacher_answers(site: Path, tmp_path: Path) -> None:
+    rows = [f"a\tp1\t{REFERENCE}".replace("\n", " "), "b\tp2", f"c\tp2\t{REFERENCE}".replace("\n", " ")]
+    (tmp_path / "reports.tsv").write_text("\n".join(rows))
+    code, found = tenstep(site, "ingest", "tab", tmp_path / "reports.tsv", "--text-only", "--out", tmp_path / "studies")
+    assert code == 0 and found["studies"] == 2 and "has 1" not in str(found)
+    (row,) = (tmp_path / "studies" / "rejected.jsonl").read_text().splitlines()
+    assert json.loads(row)["detail"] == "has 2 columns, not 3"
+    steps = "\n".join(ten().split("\n")[:10])
+    (tmp_path / "answer.py").write_text(
+        f"import sys\nassert 'FINDINGS' in sys.stdin.read().upper()\nprint({steps!r})\n"
+    )
+    options = json.dumps({"command": [sys.executable, str(tmp_path / "answer.py")]})
+    (tmp_path / "recipe.yaml").write_text(
+        f"kind: curate\nname: t\nteachers:\n  - kind: program\n    options: {options}\n"
+    )
+    run = tmp_path / "run"
+    code, found = tenstep(site, "curate", tmp_path / "recipe.yaml", "--studies", tmp_path / "studies", "--out", run)
+    assert code == 0 and found["asked"] == 2 and found["attempts"] == 2, found
+    with RunFolder.read(run) as opened:
+        assert {candidate.teacher for candidate, _ in opened.judged()} == {"program"}
+    (tmp_path / "answer.py").write_text("raise SystemExit(3)")
+    code, found = tenstep(
+        site, "curate", tmp_path / "recipe.yaml", "--studies", tmp_path / "studies", "--out", tmp_path / "other"
+    )
+    assert code == 1 and found["failed"] == 2
+
+
+def test_an_installed_student_counts_every_weight_of_its_family(site: Path) -> None:
+    code = """
+import torch
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from tenstep.distill.student import student_of
+small = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+config = LlavaConfig(vision_config=CLIPVisionConfig(**small), text_config=LlamaConfig(**small))
+with torch.device("meta"):
+    model = LlavaForConditionalGeneration(config)
+student = student_of("llava")
+print(sorted({student.part_of(name) for name, _ in model.named_parameters()}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(site)},
+    )
+    assert done.stdout == "['head', 'language', 'projector', 'vision']\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The README's code is run, and its tree and commands exist."""
+"""The README's commands exist; CONTRIBUTING's tree and its rule do; the first lines of the Python API are run."""
 
 import re
 import sys
@@ -11,15 +11,17 @@ from tenstep.validators.rule import REFERENCE, ten
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-CODE = re.findall(r"```python\n(.*?)```", README, re.S)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+API = (ROOT / "docs" / "reference" / "api.md").read_text("utf-8")
+CODE = re.findall(r"```python[^\n]*\n(.*?)```", API + CONTRIBUTING, re.S)
 
 
-def test_one_trace_is_checked_as_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_trace_is_checked_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
     exec(CODE[0], {})
     assert capsys.readouterr().out.startswith("False [('step_count'")
 
 
-def test_a_data_set_is_audited_as_the_readme_says(
+def test_a_data_set_is_audited_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import json
@@ -31,14 +33,14 @@ def test_a_data_set_is_audited_as_the_readme_says(
     assert capsys.readouterr().out.startswith("1 of 1 accepted")
 
 
-def test_the_readmes_rule_works_once_its_one_line_is_added() -> None:
+def test_the_rule_of_contributing_works_once_its_one_line_is_added() -> None:
     module = ModuleType("tenstep.validators.shouting")
     module.__package__ = "tenstep.validators"
     exec(CODE[2], vars(module))
     for case in (*module.PASSES, *module.FAILS):
         codes = {finding.code for finding in module.rule(case.study, case.candidate)}
         assert codes == ({case.code} if case.code else set())
-    (line,) = re.findall(r'one line, `(".+?",)`, among the names in `validators/gate.py`', README)
+    (line,) = re.findall(r'one line, `(".+?",)`, among the names in `validators/gate.py`', CONTRIBUTING)
     gate = ModuleType("tenstep.validators.gate_with_shouting")
     gate.__package__ = "tenstep.validators"
     sys.modules[module.__name__] = module  # as if its file stood beside the others
@@ -50,8 +52,8 @@ def test_the_readmes_rule_works_once_its_one_line_is_added() -> None:
     assert case.code in {finding.code for finding in gate.judge(case.study, case.candidate).findings}
 
 
-def test_every_file_in_the_readmes_tree_exists() -> None:
-    tree = README.split("## The tree")[1].split("```")[1]
+def test_every_file_in_the_tree_exists() -> None:
+    tree = CONTRIBUTING.split("## The tree")[1].split("```")[1]
     room = ""
     for line in tree.splitlines():
         if found := re.match(r"^(\w+)/", line):
@@ -67,6 +69,12 @@ def test_every_file_in_the_readmes_tree_exists() -> None:
 def test_every_command_in_the_readme_can_be_parsed() -> None:
     blocks = "\n".join(re.findall(r"```\n(.*?)```", README, re.S))
     lines = re.findall(r"^tenstep (.*?)(?:\s+#.*)?$", blocks, re.M)
-    assert len(lines) >= 6
+    assert len(lines) == 5
     for line in lines:
         parser().parse_args(line.split())
+
+
+def test_every_link_and_picture_of_the_readme_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)", README)
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []

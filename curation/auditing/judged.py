@@ -19,7 +19,7 @@ from ...validators.check import as_pair
 from ...validators.findings.text import sentences
 from ...validators.gate import findings, group, judge
 from .layouts import LayoutName, Reading, read_layout
-from .rows import Row
+from .rows import AuditRow
 
 Steps = Literal["10", "any"]
 _STRUCTURE = frozenset(rule.__name__.rpartition(".")[2] for rule in group("structure"))
@@ -48,7 +48,7 @@ class JudgedRow(NamedTuple):
     layout: str
 
 
-def judge_row(row: Row, reader: Reader) -> JudgedRow:
+def judge_row(row: AuditRow, reader: Reader) -> JudgedRow:
     """Judge a row: a pure function of its arguments."""
     study, candidate = _pair(row, row.reference_report)
     verdict = judge(study, candidate)
@@ -70,7 +70,7 @@ def judge_row(row: Row, reader: Reader) -> JudgedRow:
     return JudgedRow(study, candidate, Verdict(findings=tuple(found)), reading.layout)
 
 
-def _pair(row: Row, reference: str | None) -> tuple[Study, Candidate]:
+def _pair(row: AuditRow, reference: str | None) -> tuple[Study, Candidate]:
     return as_pair(
         row.text,
         row.id,
@@ -83,7 +83,7 @@ def _pair(row: Row, reference: str | None) -> tuple[Study, Candidate]:
     )
 
 
-def _other_layout(row: Row, candidate: Candidate, reader: Reader, *, faulty: bool) -> Reading | None:
+def _other_layout(row: AuditRow, candidate: Candidate, reader: Reader, *, faulty: bool) -> Reading | None:
     """The row as it is written otherwise, or none where it is ours, be it with faults."""
     trace = candidate.trace
     if reader.layout == "ours":
@@ -105,7 +105,7 @@ def _other_layout(row: Row, candidate: Candidate, reader: Reader, *, faulty: boo
     return reading if framed or 2 * ours <= len(reading.units) or (ours < 2 and reading.units) else None
 
 
-def _read(row: Row, layout: LayoutName | None) -> Reading:
+def _read(row: AuditRow, layout: LayoutName | None) -> Reading:
     if row.reasoning is None:
         return read_layout(row.text, layout)
     return read_layout(row.reasoning, layout, answer=row.answer or "")

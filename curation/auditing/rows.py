@@ -36,7 +36,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _AUTHORS = frozenset({"assistant", "gpt", "model", "chatgpt", "bot"})
 
 
-class Row(Noun, extra="ignore"):
+class AuditRow(Noun, extra="ignore"):
     """One row; other keys are left alone."""
 
     id: str = Field(min_length=1)
@@ -109,7 +109,7 @@ def read_mapping(text: str) -> dict[str, str]:
     Raises:
         InputError: it is no such list, or names a field that no row has.
     """
-    known = sorted({*Row.model_fields, *FORMS} - {"trace"})
+    known = sorted({*AuditRow.model_fields, *FORMS} - {"trace"})
     found: dict[str, str] = {}
     for part in text.split(","):
         name, equals, column = (piece.strip() for piece in part.partition("="))
@@ -138,7 +138,7 @@ def form_of(fields: Mapping[str, Any]) -> Form:
     return found[0] if found else "text"
 
 
-def read_row(fields: Mapping[str, Any], default_id: str, columns: Mapping[str, str] = {}) -> tuple[Row, Form]:
+def read_row(fields: Mapping[str, Any], default_id: str, columns: Mapping[str, str] = {}) -> tuple[AuditRow, Form]:
     """Read a row.
 
     Args:
@@ -175,7 +175,7 @@ def read_row(fields: Mapping[str, Any], default_id: str, columns: Mapping[str, s
     if not _filled(given.get("reference_report")):
         given["reference_report"] = None
     try:
-        return Row.model_validate(given), form
+        return AuditRow.model_validate(given), form
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise BadRow(first["msg"], ".".join(map(str, first["loc"]))) from None

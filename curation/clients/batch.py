@@ -1,4 +1,4 @@
-"""Batches: requests that a provider answers within a day, at half the price; what is under way survives a kill.
+"""Batches: requests that a provider answers within a day, at half the price; open batches survive a kill.
 
     batches = Batches(run.path / "batches", batch_api(endpoint, path))
     await batches.submit(keys, body)               asked once; a key that is in a batch is not submitted again
@@ -23,7 +23,7 @@ from ...data.files import replacing_bytes
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
-from .batch_apis import BatchApi, Listed, Outcome
+from .batch_apis import BatchApi, ListedBatch, Outcome
 from .batch_log import BatchLog, Shard, custom_id
 from .envelope import unseal
 
@@ -34,14 +34,14 @@ _LISTED = 20_000  # batches of the provider's, newest first, among which one of 
 
 
 @dataclass
-class Progress:
+class BatchProgress:
     """Where the batches stand."""
 
     batches: int = 0
     ended: int = 0
     requests: int = 0
     lost: int = 0  # intents of which it is not known yet whether they were created
-    listed: dict[str, Listed] = field(default_factory=dict)
+    listed: dict[str, ListedBatch] = field(default_factory=dict)
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Batches:
             elif not maybe and time.monotonic() - looked >= self._grace:
                 self._log.absent(shard)
 
-    async def _since_ours(self, lost: Sequence[Shard]) -> list[Listed]:
+    async def _since_ours(self, lost: Sequence[Shard]) -> list[ListedBatch]:
         """Batches that are not known to be ours, back to one that was created before those that are searched.
 
         No clock is used: ours and the provider's may differ by hours.
@@ -147,7 +147,7 @@ class Batches:
         before = {shard.batch for shard in shards[: shards.index(lost[0])] if shard.batch}
         ours = {shard.batch for shard in shards}
         names = {shard.name for shard in lost}
-        listed: list[Listed] = []
+        listed: list[ListedBatch] = []
         async for batch in self._api.newest():
             if batch.id in before or len(listed) >= _LISTED:
                 break
@@ -158,7 +158,7 @@ class Batches:
                     break
         return listed
 
-    async def _look_up(self, shard: Shard, listed: Sequence[Listed]) -> tuple[str | None, bool]:
+    async def _look_up(self, shard: Shard, listed: Sequence[ListedBatch]) -> tuple[str | None, bool]:
         """The batch of a shard; and if there is none, whether one that runs may be it."""
         maybe = False
         for batch in listed:
@@ -174,9 +174,9 @@ class Batches:
                     return batch.id, True
         return None, maybe
 
-    async def poll(self) -> Progress:
+    async def poll(self) -> BatchProgress:
         """Look at every batch once. Raises as `Endpoint.post` does."""
-        progress = Progress(lost=len(self._log.in_state("intent")))
+        progress = BatchProgress(lost=len(self._log.in_state("intent")))
         for shard in self._log.in_state("created"):
             assert shard.batch is not None
             listed = await self._api.get(shard.batch)
@@ -228,7 +228,7 @@ class Batches:
         return found
 
 
-def _without_line(batch: Listed) -> Unanswered:
+def _without_line(batch: ListedBatch) -> Unanswered:
     if batch.turned_away:
         return Unanswered(State.FAILED, f"batch {batch.id} was turned away as a whole")
     reason = f"batch {batch.id} ended without a line for it; it may have been paid for"

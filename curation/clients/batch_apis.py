@@ -22,7 +22,7 @@ Outcome = bytes | Unanswered
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedBatch:
     """A batch as the provider shows it."""
 
     id: str
@@ -48,15 +48,15 @@ class BatchApi(Protocol):
         """Create a batch; its id. Raises as `Endpoint.post` does."""
         ...
 
-    async def get(self, batch: str) -> Listed:
+    async def get(self, batch: str) -> ListedBatch:
         """One batch."""
         ...
 
-    def newest(self) -> AsyncIterator[Listed]:
+    def newest(self) -> AsyncIterator[ListedBatch]:
         """All batches, newest first."""
         ...
 
-    async def results(self, batch: Listed) -> bytes:
+    async def results(self, batch: ListedBatch) -> bytes:
         """All result lines, whatever files they lie in."""
         ...
 
@@ -108,11 +108,11 @@ class OpenAIBatches:
         }
         return str(_object(await self._endpoint.post("/batches", pack(batch)))["id"])
 
-    async def get(self, batch: str) -> Listed:
+    async def get(self, batch: str) -> ListedBatch:
         """See `BatchApi`."""
         return _openai(_object(await self._endpoint.get(f"/batches/{batch}")))
 
-    async def newest(self) -> AsyncIterator[Listed]:
+    async def newest(self) -> AsyncIterator[ListedBatch]:
         """See `BatchApi`."""
         after = ""
         while True:
@@ -123,7 +123,7 @@ class OpenAIBatches:
                 return
             after = f"&after={page['data'][-1]['id']}"
 
-    async def results(self, batch: Listed) -> bytes:
+    async def results(self, batch: ListedBatch) -> bytes:
         """See `BatchApi`."""
         parts = [unseal(await self._endpoint.get(f"/files/{file}/content")).body for file in batch.files]
         return b"\n".join(parts)
@@ -163,11 +163,11 @@ class AnthropicBatches:
         content = b'{"requests":[' + b",".join(lines) + b"]}"
         return str(_object(await self._endpoint.post("/v1/messages/batches", content))["id"])
 
-    async def get(self, batch: str) -> Listed:
+    async def get(self, batch: str) -> ListedBatch:
         """See `BatchApi`."""
         return _anthropic(_object(await self._endpoint.get(f"/v1/messages/batches/{batch}")))
 
-    async def newest(self) -> AsyncIterator[Listed]:
+    async def newest(self) -> AsyncIterator[ListedBatch]:
         """See `BatchApi`."""
         after = ""
         while True:
@@ -178,7 +178,7 @@ class AnthropicBatches:
                 return
             after = f"&after_id={page['data'][-1]['id']}"
 
-    async def results(self, batch: Listed) -> bytes:
+    async def results(self, batch: ListedBatch) -> bytes:
         """See `BatchApi`."""
         return unseal(await self._endpoint.get(f"/v1/messages/batches/{batch.id}/results")).body
 
@@ -208,9 +208,9 @@ def _outcome(status: int, headers: Mapping[str, str], body: Any) -> Outcome:
     return Unanswered(State.FAILED, no.message) if isinstance(no, TeacherError) else no
 
 
-def _openai(found: Mapping[str, Any]) -> Listed:
+def _openai(found: Mapping[str, Any]) -> ListedBatch:
     counts = found.get("request_counts") or {}
-    return Listed(
+    return ListedBatch(
         id=found["id"],
         requests=counts.get("total", 0),
         ended=found["status"] in _ENDED,
@@ -221,8 +221,8 @@ def _openai(found: Mapping[str, Any]) -> Listed:
     )
 
 
-def _anthropic(found: Mapping[str, Any]) -> Listed:
-    return Listed(
+def _anthropic(found: Mapping[str, Any]) -> ListedBatch:
+    return ListedBatch(
         id=found["id"],
         requests=sum(found["request_counts"].values()),
         ended=found["processing_status"] == "ended" and bool(found.get("results_url")),

@@ -16,7 +16,7 @@ from ...schemas.candidate import Candidate
 from ...schemas.verdict import Outcome
 
 
-class Agreement(Noun):
+class TeacherAgreement(Noun):
     """Two teachers."""
 
     teachers: tuple[str, str]
@@ -26,7 +26,7 @@ class Agreement(Noun):
     same_claims: float | None = Field(description="Mean Jaccard index of what the traces assert; none without traces.")
 
 
-def agreements(judged: Iterable[Judged], teachers: Sequence[str]) -> tuple[Agreement, ...]:
+def agreements(judged: Iterable[Judged], teachers: Sequence[str]) -> tuple[TeacherAgreement, ...]:
     """Every pair of teachers that share studies; each teacher's first attempt and first sample counts."""
     firsts: dict[str, dict[str, tuple[Outcome, frozenset[tuple[str, str]] | None]]] = {}
     for candidate, verdict in judged:
@@ -43,13 +43,13 @@ def agreements(judged: Iterable[Judged], teachers: Sequence[str]) -> tuple[Agree
 Seen = tuple[Outcome, frozenset[tuple[str, str]] | None]
 
 
-def _compare(one: str, other: str, pairs: Sequence[tuple[Seen, Seen]]) -> Agreement:
+def _compare(one: str, other: str, pairs: Sequence[tuple[Seen, Seen]]) -> TeacherAgreement:
     n = len(pairs)
     same = sum(a[0] == b[0] for a, b in pairs) / n
     ones, others = Counter(a[0] for a, _ in pairs), Counter(b[0] for _, b in pairs)
     chance = sum(ones[outcome] * others[outcome] for outcome in ones) / n**2
     alike = [_jaccard(a[1], b[1]) for a, b in pairs if a[1] is not None and b[1] is not None]
-    return Agreement(
+    return TeacherAgreement(
         teachers=(one, other),
         studies=n,
         same_verdict=same,

@@ -6,7 +6,7 @@
 It is asked through what a teacher is asked through: the policy guard, the gate, the budget, the retries, the journal;
 what has been answered is never asked again. An answer that cannot be read is counted as an error and is no score. The
 findings are warnings; they reject only where the judge's agreement with people has been measured and is high enough
-(`tenstep agreement`), and somebody says so. The judge's own journal holds its answers as they came, and whether each
+(`tenstep agreement`), and a person says so. The judge's own journal holds its answers as they came, and whether each
 could be read as a judgement.
 """
 
@@ -34,19 +34,19 @@ from ..teacher import Question, Teacher
 from .families import family_of
 from .raters import Estimate, Rated, agreement
 from .recipe import JudgeRecipe
-from .rubric import Mark, Rubric, UnreadableJudgement
+from .rubric import Rubric, RubricScore, UnreadableJudgement
 
 JUDGEMENTS = "judgements.jsonl"  # in RUN/judge/NAME
 TRUSTED = 0.667  # Krippendorff's bound for tentative conclusions
 
 
 @dataclass
-class Judged:
+class JudgedTrace:
     """One trace and its judgements."""
 
     study: Study
     candidate: Candidate
-    marks: dict[tuple[str, int], tuple[Mark, ...]] = field(default_factory=dict)  # by judge and repeat
+    marks: dict[tuple[str, int], tuple[RubricScore, ...]] = field(default_factory=dict)  # by judge and repeat
     unreadable: list[str] = field(default_factory=list)
 
     def scores(self, dimension: str) -> list[int]:
@@ -84,7 +84,7 @@ class Judged:
 class Judging:
     """What came of judging a run."""
 
-    traces: list[Judged]
+    traces: list[JudgedTrace]
     tally: Tally
     judges: tuple[str, ...]
     dimensions: tuple[str, ...]
@@ -145,7 +145,7 @@ def judge_run(
         recipe: how.
         judges: loaded from it, in its order.
         severities: questions on which a low score rejects; the others warn.
-        on_trace: hears of every answer.
+        on_trace: called for every answer.
 
     Raises:
         RecipeError: a judge is of the family of a trace's author, or works in batches; or see budget.py.
@@ -187,7 +187,7 @@ def _write(file: Path, result: Judging, *, private: bool) -> None:
         stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in (before | rows).values())
 
 
-def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[Judged]:
+def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[JudgedTrace]:
     """The trace that decided each study, as far as it is wanted; so many as the limit says, by chance."""
     deciding: dict[str, str] = {}
     accepted: set[str] = set()
@@ -203,10 +203,10 @@ def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[Judged]:
     wanted = set(keys[: recipe.limit])
     for candidate, _ in run.judged():
         if candidate.key in wanted:
-            yield Judged(run.studies.get(candidate.study_id), candidate)
+            yield JudgedTrace(run.studies.get(candidate.study_id), candidate)
 
 
-def _check_families(traces: Sequence[Judged], judges: Sequence[Teacher], recipe: JudgeRecipe) -> None:
+def _check_families(traces: Sequence[JudgedTrace], judges: Sequence[Teacher], recipe: JudgeRecipe) -> None:
     if recipe.same_family:
         return
     authors = {family_of(one.candidate.teacher, one.candidate.model) for one in traces}
@@ -230,14 +230,14 @@ class _Work:
         self._session = Session(book, recipe, judges)
         self._rubric = Rubric(recipe.rubric)
 
-    async def judge(self, traces: Sequence[Judged]) -> Judging:
+    async def judge(self, traces: Sequence[JudgedTrace]) -> Judging:
         """Ask everything; raises as `Session.close` does."""
         lanes, repeats = self._session.lanes, range(self._recipe.repeats)
         todo = [(one, lane, repeat) for one in traces for lane in lanes for repeat in repeats]
         random.Random(self._recipe.seed).shuffle(todo)  # noqa: S311 an order, no secret
         open_ = iter(todo)
 
-        async def take() -> tuple[Judged, Lane, int] | None:
+        async def take() -> tuple[JudgedTrace, Lane, int] | None:
             return next(open_, None)
 
         try:
@@ -248,10 +248,10 @@ class _Work:
         return Judging(list(traces), self._session.tally, names, self._rubric.dimensions)
 
     def stop(self, reason: Reason = "stopped") -> None:
-        """Send nothing more; what is under way is waited for."""
+        """Send nothing more; requests in flight are waited for."""
         self._session.stop(reason)
 
-    async def _one(self, todo: tuple[Judged, Lane, int]) -> None:
+    async def _one(self, todo: tuple[JudgedTrace, Lane, int]) -> None:
         one, lane, repeat = todo
         trace = one.candidate.trace
         assert trace is not None  # a candidate without a trace is not chosen

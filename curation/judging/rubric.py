@@ -13,15 +13,14 @@ from pathlib import Path
 from string import Template
 from typing import Any, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ...schemas.base import Noun
-from ...schemas.errors import RecipeError
 from ...schemas.study import Study
 from ...schemas.trace import Trace
 from ..cited import one_object, place_of, storable
 from ..prompt import Prompt
+from ..prompt_file import content_of, read_prompt_file
 
 _PACKAGE = __package__ or ""
 _FIELDS = ("score", "step", "quote", "reason")
@@ -51,7 +50,7 @@ class RubricFile(Noun):
         return self
 
 
-class Mark(Noun):
+class RubricScore(Noun):
     """What a judge answered to one question."""
 
     dimension: str
@@ -77,12 +76,8 @@ class Rubric:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        content = _content(path)
-        try:
-            self._file = RubricFile.model_validate(yaml.safe_load(content))
-        except (yaml.YAMLError, ValidationError) as error:
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
-            raise RecipeError(f"is no rubric: {why}", file=path, field="rubric") from None
+        content = content_of(path or resources.files(_PACKAGE).joinpath("rubric.yaml"), "rubric")
+        self._file = read_prompt_file(RubricFile, content, path, "rubric", "rubric")
         self.dimensions = tuple(self._file.dimensions)
         name = Path(path).stem if path else "judge"
         # name, version and hash, as records cite it
@@ -108,7 +103,7 @@ class Rubric:
         keys = tuple(f"{name}_{field}" for name in names for field in _FIELDS)
         return Prompt(self.id, Template(file.system).substitute(questions=questions), user, False, keys)
 
-    def read(self, text: str, study: Study, trace: Trace) -> tuple[Mark, ...]:
+    def read(self, text: str, study: Study, trace: Trace) -> tuple[RubricScore, ...]:
         """Read a judge's answer; marks stand in the rubric's order.
 
         Raises:
@@ -121,21 +116,12 @@ class Rubric:
         return tuple(_mark(name, found, study, trace) for name in self.dimensions)
 
 
-def _content(path: str | None) -> str:
-    if path is None:
-        return resources.files(_PACKAGE).joinpath("rubric.yaml").read_text("utf-8")
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the rubric cannot be read ({error})", file=path, field="rubric") from None
-
-
 def _question(name: str, dimension: Dimension) -> str:
     anchors = "; ".join(f"{score}: {meaning}" for score, meaning in sorted(dimension.anchors.items()))
     return f'- "{name}": {dimension.question} {anchors}.'
 
 
-def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Mark:
+def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> RubricScore:
     score, step, quote, reason = (storable(found.get(f"{name}_{field}", "")) for field in _FIELDS)
     if score not in {str(n) for n in range(1, _BEST + 1)}:
         raise UnreadableJudgement(f"{name}: {score[:20]!r} is no score from 1 to {_BEST}")
@@ -154,7 +140,7 @@ def _mark(name: str, found: Mapping[str, Any], study: Study, trace: Trace) -> Ma
             )
     if not reason:
         raise UnreadableJudgement(f"{name}: no reason")
-    return Mark(
+    return RubricScore(
         dimension=name,
         score=int(score),
         step=number,

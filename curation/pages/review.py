@@ -162,7 +162,12 @@ def page(
             authors=ranked(authors),
             attributed=len(attribution),
             evaluations=[
-                (one.student.name, described(one), columns(one), [cells(f) for f in chosen(one, by_label=False)])
+                (
+                    one.student.name,
+                    described(one),
+                    [*columns(one), "implementation"],
+                    [[*cells(f), f"{f.implementation} {f.version}"] for f in chosen(one, by_label=False)],
+                )
                 for one in evaluations
             ],
         )

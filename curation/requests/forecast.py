@@ -42,7 +42,7 @@ class Forecast(Noun):
             money = f"${self.usd_low:.2f} to ${self.usd_high:.2f}"
         line = f"{rate} after {self.studies} studies; {self.goal} accepted needs {calls}, {money}"
         if self.reachable < self.goal:
-            line += f"; the {self.studies_left} studies that are left will give about {self.reachable}"
+            line += f"; with the {self.studies_left} studies that are left it comes to about {self.reachable}"
         return line
 
 

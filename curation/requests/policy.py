@@ -2,7 +2,7 @@
 
 Nothing leaves the machine through a teacher without an endpoint, or with a loopback one. For any other endpoint,
 fail closed: restricted data needs a valid attestation file that names it, and never goes through batch, background
-or stored modes; and without somebody's word that its terms allow training on the answers, the run is marked, and
+or stored modes; and unless a person attests that its terms allow training on the answers, the run is marked, and
 nothing of it may be exported for training (`RunFolder.check_training`). Which hosts belong to a provider is not
 guessed: a node of one's own cluster needs the same two statements, from whoever runs it.
 A tunnel that ends elsewhere looks like this machine: what it forwards to must be attested by whoever opens it.
@@ -63,6 +63,19 @@ def decide(
         endpoints=tuple(decisions),
         training=not silent,
         reason=reason if silent else None,
+    )
+
+
+def both(earlier: PolicyDecision, later: PolicyDecision) -> PolicyDecision:
+    """Two decisions as one: where data went by the one and by the other; training needs the word of both."""
+    known = {(one.teacher, one.endpoint) for one in later.endpoints}
+    others = tuple(one for one in earlier.endpoints if (one.teacher, one.endpoint) not in known)
+    return later.model_copy(
+        update={
+            "endpoints": (*others, *later.endpoints),
+            "training": earlier.training and later.training,
+            "reason": earlier.reason or later.reason,
+        }
     )
 
 

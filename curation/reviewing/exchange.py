@@ -48,7 +48,7 @@ LABEL_STUDIO = """\
 """
 
 
-class Row(NamedTuple):
+class ReadingRow(NamedTuple):
     """A reading with what it is about."""
 
     reading: Reading
@@ -68,19 +68,19 @@ class Row(NamedTuple):
         return [step.step for step in self.reading.steps if step.mark == "wrong"]
 
 
-def rows_of(run: RunFolder, readings: Iterable[Reading]) -> Iterator[Row]:
+def rows_of(run: RunFolder, readings: Iterable[Reading]) -> Iterator[ReadingRow]:
     """The readings with their studies and candidates."""
     index = TraceIndex(run)
     try:
         for reading in readings:
             judged = index.judged(reading.key)
             if judged is not None:
-                yield Row(reading, run.studies.get(reading.study_id), judged)
+                yield ReadingRow(reading, run.studies.get(reading.study_id), judged)
     finally:
         index.close()
 
 
-def as_csv(rows: Iterable[Row]) -> Iterator[str]:
+def as_csv(rows: Iterable[ReadingRow]) -> Iterator[str]:
     """A header, then a row a reading; several codes or steps are separated by spaces."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -99,7 +99,7 @@ def _cell(value: object) -> object:
     return f"'{text}" if formula else text
 
 
-def as_ratings(rows: Iterable[Row]) -> Iterator[str]:
+def as_ratings(rows: Iterable[ReadingRow]) -> Iterator[str]:
     """What one reader answered; `tenstep agreement a.jsonl b.jsonl` compares two such files."""
     for row in rows:
         if row.reading.kind == "reading":
@@ -108,7 +108,7 @@ def as_ratings(rows: Iterable[Row]) -> Iterator[str]:
             yield json.dumps(found | dict.fromkeys(row.reading.codes, True)) + "\n"
 
 
-def as_argilla(rows: Iterable[Row]) -> Iterator[str]:
+def as_argilla(rows: Iterable[ReadingRow]) -> Iterator[str]:
     """Records with the text, and a response for each reader."""
     yield _json_array(
         {
@@ -129,7 +129,7 @@ def as_argilla(rows: Iterable[Row]) -> Iterator[str]:
     )
 
 
-def as_label_studio(rows: Iterable[Row]) -> Iterator[str]:
+def as_label_studio(rows: Iterable[ReadingRow]) -> Iterator[str]:
     """Tasks with the text, and an annotation for each reader."""
 
     def annotation(reading: Reading) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def as_label_studio(rows: Iterable[Row]) -> Iterator[str]:
     )
 
 
-def as_labelled(rows: Iterable[Row]) -> Iterator[str]:
+def as_labelled(rows: Iterable[ReadingRow]) -> Iterator[str]:
     """Traces that readers have settled, as a labelled set; the family is the first code they named."""
     for key, mine in _by_key(rows):
         found = final([row.reading for row in mine])
@@ -172,7 +172,7 @@ def as_labelled(rows: Iterable[Row]) -> Iterator[str]:
         yield json.dumps(line, ensure_ascii=False) + "\n"
 
 
-FORMS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {
+FORMS: dict[str, Callable[[Iterable[ReadingRow]], Iterator[str]]] = {
     "csv": as_csv,
     "ratings": as_ratings,
     "argilla": as_argilla,
@@ -181,8 +181,8 @@ FORMS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {
 }
 
 
-def _by_key(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+def _by_key(rows: Iterable[ReadingRow]) -> Iterator[tuple[str, list[ReadingRow]]]:
+    found: dict[str, list[ReadingRow]] = defaultdict(list)
     for row in rows:
         found[row.reading.key].append(row)
     yield from found.items()

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ...data.readings import Final
+from ...data.statistics import read_share
 from ...schemas.attribution import Attributed
 from ...schemas.errors import InputError
 from .index import Entry, TraceIndex
@@ -78,7 +79,7 @@ def queue(
         case "doubts":
             return [entry for entry in entries if entry.outcome == "doubt" and entry.key not in index.repaired]
         case "accepted" | "rejected":
-            return sampled(entries, name.removesuffix("ed"), _share(value or str(sampling.share)), sampling.seed)
+            return sampled(entries, name.removesuffix("ed"), read_share(value or str(sampling.share)), sampling.seed)
         case "code" if value:
             return [entry for entry in entries if value in entry.codes]
         case "author" if value:
@@ -126,13 +127,3 @@ def open_for(
 def in_overlap(key: str, sampling: Sampling) -> bool:
     """Whether every reader reads this one."""
     return position(sampling.seed, "overlap", key) < sampling.overlap
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1
-    if not 0 < share <= 1:
-        raise InputError(f"'{text}' is not a share between 0 and 1")
-    return share

@@ -13,12 +13,10 @@ It knows the truth of a phantom by the study's id, so it takes no other studies.
       stubborn: 0.1                the share of those mistakes that is made at every attempt
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,7 +25,8 @@ from ...data.demo.words import sections
 from ...schemas.base import Noun
 from ...schemas.errors import TeacherError
 from ...schemas.study import Study
-from ..teacher import Question, Reply
+from ..labelled import LabelledTeacher, answer, chances
+from ..teacher import Question
 from .checklist import numbered, steps
 
 Mistake = Literal["wrong_side", "missed_finding", "invented_finding", "heart_size"]
@@ -45,27 +44,18 @@ class Options(Noun):
     seed: int = 0
 
 
-class Teacher:
+class Teacher(LabelledTeacher):
     """See the module."""
 
-    model = "none"
-    sees_images = False
-    endpoints: tuple[str, ...] = ()
-    can_repair = True
-
     def __init__(self, name: str, options: Options) -> None:
-        self.name = name
+        super().__init__(name, {"provider": "clinical", "version": 1, **options.model_dump()})
         self._options = options
-
-    def identity(self) -> Mapping[str, Any]:
-        """See `curation.teacher.Teacher`."""
-        return {"provider": "clinical", "version": 1, **self._options.model_dump()}
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
         study, options = question.study, self._options
         truth = _truth(study)
-        whether, lasting, which, denied = _dice(options.seed, study.id)
+        whether, lasting, which, denied = chances(options.seed, study.id)
         seen, label = truth, None
         if question.attempt == 1 or lasting < options.stubborn:
             if truth.heart == "enlarged" and denied < options.denies_heart:
@@ -74,15 +64,7 @@ class Teacher:
                 label = options.mistakes[int(which * len(options.mistakes))]
                 seen = mistaken(truth, label)
         words = study.model_copy(update={"sections": study.sections.model_copy(update=sections(seen))})
-        return json.dumps({"text": numbered(steps(words)), "label": label if seen != truth else None}).encode()
-
-    async def close(self) -> None:
-        """See `curation.teacher.Teacher`."""
-
-    def read(self, raw: bytes) -> Reply:
-        """See `curation.teacher.Teacher`."""
-        answer = json.loads(raw)
-        return Reply(text=answer["text"], cost_usd=0.0, stop_reason="stop", label=answer["label"])
+        return answer(numbered(steps(words)), label if seen != truth else None)
 
 
 def mistaken(truth: Truth, mistake: Mistake) -> Truth:
@@ -113,9 +95,3 @@ def _truth(study: Study) -> Truth:
     if found is None:
         raise TeacherError(f"the clinical teacher reads the demo's phantoms only, and '{study.id}' is none")
     return draw(int(found[1]))
-
-
-def _dice(seed: int, study_id: str) -> tuple[float, float, float, float]:
-    digest = hashlib.sha256(f"{seed}:{study_id}".encode()).digest()
-    one, two, three, four = (int.from_bytes(digest[at : at + 4]) / 2**32 for at in (0, 4, 8, 12))
-    return one, two, three, four

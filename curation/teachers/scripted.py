@@ -15,9 +15,9 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,8 @@ from ...data.formats.json_lines import json_lines
 from ...schemas.base import Noun
 from ...schemas.errors import InputError
 from ...schemas.run import State
-from ..teacher import Question, Reply, Unanswered
+from ..labelled import LabelledTeacher, answer, chances
+from ..teacher import Question, Unanswered
 from .checklist import numbered, steps
 
 Mistake = Literal[
@@ -59,29 +60,20 @@ class Options(Noun):
         return self
 
 
-class Teacher:
+class Teacher(LabelledTeacher):
     """See the module."""
 
-    model = "none"
-    sees_images = False
-    endpoints: tuple[str, ...] = ()
-    can_repair = True
-
     def __init__(self, name: str, options: Options) -> None:
-        self.name = name
         self._options = options
         self._script = _read_script(Path(options.script)) if options.script else None
         text = json.dumps(self._script, sort_keys=True) if self._script else None
-        self._identity = {
+        identity = {
             "provider": "scripted",
             "version": 1,
             **options.model_dump(exclude={"log", "seconds"}),
             "script": hashlib.sha256(text.encode()).hexdigest() if text else None,
         }
-
-    def identity(self) -> Mapping[str, Any]:
-        """See `curation.teacher.Teacher`."""
-        return self._identity
+        super().__init__(name, identity)
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`."""
@@ -93,25 +85,16 @@ class Teacher:
             texts = self._script.get(question.study.id, ())
             if len(texts) < question.attempt:
                 raise Unanswered(State.REFUSED, f"the script has no text for attempt {question.attempt}")
-            return json.dumps({"text": texts[question.attempt - 1]}).encode()
+            return answer(texts[question.attempt - 1], None)
         right = steps(question.study)
         mistake = self._mistake(question)
         text = _MAKE[mistake](right) if mistake else numbered(right)
-        return json.dumps({"text": text, "label": mistake}).encode()
-
-    async def close(self) -> None:
-        """See `curation.teacher.Teacher`."""
-
-    def read(self, raw: bytes) -> Reply:
-        """See `curation.teacher.Teacher`."""
-        answer = json.loads(raw)
-        return Reply(text=answer["text"], cost_usd=0.0, stop_reason="stop", label=answer.get("label"))
+        return answer(text, mistake)
 
     def _mistake(self, question: Question) -> Mistake | None:
         if not self._options.mistakes:
             return None
-        digest = hashlib.sha256(f"{self._options.seed}:{question.study.id}".encode()).digest()
-        whether, lasting, which = (int.from_bytes(digest[i : i + 4]) / 2**32 for i in (0, 4, 8))
+        whether, lasting, which, _ = chances(self._options.seed, question.study.id)
         wrong = whether < self._options.share and (question.attempt == 1 or lasting < self._options.stubborn)
         return self._options.mistakes[int(which * len(self._options.mistakes))] if wrong else None
 

@@ -22,7 +22,7 @@ GOOD = "good"  # the family of good traces
 Decision = Literal["accept", "reject", "unreadable"]
 
 
-class Rate(Noun):
+class Accuracy(Noun):
     """How often it was right, with the 95 % interval (Wilson)."""
 
     n: int
@@ -40,9 +40,9 @@ class Calibration(Record):
     prompt_sha256: Sha256 = Field(description="Of the prompt file.")
     labelled: str = Field(description="The set: ours, or a path.")
     labelled_sha256: Sha256
-    good: Rate = Field(description="Good traces, and how many of them were found clean.")
-    bad: Rate = Field(description="Bad traces, and how many of them were rejected.")
-    families: dict[str, Rate] = Field(description="Bad traces by what is wrong with them.")
+    good: Accuracy = Field(description="Good traces, and how many of them were found clean.")
+    bad: Accuracy = Field(description="Bad traces, and how many of them were rejected.")
+    families: dict[str, Accuracy] = Field(description="Bad traces by what is wrong with them.")
     unreadable: int = Field(description="Traces without a usable answer; errors, on either side.")
     code_version: str
 
@@ -118,8 +118,8 @@ def check_calibration(found: Calibration, path: str, *, model: str, prompt_id: s
     raise RecipeError(message, file=path, field="verifier.calibration")
 
 
-def _rate(rows: list[Seen], right: Decision) -> Rate:
+def _rate(rows: list[Seen], right: Decision) -> Accuracy:
     hits = sum(one.decision == right for one in rows)
     found = wilson(hits, len(rows))
     share, low, high = (round(value, 4) for value in found)
-    return Rate(n=len(rows), right=hits, share=share, low=low, high=high)
+    return Accuracy(n=len(rows), right=hits, share=share, low=low, high=high)

@@ -1,4 +1,4 @@
-"""A verifier's question: one trace beside its reference, from a prompt file; text alone, whoever wrote it.
+"""A verifier's question: one trace with its reference, from a prompt file; text alone, and no word of who wrote it.
 
 Hash and version of the file travel into every record and into a calibration, which counts for this prompt only.
 """
@@ -11,13 +11,12 @@ from pathlib import Path
 from string import Template
 from typing import Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ...schemas.base import Noun
-from ...schemas.errors import RecipeError
 from ...schemas.study import Study
 from ..prompt import Prompt
+from ..prompt_file import content_of, read_prompt_file
 from ..teacher import Question
 from .answer import MISSING, keys, schema
 
@@ -51,12 +50,8 @@ class Asking:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        content = _content(path)
-        try:
-            self._file = VerifyPrompt.model_validate(yaml.safe_load(content))
-        except (yaml.YAMLError, ValidationError) as error:
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
-            raise RecipeError(f"is no prompt for a verifier: {why}", file=path, field="verifier.prompt") from None
+        content = content_of(path or resources.files(_PACKAGE).joinpath("verify.yaml"), "verifier.prompt")
+        self._file = read_prompt_file(VerifyPrompt, content, path, "prompt for a verifier", "verifier.prompt")
         self.id = f"{Path(path).stem if path else 'verify'}@{self._file.version}"
         self.sha256 = hashlib.sha256(content.encode()).hexdigest()
 
@@ -75,12 +70,3 @@ class Asking:
         user = Template(template).substitute(fields)
         prompt = Prompt(self.id, self._file.system, user, False, (*keys(len(steps)), MISSING), schema(len(steps)))
         return Question(study.model_copy(update={"images": ()}), prompt, sample=int(problems is not None))
-
-
-def _content(path: str | None) -> str:
-    if path is None:
-        return resources.files(_PACKAGE).joinpath("verify.yaml").read_text("utf-8")
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the prompt cannot be read ({error})", file=path, field="verifier.prompt") from None

@@ -135,7 +135,7 @@ class Verifier:
             return Verified(verdict, "waiting" if reading.waits else "unanswered")
         return replace(self._decided(study, steps, rules, reading), cost_usd=reading.cost_usd)
 
-    def _decided(self, study: Study, steps: Sequence[str], rules: Verdict, reading: "Reading") -> Verified:
+    def _decided(self, study: Study, steps: Sequence[str], rules: Verdict, reading: "VerifierReading") -> Verified:
         found = reading.found
         hidden = hidden_instruction((study.report, *steps))
         more: tuple[Finding, ...] = ()
@@ -164,7 +164,7 @@ class Verifier:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class VerifierReading:
     """What a verifier says of a trace, or why that cannot be used; and the request that it comes from."""
 
     found: Verification | str
@@ -181,7 +181,7 @@ class NoAnswer:
 
 async def read_trace(
     asker: Asker, lane: Lane, asking: Asking, study: Study, steps: Sequence[str], doubts: Sequence[Finding], *, of: str
-) -> Reading | NoAnswer:
+) -> VerifierReading | NoAnswer:
     """Ask about one trace, and once more if the answer cannot be used.
 
     Args:
@@ -213,8 +213,8 @@ async def read_trace(
             asker.conclude(answer, {"of": of, "problem": found})
         else:
             asker.conclude(answer, {"of": of, "verification": said.model_dump(mode="json")})
-            return Reading(said, key, cost)
-    return Reading(str(found), key, cost)
+            return VerifierReading(said, key, cost)
+    return VerifierReading(str(found), key, cost)
 
 
 def rules_alone(verdict: Verdict) -> Verdict:

@@ -1,6 +1,6 @@
 """Verifying a run that is there: its traces in doubt, or all that the rules do not reject, are read by a verifier.
 
-Requests and answers stand in the run's own journal, beside the teacher's; new verdicts are appended, and what changed
+Requests and answers stand in the run's own journal, with the teacher's; new verdicts are appended, and what changed
 comes back as from a recheck. The same call again asks nothing that was answered.
 """
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import RecipeError
-from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions, VerifierSpec
 from ...schemas.verdict import Doubts, Verdict
 from ..recheck import Rechecked, rejudge, reopened
+from ..requests.policy import both
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
 from ..requests.tally import Tally
@@ -47,7 +47,7 @@ def verify_run(
         spec: the recipe's verifier.
         reach: which traces it reads.
         doubts: what the recipe says of them; those in doubt are read only if they are to be verified.
-        on_trace: hears of every trace that was read.
+        on_trace: called for every trace that was read.
 
     Raises:
         RecipeError: the verifier is of the family of a trace's author, works in batches, or its calibration is of
@@ -67,7 +67,7 @@ def verify_run(
         before = run.manifest.policy
         session = Session(run, options, [verifier])
         if before is not None and run.manifest.policy is not None:
-            run.decide(_both(before, run.manifest.policy))
+            run.decide(both(before, run.manifest.policy))
         reader = Verifier(session.lanes[0], session.asker, spec, reach, doubts)
         found: dict[str, Verdict] = {}
         run_politely(_read_all(run, session, reader, found, options.concurrency, on_trace), session.stop)
@@ -103,16 +103,3 @@ async def _read_all(
         await session.work(take, one, workers)
     finally:
         await session.close()
-
-
-def _both(run: PolicyDecision, verifier: PolicyDecision) -> PolicyDecision:
-    """Where a run's data went, and where it goes now."""
-    known = {(one.teacher, one.endpoint) for one in verifier.endpoints}
-    earlier = tuple(one for one in run.endpoints if (one.teacher, one.endpoint) not in known)
-    return verifier.model_copy(
-        update={
-            "endpoints": (*earlier, *verifier.endpoints),
-            "training": run.training and verifier.training,
-            "reason": run.reason or verifier.reason,
-        }
-    )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+MAX_SECONDS = 30  # of decoding an image; the largest films take one or two
+
 
 class TooSlowError(BaseException):
     """The time is up. Not an `Exception`, since parsers catch those and go on."""
@@ -16,7 +18,8 @@ def deadline(seconds: float) -> Iterator[None]:
     """Raise TooSlowError inside the block when the time is up.
 
     It acts between two instructions of Python, on the main thread of a process: what runs on other threads, or inside
-    one call of a compiled library, is not interrupted. An alarm that was set before rings after the block.
+    one call of a compiled library, is not interrupted (decoder.py is for that). An alarm that was set before rings
+    after the block.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

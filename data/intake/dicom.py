@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...schemas.views import view_kinds
+from .decoder import pixels_of
 from .dicom_frames import expected_length, unfit_frame
 from .reports import UNKNOWN_VIEW, Refusal
 from .voi import FUNCTIONS, function_of, numbers, rendering_of, whole
@@ -56,7 +57,8 @@ def decode(data: bytes, max_pixels: int) -> Picture | Refusal:
     with _quiet():
         try:
             dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-            return _unnamed_syntax(dataset) or _unfit(dataset) or unfit_frame(dataset, max_pixels) or _render(dataset)
+            refusal = _unnamed_syntax(dataset) or _unfit(dataset) or unfit_frame(dataset, max_pixels)
+            return refusal or _render(dataset, data)
         except Exception as error:  # noqa: BLE001  a parser raises whatever damaged bytes make it trip over
             bare = "" if data[128:132] == b"DICM" else ", and lacks the preamble and DICM that open one"
             return Refusal("unreadable_image", f"the DICOM file is damaged or cut off{bare} ({_line(error)})")
@@ -112,16 +114,14 @@ def _unfit(dataset: Any) -> Refusal | None:
     return None
 
 
-def _render(dataset: Any) -> Picture | Refusal:
-    from pydicom.pixels import pixel_array
-
+def _render(dataset: Any, data: bytes) -> Picture | Refusal:
     found = list(_odd_header(dataset))
     if whole(dataset, "SamplesPerPixel") == 3:
-        image = Image.fromarray(np.ascontiguousarray(pixel_array(dataset)))
+        image = Image.fromarray(np.ascontiguousarray(pixels_of(dataset, data)))
         counts = np.array(image.convert("L").histogram())
         found.append(("colour", "the film is stored in colour"))
     else:
-        pixels, odd = _stored_values(dataset)
+        pixels, odd = _stored_values(dataset, data)
         rendering = rendering_of(dataset)
         grey = to_grey8(pixels, rendering)
         if isinstance(grey, Refusal):
@@ -138,11 +138,9 @@ def _render(dataset: Any) -> Picture | Refusal:
     return Picture(image, _view(dataset), (*found, *odd_picture))
 
 
-def _stored_values(dataset: Any) -> tuple[NDArray[np.integer[Any]], tuple[tuple[str, str], ...]]:
+def _stored_values(dataset: Any, data: bytes) -> tuple[NDArray[np.integer[Any]], tuple[tuple[str, str], ...]]:
     """Pixels less the bits above those that are stored (PS3.5 8.1.1), which overlays and noise may use."""
-    from pydicom.pixels import pixel_array
-
-    pixels: NDArray[np.integer[Any]] = pixel_array(dataset, correct_unused_bits=False)
+    pixels: NDArray[np.integer[Any]] = pixels_of(dataset, data, correct_unused_bits=False)
     allocated, stored = 8 * pixels.dtype.itemsize, whole(dataset, "BitsStored") or 0
     if not 0 < stored < allocated:
         return pixels, ()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...schemas.study import ImageRef
-from .deadline import TooSlowError, deadline
+from .deadline import MAX_SECONDS, TooSlowError, deadline
 from .reports import UNKNOWN_VIEW, Refusal
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ MAX_BYTES = 128 * 2**20
 MAX_PIXELS = 50_000_000  # the largest detectors give some 20 million
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm")
 
-MAX_SECONDS = 30  # of decoding; the largest films take one or two
 _OTHERS = (  # where a kind's mark stands, the mark, its name
     (0, b"GIF8", "GIF"), (0, b"BM", "BMP"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"), (8, b"WEBP", "WebP"),
     (0, b"\0\0\0\x0cjP  ", "JPEG 2000"), (0, b"\xff\x4f\xff\x51", "JPEG 2000"), (4, b"ftyp", "HEIC or AVIF"),

@@ -122,6 +122,11 @@ class StudyStore:
         """The reasoning that came with the source."""
         return _read(self.root / "traces.jsonl", SourceTrace)
 
+    def with_full_paths(self, study: Study) -> Study:
+        """A study of this store whose images are named by absolute paths, so that another store can hold it."""
+        images = tuple(image.model_copy(update={"path": str(self.path_of(image).resolve())}) for image in study.images)
+        return study.model_copy(update={"images": images})
+
     def get(self, study_id: str) -> Study:
         """One study.
 

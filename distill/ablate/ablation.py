@@ -31,7 +31,7 @@ from ..train.preflight import TINY
 from ..train.tiny_base import tiny_base
 from ..train.train import distill
 from .arms import arms_of
-from .comparison import Row, rows_of
+from .comparison import FigureRow, rows_of
 from .outcomes import Outcomes, outcomes
 
 OnProgress = Callable[[str, int, int], object]
@@ -53,7 +53,7 @@ class Ablation(Record):
     steps: int = Field(description="Optimizer steps of each arm.")
     studies: int = Field(description="Unseen studies, the same for every arm.")
     patients: int
-    rows: tuple[Row, ...]
+    rows: tuple[FigureRow, ...]
     case_mix: dict[str, dict[str, float]] = Field(
         description="By label: its share among all studies of the run (`all`), and among each arm's rows."
     )

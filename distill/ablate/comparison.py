@@ -40,7 +40,7 @@ class Paired(Noun):
     mcnemar: tuple[float, ...] = Field((), description="By seed: exact two-sided p.")
 
 
-class Row(Noun):
+class FigureRow(Noun):
     """One figure of all arms that have it."""
 
     figure: str
@@ -48,7 +48,7 @@ class Row(Noun):
     against_first: dict[str, Paired] = Field(default_factory=dict)
 
 
-def rows_of(arms: Mapping[str, Sequence[Outcomes]], *, resamples: int) -> tuple[Row, ...]:
+def rows_of(arms: Mapping[str, Sequence[Outcomes]], *, resamples: int) -> tuple[FigureRow, ...]:
     """Compare.
 
     Args:
@@ -60,7 +60,7 @@ def rows_of(arms: Mapping[str, Sequence[Outcomes]], *, resamples: int) -> tuple[
     return tuple(_row(name, first, arms, resamples) for name in names)
 
 
-def _row(name: str, first: str, arms: Mapping[str, Sequence[Outcomes]], resamples: int) -> Row:
+def _row(name: str, first: str, arms: Mapping[str, Sequence[Outcomes]], resamples: int) -> FigureRow:
     having = {arm: found for arm, found in arms.items() if name in found[0].figures}
     values = {arm: _value(name, found, resamples) for arm, found in having.items()}
     paired = {
@@ -68,7 +68,7 @@ def _row(name: str, first: str, arms: Mapping[str, Sequence[Outcomes]], resample
         for arm, found in having.items()
         if arm != first and first in having
     }
-    return Row(figure=name, arms=values, against_first=paired)
+    return FigureRow(figure=name, arms=values, against_first=paired)
 
 
 def _value(name: str, found: Sequence[Outcomes], resamples: int) -> Value:

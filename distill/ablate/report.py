@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...data.charts import Dots, Estimate, dots
 from ...data.files import replace_text
 from .ablation import Ablation
-from .comparison import Paired, Row, Value
+from .comparison import FigureRow, Paired, Value
 
 _PAGE = Path(__file__).parent / "page.html"
 
@@ -96,7 +96,7 @@ def as_html(ablation: Ablation) -> str:
     )
 
 
-def _chosen(ablation: Ablation, short: bool) -> list[Row]:
+def _chosen(ablation: Ablation, short: bool) -> list[FigureRow]:
     return [row for row in ablation.rows if not short or ", " not in row.figure or row.figure.endswith("seen, steps")]
 
 

@@ -2,7 +2,7 @@
 
     figures.json      what the runs came to: teachers, prompts, counts, cost, rules; join copies it
     README.md         the hub's dataset card: YAML head, then figures, rules, terms and limits
-    croissant.json    croissant.py
+    croissant.json    the same for machines: Croissant 1.1 with RAI fields (croissant.py)
     findings.svg      findings of the references
 
 A card holds no text of a study.
@@ -158,7 +158,7 @@ def render(manifest: ExportManifest, figures: Mapping[str, Any], *, licence: str
                 "patients": f"{manifest.patients:,}",
                 "images": f"{manifest.images:,}" if manifest.complete else "none: ids, steps and hashes only",
                 "form": manifest.exporter,
-                "judged by": "rules, and readers who have accepted or written each row"
+                "judged by": "rules, and readers who have accepted each row"
                 if manifest.reviewed_only
                 else "rules; see below",
                 "preference pairs": f"{manifest.pairs.made:,}",

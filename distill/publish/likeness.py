@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..generate import Answer, Request
 from ..load import Loaded
-from ..train.collator import IGNORED, CompletionCollator, Row
+from ..train.collator import IGNORED, CompletionCollator, TrainingRow
 from .merge_card import Precision
 
 _TOP = 64
@@ -99,7 +99,7 @@ def _forced(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Answe
     collate = CompletionCollator(loaded.processor, None, images.__getitem__)
     for at, (request, answer) in enumerate(zip(requests, answers, strict=True)):
         target = answer.text.strip() or "."  # an answer without a word still has its end to predict
-        batch = dict(collate([Row(study=str(at), image=str(at), prompt=request.prompt, target=target)]))
+        batch = dict(collate([TrainingRow(study=str(at), image=str(at), prompt=request.prompt, target=target)]))
         labels = batch.pop("labels")[0, 1:]
         given = {
             name: value.to(loaded.model.device, loaded.model.dtype if value.is_floating_point() else None)

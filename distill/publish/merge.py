@@ -38,7 +38,7 @@ from .merge_card import MergedCard, Precision, weights_sha256
 _BATCH = 8
 
 
-class Agreement(NamedTuple):
+class AnswerAgreement(NamedTuple):
     """How two sets of answers to the same questions compare."""
 
     equal: int
@@ -87,10 +87,11 @@ def merge(
         on_progress("load")
         loaded = adapter.load_student(folder, student)
         model_type = loaded.student.model_type
+        tokenizer = adapter.base_file(folder, student, merge_gguf.TOKENIZER)
         if gguf is not None:
             if precision == "nf4":
                 raise TrainingError("GGUF is made of 16-bit weights; merge with --precision fp16", field="precision")
-            merge_gguf.check(model_type, gguf)
+            merge_gguf.check(model_type, loaded.model.config.architectures[0], gguf, tokenizer)
         on_progress("answers of the adapter")
         before = _answers(loaded, requests, student.max_new_tokens)
         expected = predict(loaded, requests, before)
@@ -123,14 +124,17 @@ def merge(
         )
         merged.write(part)
         shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
+        if tokenizer is not None:
+            shutil.copyfile(tokenizer, part / merge_gguf.TOKENIZER)
         model_card.write(part, card, merged=merged, sources=sources, licence=licence)
-        if gguf is not None:
-            on_progress("gguf")
-            merge_gguf.convert(part, gguf, part)
+    if gguf is not None:
+        on_progress("gguf")
+        with readable_by(owner_only=card.preflight.restricted):
+            merge_gguf.convert(out, gguf, out)  # whatever comes of it, the merged weights are there
     return merged
 
 
-def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Agreement:
+def compare(before: Sequence[Answer], after: Sequence[Answer]) -> AnswerAgreement:
     """Compare answers token by token."""
     shares, differ = [], []
     for at, (one, other) in enumerate(zip(before, after, strict=True)):
@@ -141,7 +145,7 @@ def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Agreement:
         shares.append(same / max(len(one.tokens), len(other.tokens), 1))
         if one.tokens != other.tokens:
             differ.append(at)
-    return Agreement(len(before) - len(differ), len(before), sum(shares) / len(shares), next(iter(differ), None))
+    return AnswerAgreement(len(before) - len(differ), len(before), sum(shares) / len(shares), next(iter(differ), None))
 
 
 def _checked(folder: Path) -> tuple[RunCard, StudentCard]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from .collator import CompletionCollator, Row
+from .collator import CompletionCollator, TrainingRow
 from .tiny import SHAPE, Shape, build
 
 FIRST_SEED = 10_000_000
@@ -71,12 +71,12 @@ def tiny_base(
     weights = [3 if any(rare in text["impression"].lower() for rare in _RARE) else 1 for text in texts]
     dice = random.Random(seed)  # noqa: S311 an order, no secret
 
-    def draw(step: int) -> list[Row]:
+    def draw(step: int) -> list[TrainingRow]:
         reading = step % 3 == 2
         rows = []
         for at in dice.choices(range(FILMS), weights, k=8 if reading else 32):
             prompt, target = _reading(dice, texts[at], known) if reading else _seeing(dice, texts[at])
-            rows.append(Row(study=str(at), image=str(at), prompt=prompt, target=target))
+            rows.append(TrainingRow(study=str(at), image=str(at), prompt=prompt, target=target))
         return rows
 
     _train(model, collate, steps, draw, on_step)
@@ -115,7 +115,7 @@ def _train(
     model: Any,
     collate: CompletionCollator,
     steps: int,
-    draw: Callable[[int], Sequence[Row]],
+    draw: Callable[[int], Sequence[TrainingRow]],
     on_step: Callable[[], object],
 ) -> None:
     """Full-parameter AdamW; the rate rises over 20 steps and falls to nothing over the last third."""

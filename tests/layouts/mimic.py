@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +103,7 @@ def build(
     tables: bool = True,
     zipped: bool = True,
     suffix: str | None = ".jpg",
+    pixels: "Callable[[Made, int], bytes] | None" = None,
 ) -> Path:
     """Write the tree under `root`.
 
@@ -114,6 +115,7 @@ def build(
         tables: with the tables of MIMIC-CXR-JPG.
         zipped: lists and tables as .csv.gz.
         suffix: of the images; none: no images.
+        pixels: the bytes of a study's image by its number; noise if not given.
     """
     root.mkdir(parents=True, exist_ok=True)
     if archive:
@@ -128,7 +130,7 @@ def build(
         for number, _ in enumerate(made.views if suffix else ()):
             place = patient / f"s{made.study}" / f"{made.dicom(number)}{suffix}"
             place.parent.mkdir(exist_ok=True)
-            place.write_bytes(film(int(made.study) + number, suffix or ""))
+            place.write_bytes(pixels(made, number) if pixels else film(int(made.study) + number, suffix or ""))
     images = [(made, number, view) for made in studies for number, view in enumerate(made.views)]
     if lists:
         rows = [(m.subject, m.study, f"files/{m.folder}/s{m.study}.txt") for m in studies]

@@ -1,4 +1,4 @@
-"""Outcomes: from a question to the verdict on its answer.
+"""Judgement: from a question to the verdict on its answer.
 
     journal or teacher ──► rules (verdict_pool.py) ──► compared with other traces ──► read by the verifier, if it is to
 
@@ -25,7 +25,7 @@ from .verifying.verifier import Verifier
 
 
 @dataclass
-class Outcomes:
+class Judgement:
     """See the module; its pool is closed by whoever made it."""
 
     run: RunFolder

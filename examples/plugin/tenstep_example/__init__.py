@@ -1,0 +1,1 @@
+"""A plugin of each kind for tenstep, as another package brings them."""

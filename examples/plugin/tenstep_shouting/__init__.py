@@ -1,1 +1,0 @@
-"""A rule and an exporter for tenstep, as another package brings them."""
