@@ -2,7 +2,7 @@
 
     python scripts/tutorials.py docs/tutorials/mimic.md      rewrites the page's outputs from a run
 
-The pages are those of docs/tutorials, and those of docs/howto that say what is run first. A page's blocks:
+The pages are those of docs/tutorials, and all others that say what is run first. A page's blocks:
 
     ```sh                      is run: one shell for the whole page, so `cd` and variables last
     ```sh title="..."          is not run here (a card, a download, a browser); the title says why
@@ -57,8 +57,8 @@ class Step(NamedTuple):
 
 def pages() -> list[Path]:
     """The pages whose commands are run."""
-    howto = [page for page in (ROOT / "docs" / "howto").glob("*.md") if _FIRST.search(page.read_text("utf-8"))]
-    return sorted([*(ROOT / "docs" / "tutorials").glob("*.md"), *howto])
+    others = [page for page in (ROOT / "docs").rglob("*.md") if _FIRST.search(page.read_text("utf-8"))]
+    return sorted([*(ROOT / "docs" / "tutorials").glob("*.md"), *others])
 
 
 def steps(page: str) -> list[Step]:
