@@ -1,6 +1,6 @@
 """Runs the commands of a page in order, in a folder of their own, and compares or rewrites the output on the page.
 
-    python scripts/tutorials.py docs/tutorials/mimic.md      rewrites the page's outputs from a run
+    python scripts/tutorials.py docs/tutorials/mimic.md      rewrites the page's outputs from a run; all pages if none
 
 The pages are those of docs/tutorials, and all others that say what is run first. A page's blocks:
 
@@ -166,8 +166,7 @@ def rewritten(page: str, found: list[Step], outputs: list[str]) -> str:
 
 def main() -> None:
     """Rewrite the outputs of pages."""
-    for name in sys.argv[1:]:
-        path = Path(name)
+    for path in [Path(name) for name in sys.argv[1:]] or pages():
         page = path.read_text("utf-8")
         found = steps(page)
         with tempfile.TemporaryDirectory() as folder:
