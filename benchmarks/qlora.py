@@ -3,8 +3,11 @@
 On CUDA: Llama-3.2-11B-Vision's shape with random nf4 weights, for the recipes stage1 and stage2. Elsewhere the tiny
 shape, which shows the overhead of our loop and says nothing about a GPU. In one run, in turns, on the same batch:
 
-    ours         what `tenstep distill` does at each step: its trainer, its callbacks, TensorBoard
-    plain TRL    SFTTrainer, told no more than it needs
+    ours              what `tenstep distill` does at each step: its trainer, its callbacks, TensorBoard
+    plain TRL         SFTTrainer, told no more than it needs
+    plain, no hooks   the same, kept out of what is frozen (distill/train/frozen.py): what is left is our overhead
+
+What a step of the true shape costs in operations is counted without weights by `python -m benchmarks.step_flops`.
 
 "share of the matrix rate" is the arithmetic of a step (2 operations a weight and token forward, 2 backward, 2 more
 with checkpointing; none for the gradients of frozen weights) over what plain matrix products reach here.
@@ -29,6 +32,8 @@ from tenstep.distill.shape import processor_of, shipped_config
 from tenstep.distill.student import student_of
 from tenstep.distill.train import trainer as trainers
 from tenstep.distill.train.backend import Choice
+from tenstep.distill.train.callbacks import follow
+from tenstep.distill.train.frozen import keep_frozen
 from tenstep.distill.train.lora import config as lora_config
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.tiny import build
@@ -93,31 +98,34 @@ def _measure(
         recipe = recipe.model_copy(update={"lora": recipe.lora.model_copy(update={"top_layers": 1})})
     recipe = recipe.model_copy(update={"accumulate": 1, "report_to": ("tensorboard",), "save_every": 10_000})
     batch = batch_of(config, recipe.batch, tokens, where, learned=learned)
-    ours: list[float] = []
-    plain: list[float] = []
+    seconds: dict[str, list[float]] = {"ours": [], "plain TRL": [], "plain, no hooks": []}
     peak = 0.0
     for turn in range(turns):
-        for contender, seconds in (("ours", ours), ("plain", plain)):
+        for contender, measured in seconds.items():
             model = random_nf4(config, where)
             _reset(where)
             trainer = (_ours if contender == "ours" else _plain)(
-                recipe, model, base, batch, scratch / f"{name}{turn}{contender}", steps
+                recipe, model, base, batch, scratch / f"{name}{turn}{contender[-1]}", steps
             )
+            if contender == "plain, no hooks":
+                trainer.add_callback(keep_frozen())
             clock = Clock(where)
-            trainer.add_callback(trainers.follow(clock, lambda _step: None, None))
+            trainer.add_callback(follow(clock, lambda _step: None, None))
             trainer.train()
-            seconds.append(clock.median)
+            measured.append(clock.median)
             if contender == "ours":
                 peak = _peak()
             del trainer
-    a, b = statistics.median(ours), statistics.median(plain)
+    medians = {who: statistics.median(some) for who, some in seconds.items()}
+    ours, plain, bare = medians.values()
     rate = _matrix_rate(where)
-    share = _operations(config, model, recipe, tokens) / a / rate
+    share = _operations(config, model, recipe, tokens) / ours / rate
     print(f"\n{name}: batch {recipe.batch} x {tokens} tokens")
-    for who, step in (("ours", a), ("plain TRL", b)):
+    for who, step in medians.items():
         per = f"{recipe.batch * tokens / step:10,.0f} tokens/s  {recipe.batch / step:7.2f} samples/s"
-        print(f"  {who:10} {step * 1e3:9.1f} ms/step  {per}")
-    print(f"  ours / plain {a / b:.3f} (at most 1.05 is promised)   peak memory {peak:,.0f} MB")
+        print(f"  {who:16} {step * 1e3:9.1f} ms/step  {per}")
+    print(f"  plain TRL / ours {plain / ours:.2f}; ours / plain without hooks {ours / bare:.3f} (at most 1.05)")
+    print(f"  peak memory {peak:,.0f} MB")
     print(f"  {share:.1%} of the matrix rate ({rate / 1e12:.2f} T operations/s)")
     if name == "stage2":
         _generation(model, batch, where)

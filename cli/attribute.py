@@ -3,15 +3,23 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from .arguments import positive
 from .progress import progress
+
+if TYPE_CHECKING:
+    from ..distill.attribute import Attribution
+    from ..distill.leave_out import LeftOuts
 
 _EXAMPLES = """\
 examples:
   tenstep attribute runs/curated student
   tenstep attribute runs/curated student --traces accepted --out attribution
+  tenstep attribute runs/curated student --leave-out attempt code             guessed from gradients
+  tenstep attribute runs/curated student --leave-out attempt --retrain        trained again without each group
 
 the loss of each trace before and after training, the highest first: a wrong trace among right ones stays unlikely, so
 the top of attribution.jsonl is where to look. Without --out it lies in RUN/attribution, where tenstep review RUN finds
@@ -28,6 +36,16 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--traces", choices=("first", "accepted"), default="first", help="every first answer, or the examples (first)"
     )
+    parser.add_argument(
+        "--leave-out",
+        nargs="+",
+        choices=("finding", "code", "author", "attempt", "outcome"),
+        default=(),
+        metavar="KIND",
+        help="what the student would be without each group of this kind: finding, code, author, attempt, outcome",
+    )
+    parser.add_argument("--retrain", action="store_true", help="with --leave-out: train without each, not guess")
+    parser.add_argument("--held-out", type=Path, metavar="RUN", help="of other patients (the validation traces)")
     parser.add_argument("--batch", type=positive, default=8, metavar="N", help="traces at once (8)")
     parser.set_defaults(run=_attribute, json_keys=(frozenset({"rows", "groups", "auc"}),))
 
@@ -50,12 +68,14 @@ def _attribute(args: argparse.Namespace) -> Outcome:
         kind: {value: group.model_dump() for value, group in values.items()} for kind, values in found.groups.items()
     }
     out = args.out or args.run_folder / FOLDER
+    left = _left_out(args, found, out)
     payload = {
         "out": str(out),
         "student": str(args.student),
         "rows": len(found.rows),
         "groups": groups,
         "auc": found.auc,
+        "left_out": None if left is None else left.model_dump(),
     }
     out.mkdir(parents=True, exist_ok=True)
     replace_text(out / FILE, "".join(row.model_dump_json() + "\n" for row in found.rows))
@@ -81,6 +101,50 @@ def _attribute(args: argparse.Namespace) -> Outcome:
         tables=(
             Table(title="least likely traces", columns=columns, rows=top),
             Table(title="mean loss by group", columns=("group", "value", "rows", "before", "after"), rows=by_group),
+            *((_table(left),) if left is not None else ()),
         ),
         notes=tuple(notes),
     )
+
+
+def _left_out(args: argparse.Namespace, found: "Attribution", out: Path) -> "LeftOuts | None":
+    if not args.leave_out:
+        if args.retrain or args.held_out is not None:
+            raise InputError("--retrain and --held-out are for --leave-out KIND")
+        return None
+    from ..distill.leave_out import leave_out
+
+    groups = {
+        kind: {value: [row.key for row in rows] for value, rows in found.members.get(kind, {}).items()}
+        for kind in args.leave_out
+    }
+    stage, behind = "", 0
+    with progress(None, "leave out") as bar:
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            nonlocal stage, behind
+            if what != stage:
+                stage, behind = what, 0
+            bar.advance(done - behind, total=total)
+            behind = done
+
+        return leave_out(
+            args.run_folder,
+            args.student,
+            groups,
+            held_out=args.held_out,
+            retrain=out / "left-out" if args.retrain else None,
+            batch=args.batch,
+            on_progress=on_progress,
+        )
+
+
+def _table(left: "LeftOuts") -> Table:
+    rows = tuple(
+        (kind, value, str(one.rows), f"{one.influence:+.4f}", "-" if one.delta is None else f"{one.delta:+.4f}")
+        for kind, values in left.groups.items()
+        for value, one in values.items()
+    )
+    noise = "" if left.noise is None else f"; another seed changes it by {left.noise:.4f}"
+    title = f"without each group: loss of {left.held_out} held-out traces, {left.loss:.4f} as trained{noise}"
+    return Table(title=title, columns=("group", "value", "rows", "influence", "delta"), rows=rows)

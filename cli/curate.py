@@ -29,7 +29,7 @@ the same command again resumes: what has an answer is not asked again
 
 With a goal, a pilot goes first (goal.pilot studies) and forecasts what the goal will need. The run goes on by itself
 if that costs nothing, if the recipe sets a budget, or with --yes; else it asks, or, without a terminal, stops there.
-Ctrl-C lets what is under way come in; a second one does not wait for it.
+Ctrl-C lets requests in flight come in; a second one does not wait for them.
 """
 
 

@@ -18,6 +18,8 @@ examples:
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student --resume
   tenstep distill examples/recipes/stage2.yaml --preflight        what would be trained, on what; trains nothing
+  tenstep distill examples/recipes/tiny-dpo.yaml --run runs/offline --out student-dpo      from preference pairs
+  tenstep distill examples/recipes/tiny-grpo.yaml --run runs/offline --out student-grpo    by reward
   torchrun --nproc_per_node 2 -m tenstep distill examples/recipes/stage1.yaml --out student/stage1
 
 --resume continues after a kill from the last complete checkpoint, to the same weights; a finished run stays as it is
@@ -93,13 +95,14 @@ class _Steps:
 
 
 def _outcome(card: "RunCard", out: Path) -> Outcome:
-    from .preflight import SEVERAL
+    from .preflight import SEVERAL, by_code
 
     checked = card.preflight
     longest, target = checked.conversation, checked.target
     assert longest is not None and target is not None  # a run has measured both
     rows = [
         ("examples", f"{checked.examples} of {checked.patients} patients; {checked.validation} for validation"),
+        *((("preference pairs", f"{sum(checked.pairs.values())}: {by_code(checked)}"),) if checked.pairs else ()),
         *((("left out, too long", f"{len(checked.dropped)}; run_card.json names them"),) if checked.dropped else ()),
         ("trainable", f"{sum(checked.trainable.values()):,} of {checked.weights:,} weights"),
         *((f"  {part}", f"{count:,}") for part, count in sorted(checked.trainable.items())),
@@ -112,6 +115,15 @@ def _outcome(card: "RunCard", out: Path) -> Outcome:
     if card.evaluations:
         best = min(card.evaluations, key=lambda one: one.loss)
         rows.append(("validation loss", f"{card.evaluations[0].loss:.3f} to {best.loss:.3f} (step {best.step}, kept)"))
+    if card.losses and (margin := card.losses[-1].others.get("rewards/margins")) is not None:
+        rows.append(("margin", f"{margin:.2f} nats times beta, accepted over rejected"))
+    if card.held_out:
+        before, after = card.held_out[0], card.held_out[-1]
+        rows.append(("held out", f"{after.answers} answers to {after.studies} studies, before and after"))
+        rows += [
+            (f"  {name.replace('_', ' ')}", f"{getattr(before, name):.3f} to {getattr(after, name):.3f}")
+            for name in ("reward", "structure", "grounding", "coverage", "accepted", "says_nothing", "repeated")
+        ]
     rows += [("seconds", f"{card.seconds:.1f}"), ("peak memory", f"{card.peak_memory_mb or 0:.0f} MB")]
     payload = {
         "out": str(out),
@@ -126,6 +138,9 @@ def _outcome(card: "RunCard", out: Path) -> Outcome:
         "losses": [loss.model_dump() for loss in card.losses],
         "evaluations": [one.model_dump() for one in card.evaluations],
         "best_step": card.best_step,
+        "pairs": dict(checked.pairs),
+        "held_out": [one.model_dump() for one in card.held_out],
+        "signs": list(card.signs),
         "seconds": card.seconds,
         "sessions": len(card.sessions),
         "peak_memory_mb": card.peak_memory_mb,
@@ -133,6 +148,7 @@ def _outcome(card: "RunCard", out: Path) -> Outcome:
     notes = (
         f"{out / 'adapter'}: the student; sample it with: tenstep sample {out} --studies STORE --out RUN",
         f"{out / 'run_card.json'}: what was done, and with what",
+        *(f"held-out studies speak against this student: {sign}" for sign in card.signs),
         *((SEVERAL.format(checked.one_of_several),) if checked.one_of_several else ()),
         *((f"losses over time: tensorboard --logdir {out / 'tensorboard'}",) if (out / "tensorboard").is_dir() else ()),
     )

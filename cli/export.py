@@ -13,7 +13,7 @@ examples:
   tenstep export runs/first --to trl --out dataset          prompt and completion, for SFTTrainer; see dataset/load.py
   tenstep export small --to llama-factory --splits splits.yaml --out dataset
   tenstep export runs/first --to trl-dpo --out pairs        accepted against rejected, of the same study
-  tenstep export runs/first --to jsonl --reviewed-only --out read    only what readers have accepted, or written
+  tenstep export runs/first --to jsonl --reviewed-only --out read    only what readers have accepted
   tenstep export runs/first --to parquet --out hub          images inside; then: tenstep publish hub
 
 kinds: axolotl, imagefolder, jsonl, llama-factory, ms-swift, parquet, trl, trl-dpo, unsloth
@@ -33,7 +33,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     export.add_argument("--pairs", type=positive, default=2, metavar="N", help="pairs of a study, at most (default: 2)")
     export.add_argument("--pairs-of-form", action="store_true", help="pairs also where only the form was wrong")
     add_image_options(export)
-    export.add_argument("--reviewed-only", action="store_true", help="only what readers have accepted, or written")
+    export.add_argument("--reviewed-only", action="store_true", help="only what readers have accepted")
     export.add_argument("--include-restricted", action="store_true", help="write restricted reports and images, too")
     add_attestation(export)
     export.set_defaults(run=_export, json_keys=(frozenset({"export", "exporter"}),))

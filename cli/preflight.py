@@ -1,6 +1,7 @@
 """The preflight for people and for machines."""
 
-from ..distill.train.preflight import Lengths, Preflight
+from ..distill.train.lengths import Lengths
+from ..distill.train.preflight import Preflight
 from ..schemas.outcome import Outcome, Table
 from ..schemas.recipe import DistillRecipe
 
@@ -21,6 +22,7 @@ def outcome(recipe: DistillRecipe, found: Preflight) -> Outcome:
         *_lengths("conversation", found.conversation),
         *_lengths("target", found.target),
         *_memory(found),
+        *((("vision features, MB on disk", f"{found.features_mb:,}"),) if found.features_mb is not None else ()),
     ]
     tables = [Table(title=f"preflight: {recipe.name}", columns=("", ""), rows=tuple(rows))]
     if found.shown:
@@ -43,12 +45,18 @@ def _examples(found: Preflight) -> list[tuple[str, str]]:
         return []
     return [
         ("training", f"{found.examples} examples of {found.patients} patients"),
+        *((("preference pairs", f"{sum(found.pairs.values())}: {by_code(found)}"),) if found.pairs else ()),
         ("validation", f"{found.validation} examples of {found.patients_validation} other patients"),
         *((("left out, too long", f"{len(found.dropped)}: {', '.join(found.dropped[:5])}"),) if found.dropped else ()),
         ("images", f"{found.images}, all there, as ingested, and decoded"),
         *((("one of several views", SEVERAL.format(found.one_of_several)),) if found.one_of_several else ()),
         ("test sets", f"no overlap with {', '.join(found.test_sets)}" if found.test_sets else "none is declared"),
     ]
+
+
+def by_code(found: Preflight) -> str:
+    """What the other texts of the pairs were rejected for."""
+    return ", ".join(f"{code} {n}" for code, n in sorted(found.pairs.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _lengths(name: str, found: Lengths | None) -> list[tuple[str, str]]:

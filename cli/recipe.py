@@ -1,6 +1,7 @@
 """`tenstep recipe`: the recipes that come with tenstep, and what a key of a recipe means."""
 
 import argparse
+import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -84,7 +85,7 @@ def _fields(noun: Any, above: str = "") -> Iterator[tuple[str, str, str, str]]:
 
 def _type(annotation: Any) -> str:
     text = getattr(annotation, "__name__", None) if not get_args(annotation) else None
-    return (text or str(annotation)).replace("typing.", "").replace("tenstep.schemas.recipe.", "")[:60]
+    return re.sub(r"typing\.|tenstep\.schemas\.(recipe|learning)\.", "", text or str(annotation))[:60]
 
 
 def _nouns(annotation: Any) -> Iterator[Any]:

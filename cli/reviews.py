@@ -73,19 +73,19 @@ def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace
 
 
 def _add(folder: Path, source: Path) -> Outcome:
-    from ..curation.reviewing.decide import Desk
+    from ..curation.reviewing.decide import DecisionWriter
     from ..curation.reviewing.returned import read_foreign, readings_from
     from ..curation.reviewing.serve import rewrite_tables
     from ..data.run import RunFolder
 
     found = read_foreign(source)
     with RunFolder.read(folder) as run:
-        desk = Desk(run)
+        decisions = DecisionWriter(run)
         try:
-            new, taken = readings_from(run, found, desk.readings.current(), source)
-            desk.add(new)
+            new, taken = readings_from(run, found, decisions.readings.current(), source)
+            decisions.add(new)
         finally:
-            desk.close()
+            decisions.close()
     counts = rewrite_tables(folder)
     notes = [f"{taken.added} decisions added, {taken.same} were there already"]
     if taken.foreign:

@@ -2,7 +2,7 @@
 
     settle ──► pass of the engine ──► questions queued? ──► submit ──► settle ...      until none is queued
 
-A call that finds batches under way waits for them before anything else. What a round is: requests/batching.py.
+A call that finds open batches waits for them before anything else. What a round is: requests/batching.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class BatchRun:
         teachers: loaded from it, in its order.
         verifier: loaded from it, if it names one.
         every: seconds between two looks at the batches.
-        on_wait: gets a line about what is under way, before each wait.
+        on_wait: called with a line about the open batches, before each wait.
         options: for each Engine.
     """
 
@@ -48,9 +48,9 @@ class BatchRun:
         self._teachers = teachers
         self._options = options
         self._verifier = verifier
-        everybody = [*teachers, verifier] if verifier else teachers
-        self._batching = Batching(run, recipe, everybody, every=every, on_wait=on_wait)
-        self._engine: Engine | None = None  # not before batches have ended: it takes what is under way for lost
+        everyone = [*teachers, verifier] if verifier else teachers
+        self._batching = Batching(run, recipe, everyone, every=every, on_wait=on_wait)
+        self._engine: Engine | None = None  # not before batches have ended: it takes what is in flight for lost
         self._before = Tally(ended="stopped")
 
     @property

@@ -3,7 +3,7 @@
     no event ──► in_flight ──► received ──► judged        judged: read from the journal, never asked again
                  ▲    │  │                                received: read and judged now
       with delay │    │  └──► failed: sent again while tries are left, and again next time
-                 └────┤                                   in_flight, found at the start: nobody knows, so
+                 └────┤                                   in_flight, found at the start: it is lost, so
                       └──► refused, unknown               unknown; asked again only if the recipe says so
 
 Everything is content-addressed: a second run asks the same questions, finds their keys in the journal, and does
@@ -90,12 +90,12 @@ class Engine:
         self._repaired = {kind.removesuffix("s") for kind in recipe.repair.feed}  # severities
         self._on_study = on_study
         self._consent = consent
-        self._open = 0  # studies under way
+        self._open = 0  # studies that were taken and have no end
         self._room = asyncio.Event()  # set when one of them ends
         self._quota: int | None = None  # studies of the pilot
 
     def stop(self, reason: Reason = "stopped") -> None:
-        """Send nothing more; requests under way are waited for and journalled."""
+        """Send nothing more; requests in flight are waited for and journalled."""
         self.session.stop(reason)
         self._room.set()
 
@@ -104,7 +104,7 @@ class Engine:
 
         Raises:
             Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
-                written, or a fault of ours; what was under way has been waited for and journalled.
+                written, or a fault of ours; what was in flight has been waited for and journalled.
         """
         prepare()  # the rules' lexicons, while there are files to open
         goal, sources = self._recipe.goal, self._sources()

@@ -173,8 +173,8 @@ def _problems(previous: Candidate, findings: Sequence[Finding], keys: Sequence[s
     form = [f for f in findings if keys and (f.rule in _FORM or (f.code in _NUMBERED and not has_keys))]
     if form:
         what = ", ".join(dict.fromkeys(f.code.replace("_", " ") for f in form))
-        problem = (
-            f"The answer did not have the requested form ({what}). Answer with one JSON object with the keys "
+        problem = (  # part of request keys: other words ask, and pay, for every repair again
+            f"The answer did not have the form that was asked for ({what}). Answer with one JSON object with the keys "
             f"{', '.join(keys)}, each a string on one line, without its number; no other key, and nothing before or "
             "behind the object."
         )

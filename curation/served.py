@@ -16,11 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from ..data.judged import judged_body
 from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
-from ..schemas.errors import ImageError, InputError
+from ..schemas.errors import ImageError, InputError, RecipeError
 from ..schemas.recipe import Policy, RequestOptions, SampleRecipe
 from ..schemas.run import Manifest, State
 from ..schemas.verdict import Verdict
@@ -40,6 +42,7 @@ from .verdicts import candidate_of
 
 _LARGEST = 8000  # pixels of an image's longer side: the student's own processor makes of it what it wants
 _SECONDS = 600.0
+_FLAGS = {"key_env": "key-env", "model": "served-model"}
 _MOST = 4096  # requests under way, whatever the number of servers
 
 
@@ -158,7 +161,14 @@ def sample_served(
         concurrency=min(concurrency * len(urls), _MOST),
         seed=recipe.seed,
     )
-    student = Student(recipe, asked, urls, key_env, concurrency)
+    try:
+        student = Student(recipe, asked, urls, key_env, concurrency)
+    except RecipeError as error:
+        raise InputError(f"{', '.join(urls)}: {error.message}", field="server") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = str(first["loc"][0]) if first["loc"] else ""
+        raise InputError(first["msg"], field=_FLAGS.get(where, "server")) from None
     check_requests(options, [student], store.data_class)
     if not any(study.images for study in islice(store, recipe.limit)):
         raise InputError("no study here has an image that a student could read", file=store.root)
@@ -177,7 +187,10 @@ def models_of(url: str, key_env: str | None = None) -> list[str]:
     Raises:
         TeacherError, InputError: it cannot be asked, or does not say.
     """
-    endpoint = Endpoint("openai", url, key_env=key_env, seconds=30)
+    try:
+        endpoint = Endpoint("openai", url, key_env=key_env, seconds=30)
+    except RecipeError as error:
+        raise InputError(f"'{url}' {error.message}", field="server") from None
 
     async def ask() -> bytes:
         try:

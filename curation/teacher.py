@@ -1,6 +1,6 @@
 """What a teacher is: something that is asked once and answers with bytes, and reads its own answers.
 
-`ask` and `read` are apart so that an answer is on disk before anything looks at it, and so that it can be read
+`ask` and `read` are two steps so that an answer is on disk before anything looks at it, and so that it can be read
 again without asking again. A teacher is one file in curation/teachers with a class `Teacher` and a noun
 `Options`; the file's name is its kind in a recipe.
 """
@@ -53,7 +53,7 @@ class Reply:
 
 
 class Unanswered(Exception):
-    """No answer that can be read: the server said no, the author declined, or nobody knows.
+    """No answer that can be read: the server said no, the author declined, or it is not known.
 
     Args:
         state: what becomes of the request.
@@ -123,7 +123,7 @@ class Teacher(Protocol):
 
         Raises:
             Unanswered: see there.
-            TeacherError: nobody can be asked at all, and this question was not paid for; the run ends.
+            TeacherError: the teacher cannot be asked at all, and this question was not paid for; the run ends.
         """
         ...
 

@@ -54,7 +54,7 @@ def judge_candidate(
     doubts: Doubts = "hold",
     own: Sequence[str] = (),
 ) -> Opinion:
-    """The same, of a candidate that was not taken apart yet; a text that cannot be is one with a `parse_error`."""
+    """The same, of a candidate whose text was not parsed yet; a text that cannot be is one with a `parse_error`."""
     trace: Trace | None = None
     problem: str | None = None
     try:
@@ -74,7 +74,7 @@ def opinion_of(study: Study, candidate: Candidate, verdict: Verdict, earlier: by
 
 
 def candidate_of(answer: Answer) -> Candidate:
-    """What an answer is, not taken apart yet."""
+    """What an answer is, not parsed yet."""
     teacher, question, reply = answer.teacher, answer.question, answer.reply
     return Candidate(
         key=answer.key,

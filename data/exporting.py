@@ -7,7 +7,7 @@ the owner of the studies restores the rest with `join`, which checks every repor
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from . import exporter
 from .exporter import SPLITS, Film, Folder, Rejection, Row
 from .files import readable_by, replace_text, replacing
 from .ids import patient_key
-from .preferences import added, pairs_of
+from .preferences import rejected_of
 from .run import RunFolder
 from .selection import Sourced, examples_of, is_selection, read_selection, runs_of
 from .splitting.splits import Split, SplitRecipe, read_splits
@@ -52,7 +52,7 @@ class Options:
     pairs: int = 2  # of one study, at most
     one_image: bool = False  # the first frontal image of a study, for students that take one
     text_only: bool = False  # no images, even where there are some
-    reviewed_only: bool = False  # only examples that readers have accepted, or written
+    reviewed_only: bool = False  # only examples that readers have accepted
     include_restricted: bool = False
 
 
@@ -94,7 +94,7 @@ def export(
     rejected: dict[str, tuple[Rejected, ...]] = {}
     pairs = Pairs()
     if chosen.pairs != "none":
-        rejected, pairs = _rejected(sourced, options, studies)
+        rejected, pairs = rejected_of(sourced, options.pair_codes, most=options.pairs, studies=studies)
         if chosen.pairs == "only" and not rejected:
             why = ", ".join(f"{reason} {n}" for reason, n in pairs.dropped.items()) or "nothing was rejected"
             raise InputError(f"no preference pair can be made ({why})", file=path)
@@ -149,21 +149,6 @@ def must_be_new(out: Path) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError("is there already; choose another --out", file=out)
-
-
-def _rejected(
-    sourced: Iterable[Sourced], options: Options, studies: Path | None
-) -> tuple[dict[str, tuple[Rejected, ...]], Pairs]:
-    by_run: defaultdict[Path, dict[str, Example]] = defaultdict(dict)
-    for one in sourced:
-        by_run[one.run][one.example.study.id] = one.example
-    found: dict[str, tuple[Rejected, ...]] = {}
-    counts = []
-    for run, examples in by_run.items():
-        some, pairs = pairs_of(run, examples, options.pair_codes, most=options.pairs, studies=studies)
-        found |= some
-        counts.append(pairs)
-    return found, added(counts)
 
 
 def _placing(splits: Path | None) -> Callable[[Study], SplitName]:

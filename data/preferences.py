@@ -4,7 +4,7 @@ Only candidates that rules rejected for what they say (codes that the caller nam
 text about as long: a pair that differs in length or form teaches length or form. What becomes no pair is counted.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ..schemas.export import Pairs, Rejected
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding, Verdict
 from .run import RunFolder
+from .selection import Sourced
 
 LONGER = 1.5  # times as many characters, at most; and the same for shorter
 
@@ -53,11 +54,22 @@ def pairs_of(
     return kept, Pairs(made=sum(map(len, kept.values())), dropped=dict(sorted(dropped.items())))
 
 
-def added(some: Iterable[Pairs]) -> Pairs:
-    """Counts of several runs together."""
-    some = list(some)
-    dropped = sum((Counter(one.dropped) for one in some), Counter[str]())
-    return Pairs(made=sum(one.made for one in some), dropped=dict(sorted(dropped.items())))
+def rejected_of(
+    sourced: Iterable[Sourced], codes: Collection[str], *, most: int, studies: Path | None = None
+) -> tuple[dict[str, tuple[Rejected, ...]], Pairs]:
+    """As `pairs_of`, for examples of several runs."""
+    by_run: defaultdict[Path, dict[str, Example]] = defaultdict(dict)
+    for one in sourced:
+        by_run[one.run][one.example.study.id] = one.example
+    found: dict[str, tuple[Rejected, ...]] = {}
+    made = 0
+    dropped: Counter[str] = Counter()
+    for run, examples in by_run.items():
+        some, pairs = pairs_of(run, examples, codes, most=most, studies=studies)
+        found |= some
+        made += pairs.made
+        dropped.update(pairs.dropped)
+    return found, Pairs(made=made, dropped=dict(sorted(dropped.items())))
 
 
 def _unfit(

@@ -87,7 +87,7 @@ def examples_of(
         path: a run folder, a selection's folder or its selection.json.
         studies: the study store, if it is no longer where the runs say.
         training: they will be trained on, or exported for that; false where they are only looked at.
-        reviewed_only: those that readers have accepted, or written; not those that only the rules have.
+        reviewed_only: those that readers have accepted, as they were or rewritten.
 
     Raises:
         PolicyError: the terms of an endpoint that wrote them do not allow training.
@@ -96,9 +96,8 @@ def examples_of(
     if reviewed_only:
         decided = {run.resolve(): finals(run) for run in runs_of(path)}
         for one in examples_of(path, studies=studies, training=training):
-            of = one.example.provenance
-            found = decided[one.run.resolve()].get(of.key)
-            if of.author == "reader" or (found is not None and found.decision == "accept"):
+            found = decided[one.run.resolve()].get(one.example.provenance.key)
+            if found is not None and found.decision == "accept":
                 yield one
         return
     if not is_selection(path):

@@ -95,6 +95,23 @@ def describe(folder: Path) -> tuple[StudentCard, Prompt]:
     return card, prompts.read(folder / prompts.FILE)
 
 
+def base_of(folder: Path, card: StudentCard) -> str:
+    """The folder or hub name of an adapter's base."""
+    return str((folder / card.base_path).resolve()) if card.base_path.startswith("..") else card.base_path
+
+
+def base_file(folder: Path, card: StudentCard, name: str) -> Path | None:
+    """A file of an adapter's base, from its folder or the hub's local cache; none if it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    base = base_of(folder, card)
+    if Path(base).is_dir():
+        found: object = Path(base) / name
+    else:
+        found = try_to_load_from_cache(base, name, revision=card.revision)
+    return Path(found) if isinstance(found, str | Path) and Path(found).is_file() else None
+
+
 def load_student(folder: Path, card: StudentCard, local_rank: int = 0) -> Loaded:
     """The base with its adapter, ready to sample.
 
@@ -105,7 +122,7 @@ def load_student(folder: Path, card: StudentCard, local_rank: int = 0) -> Loaded
 
     if sha256_of(folder / WEIGHTS) != card.adapter_sha256:
         raise TrainingError("the adapter's weights are not those that were trained here", file=folder / WEIGHTS)
-    base = str((folder / card.base_path).resolve()) if card.base_path.startswith("..") else card.base_path
+    base = base_of(folder, card)
     if fingerprint(base, card.revision) != card.base_sha256:
         raise TrainingError("the base is not there, or not the one that the adapter was trained on", file=base)
     loaded = load(base, card.revision, card.quantize, card.whole, local_rank=local_rank)

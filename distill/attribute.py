@@ -11,8 +11,7 @@ It finds what stands out, not what is common: with random mistakes in 30 % of th
 higher loss in 80 % of pairs; with a teacher that called 60 % of enlarged hearts normal in 57 %, because the student had
 learned to call them so.
 
-Groups say where loss is high. They do not say what the student would be without a group: only training without it does
-(`tenstep ablate`).
+Groups say where loss is high. They do not say what the student would be without a group: leave_out.py does.
 """
 
 from collections import defaultdict
@@ -50,6 +49,7 @@ class Attribution(NamedTuple):
 
     rows: tuple[Attributed, ...]
     groups: dict[str, dict[str, Group]]
+    members: dict[str, dict[str, list[Attributed]]]
     auc: float | None  # of the loss for traces that the rules do not accept; none without both kinds
 
 
@@ -92,7 +92,9 @@ def attribute(
             losses += zip(before, row_losses(loaded, collate, some), strict=True)
             on_progress(len(losses), len(rows))
     found = _rows(examples, losses, _verdicts(run))
-    return Attribution(found, _groups(found), _auc(found))
+    members = _members(found)
+    groups = {kind: {value: _group(some) for value, some in values.items()} for kind, values in members.items()}
+    return Attribution(found, groups, members, _auc(found))
 
 
 def row_losses(loaded: Loaded, collate: CompletionCollator, rows: Sequence[TrainingRow]) -> list[float]:
@@ -148,7 +150,7 @@ def _rows(
     return tuple(rows)
 
 
-def _groups(rows: Iterable[Attributed]) -> dict[str, dict[str, Group]]:
+def _members(rows: Iterable[Attributed]) -> dict[str, dict[str, list[Attributed]]]:
     members: dict[str, dict[str, list[Attributed]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         values = {
@@ -162,9 +164,7 @@ def _groups(rows: Iterable[Attributed]) -> dict[str, dict[str, Group]]:
             for value in those:
                 if value is not None:
                     members[kind][str(value)].append(row)
-    return {
-        kind: {value: _group(some) for value, some in sorted(by_value.items())} for kind, by_value in members.items()
-    }
+    return {kind: dict(sorted(by_value.items())) for kind, by_value in members.items()}
 
 
 def _group(rows: Sequence[Attributed]) -> Group:

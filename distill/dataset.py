@@ -1,7 +1,7 @@
 """Datasets for trainers, with the student's own instruction and a card: what `tenstep export` and `join` do.
 
 data/exporting.py writes the rows; this file knows the students' prompts and which codes make a preference pair, and
-puts the card and the Croissant description beside the rows.
+puts the card and the Croissant description next to the rows.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from ..data.exporting import export as write_export
 from ..data.joining import join as write_joined
 from ..schemas.export import ExportManifest
 from ..schemas.study import ReportForm
-from ..validators.gate import codes_of
 from . import prompt as prompts
 from .publish.dataset_card import describe
+from .train.pairs import pair_codes
 
 AnyPath = str | PathLike[str]
 
@@ -49,7 +49,7 @@ def export(
         one_image: the frontal image alone.
         text_only: no images.
         include_restricted: write restricted reports and images, which otherwise stay where they are.
-        reviewed_only: only examples that readers have accepted, or written.
+        reviewed_only: only examples that readers have accepted.
 
     Returns:
         What export.json says.
@@ -62,9 +62,8 @@ def export(
         found = prompts.read(prompts.path_of(prompt)) if prompt else prompts.ten_steps(form)
         return Prompt(found.name, found.text, found.report_form)
 
-    groups = ("honesty", "grounding", *(("form", "report") if pairs_of_form else ()))
     options = Options(
-        pair_codes=codes_of(*groups),
+        pair_codes=pair_codes(form=pairs_of_form),
         pairs=pairs,
         one_image=one_image,
         text_only=text_only,

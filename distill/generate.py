@@ -84,7 +84,7 @@ def generate(
         else:
             out = _from_one_encoding(loaded.model, batch, rows, processors, max_new_tokens)
     asked = batch["attention_mask"].sum(dim=1)[rows].tolist()
-    ends = _ends(loaded.model)
+    ends = ends_of(loaded.model)
     new = out[:, length:].tolist()
     return [_answer(loaded.processor.tokenizer, tokens, ends, n) for tokens, n in zip(new, asked, strict=True)]
 
@@ -177,7 +177,14 @@ class _Gumbel:
         )
 
 
-def _ends(model: Any) -> frozenset[int]:
+def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """An answer's tokens as text, without special ones, and without the space that some templates put first."""
+    text = str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return text.removeprefix(" ")
+
+
+def ends_of(model: Any) -> frozenset[int]:
+    """The tokens that end an answer."""
     ends = model.generation_config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [ends])
 
@@ -185,5 +192,4 @@ def _ends(model: Any) -> frozenset[int]:
 def _answer(tokenizer: Any, tokens: list[int], ends: frozenset[int], asked: int) -> Answer:
     end = next((at for at, token in enumerate(tokens) if token in ends), None)
     kept = tokens if end is None else tokens[: end + 1]
-    text = str(tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-    return Answer(text=text.removeprefix(" "), tokens=tuple(kept), asked=asked, complete=end is not None)
+    return Answer(text=text_of(tokenizer, kept), tokens=tuple(kept), asked=asked, complete=end is not None)

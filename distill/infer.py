@@ -134,7 +134,7 @@ def split_answer(text: str, *, steps: bool) -> tuple[str | None, tuple[str, ...]
 def fault_of(report: str, prompt: Prompt) -> str | None:
     """Why a text is not the report that a prompt asks for; none if it is.
 
-    Where four headers are asked for, exactly these must be there, in their order, with something below each.
+    Where four headers are requested, exactly these must be there, in their order, with something below each.
     """
     if not prompt.steps and len(split_answer(report, steps=True)[1]) >= STEPS:
         return f"the answer is {STEPS} steps, not a report alone"

@@ -72,7 +72,7 @@ def open_merged(folder: Path, *, bf16: bool = False, local_rank: int = 0) -> Loa
         raise no_processor(error, str(folder)) from None
     except (OSError, ValueError) as error:
         line = " ".join(str(error).split())[:300]
-        raise TrainingError(f"there is no processor beside these weights; merge again ({line})", file=folder) from None
+        raise TrainingError(f"there is no processor in this folder; merge again ({line})", file=folder) from None
     model = read_weights(
         str(folder),
         local_files_only=True,

@@ -26,7 +26,7 @@ class Prompt(BaseModel):
     id: str
     version: int
     report_form: ReportForm
-    steps: bool = True  # ten steps are asked for in front of the report
+    steps: bool = True  # ten steps are requested in front of the report
     text: str
 
     @property

@@ -62,7 +62,7 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
     Args:
         judged: answers and their verdicts.
         studies: those they are about, by id.
-        steps: whether ten steps were asked for, or a report alone.
+        steps: whether ten steps were requested, or a report alone.
     """
     whose: set[str] = set()
     read: set[str] = set()

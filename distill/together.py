@@ -3,7 +3,7 @@
     first process      questions ──► shares ──► answers ──► judged and written
     every process              share ──► answers
 
-Only the first process opens the run folder. The others are told what to answer until nothing is left.
+Only the first process opens the run folder. It sends the others their shares until nothing is left.
 """
 
 from collections.abc import Sequence

@@ -68,7 +68,7 @@ class ExportManifest(Record):
     sources: tuple[str, ...]
     runs: tuple[ExportedRun, ...]
     selection: dict[str, Any] | None = Field(None, description="Method, parameters and input of the selection.")
-    reviewed_only: bool = Field(False, description="Only what readers have accepted, or written.")
+    reviewed_only: bool = Field(False, description="Only what readers have accepted.")
     prompt_id: str
     prompt_sha256: Sha256
     prompt: str = Field(description="The student's instruction, which stands in every row.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from .base import Noun, Sha256, Words
+from .learning import Lora, Optimizer, Preference, Reward, Traces
 from .verdict import Doubts, Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -167,53 +168,6 @@ class CurateRecipe(RequestOptions):
         return self
 
 
-class Lora(Noun):
-    """Which weights learn. What is named here is what is trained: a preflight counts it."""
-
-    r: int = Field(16, ge=1)
-    alpha: float = Field(16, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
-    parts: tuple[Literal["vision", "language"], ...] = Field(("language",), min_length=1)
-    modules: tuple[Literal["attention", "mlp"], ...] = Field(("attention", "mlp"), min_length=1)
-    top_layers: int | None = Field(None, ge=1, description="Only the last so many layers of the language part.")
-    whole: tuple[str, ...] = Field((), description="Modules trained in full and saved beside the adapter: lm_head.")
-
-
-class Optimizer(Noun):
-    """How the weights learn."""
-
-    name: Literal["adamw_8bit", "adamw_torch"] = "adamw_8bit"
-    learning_rate: float = Field(1e-4, gt=0)
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
-    warmup: float = Field(0.03, ge=0, lt=1, description="Share of all steps.")
-    weight_decay: float = Field(0.01, ge=0)
-    clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
-
-
-class Traces(Noun):
-    """Which of a run's traces are trained on; anything but the default is for ablations."""
-
-    source: Literal["accepted", "first", "first-accepted", "reports"] = Field(
-        "accepted",
-        description="accepted: the run's examples. first: every study's first answer, whatever the rules say of it. "
-        "first-accepted: the first answers that the rules accept. reports: the accepted studies' reports, no steps.",
-    )
-    n: int | None = Field(None, ge=1, description="So many rows, the first in an order that `seed` decides.")
-    seed: int = Field(0, description="Of that order; it is the same order of studies for every source.")
-    balance: bool = Field(
-        False,
-        description="Draw and repeat rows so that the mix of findings in their references is that of all studies that "
-        "were asked about: rejection alone changes it.",
-    )
-
-    @model_validator(mode="after")
-    def _n_for_balance(self) -> Self:
-        if self.balance and self.n is None:
-            raise ValueError("balance needs n, the number of rows that are drawn")
-        return self
-
-
 Shape = Literal[  # the files of distill/students/*.json
     "InternVL3-8B-hf",
     "Llama-3.2-11B-Vision-Instruct",
@@ -229,6 +183,11 @@ class DistillRecipe(Noun):
 
     kind: Literal["distill"]
     name: Name
+    method: Literal["sft", "dpo", "grpo"] = Field(
+        "sft",
+        description="sft: imitate the targets. dpo: prefer each accepted text to the texts that rules rejected for the "
+        "same study. grpo: answer, be judged by the rules, and make the better answers likelier.",
+    )
     base: str = Field(description="A checkpoint's folder or hub name; `tiny` builds the demo's student on the spot.")
     revision: str | None = Field(None, description="Commit of a hub checkpoint.")
     backend: Literal["auto", "hf", "unsloth"] = Field(
@@ -258,6 +217,8 @@ class DistillRecipe(Noun):
     quantize: Literal["nf4", "none"] = Field("nf4", description="nf4 with double quantization, or none.")
     lora: Lora = Lora()
     optimizer: Optimizer = Optimizer()
+    preference: Preference = Field(Preference(), description="How `method: dpo` learns.")
+    reward: Reward = Field(Reward(), description="How `method: grpo` learns.")
     epochs: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1, description="Optimizer steps; either this or epochs.")
     batch: int = Field(4, ge=1, description="Examples per forward pass and device.")
@@ -271,6 +232,12 @@ class DistillRecipe(Noun):
         None, description="Whose shape --preflight counts on where the base is not at hand; one of those that ship."
     )
     gradient_checkpointing: bool = False
+    vision_cache: str | None = Field(
+        None,
+        description="A folder where features of a frozen vision tower are kept between epochs and runs; --preflight "
+        "says how large they are.",
+    )
+    workers: int = Field(0, ge=0, description="Processes that prepare batches beside the one that trains.")
     save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints, and between evaluations.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between logged losses.")
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = Field(
@@ -291,6 +258,29 @@ class DistillRecipe(Noun):
             raise ValueError("give either splits or validation")
         if self.patience is not None and self.splits is None and not self.validation:
             raise ValueError("patience needs a validation loss: give splits or validation")
+        return self
+
+    @model_validator(mode="after")
+    def _method(self) -> Self:
+        if self.vision_cache is not None and "vision" in self.lora.parts:
+            raise ValueError("vision_cache keeps what a frozen vision part sees, and lora.parts names vision")
+        if self.vision_cache is not None and (self.backend == "unsloth" or self.method == "grpo"):
+            raise ValueError("vision_cache is for methods sft and dpo with backend hf or auto")
+        if self.method != "sft" and self.backend == "unsloth":
+            raise ValueError("unsloth is wired for method sft; say hf or auto")
+        if self.method == "dpo" and (self.studies or self.traces.source != "accepted" or self.traces.balance):
+            raise ValueError("method dpo learns from what a run accepted and rejected: give run, and no other traces")
+        if self.method != "grpo":
+            return self
+        if self.splits is None and not self.validation:
+            raise ValueError(
+                "method grpo needs studies that the rules do not reward, to see that what it learns holds there: give "
+                "splits or validation"
+            )
+        if self.patience is not None:
+            raise ValueError("method grpo has no validation loss that patience could wait for")
+        if self.batch * self.accumulate % self.reward.answers:
+            raise ValueError("batch times accumulate must be a multiple of reward.answers")
         return self
 
 

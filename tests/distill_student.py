@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from distill_parts import accepted_run, filmed, untrained
-from tenstep.schemas.recipe import Lora, Optimizer
+from tenstep.schemas.learning import Lora, Optimizer
 from tenstep.schemas.study import DataClass
 
 STUDIES, TOKENS = 6, 240

@@ -127,3 +127,34 @@ def test_a_prompt_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
     own.write_text("version: 1")
     with pytest.raises(RecipeError, match="is no prompt file"):
         Prompts(str(own))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "repair"),
+    [
+        ("informed", "b5f7cef4edf2368d", "5ef0e1b0686dc339"),
+        ("skeleton", "a718fa32619f87ba", "5f3b5ae21b6e4503"),
+        ("blind", "b2ca797dc4edc6de", None),
+    ],
+)
+def test_prompts_are_what_they_were_or_everything_is_paid_for_again(name: str, first: str, repair: str | None) -> None:
+    """Prompts as sent are part of request keys: with other words, an old run asks its questions a second time."""
+    report = (
+        "Technique: Frontal.\nView: PA\nFindings: The heart is normal in size. There is a small left effusion.\n"
+        "Impression: Small left effusion."
+    )
+    study = make_study(report=report, report_form="four-header", views=("PA",))
+    candidate = read_candidate(
+        "\n".join(f"{n}. Step {n} of them." for n in range(1, 10)), study.id, writes_report=False
+    )
+    findings = [
+        Finding(rule="structure", code="step_count", severity="error", message="There are 9 steps."),
+        Finding(
+            rule="side", code="wrong_side", severity="doubt", step=3, message="Left or right?",
+            evidence="A small left effusion.",
+        ),
+    ]  # fmt: skip
+    prompts = Prompts(name)
+    assert prompts.fill(study).sha256[:16] == first
+    if repair is not None:
+        assert prompts.fill(study, candidate, findings).sha256[:16] == repair

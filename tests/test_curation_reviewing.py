@@ -23,6 +23,7 @@ from tenstep.data.journal import Journal
 from tenstep.data.judged import judged_event
 from tenstep.data.readings import Readings, final, finals
 from tenstep.data.run import RunFolder
+from tenstep.data.selection import examples_of
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.reading import Preference, Reading
 from tenstep.schemas.recipe import CurateRecipe
@@ -260,6 +261,10 @@ def test_a_rewritten_step_is_judged_at_once_and_becomes_a_readers_candidate(run:
     ]
     examples = {line["study"]["id"]: line["provenance"] for line in lines(run / "accepted.jsonl")}
     assert examples["t/2"]["author"] == "reader"
+    assert [one.example.provenance.key for one in examples_of(run, reviewed_only=True)] == [written[0].key]
+    with served(run, "anna") as server:  # withdrawn, it is no longer something that a reader has accepted
+        server.decide(written[0].key, server.enter("anna"), decision="unsure")
+    assert list(examples_of(run, reviewed_only=True)) == []
 
 
 def test_a_second_reader_sees_neither_findings_nor_the_first_decision(run: Path) -> None:

@@ -183,6 +183,15 @@ def test_a_server_that_is_not_there_is_one_line(
     assert "cannot be reached" in capsys.readouterr().err
     assert main([*words, "--served-model", "m"]) == 2
     assert "name it with --server" in capsys.readouterr().err
+    for more, message in (
+        (("--server", "ftp://x"), "field 'server': 'ftp://x' must be http"),
+        (("--server", "ftp://x", "--served-model", "m"), "field 'server': ftp://x: must be http"),
+        (("--server", *["http://127.0.0.1:9/v1"] * 2, "--served-model", "m"), "names a server twice"),
+        (("--server", "http://127.0.0.1:9/v1", "--served-model", "m", "--key-env", "sk-1"), "field 'key-env': String"),
+    ):
+        assert main([*words, *more]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "journal.db").exists()
 
 
 def test_restricted_data_goes_to_no_server_without_an_attestation(

@@ -84,7 +84,7 @@ def test_only_what_readers_have_accepted_can_be_exported(run: Path, tmp_path: Pa
     (row,) = (json.loads(line) for line in (tmp_path / "read" / "train.jsonl").read_text().splitlines())
     assert row["id"] == first
     card = (tmp_path / "read" / "README.md").read_text()
-    assert "readers who have accepted or written each row" in card and "of 1 |" in card
+    assert "readers who have accepted each row" in card and "of 1 |" in card
 
 
 CODES = {

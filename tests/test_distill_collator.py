@@ -9,7 +9,7 @@ from PIL import Image
 from tenstep.distill.chat import conversation, prompt_text
 from tenstep.distill.load import load
 from tenstep.distill.train.collator import IGNORED, CompletionCollator, TrainingRow
-from tenstep.distill.train.preflight import measure
+from tenstep.distill.train.lengths import measure
 from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import TrainingError
 

@@ -17,8 +17,9 @@ from tenstep.distill.student import student_of
 from tenstep.distill.train.lora import expected, targets
 from tenstep.distill.train.memory import estimate
 from tenstep.schemas.errors import MissingExtraError
-from tenstep.schemas.recipe import DistillRecipe, Lora, Shape
-from tiny_students import BUILDERS
+from tenstep.schemas.learning import Lora
+from tenstep.schemas.recipe import DistillRecipe, Shape
+from tiny_students import BUILDERS, write_converter
 from tiny_video_students import WITH_VIDEO
 from whole_way import BOTH, whole_way
 
@@ -45,10 +46,21 @@ def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
 
 @pytest.mark.parametrize("family", sorted(BUILDERS))
 def test_a_family_goes_the_whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None:
+    converter = tmp_path / "convert.py" if family == "gemma3" else None
+    if converter is not None:
+        write_converter(converter)
     try:
-        whole_way(family, store, run, tmp_path)
+        whole_way(family, store, run, tmp_path, converter)
     except MissingExtraError:  # Idefics 3 in the older tested set
         pytest.skip(f"transformers {transformers.__version__} reads this family's images with torchvision only")
+    if converter is not None:
+        from safetensors import safe_open
+
+        files = {name: (tmp_path / "merged" / name).read_text() for name in ("model.gguf", "mmproj.gguf")}
+        assert files == {"model.gguf": "language", "mmproj.gguf": "vision"}
+        assert (tmp_path / "merged" / "tokenizer.model").read_bytes() == b"of SentencePiece"
+        with safe_open(tmp_path / "merged" / "model.safetensors", "pt") as weights:  # the names that it reads
+            assert any(name.startswith("vision_tower.vision_model.encoder.") for name in weights.keys())  # noqa: SIM118  no mapping
 
 
 @pytest.fixture(scope="module")

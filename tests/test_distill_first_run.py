@@ -14,12 +14,14 @@ from tenstep.data.store.studies import StudyStore
 from tenstep.distill.shape import on_meta, shape_of, shipped_config
 from tenstep.distill.student import Student, kind_of, layer_of, student_of
 from tenstep.distill.train import checkpoints, lora
-from tenstep.distill.train.preflight import check_control_tokens, preflight
+from tenstep.distill.train.lengths import check_control_tokens
+from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.ranks import check_cards
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import RecipeError, TrainingError
-from tenstep.schemas.recipe import DistillRecipe, Lora
+from tenstep.schemas.learning import Lora
+from tenstep.schemas.recipe import DistillRecipe
 
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
 STUDIES = 6
@@ -155,7 +157,7 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(recipe: DistillRecipe, 
 
 
 def test_signals_are_given_back() -> None:
-    from tenstep.distill.train.trainer import Stop
+    from tenstep.distill.train.callbacks import Stop
 
     before = signal.getsignal(signal.SIGINT)
     with Stop() as stop:

@@ -15,12 +15,14 @@ from tenstep.distill.student import student_of
 from tenstep.distill.train import lora
 from tenstep.distill.train import trainer as trainers
 from tenstep.distill.train.backend import Choice
+from tenstep.distill.train.callbacks import follow
 from tenstep.distill.train.collator import CompletionCollator
 from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.frozen import remove_input_gradients
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.rows import rows_of
-from tenstep.schemas.recipe import DistillRecipe, Lora
+from tenstep.schemas.learning import Lora
+from tenstep.schemas.recipe import DistillRecipe
 
 HOOKS = ("make_inputs_require_grads", "make_inputs_require_grad")
 
@@ -92,7 +94,7 @@ def test_the_hooks_are_gone_while_the_trainer_trains(parts: tuple[DistillRecipe,
         choice = Choice("hf", "a test")
         made = trainers.build(recipe, loaded, rows, (), collate, tmp_path, steps=1, choice=choice, ranks=Ranks())
         seen: list[int] = []
-        made.add_callback(trainers.follow(lambda _step: seen.append(hooks(made.model)), lambda _step: None, None))
+        made.add_callback(follow(lambda _step: seen.append(hooks(made.model)), lambda _step: None, None))
         made.train()
     assert seen == [0]
     assert {str(weight.dtype) for weight in made.model.parameters() if weight.requires_grad} == {"torch.float32"}

@@ -6,7 +6,7 @@ import pytest
 from distill_parts import accepted_run, filmed, untrained
 from tenstep.distill.sample import plan, sample
 from tenstep.distill.train.train import distill
-from tenstep.schemas.recipe import Lora
+from tenstep.schemas.learning import Lora
 
 
 def cuda() -> bool:

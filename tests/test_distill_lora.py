@@ -11,7 +11,8 @@ from tenstep.distill.student import layer_of, student_of
 from tenstep.distill.train.lora import agree, config, expected, targets, trainable
 from tenstep.distill.train.tiny import build
 from tenstep.schemas.errors import RecipeError, TrainingError
-from tenstep.schemas.recipe import DistillRecipe, Lora
+from tenstep.schemas.learning import Lora
+from tenstep.schemas.recipe import DistillRecipe
 
 MLLAMA = student_of("mllama")
 

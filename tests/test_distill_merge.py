@@ -18,6 +18,7 @@ from tenstep.distill.publish.merge_card import MergedCard, weights_sha256
 from tenstep.distill.publish.merge_gguf import check, convert
 from tenstep.distill.train.run_card import RunCard
 from tenstep.schemas.errors import InputError, RunError, TrainingError
+from tiny_students import write_converter
 
 __all__ = ["restricted", "trained"]  # fixtures
 
@@ -208,24 +209,23 @@ def test_gguf_of_llama_vision_is_refused_with_the_reason(trained: Trained, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-CONVERTER = """
-import pathlib, sys
-folder, out = sys.argv[1], sys.argv[sys.argv.index("--outfile") + 1]
-if not pathlib.Path(folder, "config.json").exists():
-    sys.exit("ERROR: no config")
-pathlib.Path(out).write_text("vision" if "--mmproj" in sys.argv else "language")
-"""
-
-
-def test_gguf_is_left_to_the_users_converter(tmp_path: Path) -> None:
-    script = tmp_path / "convert.py"
+def test_gguf_is_left_to_the_users_converter_which_says_what_it_knows(tmp_path: Path) -> None:
+    script, tokenizer = tmp_path / "convert.py", tmp_path / "tokenizer.model"
+    gemma, smol = ("gemma3", "Gemma3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration")
     with pytest.raises(TrainingError, match=r"give llama\.cpp's convert_hf_to_gguf\.py"):
-        check("gemma3", script)
-    script.write_text(CONVERTER)
-    check("gemma3", script)
-    with pytest.raises(TrainingError, match="not known to support blip"):
-        check("blip", script)
-    with pytest.raises(TrainingError, match="converter failed: ERROR: no config"):
+        check(*gemma, script, tokenizer)
+    script.write_text("import nowhere")
+    with pytest.raises(TrainingError, match="cannot be run: ModuleNotFoundError: No module named 'nowhere'"):
+        check(*gemma, script, tokenizer)
+    write_converter(script)
+    check(*gemma, script, tokenizer)
+    with pytest.raises(TrainingError, match=r"reads this family's vocabulary from tokenizer\.model"):
+        check(*gemma, script, None)
+    with pytest.raises(TrainingError, match="does not know the language half of SmolVLM"):
+        check(*smol, script, None)
+    with pytest.raises(TrainingError, match="does not know the language and vision half of Blip"):
+        check("blip", "Blip", script, None)
+    with pytest.raises(TrainingError, match=r"converter failed \(ERROR: no config\); the merged .* are whole"):
         convert(tmp_path, script, tmp_path)
     (tmp_path / "config.json").write_text("{}")
     assert [file.read_text() for file in convert(tmp_path, script, tmp_path)] == ["language", "vision"]

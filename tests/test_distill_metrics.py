@@ -240,20 +240,22 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bertscore_is_one_for_equal_texts_and_less_for_others(encoder: Path) -> None:
-    measure = bertscore(PAIRS, encoder, 1)
+    measure = bertscore(PAIRS, encoder, 1)(PAIRS)
     scores = measure.stats[:, 0]
     assert scores[4] == pytest.approx(1.0, abs=1e-5)
     assert scores[2] == 0.0  # nothing was said
     assert 0 < scores[0] < 1
     assert "layer 1 of 2" in measure.preprocessing
     swapped = [pair._replace(hypothesis=pair.reference, reference=pair.hypothesis) for pair in PAIRS]
-    assert bertscore(swapped, encoder, 1).stats[:, 0] == pytest.approx(scores, abs=1e-5)
+    assert bertscore(swapped, encoder, 1)(swapped).stats[:, 0] == pytest.approx(scores, abs=1e-5)
 
 
 def test_a_batch_scores_as_each_pair_would_alone(encoder: Path) -> None:
     many = [PAIRS[at % 5]._replace(id=str(at), hypothesis=PAIRS[at % 3].hypothesis * (at % 7)) for at in range(40)]
-    together = bertscore(many, encoder).stats[:, 0]
-    alone = [bertscore([pair], encoder).stats[0, 0] for pair in many]
+    score = bertscore(many, encoder)
+    together = score(many).stats[:, 0]
+    alone = [bertscore([pair], encoder)([pair]).stats[0, 0] for pair in many]
+    assert score(many[:3]).stats[:, 0] == pytest.approx(together[:3])  # of some of them, without the encoder
     assert together == pytest.approx(alone, abs=1e-5)
 
 
@@ -279,10 +281,10 @@ def test_a_long_text_is_cut_with_a_count(encoder: Path, tmp_path: Path, kind: st
         )
         RobertaModel(config).save_pretrained(folder)
     long = PAIRS[0]._replace(hypothesis="There is a small left pleural effusion. " * 20)
-    measure = bertscore([long, PAIRS[1]], folder)
-    assert measure.remarks == ("1 of 4 texts were cut to 64 tokens",)
-    assert bertscore(PAIRS[1:2], folder).remarks == ()
-    assert measure.identity == bertscore(PAIRS[1:2], folder).identity  # the count does not keep figures from comparing
+    score = bertscore([long, PAIRS[1]], folder)
+    assert score([long, PAIRS[1]]).remarks == ("1 of 4 texts were cut to 64 tokens",)
+    assert score(PAIRS[1:2]).remarks == ()
+    assert score([long]).identity == score(PAIRS[1:2]).identity  # the count does not keep figures from comparing
 
 
 def test_an_encoder_without_padding_is_one_line(encoder: Path, tmp_path: Path) -> None:
@@ -301,7 +303,7 @@ def test_bertscore_is_that_of_its_authors_package(encoder: Path) -> None:
     pairs = [pair for pair in PAIRS if pair.hypothesis]
     hypotheses, references = [pair.hypothesis for pair in pairs], [pair.reference for pair in pairs]
     theirs = bert_score.score(hypotheses, references, model_type=str(encoder), num_layers=2)[2]
-    assert bertscore(pairs, encoder, 2).stats[:, 0] == pytest.approx(theirs.numpy(), abs=1e-5)
+    assert bertscore(pairs, encoder, 2)(pairs).stats[:, 0] == pytest.approx(theirs.numpy(), abs=1e-5)
 
 
 def test_an_encoder_that_is_not_there_is_not_fetched(encoder: Path, tmp_path: Path) -> None:
@@ -329,7 +331,7 @@ def random_chexbert(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_chexbert_plumbing_with_random_weights(encoder: Path, random_chexbert: Path) -> None:
-    measures = chexbert_f1(PAIRS, random_chexbert, encoder)
+    measures = chexbert_f1(PAIRS, random_chexbert, encoder)(PAIRS)
     assert [m.name for m in measures[:4]] == [
         "CheXbert-F1-14 micro",
         "CheXbert-F1-14 macro",
@@ -337,8 +339,8 @@ def test_chexbert_plumbing_with_random_weights(encoder: Path, random_chexbert: P
         "CheXbert-F1-5 macro",
     ]
     same = [pair._replace(hypothesis=pair.reference) for pair in PAIRS]
-    assert chexbert_f1(same, random_chexbert, encoder)[0].point == 1.0
-    alone = chexbert_f1(PAIRS[:1], random_chexbert, encoder)[0].stats
+    assert chexbert_f1(same, random_chexbert, encoder)(same)[0].point == 1.0
+    alone = chexbert_f1(PAIRS[:1], random_chexbert, encoder)(PAIRS[:1])[0].stats
     assert (alone == measures[0].stats[:1]).all()  # a batch labels as each text would be alone
 
 

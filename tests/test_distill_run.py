@@ -20,7 +20,8 @@ from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
-from tenstep.schemas.recipe import DistillRecipe, Lora, SampleRecipe
+from tenstep.schemas.learning import Lora
+from tenstep.schemas.recipe import DistillRecipe, SampleRecipe
 from tenstep.schemas.verdict import Verdict
 
 STUDIES = 8

@@ -16,7 +16,7 @@ from tenstep.distill.sample import count, plan, sample
 from tenstep.distill.sampled import Share, figures, share
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import InputError, RecipeError
-from tenstep.schemas.recipe import Lora
+from tenstep.schemas.learning import Lora
 from tenstep.schemas.study import Study
 from tenstep.schemas.trace import Trace
 from tenstep.validators.gate import judge

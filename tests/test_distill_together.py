@@ -17,7 +17,7 @@ from tenstep.distill.train.ranks import check_launch
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import TrainingError
-from tenstep.schemas.recipe import Lora, Optimizer
+from tenstep.schemas.learning import Lora, Optimizer
 
 _RANK = """
 import hashlib, os, sys

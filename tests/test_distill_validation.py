@@ -7,11 +7,12 @@ from distill_parts import accepted_run, changed, filmed, kill_at_step_5, untrain
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.load import sha256_of
 from tenstep.distill.train import checkpoints
+from tenstep.distill.train.callbacks import exhausted
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
-from tenstep.distill.train.trainer import exhausted
 from tenstep.schemas.errors import MissingExtraError, TrainingError
-from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
+from tenstep.schemas.learning import Lora, Optimizer
+from tenstep.schemas.recipe import DistillRecipe
 
 
 @pytest.fixture(scope="module")

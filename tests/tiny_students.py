@@ -96,6 +96,17 @@ def build_gemma3(out: Path, sentences: Sequence[str]) -> None:
     images = Images(size={"height": 64, "width": 64})
     processor = Gemma3Processor(images, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=4)
     save(Gemma3ForConditionalGeneration(config), processor, tokenizer, out)
+    _as_on_the_hub(out / "model.safetensors")
+    (out / "tokenizer.model").write_bytes(b"of SentencePiece")  # transformers does not read it
+
+
+def _as_on_the_hub(file: Path) -> None:
+    """Give Gemma's weights the names that published checkpoints and llama.cpp's converter use."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(file)
+    named = {name.replace("vision_tower.", "vision_tower.vision_model."): weight for name, weight in weights.items()}
+    save_file(named, file, metadata={"format": "pt"})
 
 
 def build_idefics3(out: Path, sentences: Sequence[str]) -> None:
@@ -123,6 +134,24 @@ def build_idefics3(out: Path, sentences: Sequence[str]) -> None:
 
 
 BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {"gemma3": build_gemma3, "idefics3": build_idefics3}
+
+
+_CONVERTER = """
+import pathlib, sys
+if "--print-supported-models" in sys.argv:
+    print("TEXT models:\\n  - Gemma3ForConditionalGeneration")
+    print("MMPROJ models:\\n  - Gemma3ForConditionalGeneration\\n  - SmolVLMForConditionalGeneration")
+    sys.exit()
+folder, out = sys.argv[1], sys.argv[sys.argv.index("--outfile") + 1]
+if not pathlib.Path(folder, "config.json").exists():
+    sys.exit("ERROR: no config")
+pathlib.Path(out).write_text("vision" if "--mmproj" in sys.argv else "language")
+"""
+
+
+def write_converter(script: Path) -> None:
+    """What behaves as llama.cpp's convert_hf_to_gguf.py does, and converts nothing."""
+    script.write_text(_CONVERTER)
 
 
 def ids_of(tokenizer: Any) -> dict[str, int]:

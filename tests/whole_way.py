@@ -20,14 +20,15 @@ from tenstep.distill.shape import processor_of
 from tenstep.distill.train.collator import IGNORED, CompletionCollator
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.train import distill
-from tenstep.schemas.recipe import DistillRecipe, Lora, Optimizer
+from tenstep.schemas.learning import Lora, Optimizer
+from tenstep.schemas.recipe import DistillRecipe
 from tiny_students import BUILDERS
 from tiny_video_students import WITH_VIDEO
 
 BOTH = Lora(r=4, parts=("vision", "language"))
 
 
-def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None:
+def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path, gguf: Path | None = None) -> None:
     """See the module.
 
     Raises:
@@ -71,7 +72,7 @@ def whole_way(family: str, store: StudyStore, run: Path, tmp_path: Path) -> None
         texts = [{one.candidate.key: one.candidate.text for one in run.judged()} for run in (samples, alone)]
     assert texts[0] == texts[1]  # whether the answers to a study share its encoding or not
 
-    merged = merge(tmp_path / "out", tmp_path / "merged", rows=1)
+    merged = merge(tmp_path / "out", tmp_path / "merged", rows=1, gguf=gguf)
     assert merged.model_type == family and merged.top1 is not None and merged.top1 > 0.97
 
 

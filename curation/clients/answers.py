@@ -1,10 +1,14 @@
 """Answers: what a provider's bytes say: text, thinking, tokens, and why the author stopped.
 
 Servers of many makers answer in the same few forms, each with its own small differences; all that are known are read
-here. An answer that is none (HTML, `{}`, half of one) is `unknown`: something was received, nobody can tell what, and
+here. An answer that is none (HTML, `{}`, half of one) is `unknown`: something was received that cannot be read, and
 it may have been paid for. An error inside an answer is `failed`. An author that declined is `refused`, and what that
 cost is kept. Anything else is a Reply, however bad: rules judge. Whatever ends otherwise than finished has a stop
 reason that the gate rejects.
+
+The SDKs' own types are not used for reading. Built as the SDKs build them, they check nothing (`{}` is a whole answer
+of None) and take 0.3 to 0.8 ms for each answer, where this takes less than 0.1; validated, they refuse an answer that
+was paid for as soon as a counter is new (`cache_write_tokens`) or a server of another maker leaves one out.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Batches: requests that a provider answers within a day, at half the price; what is under way survives a kill.
+"""Batches: requests that a provider answers within a day, at half the price; open batches survive a kill.
 
     batches = Batches(run.path / "batches", batch_api(endpoint, path))
     await batches.submit(keys, body)               asked once; a key that is in a batch is not submitted again

@@ -1,12 +1,13 @@
 """Request bodies of the three APIs: one system text, the images with their views, one user text, the answer's schema.
 
 The text of a study stands in one JSON object inside the user text (see prompt.py); the instructions stand in the
-system text. Pure, but for reading the image files.
+system text. Parts have the SDKs' own parameter types, which the type checker holds them to; the SDKs are not loaded for
+that. Pure, but for reading the image files.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...schemas.errors import ImageError
 from ...schemas.run import State
@@ -14,7 +15,18 @@ from ..prompt import Prompt
 from ..teacher import Question, Unanswered
 from .images import Encoded, encode
 
+if TYPE_CHECKING:
+    from anthropic.types import Base64ImageSourceParam, ImageBlockParam, MessageParam, TextBlockParam
+    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+    from openai.types.chat.chat_completion_content_part_image_param import ImageURL
+    from openai.types.responses import (
+        EasyInputMessageParam,
+        ResponseFormatTextJSONSchemaConfigParam,
+        ResponseInputContentParam,
+    )
+
 Schema = dict[str, Any]
+Detail = Literal["low", "high", "auto", "original"]
 
 
 def answer_schema(prompt: Prompt, **of_each: Any) -> Schema:
@@ -39,7 +51,7 @@ async def films(question: Question, max_side: int) -> list[tuple[str, Encoded]]:
     """
     refs = question.study.images
     if question.path_of is None and refs:
-        raise Unanswered(State.FAILED, "nobody says where the study's images are", sent=False)
+        raise Unanswered(State.FAILED, "it is not known where the study's images are", sent=False)
     found = []
     for number, ref in enumerate(refs, 1):
         try:
@@ -55,29 +67,31 @@ async def films(question: Question, max_side: int) -> list[tuple[str, Encoded]]:
     return found
 
 
-def chat_body(model: str, question: Question, images: Sequence[tuple[str, Encoded]], detail: str | None) -> Schema:
+def chat_body(model: str, question: Question, images: Sequence[tuple[str, Encoded]], detail: Detail | None) -> Schema:
     """OpenAI chat completions, without the parameters that differ between servers."""
-    content: str | list[Mapping[str, Any]] = question.prompt.user
+    content: str | list[ChatCompletionContentPartParam] = question.prompt.user
     if images:
-        parts: list[Mapping[str, Any]] = []
+        content = []
         for line, image in images:
-            url: dict[str, Any] = {"url": image.data_uri}
+            url: ImageURL = {"url": image.data_uri}
             if detail:
                 url["detail"] = detail
-            parts += [{"type": "text", "text": line}, {"type": "image_url", "image_url": url}]
-        content = [*parts, {"type": "text", "text": question.prompt.user}]
-    messages = [{"role": "system", "content": question.prompt.system}, {"role": "user", "content": content}]
-    return {"model": model, "messages": messages}
+            content += [{"type": "text", "text": line}, {"type": "image_url", "image_url": url}]
+        content.append({"type": "text", "text": question.prompt.user})
+    system: ChatCompletionMessageParam = {"role": "system", "content": question.prompt.system}
+    user: ChatCompletionMessageParam = {"role": "user", "content": content}
+    return {"model": model, "messages": [system, user]}
 
 
-def responses_body(model: str, question: Question, images: Sequence[tuple[str, Encoded]], detail: str) -> Schema:
+def responses_body(model: str, question: Question, images: Sequence[tuple[str, Encoded]], detail: Detail) -> Schema:
     """OpenAI Responses; never stored."""
-    parts: list[Mapping[str, Any]] = []
+    parts: list[ResponseInputContentParam] = []
     for line, image in images:
         parts.append({"type": "input_text", "text": line})
         parts.append({"type": "input_image", "image_url": image.data_uri, "detail": detail})
     parts.append({"type": "input_text", "text": question.prompt.user})
-    format_ = {
+    message: EasyInputMessageParam = {"role": "user", "content": parts}
+    format_: ResponseFormatTextJSONSchemaConfigParam = {
         "type": "json_schema",
         "name": "ten_steps",
         "strict": True,
@@ -86,7 +100,7 @@ def responses_body(model: str, question: Question, images: Sequence[tuple[str, E
     return {
         "model": model,
         "instructions": question.prompt.system,
-        "input": [{"role": "user", "content": parts}],
+        "input": [message],
         "text": {"format": format_},
         "store": False,
     }
@@ -94,20 +108,21 @@ def responses_body(model: str, question: Question, images: Sequence[tuple[str, E
 
 def messages_body(model: str, question: Question, images: Sequence[tuple[str, Encoded]]) -> Schema:
     """Anthropic Messages; an image that is too large is an error there, not made smaller behind our back."""
-    parts: list[Mapping[str, Any]] = []
+    parts: list[TextBlockParam | ImageBlockParam] = []
     for line, image in images:
-        source = {"type": "base64", "media_type": image.media_type, "data": image.base64}
+        source: Base64ImageSourceParam = {"type": "base64", "media_type": image.media_type, "data": image.base64}
         parts.append({"type": "text", "text": line})
         parts.append({"type": "image", "source": source, "transformations": {"oversized_image": "error"}})
     parts.append({"type": "text", "text": question.prompt.user})
+    message: MessageParam = {"role": "user", "content": parts}
     return {
         "model": model,
         "system": question.prompt.system,
-        "messages": [{"role": "user", "content": parts}],
+        "messages": [message],
         "output_config": {"format": {"type": "json_schema", "schema": answer_schema(question.prompt)}},
     }
 
 
 def response_format(schema: Schema) -> Schema:
-    """How chat completions are told the answer's schema."""
+    """The parameter of chat completions that holds the answer's schema."""
     return {"type": "json_schema", "json_schema": {"name": "ten_steps", "strict": True, "schema": schema}}

@@ -1,10 +1,14 @@
 """HTTP: the one client that both SDKs speak through, and what it will not do.
 
 It takes no proxy and no header from the environment, follows no redirect, stores no cookie, asks for no
-compression, and reads at most so many bytes. It has no limit of connections: the engine bounds what is under way.
+compression, and reads at most so many bytes. It has no limit of connections: the engine bounds what is in flight.
 A request that was never sent ends as `httpx2.ConnectError`; any other failure means that it may have been.
 
-Underneath is aiohttp: with 256 requests under way the SDKs' own pool takes twice as long and twice the processor.
+Underneath is aiohttp: with 256 requests in flight the SDKs' own pool takes twice as long and twice the processor.
+Their aiohttp transport (a private module of theirs) will not do: it takes a connection that was reset for one that was
+never made, so that a request which may have been paid for would be sent again; it bounds neither the time nor the
+bytes of a whole answer; and its errors keep aiohttp's own, request and all. This is a file of its own, since its
+classes extend httpx2's, which is loaded only when something is sent.
 """
 
 import asyncio
@@ -92,11 +96,11 @@ class Transport(httpx2.AsyncBaseTransport):
 
 
 async def _whole(response: aiohttp.ClientResponse, room: int) -> bytes:
-    """The body, never more than the limit; compressed ones, which nobody asked for, are unpacked."""
+    """The body, never more than the limit; one that is packed although the request forbids it is unpacked."""
     coding = response.headers.get("content-encoding", "identity").lower()
     if coding not in ("identity", "gzip", "deflate"):
         response.close()
-        raise httpx2.DecodingError(f"the answer is packed as {coding[:20]!r}, which was not asked for")
+        raise httpx2.DecodingError(f"the answer is packed as {coding[:20]!r}, against the request")
     unpack = None if coding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
     parts = []
     try:

@@ -13,7 +13,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import Image
 
@@ -30,10 +30,13 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in a JPEG's picture: not a
 _EXIF_ORIENTATION = 274
 
 
+MediaType = Literal["image/jpeg", "image/png"]
+
+
 class Encoded(NamedTuple):
     """An image in a request."""
 
-    media_type: str  # image/jpeg or image/png
+    media_type: MediaType
     base64: str
 
     @property

@@ -143,8 +143,8 @@ async def trial(
             throttled=failed.throttled,
             sent=failed.sent,
         )
-    told = f"{failed.reason}: this was a short trial" + (" with one image" if images else "")
-    raise TeacherError(told + "; check model" + (", and that it takes images, or set images: false" if images else ""))
+    what, check = (" with one image", ", and that it takes images, or set images: false") if images else ("", "")
+    raise TeacherError(f"{failed.reason}: this was a short trial{what}; check model{check}")
 
 
 def _obeyed(text: str) -> bool:

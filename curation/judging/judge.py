@@ -6,7 +6,7 @@
 It is asked through what a teacher is asked through: the policy guard, the gate, the budget, the retries, the journal;
 what has been answered is never asked again. An answer that cannot be read is counted as an error and is no score. The
 findings are warnings; they reject only where the judge's agreement with people has been measured and is high enough
-(`tenstep agreement`), and somebody says so. The judge's own journal holds its answers as they came, and whether each
+(`tenstep agreement`), and a person says so. The judge's own journal holds its answers as they came, and whether each
 could be read as a judgement.
 """
 
@@ -145,7 +145,7 @@ def judge_run(
         recipe: how.
         judges: loaded from it, in its order.
         severities: questions on which a low score rejects; the others warn.
-        on_trace: hears of every answer.
+        on_trace: called for every answer.
 
     Raises:
         RecipeError: a judge is of the family of a trace's author, or works in batches; or see budget.py.
@@ -248,7 +248,7 @@ class _Work:
         return Judging(list(traces), self._session.tally, names, self._rubric.dimensions)
 
     def stop(self, reason: Reason = "stopped") -> None:
-        """Send nothing more; what is under way is waited for."""
+        """Send nothing more; requests in flight are waited for."""
         self._session.stop(reason)
 
     async def _one(self, todo: tuple[JudgedTrace, Lane, int]) -> None:

@@ -5,7 +5,7 @@
     alpha     Krippendorff's, for any number of raters with gaps; nominal, or ordinal where ratings are numbers
 
 Both chance-corrected values are low where nearly all ratings are one category, whatever the raters do; so raw agreement
-and each rater's distribution stand beside them. Intervals are 95 % percentiles of a bootstrap over patients: ratings of
+and each rater's distribution stand with them. Intervals are 95 % percentiles of a bootstrap over patients: ratings of
 one patient hang together. A value that is not defined, as when only one category was used, is None. It knows ratings,
 and neither files nor traces.
 """
@@ -92,15 +92,15 @@ def agreement(rated: Sequence[Rated], *, rounds: int = ROUNDS, seed: int = 0) ->
             if first is not None and second is not None:
                 tables[weights.index[item.patient], place[first], place[second]] += 1
         whole = tables.sum(axis=0)
-        apart = _distances(categories) if ordinal else None
+        distances = _distances(categories) if ordinal else None
         plain = 1.0 - np.eye(len(categories))
         return PairAgreement(
             raters=(one, other),
             items=int(whole.sum()),
             raw=weights.estimate(tables, lambda t: 1.0 - ratio((t * plain).sum((-1, -2)), t.sum((-1, -2)))),
             kappa=weights.estimate(tables, lambda t: kappa(t, plain)),
-            linear=None if apart is None else weights.estimate(tables, lambda t: kappa(t, apart)),
-            quadratic=None if apart is None else weights.estimate(tables, lambda t: kappa(t, apart**2)),
+            linear=None if distances is None else weights.estimate(tables, lambda t: kappa(t, distances)),
+            quadratic=None if distances is None else weights.estimate(tables, lambda t: kappa(t, distances**2)),
             table=tuple(tuple(int(n) for n in row) for row in whole),
         )
 
@@ -142,8 +142,8 @@ def _coincidence(values: Sequence[Value], place: Mapping[Value, int]) -> Table:
 
 def _distances(categories: Sequence[Value]) -> Table:
     numbers = np.array([float(value) for value in categories])
-    apart: Table = np.abs(numbers[:, None] - numbers[None, :])
-    return apart
+    distances: Table = np.abs(numbers[:, None] - numbers[None, :])
+    return distances
 
 
 def _number(value: Table) -> float | None:

@@ -88,7 +88,7 @@ class Asker:
         self._random = random.Random(options.seed)  # noqa: S311  spreads retries; no secret
 
     def stop(self) -> None:
-        """Send nothing more; what is under way is waited for."""
+        """Send nothing more; requests in flight are waited for."""
         self._sender.stopped.set()
 
     async def record_skipped(self, lane: Lane, question: Question, reason: str) -> None:
@@ -169,15 +169,18 @@ class Asker:
                 reply = _read(lane.teacher, received.raw)
             except Unanswered as outcome:
                 why = outcome.reason
+                again = self._again(outcome, received=received is not None)
+                gone = self._gone(lane, outcome) if again else None  # now: during a wait, the next one would be sent
                 if received is not None:  # it came, and may have been paid for, but cannot be used
                     self._sender.settle_unanswered(lane, outcome, received.reserved, received=True)
-                if received is None or not (state is outcome.state is State.UNKNOWN):  # else it was read in vain before
+                if received is None or not (state is outcome.state is State.UNKNOWN):  # else it is as before
                     await self._end(lane, question, key, outcome)
                 state, waits = outcome.state, outcome.waits
-                if not self._again(outcome, received=received is not None):
+                if gone is not None:
+                    raise gone from None
+                if not again:
                     break
                 received = None
-                self._check_alive(lane, outcome)
                 throttled += outcome.throttled
                 turned_away += not outcome.throttled
                 if turned_away > self._options.retries or throttled > _PATIENCE * self._options.retries:
@@ -229,22 +232,20 @@ class Asker:
         """Whether a request that may have been paid for is sent again."""
         return self._options.resend_unknown == "yes" or (self._options.resend_unknown == "unanswered" and not received)
 
-    def _check_alive(self, lane: Lane, outcome: Unanswered) -> None:
-        """See whether a teacher is gone: so many requests in a row, each sent alone, that found no answer.
+    def _gone(self, lane: Lane, outcome: Unanswered) -> TeacherError | None:
+        """Whether a teacher is gone: so many requests in a row, each sent alone, found no answer. Then its gate closes.
 
         One that never answered is believed sooner; one that names a time to wait for is alive.
-
-        Raises:
-            TeacherError: it is gone.
         """
         pace = lane.gate.pace
         patience = self._options.retries + (_SCOUTS if pace.answers else 0)
-        if pace.misses > patience and not (pace.answers and outcome.retry_after):
-            lane.gate.close()
-            raise TeacherError(
-                f"teacher '{lane.teacher.name}' gave no answer to {pace.misses} requests in a row ({outcome.reason}); "
-                "see to the server, then run the same command again"
-            )
+        if pace.misses <= patience or (pace.answers and outcome.retry_after):
+            return None
+        lane.gate.close()
+        return TeacherError(
+            f"teacher '{lane.teacher.name}' gave no answer to {pace.misses} requests in a row ({outcome.reason}); "
+            "see to the server, then run the same command again"
+        )
 
     async def _pause(self, tries: int, outcome: Unanswered) -> None:  # tries: from 1
         """Wait before the next try: as long as the server asked of this request (LONGEST at most), or ever longer.

@@ -3,8 +3,8 @@
     settle ──► (whoever asks goes through its items, and queues questions) ──► submit ──► settle ...
 
 It journals departures and what came of them; the asker then reads the answers from the journal as it reads any other.
-It may be stopped, or killed, at any point: the logs of batches (clients/batch_log.py) say what is under way, and the
-next call goes on from there. Nobody asks while batches are under way, so no question is in two of them.
+It may be stopped, or killed, at any point: the logs of batches (clients/batch_log.py) say what is open, and the
+next call goes on from there. Nothing is asked while batches are open, so no question is in two of them.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ class Batching:
     Args:
         run: open for writing.
         options: the recipe's.
-        teachers: loaded from it; only those in batch mode are looked at.
+        teachers: loaded from it; only those in batch mode take part.
         every: seconds between two looks at the batches.
-        on_wait: gets a line about what is under way, before each wait.
+        on_wait: called with a line about the open batches, before each wait.
 
     Raises:
         PolicyError, RecipeError: see policy.py and budget.py; before anything is read or sent.
@@ -83,7 +83,7 @@ class Batching:
             teacher.on_wait = on_queued
 
     async def settle(self) -> bool:
-        """Wait until no batch is under way; whether that is so."""
+        """Wait until no batch is open; whether that is so."""
         while True:
             under_way = 0
             for batches in self._batches:

@@ -30,7 +30,7 @@ class History:
     uncertain: Amount = field(default_factory=Amount)
     uncertain_calls: int = 0
     studies: int = 0  # that a request was sent for
-    calls_by: Counter[str] = field(default_factory=Counter)  # teacher; departures, until `add` hears of one not sent
+    calls_by: Counter[str] = field(default_factory=Counter)  # teacher; departures that `add` has seen
     answered: set[str] = field(default_factory=set)  # teachers
     flights: dict[str, Flight] = field(default_factory=dict)
 
@@ -85,7 +85,7 @@ class History:
         return Ledger(budget, calls=self.calls, settled=self.settled, uncertain=self.uncertain)
 
     def close(self) -> "History":
-        """Count what was sent and has no end as if nobody will ever know of it."""
+        """Count requests that were sent and have no end as lost: they may have been paid for."""
         for flight in self.flights.values():
             if flight.open and not flight.received:
                 self._doubt(flight)

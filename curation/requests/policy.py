@@ -2,7 +2,7 @@
 
 Nothing leaves the machine through a teacher without an endpoint, or with a loopback one. For any other endpoint,
 fail closed: restricted data needs a valid attestation file that names it, and never goes through batch, background
-or stored modes; and without somebody's word that its terms allow training on the answers, the run is marked, and
+or stored modes; and unless a person attests that its terms allow training on the answers, the run is marked, and
 nothing of it may be exported for training (`RunFolder.check_training`). Which hosts belong to a provider is not
 guessed: a node of one's own cluster needs the same two statements, from whoever runs it.
 A tunnel that ends elsewhere looks like this machine: what it forwards to must be attested by whoever opens it.

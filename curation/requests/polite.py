@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill, a closed terminal: nothing more is sent, what is under way comes in. A second cuts it off."""
+"""Ctrl-C, a polite kill, a closed terminal: nothing more is sent, what is in flight comes in. A second stops it."""
 
 import asyncio
 import signal
@@ -14,14 +14,14 @@ def run_politely(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
     """Run work that `stop` brings to a good end.
 
     Raises:
-        KeyboardInterrupt: somebody would not wait for that.
+        KeyboardInterrupt: a second signal came, and the work was cancelled.
     """
     return asyncio.run(_watched(work, stop))
 
 
 async def _watched(work: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
     if threading.current_thread() is not threading.main_thread():
-        return await work  # signals go to the main thread, which is somebody else's
+        return await work  # signals go to the main thread, and this is another one
     loop, task, signals = asyncio.get_running_loop(), asyncio.ensure_future(work), 0
 
     # whoever runs us under nohup has ignored SIGHUP, and that stays so

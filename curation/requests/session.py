@@ -85,7 +85,7 @@ class Session:
         self._error: Exception | None = None
 
     def stop(self, reason: Reason = "stopped") -> None:
-        """Send nothing more; requests under way are waited for and journalled."""
+        """Send nothing more; requests in flight are waited for and journalled."""
         self.ended = self.ended or reason
         self.asker.stop()
         for lane in self.lanes:
@@ -97,7 +97,7 @@ class Session:
         """Let so many workers take items, one after another, until there is none.
 
         An item for which the budget has no room is left out, since later ones may have their answers already. Any
-        other error of a worker stops the session politely: what is under way comes in; `close` raises the first.
+        other error of a worker stops the session politely: what is in flight comes in; `close` raises the first.
         """
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):

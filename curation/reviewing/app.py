@@ -129,7 +129,7 @@ class Pages:
         step = int(form.number("step"))
         if not texts:
             return HTMLResponse("")
-        verdict = self._review.desk.judged_edit(screen.study, edited(screen.judged.candidate, texts, reader))
+        verdict = self._review.decisions.judged_edit(screen.study, edited(screen.judged.candidate, texts, reader))
         mine = [finding(n, f) for n, f in enumerate(verdict.findings, 1) if f.step == step]
         return self._renderer.fragment("findings.html", findings=mine, checked=True)
 
@@ -185,7 +185,7 @@ class Pages:
     async def agreement(self, request: Request) -> Response:
         """How far readers agree, and how far the rules agree with them."""
         run = self._review.run
-        readings = self._review.desk.readings.current()
+        readings = self._review.decisions.readings.current()
         return self._renderer.page(
             "agreement.html",
             request,

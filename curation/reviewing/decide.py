@@ -22,7 +22,7 @@ from ...schemas.reading import Kind, Reading, StepReading
 from ...schemas.run import State
 from ...schemas.study import Study
 from ...schemas.trace import STEPS, Step
-from ...schemas.verdict import Finding, Resolution, Verdict
+from ...schemas.verdict import Resolution, Verdict
 from ...validators.gate import judge
 
 _STEP = 4_000  # characters that a rewritten step may have
@@ -103,7 +103,7 @@ def _steps(candidate: Candidate) -> tuple[Step, ...]:
     return candidate.trace.steps if candidate.trace else ()
 
 
-class Desk:
+class DecisionWriter:
     """Writes decisions of one run. It may work while `curate` writes to the same journal: SQLite takes turns."""
 
     def __init__(self, run: RunFolder) -> None:
@@ -251,9 +251,3 @@ def _allowed(overrides: str, outcome: str, decision: str) -> bool:
     if outcome == "doubt" or outcome == decision:
         return True
     return overrides == "both" or (overrides == "reject" and decision == "reject")
-
-
-def findings_of_edit(verdict: Verdict, step: int) -> list[Finding]:
-    """What the rules found in one step of an edit, errors first."""
-    order = {"error": 0, "doubt": 1, "warning": 2}
-    return sorted((f for f in verdict.findings if f.step == step), key=lambda f: order[f.severity])

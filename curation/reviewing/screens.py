@@ -20,7 +20,7 @@ from ...schemas.errors import InputError
 from ...schemas.reading import Kind, Reading
 from ...schemas.study import Study
 from . import queues
-from .decide import Desk, Form
+from .decide import DecisionWriter, Form
 from .index import Entry, TraceIndex
 
 Blind = Literal["never", "second", "always"]
@@ -73,7 +73,7 @@ class ReviewRun:
         )
         if self.attribution.keys().isdisjoint(self.index.entries) and self.attribution:
             raise InputError("is about another run: it has none of its traces", file=settings.attribution or run.path)
-        self.desk = Desk(run)
+        self.decisions = DecisionWriter(run)
         self._lock = threading.RLock()
         self._readings: tuple[int, dict[str, list[Reading]]] = (-1, {})
         self._queues: tuple[int, dict[str, list[Entry]]] = (-1, {})
@@ -87,10 +87,10 @@ class ReviewRun:
 
     def _by_key(self) -> dict[str, list[Reading]]:
         """The current readings of each candidate, read again only after a new one was written."""
-        last = self.desk.readings.last()
+        last = self.decisions.readings.last()
         if last != self._readings[0]:
             by_key: dict[str, list[Reading]] = defaultdict(list)
-            for reading in self.desk.readings.current():
+            for reading in self.decisions.readings.current():
                 by_key[reading.key].append(reading)
             self._readings = (last, by_key)
         return self._readings[1]
@@ -139,7 +139,7 @@ class ReviewRun:
             entry, judged = self.index.entries.get(key), self.index.judged(key)
             if entry is None or judged is None:
                 raise InputError("this run has no such candidate", file=self.run.path)
-            given = self.desk.readings.current(key)
+            given = self.decisions.readings.current(key)
             kind = "adjudication" if adjudicate else "reading"
             own = next((r for r in given if r.reader == reader and r.kind == kind), None)
             others = tuple(r for r in given if r.kind == "reading") if adjudicate else ()
@@ -151,7 +151,7 @@ class ReviewRun:
                 study=self.run.studies.get(judged.candidate.study_id),
                 judged=judged,
                 own=own,
-                base=self.desk.readings.revision(key, reader, kind),
+                base=self.decisions.readings.revision(key, reader, kind),
                 findings=adjudicate or own is not None or not hidden,
                 others=others,
             )
@@ -166,7 +166,7 @@ class ReviewRun:
             screen = self.screen(reader, key, adjudicate=adjudicate)
             if time.monotonic() - self._opened[reader, key] < self.settings.min_seconds:
                 raise InputError("this was sent before the film can have been read; look at it first")
-            reading = self.desk.save(
+            reading = self.decisions.save(
                 form,
                 screen.judged,
                 screen.study,
@@ -188,7 +188,7 @@ class ReviewRun:
             while self._undo[reader]:
                 key, kind = self._undo[reader].pop()
                 judged = self.index.judged(key)
-                if judged is not None and self.desk.withdraw(judged, reader=reader, kind=kind):
+                if judged is not None and self.decisions.withdraw(judged, reader=reader, kind=kind):
                     return key
             return None
 
@@ -229,7 +229,7 @@ class ReviewRun:
 
     def close(self) -> None:
         """Let go of the files."""
-        self.desk.close()
+        self.decisions.close()
         self.index.close()
 
 

@@ -1,9 +1,9 @@
 """The checklist teacher: no model. It arranges what the reference asserts into ten steps, in reading order.
 
 It sees no image and adds no knowledge: it is for trying the line, for tests, and as a floor that a real teacher
-must beat. A sentence about one region is told in the reference's words; one about several is taken apart into
+must beat. A sentence about one region is given in the reference's words; one about several is split into
 its claims, and so is one that compares with an earlier examination or holds words that de-identification
-removed. Where the reference is silent on a region, the step says what was looked at and claims nothing.
+removed. Where the reference is silent on a region, the step says what was examined and claims nothing.
 """
 
 import re
@@ -33,8 +33,8 @@ _UNSAYABLE = re.compile(
     r"|believe|follow up|clinical|correlat|consider)|\b(?:I|we|our)\b",
     re.I,
 )
-_HARDLY = 3  # words; a shorter sentence is told as a claim
-_SYNTHESIS_LENGTH = 400  # characters; a longer impression is told by its claims
+_HARDLY = 3  # words; a shorter sentence is given as a claim
+_SYNTHESIS_LENGTH = 400  # characters; a longer impression is given by its claims
 
 
 class Options(Noun):
@@ -75,16 +75,16 @@ def numbered(texts: list[str]) -> str:
 
 def steps(study: Study) -> list[str]:
     """The ten steps for a study, from its reference alone."""
-    told: dict[str, list[str]] = defaultdict(list)
+    said: dict[str, list[str]] = defaultdict(list)
     for part in (study.sections.technique, study.sections.findings or _body(study)):
         for sentence in _sentences(part or ""):
             for region, words in _tell(sentence):
-                if words not in told[region]:
-                    told[region].append(words)
+                if words not in said[region]:
+                    said[region].append(words)
     for region, words in _from_view(study):
-        told[region].append(words)
-    ten = [" ".join(told[region]) or _SILENT[region] for region in REGIONS]
-    return [*ten, _synthesis(study, told)]
+        said[region].append(words)
+    ten = [" ".join(said[region]) or _SILENT[region] for region in REGIONS]
+    return [*ten, _synthesis(study, said)]
 
 
 def _body(study: Study) -> str:
@@ -114,7 +114,7 @@ def _tell(sentence: str) -> Iterator[tuple[str, str]]:
             spent.add(claim.text)
 
 
-def _synthesis(study: Study, told: Mapping[str, list[str]]) -> str:
+def _synthesis(study: Study, said: Mapping[str, list[str]]) -> str:
     impression = _sentences(study.sections.impression or "")
     words = "; ".join(_lower_first(_finished(s)).rstrip(".") for s in impression if _sayable(s))
     if not words or len(words) > _SYNTHESIS_LENGTH or not all(map(_sayable, impression)):

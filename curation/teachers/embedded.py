@@ -89,7 +89,7 @@ class Teacher:
         return self._server.handle_chat_completions(body)
 
     def read(self, raw: bytes) -> Reply:
-        """See `curation.teacher.Teacher`; nobody charges for it."""
+        """See `curation.teacher.Teacher`; it costs nothing."""
         return dataclasses.replace(read_chat(unseal(raw)), cost_usd=0.0, label="no_image_seen")
 
     async def close(self) -> None:
@@ -120,7 +120,7 @@ def _start(weights: Path) -> Any:
     params.n_threads_http = 1
     params.warmup = False
     params.verbosity = -1
-    # it listens on a loopback port that nobody here uses; nobody else shall
+    # it listens on a loopback port that is not used here, and must not be used by others
     params.hostnames = ["127.0.0.1"]
     params.api_keys = [secrets.token_hex(16)]
     params.endpoint_slots = False

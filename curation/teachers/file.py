@@ -7,9 +7,9 @@
                                          guard treats it as any other endpoint
 
 The first call writes questions.jsonl, one object a line: `id`, `system`, `prompt`, `images` (paths), `schema` (of the
-answer). Put answers.jsonl beside it, one object a line: `id` as in the question, `text`, and `model` (`usage`,
-`cost_usd`, `stop_reason` and `reasoning` are taken where they are given). The same command again reads the answers and
-goes on; what it then has to ask, a repair or a second look, stands in a new questions.jsonl.
+answer). Put answers.jsonl into the same folder, one object a line: `id` as in the question, `text`, and `model`
+(`usage`, `cost_usd`, `stop_reason` and `reasoning` are taken where they are given). The same command again reads the
+answers and goes on; what it then has to ask, a repair or a second look, stands in a new questions.jsonl.
 
 A question without an answer waits and is named; an answer that is given twice, or to a question that this run never
 asked, ends the call before anything is read; an answer to a question that was answered before, or that is asked no more
@@ -62,7 +62,7 @@ class Teacher:
 
     can_repair = True
     stored = background = batch = False
-    handed_over = True  # nobody knows what an answer costs unless it says so
+    handed_over = True  # what an answer costs is unknown unless it says so
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
@@ -159,7 +159,7 @@ class Teacher:
             self.notes += (f"{self.folder / 'answers.jsonl'}: {_named(missing)} of the last questions are missing",)
         if self._waiting:
             self.notes += (
-                f"{questions}: {len(self._waiting)} questions wait; put their answers into answers.jsonl beside it "
+                f"{questions}: {len(self._waiting)} questions wait; put their answers into answers.jsonl next to it "
                 "(id, text, model), then run the same command again",
             )
 

@@ -132,7 +132,7 @@ class Teacher:
                 server.checked = True
 
     def read(self, raw: bytes) -> Reply:
-        """See `curation.teacher.Teacher`; nobody charges for it."""
+        """See `curation.teacher.Teacher`; it costs nothing."""
         return dataclasses.replace(read_chat(unseal(raw)), cost_usd=0.0)
 
     async def close(self) -> None:

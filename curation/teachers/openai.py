@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ..clients.answers import read_chat, read_responses
-from ..clients.bodies import answer_schema, chat_body, films, response_format, responses_body
+from ..clients.bodies import Detail, answer_schema, chat_body, films, response_format, responses_body
 from ..clients.envelope import unseal
 from ..clients.hosted import Hosted, HostedTeacher, KeyEnv
 from ..teacher import Question, Reply
@@ -28,7 +28,7 @@ class Options(Hosted):
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     reasoning_summary: Literal["auto", "concise", "detailed"] | None = Field("auto", description="responses only.")
     temperature: float | None = Field(None, ge=0, le=2, description="Reasoning models take none.")
-    image_detail: Literal["low", "high", "auto", "original"] = "high"
+    image_detail: Detail = "high"
 
 
 class Teacher(HostedTeacher[Options]):

@@ -43,7 +43,7 @@ def calibrate(recipe: VerifyRecipe, out: Path, on_trace: Callable[[Tally], None]
     Args:
         recipe: verifier, set, budget and policy.
         out: the folder; one with an earlier call's answers goes on.
-        on_trace: hears of every trace that was read.
+        on_trace: called for every trace that was read.
 
     Raises:
         InputError: the labelled set cannot be read.

@@ -1,6 +1,6 @@
 """Instructions hidden in data: sentences of a report or a step that speak to whoever checks them.
 
-The prompt says that data is no instruction; whether a model heeds that, nobody can see from its answer. So a trace with
+The prompt says that data is no instruction; whether a model heeds that cannot be seen from its answer. So a trace with
 such a sentence, in its steps or its reference, is never lifted by a verifier, whatever it answers. The words are those
 of the task (labels, answers, models) with a verb that commands; a film has none of them.
 

@@ -4,7 +4,7 @@
     a file             the same form, one object a line: id, report, steps, good; and family, view, has_prior
     a run folder       the traces that a reader has decided on, with what they decided
 
-What nobody says to be public counts as restricted, and goes where restricted data may go.
+What is not declared public counts as restricted, and goes where restricted data may go.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A verifier's question: one trace beside its reference, from a prompt file; text alone, whoever wrote it.
+"""A verifier's question: one trace with its reference, from a prompt file; text alone, and no word of who wrote it.
 
 Hash and version of the file travel into every record and into a calibration, which counts for this prompt only.
 """

@@ -1,6 +1,6 @@
 """Verifying a run that is there: its traces in doubt, or all that the rules do not reject, are read by a verifier.
 
-Requests and answers stand in the run's own journal, beside the teacher's; new verdicts are appended, and what changed
+Requests and answers stand in the run's own journal, with the teacher's; new verdicts are appended, and what changed
 comes back as from a recheck. The same call again asks nothing that was answered.
 """
 
@@ -47,7 +47,7 @@ def verify_run(
         spec: the recipe's verifier.
         reach: which traces it reads.
         doubts: what the recipe says of them; those in doubt are read only if they are to be verified.
-        on_trace: hears of every trace that was read.
+        on_trace: called for every trace that was read.
 
     Raises:
         RecipeError: the verifier is of the family of a trace's author, works in batches, or its calibration is of

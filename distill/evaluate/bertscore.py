@@ -13,20 +13,24 @@ from ... import __version__
 from ...schemas.errors import InputError
 from ..libraries import quiet
 from .encoding import Encoder
-from .measure import Measure, Pair, mean, mean_of
+from .measure import Measure, MeasureOf, Pair, mean, mean_of
 
 
-def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) -> Measure:
-    """BERTScore-F1.
+def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) -> MeasureOf:
+    """Score all pairs of texts, each once.
 
     Args:
         pairs: what is compared; an empty hypothesis scores 0.
         encoder: a checkpoint's folder with its tokenizer, in safetensors.
         layer: the hidden layer, from 1; the last one if not given.
 
+    Returns:
+        BERTScore-F1 of any of the pairs.
+
     Raises:
         InputError: the encoder cannot be loaded, or has no such layer.
     """
+    texts = list(dict.fromkeys((pair.hypothesis.strip(), pair.reference.strip()) for pair in pairs))
     with quiet():
         import torch
 
@@ -36,16 +40,21 @@ def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) ->
         if not 1 <= layer <= depth:
             raise InputError(f"the encoder has layers 1 to {depth}", file=encoder, field="bertscore-layer")
         reader = Encoder(model, tokenizer)
-        ours = reader.tokens([pair.hypothesis.strip() for pair in pairs])
-        theirs = reader.tokens([pair.reference.strip() for pair in pairs])
-        scores = [0.0] * len(pairs)
+        ours, theirs = (reader.tokens([both[side] for both in texts]) for side in (0, 1))
+        scores: dict[tuple[str, str], float] = {}
         with torch.inference_mode():
             for some in reader.batches([max(len(one), len(two)) for one, two in zip(ours, theirs, strict=True)]):
-                both = (_embed(reader, [texts[at] for at in some], layer) for texts in (ours, theirs))
-                for at, one, other in zip(some, *both, strict=True):
-                    scores[at] = _f1(one, other)
+                sides = (_embed(reader, [ids[at] for at in some], layer) for ids in (ours, theirs))
+                scores |= {texts[at]: _f1(one, other) for at, one, other in zip(some, *sides, strict=True)}
     described = f"encoder {encoder.name} ({_fingerprint(encoder)}), layer {layer} of {depth}, no idf, not rescaled"
-    return Measure("BERTScore-F1", "tenstep", __version__, described, mean_of(scores), mean, remarks=reader.remarks)
+
+    def measure(of: Sequence[Pair]) -> Measure:
+        both = [(pair.hypothesis.strip(), pair.reference.strip()) for pair in of]
+        remarks = reader.remarks([text for pair in both for text in pair])
+        values = mean_of([scores[pair] for pair in both])
+        return Measure("BERTScore-F1", "tenstep", __version__, described, values, mean, remarks=remarks)
+
+    return measure
 
 
 def _load(folder: Path) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ weights only, so it cannot run code. Weights and the tokenizer of bert-base-unca
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +27,35 @@ _HEAD = 64  # width of an attention head, in every BERT
 _LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\.")
 
 
-def chexbert_f1(pairs: Sequence[Pair], weights: Path, tokenizer: Path) -> list[Measure]:
-    """CheXbert-F1 over 14 and 5 labels, micro and macro, and of each label.
+def chexbert_f1(pairs: Sequence[Pair], weights: Path, tokenizer: Path) -> Callable[[Sequence[Pair]], list[Measure]]:
+    """Label all texts, each once.
 
     Args:
         pairs: what is compared.
         weights: chexbert.pth.
         tokenizer: the folder of bert-base-uncased's tokenizer.
 
+    Returns:
+        CheXbert-F1 of any of the pairs: over 14 and 5 labels, micro and macro, and of each label.
+
     Raises:
         InputError: weights or tokenizer cannot be used.
     """
+    texts = list(dict.fromkeys(flat(text) for pair in pairs for text in (pair.hypothesis, pair.reference)))
     with quiet():
         bert, heads = load(weights)
         reader = Encoder(bert, _tokenizer(tokenizer, bert.config.vocab_size), _TOKENS)
-        hypotheses = _labels(reader, heads, [pair.hypothesis for pair in pairs])
-        references = _labels(reader, heads, [pair.reference for pair in pairs])
+        labels = dict(zip(texts, _labels(reader, heads, texts), strict=True))
     described = f"weights {sha256_of(weights)[:12]}; uncertain counts as positive"
-    implementation = ("tenstep's loader of chexbert", "CheXbert", described)
-    return f1_measures("CheXbert-F1", hypotheses, references, implementation, reader.remarks)
+
+    def measures(of: Sequence[Pair]) -> list[Measure]:
+        sides = [[flat(pair.hypothesis) for pair in of], [flat(pair.reference) for pair in of]]
+        hypotheses, references = (np.stack([labels[text] for text in side]) for side in sides)
+        implementation = ("tenstep's loader of chexbert", "CheXbert", described)
+        remarks = reader.remarks([*sides[0], *sides[1]])
+        return f1_measures("CheXbert-F1", hypotheses, references, implementation, remarks)
+
+    return measures
 
 
 def load(weights: Path) -> tuple[Any, Any]:
@@ -122,7 +132,7 @@ def _labels(reader: Encoder, heads: Any, texts: Sequence[str]) -> Positive:
     import torch
 
     heads = heads.to(reader.device)
-    ids = reader.tokens([flat(text) for text in texts])
+    ids = reader.tokens(texts)
     found = np.zeros((len(texts), len(LABELS)), dtype=np.bool_)
     with torch.inference_mode():
         for some in reader.batches([len(one) for one in ids]):

@@ -11,7 +11,7 @@ _BATCH, _BATCH_ON_CARD = 16, 64
 
 
 class Encoder:
-    """An encoder with its tokenizer, and how many texts were too long for it."""
+    """An encoder with its tokenizer, and which texts were too long for it."""
 
     def __init__(self, model: Any, tokenizer: Any, most: int | None = None) -> None:
         """Put the model where it computes.
@@ -27,15 +27,14 @@ class Encoder:
         self.model = model.to(self.device)
         self.tokenizer = tokenizer
         self.longest = min(most or tokenizer.model_max_length, tokenizer.model_max_length, positions(model))
-        self.texts = self.cut = 0
+        self._cut: set[str] = set()
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with the tokens that open and close it."""
         found: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.longest)["input_ids"]
         full = [at for at, ids in enumerate(found) if len(ids) >= self.longest]
         whole = self.tokenizer([texts[at] for at in full], verbose=False)["input_ids"] if full else []
-        self.cut += sum(len(ids) > self.longest for ids in whole)
-        self.texts += len(texts)
+        self._cut |= {texts[at] for at, ids in zip(full, whole, strict=True) if len(ids) > self.longest}
         return found
 
     def batch(self, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -49,10 +48,10 @@ class Encoder:
         order = sorted(range(len(lengths)), key=lambda at: -lengths[at])
         yield from (order[start : start + size] for start in range(0, len(order), size))
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What the figures' reader should know."""
-        return (f"{self.cut} of {self.texts} texts were cut to {self.longest} tokens",) if self.cut else ()
+    def remarks(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """What a reader of figures about these texts should know."""
+        cut = sum(text in self._cut for text in texts)
+        return (f"{cut} of {len(texts)} texts were cut to {self.longest} tokens",) if cut else ()
 
 
 def positions(model: Any) -> int:

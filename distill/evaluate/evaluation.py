@@ -6,7 +6,7 @@ Figures are compared only if implementation, version and preprocessing are the s
 evaluation holds figures only, no text.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,7 +20,7 @@ from .chexbert import chexbert_f1
 from .external import External, check_external, external
 from .finding_f1 import finding_f1
 from .inputs import REPORT, By, Source, check_same, with_parts
-from .measure import Measure, Pair
+from .measure import Measure, MeasureOf, Pair
 from .radeval import RadEval
 from .words import Preprocessing
 
@@ -110,7 +110,7 @@ Family = Callable[[Sequence[Pair]], list[Measure]]
 def _families(
     options: Options, texts: Sequence[Pair], on_progress: Callable[[str], object]
 ) -> tuple[list[tuple[str, Family]], list[str]]:
-    """What will be measured, and notes about the choice. Commands are run here, once for all texts."""
+    """What will be measured, and notes about the choice."""
     notes = []
     chosen = options.implementation
     if chosen == "auto":
@@ -126,33 +126,31 @@ def _families(
         found.append((coco.PACKAGE, lambda pairs: coco.coco(pairs, options.preprocessing)))
     if chosen in ("python", "both"):
         found.append(("python", plain.plain))
-    return [*found, *_with_weights(options), *_commands(options, texts, on_progress)], notes
+    return [*found, *_with_models(options, texts, on_progress)], notes
 
 
-def _with_weights(options: Options) -> Iterator[tuple[str, Family]]:
-    if options.bertscore is not None:
-        encoder = options.bertscore
-        yield "BERTScore", lambda pairs: [bertscore(pairs, encoder, options.bertscore_layer)]
-    if options.chexbert is not None:
-        weights, tokenizer = options.chexbert, options.chexbert_tokenizer
-        if tokenizer is None:
-            raise InputError("give the folder of bert-base-uncased's tokenizer", field="chexbert-tokenizer")
-        yield "CheXbert-F1", lambda pairs: chexbert_f1(pairs, weights, tokenizer)
-
-
-def _commands(
+def _with_models(
     options: Options, texts: Sequence[Pair], on_progress: Callable[[str], object]
 ) -> Iterator[tuple[str, Family]]:
+    """Metrics that load a model or start a command do so here, once for all students and parts."""
+    if options.bertscore is not None:
+        on_progress("BERTScore")
+        yield "BERTScore", partial(_scored, [bertscore(texts, options.bertscore, options.bertscore_layer)])
+    if options.chexbert is not None:
+        if options.chexbert_tokenizer is None:
+            raise InputError("give the folder of bert-base-uncased's tokenizer", field="chexbert-tokenizer")
+        on_progress("CheXbert-F1")
+        yield "CheXbert-F1", chexbert_f1(texts, options.chexbert, options.chexbert_tokenizer)
     if options.radeval is not None:
         on_progress("RadEval")
-        yield "RadEval", partial(_scored, options.radeval.scores(texts))
+        yield "RadEval", partial(_scored, options.radeval.scores(texts).values())
     for metric in options.external:
         on_progress(metric.name)
-        yield metric.name, partial(_scored, external(texts, metric))
+        yield metric.name, partial(_scored, external(texts, metric).values())
 
 
-def _scored(scores: Mapping[str, Callable[[Sequence[Pair]], Measure]], pairs: Sequence[Pair]) -> list[Measure]:
-    return [score(pairs) for score in scores.values()]
+def _scored(scores: Iterable[MeasureOf], pairs: Sequence[Pair]) -> list[Measure]:
+    return [score(pairs) for score in scores]
 
 
 def _labels_of_no_text(found: Sequence[Sequence[Measure]]) -> set[str]:

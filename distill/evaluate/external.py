@@ -13,17 +13,17 @@ import math
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.errors import InputError, PolicyError
-from .measure import Measure, Pair, mean, mean_of
+from .measure import Measure, MeasureOf, Pair, mean, mean_of
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
-Scores = Mapping[str, Callable[[Sequence[Pair]], Measure]]  # by name: the measure of any of the pairs that were scored
+Scores = Mapping[str, MeasureOf]  # by name
 
 
 class External(NamedTuple):

@@ -62,6 +62,9 @@ class Measure:
         return self.name, self.implementation, self.version, self.preprocessing
 
 
+MeasureOf = Callable[[Sequence[Pair]], Measure]  # of any of the pairs whose texts were scored before
+
+
 def ratio(above: Floats, below: Floats) -> Floats:
     """`above / below`, and 0 where nothing is below."""
     return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below != 0)

@@ -158,7 +158,7 @@ def render(manifest: ExportManifest, figures: Mapping[str, Any], *, licence: str
                 "patients": f"{manifest.patients:,}",
                 "images": f"{manifest.images:,}" if manifest.complete else "none: ids, steps and hashes only",
                 "form": manifest.exporter,
-                "judged by": "rules, and readers who have accepted or written each row"
+                "judged by": "rules, and readers who have accepted each row"
                 if manifest.reviewed_only
                 else "rules; see below",
                 "preference pairs": f"{manifest.pairs.made:,}",

@@ -87,10 +87,11 @@ def merge(
         on_progress("load")
         loaded = adapter.load_student(folder, student)
         model_type = loaded.student.model_type
+        tokenizer = adapter.base_file(folder, student, merge_gguf.TOKENIZER)
         if gguf is not None:
             if precision == "nf4":
                 raise TrainingError("GGUF is made of 16-bit weights; merge with --precision fp16", field="precision")
-            merge_gguf.check(model_type, gguf)
+            merge_gguf.check(model_type, loaded.model.config.architectures[0], gguf, tokenizer)
         on_progress("answers of the adapter")
         before = _answers(loaded, requests, student.max_new_tokens)
         expected = predict(loaded, requests, before)
@@ -123,10 +124,13 @@ def merge(
         )
         merged.write(part)
         shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
+        if tokenizer is not None:
+            shutil.copyfile(tokenizer, part / merge_gguf.TOKENIZER)
         model_card.write(part, card, merged=merged, sources=sources, licence=licence)
-        if gguf is not None:
-            on_progress("gguf")
-            merge_gguf.convert(part, gguf, part)
+    if gguf is not None:
+        on_progress("gguf")
+        with readable_by(owner_only=card.preflight.restricted):
+            merge_gguf.convert(out, gguf, out)  # whatever comes of it, the merged weights are there
     return merged
 
 

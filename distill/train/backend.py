@@ -23,8 +23,12 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(wanted: Literal["auto", "hf", "unsloth"]) -> Choice:
+def choose(wanted: Literal["auto", "hf", "unsloth"], only_hf: str | None = None) -> Choice:
     """The backend for this machine.
+
+    Args:
+        wanted: the recipe's.
+        only_hf: what unsloth is not wired for, if the recipe has it.
 
     Raises:
         TrainingError: unsloth was asked for, and there is no CUDA.
@@ -32,6 +36,8 @@ def choose(wanted: Literal["auto", "hf", "unsloth"]) -> Choice:
     """
     if wanted == "hf":
         return Choice("hf", "the recipe says so")
+    if only_hf is not None:
+        return Choice("hf", f"unsloth is not wired for {only_hf}")
     cuda, installed = device() == "cuda", importlib.util.find_spec("unsloth") is not None
     if wanted == "unsloth":
         if not cuda:

@@ -6,7 +6,7 @@ image's token as a label, or cut a long target in silence. Here a long example i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from PIL import Image
 
@@ -23,6 +23,22 @@ class TrainingRow(TypedDict):
     image: str
     prompt: str
     target: str
+    image_sha256: NotRequired[str]
+    rejected: NotRequired[str]  # of a preference pair: the text that is not to be preferred
+    reference_report: NotRequired[str]  # for a reward
+    views: NotRequired[list[str]]
+    has_prior: NotRequired[bool]
+
+
+Collate = Callable[[Sequence[TrainingRow]], Mapping[str, Any]]  # rows to a batch
+
+
+def with_rejected(rows: Sequence[TrainingRow]) -> list[TrainingRow]:
+    """All rows, then those of the pairs once more with the rejected text as their target."""
+    others = [row.copy() for row in rows if "rejected" in row]
+    for row in others:
+        row["target"] = row["rejected"]
+    return [*rows, *others]
 
 
 class CompletionCollator:

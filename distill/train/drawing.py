@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...schemas.errors import TrainingError
-from ...schemas.recipe import Traces
+from ...schemas.learning import Traces
 from ...schemas.study import Study
 from ..evaluate.finding_f1 import positive
 

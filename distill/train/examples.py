@@ -27,6 +27,7 @@ from ...schemas.trace import STEPS
 from ..prompt import Prompt
 from .drawing import draw
 from .held_out import check_held_out
+from .pairs import RejectedText, rejected_texts
 
 
 class TrainingExample(NamedTuple):
@@ -37,6 +38,7 @@ class TrainingExample(NamedTuple):
     target: str
     key: str  # of the candidate it came from; the study's id for a reference
     sentences: tuple[str, ...]  # the steps' texts, or the report's lines
+    rejected: tuple[RejectedText, ...] = ()  # texts about the study that it is to be preferred to
 
     @property
     def patient(self) -> tuple[str, str]:
@@ -73,11 +75,15 @@ class TrainingExamples:
     def rows(self) -> list[dict[str, object]]:
         """Which rows train and validate, and with what weight: one that stands twice has weight 2."""
         counts = Counter(
-            (side, example.study.id, example.key)
+            (side, example.study.id, example.key, example.rejected)
             for side, examples in (("train", self.train), ("validation", self.validation))
             for example in examples
         )
-        return [{"side": side, "study": study, "key": key, "weight": n} for (side, study, key), n in counts.items()]
+        return [
+            {"side": side, "study": study, "key": key, "weight": n}
+            | ({"rejected": {one.key: one.rules for one in rejected}} if rejected else {})
+            for (side, study, key, rejected), n in counts.items()
+        ]
 
     @property
     def sha256(self) -> str:
@@ -86,7 +92,8 @@ class TrainingExamples:
         for side in (self.train, self.validation):
             for example in side:
                 images = [image.sha256 for image in example.study.images]
-                digest.update(json.dumps([example.study.id, example.key, example.target, images]).encode())
+                rejected = [[one.text for one in example.rejected]] if example.rejected else []
+                digest.update(json.dumps([example.study.id, example.key, example.target, images, *rejected]).encode())
             digest.update(b"\n")
         return digest.hexdigest()
 
@@ -104,15 +111,19 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
         PolicyError: the run may not be used for training.
         InputError, RunError, RecipeError: something cannot be read.
     """
-    steps = run is not None and recipe.traces.source != "reports"
+    steps = recipe.method == "grpo" or (run is not None and recipe.traces.source != "reports")
     if prompt.steps != steps:
+        wanted = "ten steps and the report" if steps else "reports alone"
         raise TrainingError(
             f"prompt {prompt.name} asks for {'ten steps and the report' if prompt.steps else 'a report alone'}, but "
-            f"the targets are {'ten steps and the report' if steps else 'reports alone'}; choose another prompt",
+            f"{'the reward is for' if recipe.method == 'grpo' else 'the targets are'} {wanted}; choose another prompt",
             field="prompt",
         )
     rows = pool(run, recipe.traces.source) if run is not None else _of_stores(recipe.studies)
     found = list(islice(rows, recipe.limit))
+    if run is not None and recipe.method == "dpo":
+        rejected = rejected_texts(run, recipe.preference)
+        found = [one._replace(rejected=rejected[one.study.id]) for one in found if one.study.id in rejected]
     if not found:
         raise TrainingError("no accepted example to learn from; curate more, or look at the rejected ones")
     if run is not None:
@@ -192,17 +203,22 @@ def _split(recipe: DistillRecipe, found: list[TrainingExample]) -> TrainingExamp
             )
         if not recipe.validation:  # without a validation set, the source's own is trained on as well
             places = ["train"] * len(found)
-    train = tuple(example for example, place in zip(found, places, strict=True) if place == "train")
+    train = tuple(
+        example
+        for example, place in zip(found, places, strict=True)
+        if place == "train" and example.key not in recipe.traces.without
+    )
     validation = tuple(example for example, place in zip(found, places, strict=True) if place == "validate")
     shared = {example.patient for example in train} & {example.patient for example in validation}
     if shared:
         raise TrainingError(
             f"{len(shared)} patients are in training and in validation: their source split them by study"
         )
-    if not train or (recipe.validation and not validation):
+    watched = recipe.validation or recipe.patience is not None or recipe.method == "grpo"
+    if not train or (watched and not validation):
         raise TrainingError(
             f"the split leaves {len(train)} examples for training and {len(validation)} for validation; "
-            "change the share or the split_seed",
-            field="validation",
+            + ("split again, with patients to validate on" if recipe.splits else "change the share or the split_seed"),
+            field="splits" if recipe.splits else "validation",
         )
     return TrainingExamples(train, validation)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...schemas.errors import RecipeError, TrainingError
-from ...schemas.recipe import Lora
+from ...schemas.learning import Lora
 from ..student import Student, kind_of, layer_of
 
 Counts = Mapping[str, int]

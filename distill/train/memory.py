@@ -1,9 +1,10 @@
 """What a run will need of a card, estimated before it is asked for. An estimate: allocators round up and fragment.
 
 Of each weight it is known what it costs: nf4 with double quantization takes 4 bits, 8 for every 64 weights and 32 for
-every 64 * 256 (Dettmers et al. 2023, QLoRA, section 3); everything else is bfloat16; what learns has a gradient and
-two moments beside it. Activations are counted for the usual decoder block: with checkpointing one tensor a layer and
-one block's worth of work, without it every block's, and three copies of the logits (bfloat16, float32, gradient).
+every 64 * 256 (Dettmers et al. 2023, QLoRA, section 3); everything else is bfloat16; what learns is float32, with a
+gradient and two moments beside it. Activations are counted for the usual decoder block: with checkpointing one tensor a
+layer and one block's worth of work, without it every block's, and three copies of the logits (bfloat16, float32,
+gradient). A preference pair is two texts; what answers keep while a rewarded student writes them is not counted.
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ from ...schemas.recipe import DistillRecipe
 _MB = 2**20
 _NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight
 _HALF = 2  # bytes of a bfloat16
+_FULL = 4  # of a float32
 
 
 class Memory(Noun):
@@ -41,8 +43,8 @@ def estimate(model: Any, recipe: DistillRecipe, trainable: int, tokens: int) -> 
         TrainingError: weights alone, without any activation, are more than the card has.
     """
     weights = _weights(model, recipe)
-    moments = 2 if recipe.optimizer.name == "adamw_8bit" else 2 * _HALF
-    learning = trainable * (2 * _HALF + moments)
+    moments = 2 if recipe.optimizer.name == "adamw_8bit" else 2 * _FULL
+    learning = trainable * (2 * _FULL + moments)
     activations = _activations(model, recipe, tokens)
     total = weights + learning + activations
     name, has = _card()
@@ -80,13 +82,14 @@ def _weights(model: Any, recipe: DistillRecipe) -> float:
 def _activations(model: Any, recipe: DistillRecipe, tokens: int) -> float:
     config = model.config
     text, vision = config.get_text_config(), config.vision_config
-    rows = recipe.batch * tokens
+    texts = recipe.batch * (2 if recipe.method == "dpo" else 1)  # a pair is two texts
+    rows = texts * tokens
     work = _work(text, rows)
     layers = text.num_hidden_layers
     kept = rows * text.hidden_size * _HALF
     language = layers * kept + work if recipe.gradient_checkpointing else layers * work
     logits = rows * text.vocab_size * (_HALF + 4 + 4)
-    patches = recipe.batch * _patches(config, tokens)
+    patches = texts * _patches(config, tokens)
     seen = _work(vision, patches)
     depth = getattr(vision, "num_hidden_layers", None) or vision.depth
     blocks = int(depth) + getattr(vision, "num_global_layers", 0)

@@ -1,55 +1,34 @@
 """Checks before the first step: whether everything fits, and what exactly will be trained on.
 
-`measure` counts tokens with the checkpoint's own processor. `preflight` runs all checks without training or weights:
+`preflight` runs all checks without training or weights:
 shape and counts, examples and their images, lengths, test sets, memory. What is not available is listed and does not
 hide the rest; what is available and does not fit is an error, in both.
 """
 
-import re
-import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...schemas.base import Noun
-from ...schemas.errors import TrainingError
 from ...schemas.recipe import DistillRecipe
 from .. import prompt as prompts
-from ..chat import conversation
 from ..libraries import quiet
 from ..pixels import open_image
 from ..shape import processor_of, shape_of
 from . import lora
-from .collator import IGNORED, CompletionCollator, TrainingRow
+from .collator import CompletionCollator
 from .examples import TrainingExamples, load_examples
+from .lengths import Lengths, Tokens, measure
 from .memory import Memory, estimate
+from .pairs import rules_of
 from .rows import rows_of, sizes_of
 from .tiny_base import tiny_base
 from .tracking import check_tracking
+from .vision_cache import check_sound, forecast
 
 TINY = "tiny"
-_SHOWN = 3
-_NAMED = 8  # studies that a message names
-
-
-class Lengths(Noun):
-    """Tokens of the examples: the middle, the longest, and what is allowed."""
-
-    median: int
-    p95: int
-    p99: int
-    longest: int
-    allowed: int
-
-
-class Tokens(Noun):
-    """What the processor makes of the examples."""
-
-    conversation: Lengths
-    target: Lengths
-    shown: tuple[str, ...]
-    dropped: tuple[str, ...] = ()
 
 
 class Preflight(Noun):
@@ -70,6 +49,8 @@ class Preflight(Noun):
     trainable: Mapping[str, int]
     weights: int
     memory: Memory | None  # none where the shape is not known
+    pairs: Mapping[str, int] = {}  # preference pairs: how many, by the code that the other text was rejected for
+    features_mb: int | None = None  # what vision_cache takes on disk
     restricted: bool = False
     unchecked: tuple[str, ...] = ()
 
@@ -88,6 +69,7 @@ def build_preflight(
     trainable: Mapping[str, int],
     weights: int,
     memory: Memory | None,
+    features: int | None = None,
     unchecked: Sequence[str] = (),
 ) -> Preflight:
     """Put together what was found."""
@@ -100,13 +82,20 @@ def build_preflight(
             "patients_validation": len({example.patient for example in examples.validation}),
             "images": len(examples.all),
             "one_of_several": sum(len(example.study.images) > 1 for example in examples.all),
+            "pairs": Counter(code for example in examples.all for code in rules_of(example.rejected)),
             "restricted": examples.restricted,
             "test_sets": tuple(tests),
         }
     if tokens is not None:
         data |= tokens.model_dump()
     return Preflight(
-        shape=shape, trainable=trainable, weights=weights, memory=memory, unchecked=tuple(unchecked), **data
+        shape=shape,
+        trainable=trainable,
+        weights=weights,
+        memory=memory,
+        features_mb=None if features is None else round(features / 2**20),
+        unchecked=tuple(unchecked),
+        **data,
     )
 
 
@@ -130,7 +119,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             examples = load_examples(recipe.model_copy(update={"test_sets": tuple(tests)}), run, prompt)
             check_tracking(recipe, restricted=examples.restricted)
             unchecked += examples.unmatched
-            rows = rows_of(examples.all, prompt)
+            rows = rows_of(examples.all, prompt, reward=recipe.method == "grpo")
         else:
             unchecked.append("examples, their images, the split by patient, test sets: the data is not at hand")
         unchecked += [f"test set '{name}' is not at hand" for name in recipe.test_sets if name not in tests]
@@ -164,6 +153,14 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             unchecked.append("token lengths and unmasked tokens: they need the examples and the checkpoint's processor")
         longest = tokens.conversation.longest if tokens else recipe.max_length
         memory = None if shape is None else estimate(shape.model, recipe, sum(found.values()), longest)
+        features = None
+        if recipe.vision_cache is not None and shape is not None:
+            check_sound(recipe, shape.model, shape.student)
+            images = len({row["image"] for row in rows or ()})
+            if rows and processor is not None:
+                features = forecast(shape.model, rows[0], CompletionCollator(processor, None, open_image), images)
+            if features is None:
+                unchecked.append("the size of the vision features: it needs the images and the checkpoint's processor")
         name = "unknown" if shape is None else recipe.base if shape.own else shape.name
         return build_preflight(
             examples,
@@ -173,6 +170,7 @@ def preflight(recipe: DistillRecipe, run: Path | None) -> Preflight:
             trainable=found,
             weights=weights,
             memory=memory,
+            features=features,
             unchecked=unchecked,
         )
 
@@ -182,132 +180,3 @@ def _missing(recipe: DistillRecipe, run: Path | None) -> list[str]:
     found += [f"study store '{path}'" for path in recipe.studies if not Path(path).exists()]
     found += [] if recipe.splits is None or Path(recipe.splits).exists() else [f"splits '{recipe.splits}'"]
     return found if run is not None or recipe.studies else [*found, "a run or study stores (--run)"]
-
-
-def measure(
-    rows: Sequence[TrainingRow],
-    sizes: Sequence[tuple[int, int]],
-    collate: CompletionCollator,
-    max_new_tokens: int,
-    *,
-    drop: bool = False,
-) -> Tokens:
-    """Measure every example, and decode what some are trained on.
-
-    How many tokens an image takes may depend on its size, so it is counted once for each size.
-
-    Args:
-        rows: the examples.
-        sizes: width and height of their images, in pixels.
-        collate: with the checkpoint's processor.
-        max_new_tokens: what sampling will allow.
-        drop: leave examples out that are too long, and list them; else they are an error.
-
-    Raises:
-        TrainingError: examples are longer than max_length, or their targets than sampling will allow; targets hold
-            control tokens; or the unmasked tokens are not the target.
-    """
-    check_control_tokens(rows, collate.processor)
-    tokenizer = collate.processor.tokenizer
-    allowed = collate.max_length or sys.maxsize
-    unlimited = CompletionCollator(collate.processor, None, collate.open_image)
-    extra: dict[tuple[int, int], int] = {}
-    whole, targets, kept = [], [], []
-    long: list[tuple[str, int]] = []
-    cut: list[tuple[str, int]] = []
-    for row, size in zip(rows, sizes, strict=True):
-        head, target = _tokens(tokenizer, row, collate.processor)
-        if size not in extra:
-            extra[size] = unlimited([row])["input_ids"].shape[1] - head - target
-        length = head + target + extra[size]
-        if length > allowed:
-            long.append((row["study"], length))
-        if target > max_new_tokens:
-            cut.append((row["study"], target))
-        if length <= allowed and target <= max_new_tokens:
-            whole.append(length)
-            targets.append(target)
-            kept.append(row)
-    if (long or cut) and not drop:
-        raise _too_long(long, cut, allowed, max_new_tokens)
-    if not kept:
-        raise TrainingError("every example is too long; raise max_length and max_new_tokens", field="too_long")
-    return Tokens(
-        conversation=_lengths(whole, allowed),
-        target=_lengths(targets, max_new_tokens),
-        shown=tuple(_learned(row, collate) for row in kept[:_SHOWN]),
-        dropped=tuple(dict.fromkeys(study for study, _ in [*long, *cut])),
-    )
-
-
-def check_control_tokens(rows: Sequence[TrainingRow], processor: Any) -> None:
-    """A control token in a target would end the answer, or stand for an image, in the middle of a text.
-
-    Raises:
-        TrainingError: targets hold control tokens of the tokenizer; how many, and which study is the first.
-    """
-    tokenizer = processor.tokenizer
-    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
-    marks = {*tokenizer.all_special_tokens, *added, str(getattr(processor, "image_token", "") or "")} - {""}
-    pattern = re.compile("|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True)))
-    found = [(row["study"], match[0]) for row in rows if (match := pattern.search(row["target"]))] if marks else []
-    if found:
-        study, mark = found[0]
-        raise TrainingError(
-            f"{len(found)} targets hold control tokens of the tokenizer ({_listed([name for name, _ in found])}; the "
-            f"first is '{mark}' in '{study}'); reject those traces, or mend those reports at their source"
-        )
-
-
-def _too_long(
-    long: Sequence[tuple[str, int]], cut: Sequence[tuple[str, int]], allowed: int, max_new_tokens: int
-) -> TrainingError:
-    """All examples that do not fit, in one message."""
-    parts = []
-    if long:
-        parts.append(
-            f"{len(long)} examples have more than the {allowed} tokens of max_length (up to "
-            f"{max(length for _, length in long)}: {_listed([study for study, _ in long])})"
-        )
-    if cut:
-        parts.append(
-            f"{len(cut)} targets have more than the {max_new_tokens} tokens of max_new_tokens, where sampling stops "
-            f"(up to {max(length for _, length in cut)}: {_listed([study for study, _ in cut])})"
-        )
-    return TrainingError(
-        f"{'; '.join(parts)}; raise the limit, or leave them out with too_long: drop",
-        field="max_length" if long else "max_new_tokens",
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first names of a list."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(f"'{name}'" for name in names[:_NAMED]) + more
-
-
-def _learned(row: TrainingRow, collate: CompletionCollator) -> str:
-    """The unmasked tokens as text."""
-    labels = collate([row])["labels"][0]
-    text = str(collate.processor.tokenizer.decode(labels[labels != IGNORED], skip_special_tokens=True)).strip()
-    if text != row["target"].strip():
-        raise TrainingError(f"study '{row['study']}': the tokens that would be learned are not the target's")
-    return text
-
-
-def _tokens(tokenizer: Any, row: TrainingRow, processor: Any) -> tuple[int, int]:
-    texts = conversation(processor, row["prompt"], row["target"])
-    head, target = (len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
-    return head, target
-
-
-def _lengths(values: Sequence[int], allowed: int) -> Lengths:
-    ordered = sorted(values)
-    last = len(ordered) - 1
-    return Lengths(
-        median=ordered[last // 2],
-        p95=ordered[round(last * 0.95)],
-        p99=ordered[round(last * 0.99)],
-        longest=ordered[last],
-        allowed=allowed,
-    )

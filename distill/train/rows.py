@@ -12,12 +12,13 @@ from .collator import TrainingRow
 from .examples import TrainingExample
 
 
-def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[TrainingRow]:
-    """One row an example, in their order; every image is there, and is the one that was ingested.
+def rows_of(examples: Sequence[TrainingExample], prompt: Prompt, *, reward: bool = False) -> list[TrainingRow]:
+    """One row an example, or one a rejected text of it, in their order; every image is there, as it was ingested.
 
     Args:
         examples: training or validation examples.
         prompt: what the student will be asked.
+        reward: rows also hold what a reward compares with.
 
     Raises:
         TrainingError: a study has no image, or its report has another form than the prompt asks for.
@@ -37,15 +38,21 @@ def rows_of(examples: Sequence[TrainingExample], prompt: Prompt) -> list[Trainin
             field="prompt",
         )
     images = [(example.store, example.study, image) for example in examples if (image := choose(example.study))]
-    rows = []
-    for example, path in zip(examples, check_all(images), strict=True):
+    rows: list[TrainingRow] = []
+    for (_, _, image), example, path in zip(images, examples, check_all(images), strict=True):
         if isinstance(path, ImageError):
             raise path
-        rows.append(TrainingRow(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target))
+        row = TrainingRow(study=example.study.id, image=str(path), prompt=prompt.text, target=example.target)
+        row["image_sha256"] = image.sha256
+        if reward:
+            study = example.study
+            views = list(study.views) or [image.view for image in study.images]
+            row |= {"reference_report": study.report, "views": views, "has_prior": study.has_prior}
+        rows += [{**row, "rejected": one.text} for one in example.rejected] or [row]
     return rows
 
 
 def sizes_of(examples: Sequence[TrainingExample]) -> list[tuple[int, int]]:
     """Width and height of the image of each row, in pixels, as they were when it was ingested."""
-    images = [choose(example.study) for example in examples]
+    images = [choose(example.study) for example in examples for _ in example.rejected or (None,)]
     return [(image.width, image.height) for image in images if image is not None]

@@ -15,6 +15,7 @@ from ...data.memory import peak_megabytes
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import InputError
 from ..libraries import NAMES
+from .answers import HeldOut
 from .preflight import Preflight
 
 FILE = "run_card.json"
@@ -26,6 +27,9 @@ class Loss(Noun):
     step: int
     loss: float
     learning_rate: float
+    others: Mapping[str, float] = Field(
+        default_factory=dict, description="What the method watches besides: margins of pairs, rewards of answers."
+    )
 
 
 class Evaluation(Noun):
@@ -64,6 +68,10 @@ class RunCard(Record):
     sessions: tuple[Session, ...]
     losses: tuple[Loss, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    held_out: tuple[HeldOut, ...] = Field(
+        (), description="Answers about held-out studies before and after training by reward."
+    )
+    signs: tuple[str, ...] = Field((), description="What in them speaks against the student.")
     best_step: int | None = Field(None, description="The step whose adapter was kept, with a validation set.")
     peak_memory_mb: float | None = Field(None, description="Of the device on CUDA, else of the process.")
     adapter_sha256: Sha256 | None = None

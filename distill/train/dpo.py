@@ -1,0 +1,44 @@
+"""Preference pairs to TRL's DPOTrainer: one batch, the accepted texts first, then the rejected ones in the same order.
+
+Pairs are collated as examples are (collator.py), because TRL's own collator of pairs processes prompt and completion
+separately, which fails for Llama 3.2 Vision as it does in supervised training. The reference that the student is held
+to is its base, with the adapters switched off, so the recipe's base is the student that is to be improved: merged.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...schemas.learning import Preference
+from .collator import IGNORED, Collate, TrainingRow, with_rejected
+
+
+class PairCollator:
+    """Makes batches of pairs, of twice as many rows as pairs."""
+
+    def __init__(self, collate: Collate) -> None:
+        self._collate = collate
+
+    def __call__(self, rows: Sequence[TrainingRow]) -> Mapping[str, Any]:
+        """A batch: the processor's tensors and `completion_mask`, of shape (2 * pairs, tokens).
+
+        Raises:
+            TrainingError, ImageError: as CompletionCollator.
+        """
+        batch = dict(self._collate(with_rejected(rows)))
+        batch["completion_mask"] = (batch.pop("labels") != IGNORED).long()
+        return batch
+
+
+def preferring(preference: Preference, arguments: dict[str, Any], given: dict[str, Any], collate: Collate) -> Any:
+    """A DPOTrainer.
+
+    Args:
+        preference: the recipe's.
+        arguments: for its config, beside what is its own.
+        given: for the trainer: model, tables, processor, adapters.
+        collate: rows to batches.
+    """
+    from trl import DPOConfig, DPOTrainer
+
+    config = DPOConfig(**arguments, beta=preference.beta, max_length=None)  # ours is checked, not cut
+    return DPOTrainer(args=config, data_collator=PairCollator(collate), **given)
