@@ -143,7 +143,7 @@ def same(step: Step, output: str) -> bool:
     """Whether an output is what the page says, but for what differs from call to call."""
     page, found = step.output or "", shown(step, output)
     if step.vary:
-        wanted, have = (set(re.findall(r"[A-Za-z_]{2,}", text)) for text in (page, found))
+        wanted, have = (set(re.findall(r"\b[A-Za-z_]{2,}\b", text)) for text in (page, found))  # no part of a hash
         return len(wanted & have) >= _WORDS * len(wanted) and bool(wanted)
     return compared(page) == compared(found)
 
