@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.memory import peak_megabytes
+from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from .arguments import shard_of
+from .engines import add_engine_choice, check_address, engine_of
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument(
         "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
     )
+    add_engine_choice(curate)
     curate.add_argument(
         "--upload", metavar="URL", help="copy the run to a remote place at the end (s3://..., gs://...)"
     )
@@ -74,12 +77,28 @@ def _curate(args: argparse.Namespace) -> Outcome:
         check_place(args.upload, StudyStore.open(str(recipe.studies)).data_class, args.attestation)
     workers = None if args.workers is None else max(0, args.workers)
     since = time.monotonic()
+    if args.engine != "processes":
+        return _outcome(args, recipe, _on_engine(args, recipe), time.monotonic() - since)
+    check_address(args)
     with _Bar() as bar:
         consent = _consent(args, recipe, bar)
         curated = curate_run(
             recipe, args.out, workers=workers, on_start=bar.start, on_study=bar.advance, consent=consent
         )
     return _outcome(args, recipe, curated, time.monotonic() - since)
+
+
+def _on_engine(args: argparse.Namespace, recipe: "CurateRecipe") -> "Curated":
+    from ..curation.curating_offline import curate_offline
+
+    if args.shard is not None:
+        raise InputError("--engine divides the run itself; leave --shard out")
+    with engine_of(args) as engine, progress(None, "shards") as bar:
+        assert not isinstance(engine, int)  # those are for --engine processes
+        done = iter(range(1_000_000_000))
+        return curate_offline(
+            recipe, args.out.resolve(), engine, lambda shards: bar.advance(min(1, next(done)), total=shards)
+        )
 
 
 class _Bar:

@@ -21,16 +21,29 @@ def add_engine_options(parser: argparse.ArgumentParser, *, keeps: bool = True) -
         keeps: whether finished shards can be kept in a folder.
     """
     parser.add_argument("--workers", type=positive, metavar="N", help="processes of this machine (one a core)")
+    add_engine_choice(parser)
+    if keeps:
+        parser.add_argument(
+            "--keep", type=Path, metavar="DIR", help="keep finished shards here: after a kill, only the others are done"
+        )
+
+
+def add_engine_choice(parser: argparse.ArgumentParser) -> None:
+    """Where the work is done, for commands whose --workers means something else."""
     parser.add_argument(
         "--engine", choices=("processes", "ray"), default="processes", help="where the work is done (processes)"
     )
     parser.add_argument(
         "--address", metavar="HOST:PORT", help="of a Ray cluster, or auto (without: one of this machine alone)"
     )
-    if keeps:
-        parser.add_argument(
-            "--keep", type=Path, metavar="DIR", help="keep finished shards here: after a kill, only the others are done"
-        )
+
+
+def check_address(args: argparse.Namespace) -> None:
+    """Raises:
+    InputError: an address without the engine that it is of.
+    """
+    if args.address and args.engine == "processes":
+        raise InputError("--address is of a Ray cluster; add --engine ray")
 
 
 @contextmanager
@@ -47,9 +60,8 @@ def engine_of(args: argparse.Namespace, default: int | None = None) -> Iterator[
     """
     from ..data.workers import cores
 
+    check_address(args)
     if args.engine == "processes":
-        if args.address:
-            raise InputError("--address is of a Ray cluster; add --engine ray")
         yield args.workers or default or cores()
         return
     if args.workers:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tenstep.curation.audit import audit
+from tenstep.curation.curating import resolve
+from tenstep.curation.curating_offline import curate_offline
 from tenstep.curation.findings import findings_of
 from tenstep.curation.recheck import recheck
 from tenstep.curation.selecting.select import Options as SelectOptions
@@ -57,7 +59,13 @@ def verbs(folder: Path, name: str, workers: Workers) -> dict[str, Any]:
     ones = [StudyInSplit(study, store.path_of, at % 4 == 0) for at, study in enumerate(store)]
     select([folder / "run"], SelectOptions(n=9), folder / f"{name}-selection", held_out=[], workers=workers)
     again = recheck(folder / "run", changes={"severities": {"step_short": "doubt"}}, dry_run=True, workers=workers)
+    if isinstance(workers, int):
+        traces = folder / "run"
+    else:
+        traces = folder / f"{name}-run"
+        curate_offline(resolve(folder / "recipe.yaml", folder / "studies"), traces, workers, studies=60)
     return {
+        "curate": [sorted((traces / f"{table}.jsonl").read_text().splitlines()) for table in ("accepted", "doubted")],
         "ingest": files_of(folder / f"{name}-store"),
         "findings": list(findings_of(json_lines(folder / "texts.jsonl"), explain=True, workers=workers)),
         "split": contamination(lambda: ones, workers=workers),

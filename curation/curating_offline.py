@@ -1,0 +1,81 @@
+"""A run of offline teachers, spread over an engine: every shard is a run of its own, then they are merged.
+
+    OUT.shards/1, OUT.shards/2, ...  ->  merge_runs  ->  OUT, and what only the whole can see is curated there
+
+A shard is resumed by its journal, whoever works on it: a node that dies costs the answers under way. Teachers that send
+requests are not spread so: their budgets and rates are one process's, or split by hand (`--shard`).
+"""
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..data.run import MANIFEST
+from ..data.sharding import Shard
+from ..data.store.studies import StudyStore
+from ..data.workers import Engine, each, sure
+from ..schemas.errors import RecipeError
+from ..schemas.recipe import CurateRecipe
+from .curating import Curated, curate_run, resolve
+from .merging import merge_runs
+from .teacher import load
+
+_STUDIES, _SHARDS = 1_000, 64  # of a shard, at least; and at most so many: each reads through the store
+
+
+def curate_offline(
+    recipe: CurateRecipe,
+    out: Path,
+    engine: Engine,
+    on_shard: Callable[[int], None] = lambda shards: None,
+    *,
+    studies: int = _STUDIES,
+) -> Curated:
+    """Start a run, or go on with one.
+
+    Args:
+        recipe: resolved.
+        out: the run folder, which every worker sees.
+        engine: who works on the shards.
+        on_shard: called with the number of shards, once before the first and then after each.
+        studies: of a shard, at least; the same at every call on one folder.
+
+    Raises:
+        RecipeError: a teacher sends requests, or hands its questions over.
+        RunError: a shard could not be worked on; the same call goes on.
+    """
+    _check(recipe)
+    if not (out / MANIFEST).exists():
+        count = max(1, min(_SHARDS, len(StudyStore.open(str(recipe.studies))) // studies))
+        shards = [Shard(number, count) for number in range(1, count + 1)]
+        folder = out.with_name(f"{out.name}.shards")
+        on_shard(count)
+        for shard, found in zip(shards, each(partial(_curate, recipe, folder), shards, engine), strict=True):
+            sure(found, f"shard {shard.number} of {count}")
+            on_shard(count)
+        if count == 1:
+            (folder / "1").rename(out)
+        else:
+            merge_runs(out, [folder / str(shard.number) for shard in shards])
+        shutil.rmtree(folder)
+    return curate_run(recipe, out)
+
+
+def _curate(recipe: CurateRecipe, folder: Path, shard: Shard) -> int:
+    """One shard: a pure function of the recipe and the store, but for what its journal has already."""
+    alone = recipe if shard.of == 1 else resolve(recipe, shard=shard)
+    return curate_run(alone, folder / str(shard.number), workers=0).manifest.counts["accepted"]
+
+
+def _check(recipe: CurateRecipe) -> None:
+    for spec in recipe.teachers:
+        teacher = load(spec)
+        if teacher.endpoints or getattr(teacher, "handed_over", False):
+            raise RecipeError(
+                f"teacher '{teacher.name}' sends requests, or hands them over: --engine is for offline teachers; "
+                "divide such a run with --shard",
+                field="teachers",
+            )
+    if recipe.verifier is not None and recipe.verify != "off":
+        raise RecipeError("--engine is for runs without a verifier; divide this one with --shard", field="verifier")
