@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 
 # the peak since it was executed: what getrusage says begins with the parent's
 _SCRIPT = """
-import contextlib, io, json, sys, time
+import contextlib, io, json, os, sys
 from pathlib import Path
 from tenstep.__main__ import main
 out = io.StringIO()
 with contextlib.redirect_stdout(out):
     code = main(sys.argv[1:])
 peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-print(json.dumps({"code": code, "cpu": time.process_time(), "mb": peak, "said": json.loads(out.getvalue() or "{}")}))
+print(json.dumps({"code": code, "cpu": sum(os.times()[:4]), "mb": peak, "said": json.loads(out.getvalue() or "{}")}))
 """
 
 
 class Took(NamedTuple):
-    """Seconds on the clock, start of Python included; seconds of processor; MB at most; the command's JSON."""
+    """Seconds on the clock, start of Python included; seconds of processor, its workers' too; MB that it held at most,
+    without its workers; and its JSON."""
 
     seconds: float
     cpu: float

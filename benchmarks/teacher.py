@@ -41,6 +41,7 @@ LATENCY = 0.05
 ROOT = Path(__file__).resolve().parent.parent
 CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai", "openai+aiohttp")
 STRUCTURAL = {"completion", "structure", "numbering", "wrapping", "report", "headers"}
+KILLED_AT = 64  # requests under way when a run is killed
 FAULTS = {"429": 0.10, "500": 0.05, "reset_before": 0.02, "malformed": 0.02}
 REPORT = (
     "Technique: Frontal radiograph.\nView: PA\nFindings: The heart is normal in size. The lungs are clear. "
@@ -335,18 +336,27 @@ def _plain_faults(records: int) -> tuple[float, int]:
 
 
 def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
-    """Kill a run again and again; then let it end."""
+    """Kill runs again and again, once with the structural rules alone and once with all; then let them end."""
+    for name, every_rule in (("structural rules", False), ("all rules", True)):
+        print(f"\n{name}: {_kill(kills, studies, seed, every_rule=every_rule)}", flush=True)
+
+
+def _kill(kills: int, studies: int, seed: int, *, every_rule: bool) -> str:
     import os
 
     import yaml
     from tenstep.data.run import RunFolder
     from tenstep.schemas.run import State
+    from tenstep.validators.gate import CODES
 
     dice, received, lost = random.Random(seed), set[str](), 0
+    undelivered: list[int] = []  # by kill, answers that had been delivered and are in no journal
     with tempfile.TemporaryDirectory() as place, server() as url:
         folder = Path(place)
         make_studies(folder / "studies", studies)
-        recipe = {**recipe_of(url, 16), "resend_unknown": "no"}
+        recipe: dict[str, Any] = {**recipe_of(url, KILLED_AT), "resend_unknown": "no"}
+        if not every_rule:
+            recipe["severities"] = {code: "off" for code, rule in CODES.items() if rule not in STRUCTURAL}
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
         command = [sys.executable, "-m", "tenstep", "curate", str(folder / "recipe.yaml"), "--json"]
         command += ["--studies", str(folder / "studies"), "--out", str(folder / "run")]
@@ -364,17 +374,19 @@ def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
                 here = {e.key for e in run.journal.events() if e.state is State.RECEIVED and e.raw}
             lost += len(received - here)
             received |= here
+            undelivered.append(stats(url)["delivered"] - len(received) - sum(undelivered))
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         counted = stats(url)
         with RunFolder.read(folder / "run") as run:
             events = list(run.journal.events(raw=False))
-        sent = Counter(event.key for event in events if event.state is State.IN_FLIGHT)
-        ends = Counter(run_state for run_state in {e.key: e.state for e in events}.values())
-        print(
-            f"\n{kills} kills at random points: {lost} received answers lost, {counted['paid_twice']} prompts paid "
-            f"twice, {sum(n > 1 for n in sent.values())} sent again; of {studies} studies {ends[State.JUDGED]} judged, "
-            f"{ends[State.UNKNOWN]} unknown and left alone as told"
-        )
+    sent = Counter(event.key for event in events if event.state is State.IN_FLIGHT)
+    ends = Counter(run_state for run_state in {e.key: e.state for e in events}.values())
+    return (
+        f"{kills} kills at random points, {KILLED_AT} at once: of answers that were delivered, "
+        f"{statistics.mean(undelivered):.1f} a kill were not on disk yet, {max(undelivered)} at most; {lost} received "
+        f"answers lost, {counted['paid_twice']} prompts paid twice, {sum(n > 1 for n in sent.values())} sent again; of "
+        f"{studies} studies {ends[State.JUDGED]} judged, {ends[State.UNKNOWN]} unknown and left alone as told"
+    )
 
 
 def main() -> None:

@@ -76,6 +76,16 @@ class Journal:
         """The state of every request, by key."""
         return {key: State(state) for key, state in self._select("SELECT key, state FROM events ORDER BY seq")}
 
+    def state(self, key: str) -> State | None:
+        """The state of one request; none if there is no event of it."""
+        rows = self._select("SELECT state FROM events WHERE key = ? ORDER BY seq DESC LIMIT 1", (key,))
+        return next((State(state) for (state,) in rows), None)
+
+    def keys_in(self, *states: State) -> list[str]:
+        """The requests that stand in one of these states."""
+        rows = self._select("SELECT key, state FROM (SELECT key, state, MAX(seq) FROM events GROUP BY key)")
+        return [key for key, state in rows if state in states]
+
     def standing(self) -> dict[State, int]:
         """How many requests are in each state."""
         return Sums(self._reader, self.path).standing()

@@ -110,8 +110,35 @@ def test_a_full_card_says_what_to_lower(recipe: DistillRecipe, run: Path, tmp_pa
 
 def test_a_loss_that_is_no_number_ends_the_run(diverging: DistillRecipe, run: Path, tmp_path: Path) -> None:
     wild = diverging.optimizer.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(TrainingError, match=r"at step \d the (eval_)?loss is no number any more"):
+    with pytest.raises(TrainingError, match=r"at step \d the (eval_loss|loss|adapter) is no number any more"):
         distill(changed(diverging, optimizer=wild.model_dump()), run, tmp_path / "out")
+
+
+def test_no_checkpoint_without_numbers_is_written(diverging: DistillRecipe, run: Path, tmp_path: Path) -> None:
+    wild = diverging.optimizer.model_copy(update={"learning_rate": 1e30})
+    late = changed(diverging, optimizer=wild.model_dump(), patience=None, validation=0.0, save_every=2, log_every=10)
+    with pytest.raises(
+        TrainingError, match=r"at step \d the (loss|adapter) is no number any more; .* choose another --out"
+    ):
+        distill(late, run, tmp_path / "out")
+    for weights in (tmp_path / "out" / "checkpoints").rglob("adapter_model.safetensors"):
+        import torch
+        from safetensors.torch import load_file
+
+        assert all(torch.isfinite(value).all() for value in load_file(weights).values())
+
+
+def test_patience_without_a_patient_to_validate_on_is_refused(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:
+    from tenstep.data.run import RunFolder
+    from tenstep.data.splitting.splits import SplitRecipe, resolve, write_splits
+
+    with RunFolder.read(run) as opened:
+        splits = resolve(SplitRecipe.model_validate({"test": 0.0, "validate": 0.0}), [list(opened.studies)])
+    write_splits(splits, tmp_path / "splits.yaml")
+    waiting = changed(recipe, validation=0.0, splits=str(tmp_path / "splits.yaml"), patience=2)
+    with pytest.raises(TrainingError, match="0 for validation; split again, with patients to validate on"):
+        distill(waiting, run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_wandb_is_used_only_where_it_is_named_and_installed(recipe: DistillRecipe, run: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...data.run import RunFolder
+from ...data.states import States
 from ...schemas.errors import TeacherError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
@@ -45,16 +46,14 @@ class Answer:
     seconds: float
 
 
-def settle_flights(run: RunFolder) -> dict[str, State]:
-    """Requests that an earlier process sent and never heard of again become `unknown`. Returns all states, by key."""
-    states = run.journal.states()
-    for key in [key for key, state in states.items() if state in (State.PLANNED, State.IN_FLIGHT)]:
+def settle_flights(run: RunFolder) -> States:
+    """Requests that an earlier process sent and never heard of again become `unknown`. Returns all states."""
+    body, events = {"reason": "the process ended before the answer was read"}, []
+    for key in run.journal.keys_in(State.PLANNED, State.IN_FLIGHT):
         flight = run.journal.last(key, State.IN_FLIGHT)
-        study = flight.study_id if flight else ""
-        body = {"reason": "the process ended before the answer was read"}
-        run.journal.append(event(key, State.UNKNOWN, study, body)).result()
-        states[key] = State.UNKNOWN
-    return states
+        events.append(event(key, State.UNKNOWN, flight.study_id if flight else "", body))
+    run.journal.append(*events).result()
+    return States(run.journal)
 
 
 class Asker:
@@ -76,7 +75,7 @@ class Asker:
         decision: PolicyDecision,
         ledger: Ledger,
         tally: Tally,
-        states: dict[str, State],
+        states: States,
     ) -> None:
         self._run = run
         self._options = options

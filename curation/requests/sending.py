@@ -9,6 +9,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from ...data.states import States
 from ...schemas.errors import InputError, TeacherError, TenstepError
 from ...schemas.policy import PolicyDecision
 from ...schemas.run import State
@@ -46,7 +47,7 @@ class Sender:
     """
 
     def __init__(
-        self, commits: Commits, decision: PolicyDecision, ledger: Ledger, tally: Tally, states: dict[str, State]
+        self, commits: Commits, decision: PolicyDecision, ledger: Ledger, tally: Tally, states: States
     ) -> None:
         self._commits = commits
         self._decision = decision

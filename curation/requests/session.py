@@ -10,15 +10,15 @@ Whoever asks (the engine, a judge, a verifier) owns what an item is and what is 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ...data.run import RunFolder
+from ...data.states import States
 from ...schemas.errors import RecipeError, TenstepError
 from ...schemas.policy import PolicyDecision
 from ...schemas.recipe import RequestOptions
-from ...schemas.run import State
 from ...schemas.study import DataClass
 from ..teacher import Teacher, identity_sha256
 from .asker import Asker, settle_flights
@@ -42,7 +42,7 @@ def check_requests(options: RequestOptions, teachers: Sequence[Teacher], data_cl
     return decision
 
 
-def _attach(run: RunFolder, teachers: Sequence[Teacher], states: Mapping[str, State]) -> None:
+def _attach(run: RunFolder, teachers: Sequence[Teacher], states: States) -> None:
     """Let teachers that work through files find theirs in the run folder."""
     folders: set[Path] = set()
     for teacher in teachers:

@@ -53,11 +53,13 @@ def follow(
     from transformers import TrainerCallback
 
     class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             on_step(state.global_step)
             if stop is not None and stop.wanted:
                 control.should_save = control.should_training_stop = True
-            control.should_log = control.should_log or control.should_save  # so that no checkpoint without a number is
+            if control.should_save:  # a checkpoint without numbers is of no use to go on from
+                check_finite(model, state.global_step)
+                control.should_log = True
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             wild = [name for name in ("loss", VALIDATION) if not math.isfinite((logs or {}).get(name, 0.0))]
@@ -78,6 +80,16 @@ def no_number(what: str, step: int) -> TrainingError:
     """The error for a loss, or weights, that are infinite or none; checkpoints from before are as they were."""
     message = f"at step {step} the {what} is no number any more; lower the learning rate and choose another --out"
     return TrainingError(message, field="optimizer.learning_rate")
+
+
+def check_finite(model: Any, step: int) -> None:
+    """Raises:
+    TrainingError: a weight that learns is infinite or no number.
+    """
+    import torch
+
+    if any(not torch.isfinite(weight).all() for weight in model.parameters() if weight.requires_grad):
+        raise no_number("adapter", step)
 
 
 def validation_losses(history: Sequence[dict[str, Any]]) -> list[float]:

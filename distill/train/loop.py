@@ -9,7 +9,7 @@ from ...schemas.errors import TrainingError
 from ...schemas.recipe import DistillRecipe
 from .. import adapter
 from . import checkpoints
-from .callbacks import VALIDATION, Stop, exhausted, follow, no_number, validation_losses
+from .callbacks import VALIDATION, Stop, check_finite, exhausted, follow, validation_losses
 from .folder import BOARD, CHECKPOINTS
 from .ranks import Ranks
 from .run_card import Evaluation, Loss, RunCard, peak_memory_mb
@@ -57,8 +57,7 @@ def run(
                 trainer.train(resume_from_checkpoint=str(at) if at else None)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(recipe, longest, str(error)) from None
-    if any(not torch.isfinite(weight).all() for weight in trainer.model.parameters() if weight.requires_grad):
-        raise no_number("adapter", trainer.state.global_step)
+    check_finite(trainer.model, trainer.state.global_step)
     if stop.wanted and trainer.state.global_step < card.steps:
         raise KeyboardInterrupt(
             f"stopped after step {trainer.state.global_step} of {card.steps}, which is saved; go on with the same "

@@ -91,6 +91,7 @@ class TeacherServer(Loopback):
         self.paid: Counter[str] = Counter()
         self.seen: list[Seen] = []
         self.requests = 0
+        self.delivered = 0  # answers of a teacher, handed whole to a connection that was open
         self.bytes = 0
         self.in_flight_most = 0
         self.files = Files()
@@ -135,6 +136,7 @@ class TeacherServer(Loopback):
             "prompts": len(self.asked),
             "paid": self.paid.total(),
             "paid_twice": twice,
+            "delivered": self.delivered,
             "in_flight_most": self.in_flight_most,
         }
 
@@ -156,8 +158,12 @@ class TeacherServer(Loopback):
             body=self._author(api, body, fault, number),
             headers={"x-request-id": f"req_{number}", "request-id": f"req_{number}", **self.headers},
             seconds=self.latency,
+            on_written=self._count_delivered,
         )
         return whole if fault is None else self._fail(fault, api, whole)
+
+    def _count_delivered(self) -> None:
+        self.delivered += 1
 
     def _author(self, api: Api, body: dict[str, Any], fault: Fault | None = None, number: int = 1) -> bytes:
         text = self.write(body)

@@ -34,6 +34,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     ending: Ending = "whole"
     seconds: float = 0.0  # waited before the first byte; for drip, the time that the body takes
+    on_written: Callable[[], None] | None = None  # called when the whole answer was handed to a connection
 
 
 Handler = Callable[[Request], Answer]
@@ -110,7 +111,10 @@ class Connection(asyncio.Protocol):
         head_bytes = head.encode("latin-1") + b"\r\n"
         match answer.ending:
             case "whole":
+                gone = self.transport.is_closing()
                 self.transport.write(head_bytes + answer.body)
+                if answer.on_written and not gone:
+                    answer.on_written()
                 if headers["content-length"] != str(len(answer.body)):
                     self.transport.close()
             case "cut":
