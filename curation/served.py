@@ -10,7 +10,6 @@ Randomness is the server's: each answer is sent its own seed (the recipe's plus 
 
 import asyncio
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -192,15 +191,16 @@ def models_of(url: str, key_env: str | None = None) -> list[str]:
     except RecipeError as error:
         raise InputError(f"'{url}' {error.message}", field="server") from None
 
-    async def ask() -> bytes:
+    async def ask() -> list[str]:
         try:
-            return await endpoint.get("/models")
+            page = await endpoint.call(lambda openai: openai.models.list())
+            return [str(model.id) for model in page.data]
         finally:
             await endpoint.close()
 
     try:
-        return [str(one["id"]) for one in json.loads(unseal(asyncio.run(ask())).body)["data"]]
-    except (Unanswered, ValueError, KeyError, TypeError) as error:
+        return asyncio.run(ask())
+    except (Unanswered, AttributeError, TypeError) as error:
         why = str(error) if isinstance(error, Unanswered) else "its answer is no list of models"
         raise InputError(f"{url}/models does not say what is served there ({why}); give --served-model") from None
 

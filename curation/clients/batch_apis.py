@@ -4,17 +4,24 @@ A batch keeps what it is sent for days: it is for public data alone, which polic
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
 from .endpoint import Endpoint, pack
-from .envelope import Envelope, failure, seal, unseal
+from .envelope import Envelope, failure, seal
 
 RESULTS = 1 << 30  # bytes of one result file that are read
+if TYPE_CHECKING:
+    from anthropic.types.messages import MessageBatch
+    from openai.types import Batch, FileObject
+
+_PAGE = 100  # batches
+_NO_ANSWER = "the batch API sent something that is no answer of it"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _KEPT = 7 * 86_400  # seconds; what is uploaded and written there is deleted then
 
@@ -90,42 +97,40 @@ class OpenAIBatches:
 
     async def create(self, name: str, lines: Sequence[bytes]) -> str:
         """See `BatchApi`."""
-        fields = {
-            "purpose": "batch",
-            "expires_after[anchor]": "created_at",
-            "expires_after[seconds]": str(_KEPT),
-        }
+        content, kept = b"\n".join(lines) + b"\n", {"anchor": "created_at", "seconds": _KEPT}
         try:
-            uploaded = _object(await self._endpoint.upload("/files", "batch.jsonl", b"\n".join(lines) + b"\n", fields))
+            file: FileObject = await self._endpoint.call(
+                lambda openai: openai.files.create(file=("batch.jsonl", content), purpose="batch", expires_after=kept)
+            )
+            _check(file)
         except Unanswered as no:  # a file is no batch: nothing was asked
             raise Unanswered(State.FAILED, no.reason, no.raw, retryable=True, sent=False) from None
-        batch = {
-            "input_file_id": uploaded["id"],
-            "endpoint": f"/v1{self._path}",
-            "completion_window": "24h",
-            "metadata": {"tenstep_shard": name},
-            "output_expires_after": {"anchor": "created_at", "seconds": _KEPT},
-        }
-        return str(_object(await self._endpoint.post("/batches", pack(batch)))["id"])
+        batch: Batch = await self._endpoint.call(
+            lambda openai: openai.batches.create(
+                input_file_id=file.id,
+                endpoint=f"/v1{self._path}",
+                completion_window="24h",
+                metadata={"tenstep_shard": name},
+                output_expires_after=kept,
+            )
+        )
+        _check(batch)
+        return batch.id
 
     async def get(self, batch: str) -> ListedBatch:
         """See `BatchApi`."""
-        return _openai(_object(await self._endpoint.get(f"/batches/{batch}")))
+        return _openai(await self._endpoint.call(lambda openai: openai.batches.retrieve(batch)))
 
     async def newest(self) -> AsyncIterator[ListedBatch]:
         """See `BatchApi`."""
-        after = ""
-        while True:
-            page = _object(await self._endpoint.get(f"/batches?limit=100{after}"))
-            for found in page["data"]:
-                yield _openai(found)
-            if not page.get("has_more") or not page["data"]:
-                return
-            after = f"&after={page['data'][-1]['id']}"
+        async for found in _all(self._endpoint, lambda openai: openai.batches.list(limit=_PAGE)):
+            yield _openai(found)
 
     async def results(self, batch: ListedBatch) -> bytes:
         """See `BatchApi`."""
-        parts = [unseal(await self._endpoint.get(f"/files/{file}/content")).body for file in batch.files]
+        parts = []
+        for file in batch.files:
+            parts.append((await self._endpoint.call(partial(_content, file))).content)
         return b"\n".join(parts)
 
     def read(self, line: bytes) -> tuple[str, Outcome]:
@@ -159,28 +164,34 @@ class AnthropicBatches:
         return pack({"custom_id": custom_id, "params": body})
 
     async def create(self, name: str, lines: Sequence[bytes]) -> str:
-        """See `BatchApi`."""
+        """See `BatchApi`; the lines go as they are, in place of a list of parameters that would be packed again."""
+        from anthropic.types.messages import MessageBatch
+
         content = b'{"requests":[' + b",".join(lines) + b"]}"
-        return str(_object(await self._endpoint.post("/v1/messages/batches", content))["id"])
+        batch: MessageBatch = await self._endpoint.call(
+            lambda anthropic: anthropic.post("/v1/messages/batches", cast_to=MessageBatch, content=content)
+        )
+        _check(batch)
+        return batch.id
 
     async def get(self, batch: str) -> ListedBatch:
         """See `BatchApi`."""
-        return _anthropic(_object(await self._endpoint.get(f"/v1/messages/batches/{batch}")))
+        return _anthropic(await self._endpoint.call(lambda anthropic: anthropic.messages.batches.retrieve(batch)))
 
     async def newest(self) -> AsyncIterator[ListedBatch]:
         """See `BatchApi`."""
-        after = ""
-        while True:
-            page = _object(await self._endpoint.get(f"/v1/messages/batches?limit=100{after}"))
-            for found in page["data"]:
-                yield _anthropic(found)
-            if not page.get("has_more") or not page["data"]:
-                return
-            after = f"&after_id={page['data'][-1]['id']}"
+        async for found in _all(self._endpoint, lambda anthropic: anthropic.messages.batches.list(limit=_PAGE)):
+            yield _anthropic(found)
 
     async def results(self, batch: ListedBatch) -> bytes:
-        """See `BatchApi`."""
-        return unseal(await self._endpoint.get(f"/v1/messages/batches/{batch.id}/results")).body
+        """See `BatchApi`; as bytes, since the SDK's decoder of lines ends at a torn one."""
+        import httpx2
+
+        path = f"/v1/messages/batches/{batch.id}/results"
+        found: httpx2.Response = await self._endpoint.call(
+            lambda anthropic: anthropic.get(path, cast_to=httpx2.Response)
+        )
+        return found.content
 
     def read(self, line: bytes) -> tuple[str, Outcome]:
         """See `BatchApi`."""
@@ -208,32 +219,52 @@ def _outcome(status: int, headers: Mapping[str, str], body: Any) -> Outcome:
     return Unanswered(State.FAILED, no.message) if isinstance(no, TeacherError) else no
 
 
-def _openai(found: Mapping[str, Any]) -> ListedBatch:
-    counts = found.get("request_counts") or {}
+async def _all(endpoint: Endpoint, first: Callable[[Any], Awaitable[Any]]) -> AsyncIterator[Any]:
+    """What stands on all pages, from the first on."""
+    page = await endpoint.call(first)
+    while isinstance(getattr(page, "data", None), list):
+        for found in page.data:
+            yield found
+        if not page.data or not page.has_next_page():
+            return
+        page = await endpoint.call(partial(_after, page))
+    raise Unanswered(State.UNKNOWN, _NO_ANSWER)
+
+
+def _after(page: Any, _: Any) -> Awaitable[Any]:
+    following: Awaitable[Any] = page.get_next_page()
+    return following
+
+
+def _content(file: str, openai: Any) -> Awaitable[Any]:
+    content: Awaitable[Any] = openai.files.content(file)
+    return content
+
+
+def _openai(found: "Batch") -> ListedBatch:
+    _check(found)
+    counts = found.request_counts
     return ListedBatch(
-        id=found["id"],
-        requests=counts.get("total", 0),
-        ended=found["status"] in _ENDED,
-        unnamed=bool(counts.get("completed")) and not found.get("output_file_id"),
-        turned_away=found["status"] == "failed",
-        name=(found.get("metadata") or {}).get("tenstep_shard", ""),
-        files=tuple(file for name in ("output_file_id", "error_file_id") if (file := found.get(name))),
+        id=found.id,
+        requests=counts.total if counts else 0,
+        ended=found.status in _ENDED,
+        unnamed=bool(counts and counts.completed) and not found.output_file_id,
+        turned_away=found.status == "failed",
+        name=(found.metadata or {}).get("tenstep_shard", ""),
+        files=tuple(file for file in (found.output_file_id, found.error_file_id) if file),
     )
 
 
-def _anthropic(found: Mapping[str, Any]) -> ListedBatch:
+def _anthropic(found: "MessageBatch") -> ListedBatch:
+    _check(found)
     return ListedBatch(
-        id=found["id"],
-        requests=sum(found["request_counts"].values()),
-        ended=found["processing_status"] == "ended" and bool(found.get("results_url")),
+        id=found.id,
+        requests=sum(found.request_counts.model_dump().values()) if found.request_counts else 0,
+        ended=found.processing_status == "ended" and bool(found.results_url),
     )
 
 
-def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(unseal(raw).body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not (isinstance(found.get("id"), str) or isinstance(found.get("data"), list)):
-        raise Unanswered(State.UNKNOWN, "the batch API sent something that is no answer of it")
-    return found
+def _check(found: object) -> None:
+    """See that something of the SDK's is what its type says, which the SDK itself does not."""
+    if not isinstance(getattr(found, "id", None), str):
+        raise Unanswered(State.UNKNOWN, _NO_ANSWER)

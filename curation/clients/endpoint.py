@@ -13,8 +13,8 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ...schemas.errors import MissingExtraError, RecipeError, TeacherError
@@ -25,6 +25,7 @@ from .envelope import error_inside, failure, seal, unseal
 if TYPE_CHECKING:
     import httpx2
 
+T = TypeVar("T")
 _KEY = re.compile(r"[!-~]+")  # what may stand in a header
 
 
@@ -38,6 +39,11 @@ def _installed(name: str) -> bool:
 def pack(body: Mapping[str, Any]) -> bytes:
     """JSON as it is sent: ASCII, so that half a character in a report cannot break a request."""
     return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+def _sealed(response: "httpx2.Response") -> bytes:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
+    return seal(response.status_code, headers, response.content)
 
 
 class Endpoint:
@@ -89,53 +95,60 @@ class Endpoint:
             Unanswered: failed, or unknown.
             TeacherError: nothing can be had from this endpoint.
         """
-        raw = await self._send("post", path, content=content)
+        import httpx2
+
+        async def send(client: Any) -> httpx2.Response:
+            if self._http is None or path not in self._made:
+                first: httpx2.Response = await client.post(path, cast_to=httpx2.Response, content=content)
+                headers = first.request.headers.copy()
+                del headers["content-length"]
+                self._made[path] = first.request.url, headers
+                return first
+            url, made = self._made[path]
+            return await self._http.send(httpx2.Request("POST", url, headers=made, content=content))
+
+        response = await self.call(send)
+        raw = _sealed(response)
+        if not response.is_success:
+            raise failure(unseal(raw), self.base_url, self._key_env)
         if (error := error_inside(raw)) is not None:
             raise failure(error, self.base_url, self._key_env, raw)
         return raw
 
-    async def get(self, path: str) -> bytes:
-        """Ask for something that costs nothing; the answer, sealed. Raises as `post` does."""
-        return await self._send("get", path)
+    async def call(self, request: Callable[[Any], Awaitable[T]]) -> T:
+        """What a method of the SDK's client gives, called once. It is typed, but not checked: `{}` is made of None.
 
-    async def upload(self, path: str, name: str, content: bytes, fields: Mapping[str, str]) -> bytes:
-        """Send a file in a form; the answer, sealed. Raises as `post` does."""
-        headers = {"headers": {"Content-Type": "multipart/form-data"}}
-        return await self._send("post", path, body=dict(fields), files=[("file", (name, content))], options=headers)
+        Args:
+            request: from the client (AsyncOpenAI, AsyncAnthropic) to what it gives.
 
-    async def _send(self, method: str, path: str, **what: Any) -> bytes:
+        Raises:
+            Unanswered, TeacherError: as `post` does.
+        """
         import httpx2
 
         client, sdk = self.client()
-        lost: BaseException | None = None
+        no: Exception
         try:
-            if self._http is not None and path in self._made and what.keys() == {"content"}:
-                url, made = self._made[path]
-                response = await self._http.send(httpx2.Request("POST", url, headers=made, content=what["content"]))
-            else:
-                response = await getattr(client, method)(path, cast_to=httpx2.Response, **what)
+            found = await request(client)
         except sdk.APIStatusError as error:
-            response = error.response
-        except sdk.APIConnectionError as error:
-            lost = error.__cause__ or error
-        except httpx2.RequestError as error:  # as it comes from the client itself
-            lost = error
-        if lost is not None:
-            raise self._lost(type(lost), isinstance(lost, httpx2.ConnectError))
-        self._expected = True
-        if what.keys() == {"content"} and path not in self._made:
-            made = response.request.headers.copy()
-            del made["content-length"]
-            self._made[path] = response.request.url, made
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
-        raw = seal(response.status_code, headers, response.content)
-        if not response.is_success:
-            raise failure(unseal(raw), self.base_url, self._key_env)
-        return raw
+            no = failure(unseal(_sealed(error.response)), self.base_url, self._key_env)
+            self._expected = True
+        except (sdk.APIConnectionError, httpx2.RequestError) as error:
+            no = self._lost((isinstance(error, sdk.APIConnectionError) and error.__cause__) or error)
+        except ValueError:  # it came, and is no JSON
+            no = Unanswered(State.UNKNOWN, f"{self.base_url} sent something that is no answer of it")
+        else:
+            self._expected = True
+            return found
+        raise no  # out here, since the SDK's errors hold requests, and would be its context
 
-    def _lost(self, kind: type[BaseException], unsent: bool) -> Unanswered | TeacherError:
-        if not unsent:
-            reason = f"{self.base_url}: the answer was not read whole ({kind.__name__}); it may have been paid for"
+    def _lost(self, error: BaseException) -> Unanswered | TeacherError:
+        import httpx2
+
+        if not isinstance(error, httpx2.ConnectError):
+            reason = (
+                f"{self.base_url}: the answer was not read whole ({type(error).__name__}); it may have been paid for"
+            )
             return Unanswered(State.UNKNOWN, reason)
         if not self._expected:
             return TeacherError(f"{self.base_url} cannot be reached; check the address, and that the server runs")
