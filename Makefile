@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo worth test check docs site format test-oldest test-student gpu
+.PHONY: help setup demo worth test check docs site tutorials format test-oldest test-student gpu
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,9 @@ docs: $(READY)  ## the documentation, built and served at http://127.0.0.1:8000
 
 site: $(READY)  ## the documentation into .site; a dead link or an unknown name is an error
 	$(BIN)/mkdocs build --quiet
+
+tutorials: $(READY)  ## rewrite what commands print on the pages of docs/, from a run of each page; many minutes
+	$(BIN)/python scripts/tutorials.py
 
 gpu: $(READY)  ## the tests that need CUDA, then what a step and an answer cost at the 11B model's size
 	$(BIN)/python -m pytest -q -m gpu

@@ -12,10 +12,11 @@ that answers after 50 ms, each contender in a process of its own, one after anot
     hard reports     the same on reports of many findings (`--only hard`)
 
 "over ideal" is run time / (records x latency / concurrency). CPU and memory are of the contender's process alone.
-Then a mix of faults is served, and a run is killed at random points and continued.
+Then one request in ten is answered with a 429, a mix of faults is served, and runs are killed at random points and
+continued.
 
     python -m benchmarks.teacher                     everything, a few minutes
-    python -m benchmarks.teacher --only speed        or: hard, flat, image, faults, kill
+    python -m benchmarks.teacher --only speed        or: hard, flat, image, throttled, faults, kill
 """
 
 import argparse
@@ -277,12 +278,12 @@ def flat(rounds: int) -> None:
         print(f"20,000 over 2,000 records, {what}: {large[key] / small[key] - 1:+.0%}")
 
 
-def faults(records: int = 1_000) -> None:
+def faults(rates: dict[str, float] = FAULTS, records: int = 1_000) -> None:
     """A mix of faults: nothing missing, nothing malformed accepted, nothing asked without need."""
     from tenstep.data.run import RunFolder
     from tenstep.schemas.run import State
 
-    with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in FAULTS.items()}) as url:
+    with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in rates.items()}) as url:
         studies, out = Path(place) / "studies", Path(place) / "run"
         make_studies(studies, records)
         since = time.perf_counter()
@@ -293,9 +294,9 @@ def faults(records: int = 1_000) -> None:
             states = Counter(event.state for event in run.journal.events(raw=False))
             malformed = [c for c, v in run.judged() if v.accepted and (c.trace is None or len(c.trace.steps) != 10)]
             rejected = sum(not v.accepted for _, v in run.judged())
-    others, missing = _plain_faults(records)
+    others, missing = _plain_faults(rates, records)
     again = states[State.FAILED] + states[State.UNKNOWN] + rejected
-    mix = ", ".join(f"{share:.0%} {name}" for name, share in FAULTS.items())
+    mix = ", ".join(f"{share:.0%} {name}" for name, share in rates.items())
     print(f"\nfaults ({mix}): {records} records in {seconds:.1f} s")
     print(f"missing {records - accepted}, malformed accepted {len(malformed)}")
     print(
@@ -308,7 +309,7 @@ def faults(records: int = 1_000) -> None:
     )
 
 
-def _plain_faults(records: int) -> tuple[float, int]:
+def _plain_faults(rates: dict[str, float], records: int) -> tuple[float, int]:
     """Seconds that AsyncOpenAI over aiohttp takes on the same mix, and answers that it does not have then."""
     from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAIError
 
@@ -327,7 +328,7 @@ def _plain_faults(records: int) -> tuple[float, int]:
 
             return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
 
-    with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in FAULTS.items()}) as url:
+    with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in rates.items()}) as url:
         studies = Path(place) / "studies"
         make_studies(studies, records)
         since = time.perf_counter()
@@ -392,7 +393,7 @@ def _kill(kills: int, studies: int, seed: int, *, every_rule: bool) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "faults", "kill"))
+    parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "throttled", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--contend", nargs=5, help=argparse.SUPPRESS)
@@ -411,6 +412,7 @@ def main() -> None:
         ),
         "flat": lambda: flat(args.rounds),
         "image": lambda: compare("200 KB image", 1_000, 64, 200_000, args.rounds),
+        "throttled": lambda: faults({"429": 0.10}),
         "faults": faults,
         "kill": lambda: kill(args.kills),
     }

@@ -11,6 +11,7 @@ dashboard and metrics of a cluster that is started here are off.
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -23,6 +24,7 @@ from .workers import KILLED, Failed, done
 T = TypeVar("T")
 R = TypeVar("R")
 _AHEAD = 3  # tasks for each processor that wait or are done and not taken
+_PATIENCE = 10.0  # seconds
 _TRIES = 3  # beyond the first
 _COUNTED = 64  # shards after which the processors are counted again: nodes come and go
 
@@ -45,6 +47,7 @@ class RayEngine:
             import ray
         except ImportError:
             raise MissingExtraError("ray", "ray") from None
+        _check(address)
         own: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         try:
             ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -81,6 +84,19 @@ class RayEngine:
         import ray
 
         ray.shutdown()
+
+
+def _check(address: str | None) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host.rpartition("/")[2], int(port)), timeout=_PATIENCE).close()
+        except OSError as error:
+            message = (
+                f"no Ray cluster answers at '{address}' ({error.strerror or error}); start one with: ray start --head"
+            )
+            raise InputError(message, field="--address") from None
 
 
 def _cpus(ray: Any) -> float:

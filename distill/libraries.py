@@ -28,6 +28,7 @@ _NO_TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "UNSLOTH_
 _NOTICES: tuple[tuple[type[Warning], str], ...] = (
     (FutureWarning, "`is_gradient_checkpointing` is deprecated"),  # peft asks transformers by the old name
     (FutureWarning, "`hidden_state` is deprecated"),  # transformers 5.17 calls its own layers by the old name
+    (DeprecationWarning, "__array_wrap__ must accept"),  # transformers 5.17 gives a tensor of InternVL's to numpy 2
 )
 
 

@@ -1,8 +1,8 @@
 """Runs the commands of a page in order, in a folder of their own, and compares or rewrites the output on the page.
 
-    python scripts/tutorials.py docs/tutorials/mimic.md      rewrites the page's outputs from a run
+    python scripts/tutorials.py docs/tutorials/mimic.md      rewrites the page's outputs from a run; all pages if none
 
-The pages are those of docs/tutorials, and those of docs/howto that say what is run first. A page's blocks:
+The pages are those of docs/tutorials, and all others that say what is run first. A page's blocks:
 
     ```sh                      is run: one shell for the whole page, so `cd` and variables last
     ```sh title="..."          is not run here (a card, a download, a browser); the title says why
@@ -57,8 +57,8 @@ class Step(NamedTuple):
 
 def pages() -> list[Path]:
     """The pages whose commands are run."""
-    howto = [page for page in (ROOT / "docs" / "howto").glob("*.md") if _FIRST.search(page.read_text("utf-8"))]
-    return sorted([*(ROOT / "docs" / "tutorials").glob("*.md"), *howto])
+    others = [page for page in (ROOT / "docs").rglob("*.md") if _FIRST.search(page.read_text("utf-8"))]
+    return sorted([*(ROOT / "docs" / "tutorials").glob("*.md"), *others])
 
 
 def steps(page: str) -> list[Step]:
@@ -143,7 +143,7 @@ def same(step: Step, output: str) -> bool:
     """Whether an output is what the page says, but for what differs from call to call."""
     page, found = step.output or "", shown(step, output)
     if step.vary:
-        wanted, have = (set(re.findall(r"[A-Za-z_]{2,}", text)) for text in (page, found))
+        wanted, have = (set(re.findall(r"\b[A-Za-z_]{2,}\b", text)) for text in (page, found))  # no part of a hash
         return len(wanted & have) >= _WORDS * len(wanted) and bool(wanted)
     return compared(page) == compared(found)
 
@@ -166,8 +166,7 @@ def rewritten(page: str, found: list[Step], outputs: list[str]) -> str:
 
 def main() -> None:
     """Rewrite the outputs of pages."""
-    for name in sys.argv[1:]:
-        path = Path(name)
+    for path in [Path(name) for name in sys.argv[1:]] or pages():
         page = path.read_text("utf-8")
         found = steps(page)
         with tempfile.TemporaryDirectory() as folder:

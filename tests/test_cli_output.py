@@ -60,6 +60,7 @@ def test_tables_notes_and_titles_are_escaped(attack: str) -> None:
         ["export", "{}", "--to", "trl", "--out", "o"],
         ["export", "r", "--to", "{}", "--out", "o"], ["join", "{}", "--studies", "s", "--out", "o"], ["reviews", "{}"],
         ["verify", "{}", "r"], ["calibrate", "{}"], ["rules", "{}"], ["recipe", "{}"], ["doctor", "{}"],
+        ["rules", "--measured", "{}"],
         ["errors", "{}"], ["compare", "{}", "r"], ["ablate", "{}", "--out", "o"], ["attribute", "{}", "--out", "o"],
         ["select", "r", "--n", "2", "--out", "o", "--min", "{}=3"],
     ],

@@ -485,6 +485,16 @@ def test_figures_of_the_gate_follow_the_readers(run: Path, capsys: pytest.Captur
     assert main(["reviews", str(run), "--json"]) == 0
     (code,) = json.loads(capsys.readouterr().out)["codes"]
     assert code == {"code": "denies_reference", "found": 4, "rejected": 3, "named": 3, "both": 3}
+    assert main(["rules", "denies_reference", "--measured", str(run), "--json"]) == 0
+    (rule,) = json.loads(capsys.readouterr().out)["rules"]
+    assert rule["readers"]["precision"].startswith("0.75 (") and rule["readers"]["precision"].endswith("3 of 4")
+    assert main(["rules", "--measured", str(run)]) == 0
+    assert "precision" in capsys.readouterr().out
+
+
+def test_rules_are_not_measured_by_a_run_that_nobody_has_read(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "--measured", str(run)]) == 2
+    assert "no decisions of readers yet" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_and_a_run_with_nothing_judged_are_one_line(run: Path, tmp_path: Path) -> None:

@@ -87,6 +87,13 @@ def test_options_that_contradict_each_other_are_refused(
     assert message in capsys.readouterr().err
 
 
+def test_an_address_without_a_cluster_is_one_line_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "texts.jsonl").write_text('{"id": 1, "text": "No effusion."}\n')
+    assert main(["findings", str(tmp_path / "texts.jsonl"), "--engine", "ray", "--address", "127.0.0.1:9"]) == 2
+    assert "no Ray cluster answers at '127.0.0.1:9' (Connection refused)" in capsys.readouterr().err
+
+
 ABSENT = """
 import sys
 sys.modules["ray"] = None

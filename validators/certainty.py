@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings.reference import GENERIC, Reference, relations
+from .findings.reference import Reference, relations
 from .grounding import Said, concludes, name, reference_of, said
 from .overclaim import absolute
 from .rule import Case, Finder, Group, ten
@@ -57,7 +57,7 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
     loose = reference.uncertain.get(claim.finding, ())
     code = message = ""
     if claim.status == "present" and claim.certain and not (loose or firm or claim.strength == "weak"):
-        if claim.finding not in GENERIC and reference.standing(claim) == "related":
+        if reference.standing(claim) == "related":
             message = f"{quote!r}: {what} is at best an inference in this study; it cannot be certain."
             yield find("overstated", message, step=here.step, span=claim.span)
         return

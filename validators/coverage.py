@@ -1,8 +1,8 @@
 """Coverage: what the reference has and no step speaks of, and what matters in a normal study and no step denies.
 
 It protects against traces that reason about everything but the abnormality, and against texts that fit every normal
-study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding of the impression is a
-doubt, another one a warning: a trace may leave out what is minor. All of several missing is an error.
+study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding that is missing is a
+doubt, of the impression or of the findings; all of several missing is an error.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {
     "nothing_covered": "error",
     "uncovered_finding": "doubt",
-    "uncovered_detail": "warning",
+    "uncovered_detail": "doubt",  # of 93 good traces about real reports it hits none
     "normal_unsaid": "error",
     "normal_partly_unsaid": "doubt",
 }

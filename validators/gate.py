@@ -129,7 +129,7 @@ def judge(
         own: files of further rules, which a recipe names.
 
     Returns:
-        The findings in the rules' order. An unreadable candidate is asked for completion alone, and cannot be accepted.
+        The findings in the rules' order. An unreadable candidate is judged by `completion` alone and never accepted.
         A rule that raises is an error of its own (`rule_failed`), which names the rule and the exception.
     """
     severities = {ALIASES.get(code, code): weight for code, weight in severities.items()}

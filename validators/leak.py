@@ -29,7 +29,7 @@ _SAYS = (
 _LEAKS = (
     r"\b(?:in|from|by) the (?:findings|impression)\b(?! of| so far| above)",
     # a report as a thing; "to report", "nothing to report" and "can be reported" are the reader's own
-    r"(?<!to )(?<!and )(?<!will )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
+    r"(?<!to )(?<!and )(?<!will )(?<!\bi )(?<!\bwe )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
     r"(?<!be )(?<!can )\breported(?:ly)?\b",
     # another reader's impression
     r"\b(?:as|per|by|with|to|from|in|under|match(?:es|ing)?|echo(?:es|ing)?|mirror(?:s|ing)?|follow(?:s|ing)?"
@@ -119,6 +119,7 @@ PASSES = (
     Case(ten({10: "Overall impression: a normal chest, with nothing to report."})),
     Case(ten({9: "As noted above, the lungs are clear; this is best described as a normal skeleton."})),
     Case(ten({3: "The upright posture gives the impression of a slender heart."})),
+    Case(ten({10: "Synthesis: I report a normal chest."})),
 )
 FAILS = (
     Case(ten({6: "No pleural effusion, as the report states."}), "reference_leak"),

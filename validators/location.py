@@ -6,7 +6,6 @@ a part (left, of bilateral), and a part not for the whole. A side that the refer
 give is a doubt, and so is one from a quantifier ("both"), whatever a recipe says of wrong sides.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -14,7 +13,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import Claim, sentences
 from .findings.lexicon import lexicon
-from .findings.reference import GENERIC, Reference, other_lobe, places_agree, relations
+from .findings.reference import Reference, other_lobe, places_agree, relations
 from .findings.sides import worse_sides
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
@@ -33,13 +32,6 @@ CODES: Mapping[str, Severity] = {
 find = Finder(__name__, CODES)
 
 _BONES = frozenset({"rib", "clavicle", "shoulder", "sternum", "spine"})
-_ENDING = frozenset({"tube", "catheter", "lead", "device", "pacemaker", "icd"})
-_RIB = re.compile(r"rib_\d")
-_MASKED = re.compile(r"\b(?:tip|ends?|terminat\w+|overl\w+|project\w*)\b[^.;]*(?:XXXX|_{3})", re.I)
-_ENDS = re.compile(r"\b(?:tip|ends?|ending|terminates?|terminating)\b", re.I)
-_OUTSIDE = frozenset({"neck", "breast", "abdomen"})
-_NODES = frozenset({"calcified_lymph_node", "adenopathy", "hilar_enlargement"})  # never where a lung finding is
-_ROUTES = frozenset({"internal_jugular", "subclavian", "axillary"})  # of entry; also ends
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -62,7 +54,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             continue
         if (claim.side or claim.place) and not (claim.strength == "weak" and not reference.asserted((claim.finding,))):
             yield from _located(reference, here)
-        if claim.tip and claim.strength == "explicit" and _has_end(claim.finding):
+        if claim.tip and claim.strength == "explicit":
             yield from _ends(reference, here, tips)
     yield from _compared(study.report[:REPORT_LIMIT], candidate)
 
@@ -88,11 +80,8 @@ def _compared(report: str, candidate: Candidate) -> Iterator[Finding]:
 
 def _located(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
-    if (
-        claim.region != "bones" and claim.place and not _on_ribs(reference, claim)
-    ):  # a rib that lies over it is not where a nodule is
-        outer = _BONES if claim.device else _BONES | _OUTSIDE
-        claim = claim._replace(place=tuple(place for place in claim.place if place.partition("_")[0] not in outer))
+    if claim.region != "bones":  # a rib that lies over it is not where a nodule is
+        claim = claim._replace(place=tuple(place for place in claim.place if place.partition("_")[0] not in _BONES))
     others = reference.counterparts(claim)
     if not others:
         if claim.side and claim.side != "bilateral" and reference.standing(claim) in ("supported", "related"):
@@ -114,17 +103,9 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
         )
         return
     placed = [other for other in others if other.place and _within(claim, other, others)]
-    if any(_numbered(other) for other in placed):  # "rib fractures" next to "fractures of ribs 5 and 6" is no other rib
-        placed = [other for other in placed if _numbered(other) or not set(other.place) <= {"rib", "spine"}]
-    table = relations()
-    exact = claim.region == "lungs" and claim.finding not in GENERIC and any(o.finding == claim.finding for o in placed)
-    near = reference.asserted(table.same[claim.finding] | (frozenset() if exact else table.related[claim.finding]))
-    if any(_numbered(other) for other in placed):
-        near = ()
+    near = reference.asserted(relations().same[claim.finding] | relations().related[claim.finding])
     if any(other.place and _within(claim, other, near) and _same_place(claim, other) for other in near):
         return  # something of the kind is there
-    if claim.finding in _NODES and all(other.finding != claim.finding for other in placed):
-        return
     if claim.place and placed and not any(_same_place(claim, other) for other in placed):
         place = " ".join(name(part) for part in claim.place)
         yield find(
@@ -134,14 +115,6 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
             span=claim.span,
             evidence=reference.sentence(placed[0]),
         )
-
-
-def _on_ribs(reference: Reference, claim: Claim) -> bool:
-    """Whether both projects over numbered ribs, "over the third rib" and "over the seventh"."""
-    others = reference.counterparts(claim)
-    return any(_RIB.match(place) for place in claim.place) and any(
-        _RIB.match(place) for other in others for place in other.place
-    )
 
 
 def _same_place(claim: Claim, other: Claim) -> bool:
@@ -155,34 +128,21 @@ def _within(claim: Claim, other: Claim, others: tuple[Claim, ...]) -> bool:
     return claim.side == "bilateral" and {one.side for one in others} >= {"left", "right"}
 
 
-def _numbered(claim: Claim) -> bool:
-    return any(place[-1].isdigit() for place in claim.place)
-
-
-def _has_end(device: str) -> bool:
-    """Whether it is a tube, a catheter or a lead; clips and wires end nowhere."""
-    kinds = lexicon().devices
-    while kinds.get(device, "-") not in ("-", "device"):
-        device = kinds[device]
-    return device in _ENDING
-
-
 def _tips(reference: Reference) -> tuple[Claim, ...]:
     return tuple(claim for found in reference.present.values() for claim in found if claim.tip and claim.device)
 
 
 def _ends(reference: Reference, here: Said, tips: tuple[Claim, ...]) -> Iterator[Finding]:
     groups = lexicon().tip_groups
-    routes = {tip for claim in tips for tip in claim.tip if tip in _ROUTES}
     known = {tip for claim in tips for tip in claim.tip}
     for tip in here.claim.tip:
-        if tip in known or (tip in _ROUTES and not routes and not _ENDS.search(here.sentence)):
+        if tip in known:
             continue
         general = {groups[tip], tip} & known  # "SVC" for "lower SVC", and the other way round
         if general or (tip == groups[tip] and any(groups[other] == tip for other in known)):
             continue
-        if not known and (reference.standing(here.claim) == "unsupported" or _MASKED.search(reference.text)):
-            continue  # the device itself is reported; or the end may be given in words that were taken out
+        if not known and reference.standing(here.claim) == "unsupported":
+            continue  # the device itself is reported
         evidence = reference.sentence(tips[0]) if tips else None
         yield find(
             "wrong_tip",

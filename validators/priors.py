@@ -60,7 +60,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 
 def _code(text: str, known: frozenset[str]) -> str:
-    """What a comparing step is, beside the directions of the reference's comparisons."""
+    """The code of a comparing step, by the directions of the comparisons that the reference makes."""
     if not known:
         return "prior_comparison"
     compared = _compared(text) - {_ANY}

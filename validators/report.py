@@ -1,4 +1,4 @@
-"""Report: what follows the steps is the report that was asked for, once, and nothing else.
+"""Report: what follows the steps is the report that was requested, once, and nothing else.
 
 Three situations, distinguished by the candidate alone:
 
@@ -32,7 +32,7 @@ find = Finder(__name__, CODES)
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """A report that is missing, not asked for, repeated, surrounded or changed."""
+    """A report that is missing, not requested, repeated, surrounded or changed."""
     written = _plain(trace_of(candidate).report or "")
     if not candidate.writes_report:
         if written:

@@ -13,10 +13,9 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.clauses import BACKWARD, FORWARD
 from .findings.lexicon import ORDINALS
 from .findings.modifiers import parsed
-from .findings.opposites import HEALTHY
+from .findings.opposites import HEALTHY, NOT_SAID
 from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -27,14 +26,13 @@ CODES: Mapping[str, Severity] = {"unreported_location": "doubt"}
 find = Finder(__name__, CODES)
 
 _MEMORY, _KNOWN = 1_000_000, 600  # bytes in all, and of what a report names, about
+_NUMBER = rf"(?:(?:{'|'.join(ORDINALS)})|\d{{1,2}}(?:st|nd|rd|th))"
 _LEVEL = re.compile(
-    r"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{1,2})|(?P<short>\d{1,2})(?:st|nd|rd|th)"
-    rf"|(?P<word>{'|'.join(ORDINALS)})"
-    r"|ribs? (?P<rib>\d{1,2}))\b",
+    rf"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})\b|ribs? (?P<rib>\d{{1,2}})\b"
+    rf"|(?P<ribs>{_NUMBER}(?:,? (?:(?:and|or|to|through) )?{_NUMBER})*)(?: \w+)? ribs?\b)",
     re.I,
 )
 _BONE = re.compile(r"\b(?:ribs?|vertebrae?|vertebral|[ctl]-?\d{1,2})\b", re.I)
-_FIRST = re.compile(r"\W*(?:first|second|third)\b", re.I)  # of an enumeration
 _OTHER: Mapping[str | None, str] = {"left": "right", "right": "left"}
 
 
@@ -80,14 +78,16 @@ def _levels(text: str) -> Iterator[tuple[str, int, str]]:
     for found in _LEVEL.finditer(text):
         if spine := found["spine"]:
             yield spine.lower(), int(found["number"]), found.group()
+        elif found["rib"]:
+            yield "rib", int(found["rib"]), found.group()
         else:
-            word = found["word"]
-            number = ORDINALS.index(word.lower()) + 1 if word else int(found["short"] or found["rib"])
-            yield "rib", number, found.group()
+            for word in re.findall(_NUMBER, found["ribs"], re.I):
+                number = int(word[:-2]) if word[0].isdigit() else ORDINALS.index(word.lower()) + 1
+                yield "rib", number, found.group()
 
 
 def _unreported_level(report: str, sentence: str) -> str | None:
-    for kind, number, words in () if _FIRST.match(sentence) else _levels(sentence):
+    for kind, number, words in _levels(sentence):
         low, high = _named(report).levels.get(kind, (number, number))
         if not low <= number <= high:
             return words
@@ -103,7 +103,7 @@ def _unreported_side(report: str, sentence: str) -> str | None:
         around = [
             one for one, number in zip(found.entries, clauses.number, strict=True) if number == clauses.number[at]
         ]
-        if not any(one.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(one.qualities) for one in around):
+        if not any(one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities) for one in around):
             return entry.side
     return None
 

@@ -3,8 +3,7 @@
 It protects the student from learning to see what was not reported (D4). Unsupported is not false: the image may show
 it; but nothing here says so, and a trace that may be trusted does without. Other words for a reported finding, and
 more general ones, are supported (findings/relations.tsv); what a careful reader may infer from it is
-`inferred_finding`. All of it is a doubt but a device, which is an error: reports name devices with few words. A name
-that we composed of parts is supported by the part that is a finding, where it is reported.
+`inferred_finding`. All of it is a doubt but a device, which is an error: reports name devices with few words.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import Claim
-from .findings.reference import Reference, places_agree
 from .grounding import name, reference_of, said, weighed
 from .rule import Case, Finder, Group, ten
 
@@ -35,7 +32,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         if claim.status == "absent" or claim.finding == "tip_unknown" or weighed(claim):
             continue
         standing = reference.standing(claim)
-        if standing in ("supported", "denied") or _parts_supported(reference, claim):
+        if standing in ("supported", "denied"):
             continue
         what = name(claim.finding)
         if claim.status == "uncertain" or claim.strength == "weak":
@@ -61,16 +58,6 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=here.step,
                 span=claim.span,
             )
-
-
-def _parts_supported(reference: Reference, claim: Claim) -> bool:
-    """Whether a name that we made of parts ("opacity" at a fissure) stands for a part that is reported there."""
-    if claim.base is None:
-        return False
-    base = claim._replace(finding=claim.base, composed=False, base=None)
-    return reference.standing(base) == "supported" and any(
-        places_agree(base.place, other.place) for other in reference.asserted((claim.base,))
-    )
 
 
 _OPACITY = """\

@@ -13,10 +13,12 @@ Nothing here knows of studies, traces or rules.
 """
 
 from .claim import REGIONS, Claim, Region, Side, Status, Strength
-from .claims import claims, is_off_topic, referring, region_of
+from .claims import claims
 from .compares import compares_with_prior, comparison, trends
 from .measure import Measurement, may_measure, measurements
+from .referring import referring
 from .text import sentences
+from .topic import is_off_topic, region_of
 
 __all__ = [
     "REGIONS",

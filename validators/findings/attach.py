@@ -7,6 +7,7 @@ to the next one after it; both stay inside their clause. Organs join with qualit
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .claim import Side
 from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses
 from .lexicon import CUES, lexicon, word_set
 from .match import Match, is_head
@@ -15,6 +16,7 @@ from .switches import part
 
 _ARTICLES = frozenset({"a", "an"})
 _NEAR = 6  # words between a quality and the organ after it, or between two qualities of one organ
+_THAN = 3  # words from "than" to the side that is compared with
 _AROUND = 24  # phrases around a place in which its mention stands
 _OF = word_set("of")
 _VERB, _COMMA, _CONJ, _PREP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"]
@@ -46,6 +48,13 @@ class Mention:
         if entry.size and self.size is None:
             self.size = entry.size
         self.from_phrases.append(at)
+
+
+def one_side(sides: set[str]) -> Side | None:
+    """The side that several words of side give together."""
+    if not sides:
+        return None
+    return "bilateral" if "bilateral" in sides or len(sides) > 1 else "left" if "left" in sides else "right"
 
 
 def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention]:
@@ -160,7 +169,7 @@ def _locate(match: Match, clauses: Clauses, modified: Modified, located: dict[in
             size = own.size
             own.take(match, at)
             own.size = size if entry.qualities or entry.finding else own.size
-        if entry.side and quantifies(match, at):
+        if entry.side and (quantifies(match, at) or _is_compared_with(match, at)):
             continue
         if at in located and not (entry.size and entry.qualities and entry.finding is None):
             continue
@@ -234,6 +243,13 @@ def _postponed(match: Match, at: int, before: int) -> bool:
         if entry.cues & _CONJ and not (match.entries[back - 1].side or match.entries[back - 1].place):
             return False
     return False
+
+
+@part("attach.than", off=False)
+def _is_compared_with(match: Match, at: int) -> bool:
+    """ "Higher than the left": the side after "than" is not that of the finding."""
+    first = match.first[at]
+    return "than" in match.words[max(0, first - _THAN) : first]
 
 
 @part("attach.quantifiers", off=False)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..memory import remember
-from .attach import Mention, mentions, quantifies
-from .claim import Claim, Region, Side, Status, Strength
-from .clauses import BACKWARD, FORWARD, NEG_PRE, Clauses
-from .lexicon import CUES, Entry, Lexicon, lexicon, specific, word_set
-from .match import Match, match
+from .attach import Mention, mentions, one_side
+from .claim import Claim, Side, Status, Strength
+from .clauses import NEG_PRE, Clauses
+from .lexicon import CUES, Entry, Lexicon, lexicon, word_set
+from .match import Match
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import is_weak
-from .switches import is_on, part, parts
+from .switches import is_on, parts
 from .text import NOT_ASSERTED, headed_sentences
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -24,11 +24,6 @@ _MEMORY = 12_000_000  # bytes
 _CLAIM = 450  # bytes of a claim, about
 _RESERVED = word_set("reserved")
 _LIMITS = word_set("limit")
-_TECHNIQUE = word_set("technique")
-_READING = word_set("reading")
-_POINTERS = frozenset({"it", "its", "they", "their", "this", "these", "that", "those", "both"})
-_STANDS_FOR = word_set("stands_for")  # pronouns, for what was named before
-_CONTENT, _STRANGE = 4, 2  # letters of a word that is about something; words that make a text strange, at least
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
 _ENDS = NEG_PRE | CUES["comma"] | CUES["verb"]
@@ -72,74 +67,6 @@ def read_sentence(text: str) -> tuple[Claim, ...]:
     if not found.entries:
         return ()
     return tuple(_Sentence(text, found, clauses, modified, mentions(found, clauses, modified)).claims())
-
-
-def region_of(text: str) -> Region:
-    """The part of the reading checklist that a sentence is about: its first finding's, else its first organ's."""
-    read = read_sentence(text)
-    explicit = [claim for claim in read if not claim.implied]
-    for claim in explicit or read:
-        if claim.region != "other" or len(explicit) == 1:
-            return claim.region
-    if read:
-        return read[0].region
-    book, found = lexicon(), match(text)
-    for entry in found.entries:
-        if entry.finding:
-            return book.regions[entry.finding]
-    organs = [entry.organ for entry in found.entries if entry.organ]
-    technique = not _TECHNIQUE.isdisjoint(found.words)
-    if not organs or organs[0] == "chest":
-        return "technique" if technique or not organs else "other"
-    return "technique" if technique and len(set(organs)) > 1 else book.organ_regions[organs[0]]
-
-
-def is_off_topic(text: str) -> bool:
-    """Whether a text names no part, finding, device, view or reading of a film, stands for none ("it has healed"), and
-    has more words that the lexicon has never seen than others; function words count for neither."""
-    found, book = parsed(text)[0], lexicon()
-    if any(not words.isdisjoint(found.words) for words in (book.topics, _READING, _TECHNIQUE, _STANDS_FOR)):
-        return False
-    if any(entry.finding or entry.organ or entry.place or entry.tip for entry in found.entries):
-        return False
-    content = [word for word in found.words if len(word) >= _CONTENT and word.isalpha()]
-    strange = sum(word not in book.vocabulary for word in content)
-    return strange >= _STRANGE and 2 * strange > len(content)
-
-
-@part("claims.referring", off=None)
-def referring(sentence: str, before: Claim) -> Claim | None:
-    """The claim before, with the side, place, size or end that a sentence gives it by a pronoun ("it lies at the left
-    base", "their size is small"); none if the sentence names, denies or supposes something, or gives none of these."""
-    found, _, modified = parsed(sentence)
-    if found.words[:2] and _POINTERS.isdisjoint(found.words[:2]):
-        return None
-    if any(entry.finding or (entry.qualities and not entry.size) for entry in found.entries) or any(modified.states):
-        return None
-    given = Mention(0)
-    for at, entry in enumerate(found.entries):
-        if entry.cues & (FORWARD | BACKWARD):
-            return None
-        if not (entry.side and quantifies(found, at)):
-            given.take(found, at)
-    tips = tuple(entry.tip for entry in found.entries if entry.tip) if before.device else ()
-    if not (given.sides or given.places or given.size or tips):
-        return None
-    side: Side | None = None
-    if given.sides:
-        side = "bilateral" if len(given.sides) > 1 else "left" if given.sides == {"left"} else "right"
-        side = "bilateral" if "bilateral" in given.sides else side
-    because = (*before.because, *(found.entries[at].id for at in given.from_phrases), "claims.referring")
-    text = sentence.strip()
-    return before._replace(
-        side=side,
-        place=tuple(given.places),
-        size=given.size,
-        tip=tips,
-        because=because,
-        text=text,
-        counted=given.counted,
-    )
 
 
 class _Meaning(NamedTuple):
@@ -277,17 +204,14 @@ class _Sentence:
         return "uncertain" if state & UNC else "present"
 
     def _frame(self, mention: Mention) -> _Frame:
-        sides, places = mention.sides, specific(tuple(mention.places))
+        sides, places = mention.sides, tuple(mention.places)
         if places and not sides:
             sides = {self.book.place_sides[place] for place in places if place in self.book.place_sides}
-        side: Side | None = None
-        if sides:
-            side = "bilateral" if "bilateral" in sides or len(sides) == 2 else "left" if "left" in sides else "right"
         at, entries = mention.index, self.match.entries
         size = "borderline" if self.match.words[self.match.first[at]] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
         because = tuple(entries[phrase].id for phrase in phrases)
-        return _Frame(side, places, size, self._limits(mention), because)
+        return _Frame(one_side(sides), places, size, self._limits(mention), because)
 
     def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
         """The claims of a meaning: a clear lung implies a dozen, alike but in name and region."""

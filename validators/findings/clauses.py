@@ -15,7 +15,6 @@ FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["
 BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
 _BORDERS = BREAK | NEG_PRE | CUES["conj"] | CUES["comma"] | CUES["colon"] | CUES["presup"]
-_ADVERBS = frozenset({"nevertheless", "nonetheless", "however", "therefore", "thus", "hence"})
 _ARTICLES = frozenset({"a", "an"})
 _LEAD = 3  # words between a comma and the subject after it
 _AHEAD = 12  # phrases after a comma that decide whether something new begins
@@ -46,7 +45,7 @@ def segment(match: Match) -> Clauses:
     clause, denies = 0, False
     for at, entry in enumerate(match.entries):
         cues, first = entry.cues, match.first[at]
-        if cues & BREAK and ends_clause(match, at):
+        if cues & BREAK:
             clause, denies = clause + 1, False
             found.borders.append(first)
         elif cues & (CUES["conj"] | CUES["comma"]) and not cues & CUES["or"] and _begins_anew(match, at, denies):
@@ -60,21 +59,6 @@ def segment(match: Match) -> Clauses:
         denies = denies or bool(cues & NEG_PRE)
         found.number.append(clause)
     return found
-
-
-def ends_clause(match: Match, at: int) -> bool:
-    """Whether a phrase is the border of two clauses."""
-    return bool(match.entries[at].cues & BREAK) and not _is_adverb(match, at)
-
-
-@part("clauses.adverb", off=False)
-def _is_adverb(match: Match, at: int) -> bool:
-    """ "Is therefore not supported", "both apices nevertheless show": next to its verb the word starts no clause."""
-    if match.entries[at].cues & CUES["break"] and at and match.entries[at - 1].cues & CUES["verb"]:
-        return True
-    first = match.first[at]
-    before = match.words[first - 1 : first]
-    return match.words[first] in _ADVERBS and bool(before) and before[0] not in (",", ";", ":", "and", "(")
 
 
 @part("clauses.list", off=False)

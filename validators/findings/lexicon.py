@@ -177,17 +177,6 @@ class _Builder:
         return top
 
 
-def specific(places: tuple[str, ...]) -> tuple[str, ...]:
-    """Without "spine" and "rib" as such, where a level is named too."""
-    if len(places) < 2:
-        return places
-    zones = lexicon().zones
-    levels = [place for place in places if place.startswith(("spine", "rib", "abdomen", "mediastinal"))]
-    return tuple(
-        place for place in places if place not in levels or not any(zones[other] < zones[place] for other in levels)
-    )
-
-
 def phrase(words: list[str]) -> Entry | None:
     """The entry of a phrase, or none."""
     node: Any = lexicon().trie
@@ -244,6 +233,9 @@ def lexicon() -> Lexicon:
     build.entry(";", "stop").cues |= CUES["stop"]
     build.entry(":", "colon").cues |= CUES["colon"]
     build.place_findings()
+    for (word, *more), entry in list(build.entries.items()):
+        if entry.size and not more:  # "massively"
+            build.forms.setdefault(f"{word}ly", word)
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
     pairs: dict[tuple[str, str], tuple[str, str]] = {}

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from ..memory import remembered
-from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, ends_clause, segment
+from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, segment
 from .lexicon import CUES, Entry, lexicon, word_set
 from .match import Match, is_head, match
 from .switches import part
@@ -97,7 +97,7 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
         granted = head and state & NEG and not state & _GONE and _definite(match, at)
         found.states[at] = _taken_for_granted(entry, state) if granted else state
         found.because[at] = cues
-        if state and ((entry.cues & BREAK and ends_clause(match, at)) or at in clauses.anew):
+        if state and (entry.cues & BREAK or at in clauses.anew):
             state = 0
         elif state and not head:
             state = _ended(match, at, state)

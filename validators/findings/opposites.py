@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..steps import vocabulary
 from .clauses import BACKWARD, FORWARD
-from .lexicon import lexicon
+from .lexicon import CUES, lexicon
 from .modifiers import parsed
 
 _KINDS = (
@@ -28,6 +28,7 @@ _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
+NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
 
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
@@ -63,6 +64,5 @@ def is_of_any_side(name: str, kind: int) -> bool:
 def is_plain(sentence: str) -> bool:
     """Whether a sentence denies and supposes nothing, and calls nothing healthy."""
     return not any(
-        entry.cues & (FORWARD | BACKWARD) or not HEALTHY.isdisjoint(entry.qualities)
-        for entry in parsed(sentence)[0].entries
+        entry.cues & NOT_SAID or not HEALTHY.isdisjoint(entry.qualities) for entry in parsed(sentence)[0].entries
     )

@@ -20,21 +20,6 @@ from .text import headed_sentences, lower
 _MEMORY, _CLAIM = 8_000_000, 450  # bytes in all, and of a claim, about
 Standing = Literal["supported", "related", "denied", "unsupported"]
 
-# Names so general that a report denies one kind and has another: "no focal opacity. Basilar atelectasis."
-GENERIC = frozenset(
-    {
-        "lung_opacity",
-        "lung_lesion",
-        "calcification",
-        "bone_deformity",
-        "bone_lesion",
-        "device",
-        "tube",
-        "catheter",
-        "lead",
-        "interstitial_opacity",
-    }
-)
 _LOBES = {
     "upper_lobe": "upper", "rul": "upper", "lul": "upper", "lingula": "lingula", "middle_lobe": "middle",
     "rml": "middle",
@@ -48,8 +33,6 @@ _MASKED = re.compile(
     re.I,
 )
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
-_OLD = re.compile(r"\b(?:old|chronic|healed|healing|remote|prior|previous|past|longstanding|degenerative)\b")
-_BESIDES = frozenset({"other", "additional", "further", "superimposed", "new"})
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
 
@@ -119,17 +102,10 @@ class Reference:
         if self.asserted((name,)) or (claim.size == "borderline" and self.asserted(("borderline_heart_size",))):
             return "supported"
         denied = any(_covers(denial, claim) for denial in self.absent.get(name, ()))
-        if self.asserted(table.same.get(name, ())) and not (denied and name not in GENERIC):
-            return "supported"
-        if (
-            denied
-            and name in GENERIC
-            and claim.place
-            and any(other.place and _overlap(other, claim) for other in self.asserted(table.related.get(name, ())))
-        ):
-            return "related"  # a word for the granuloma that is there
         if denied:
             return "denied"
+        if self.asserted(table.same.get(name, ())):
+            return "supported"
         if claim.device and (
             _MASKED.search(self.text)
             or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
@@ -142,8 +118,6 @@ class Reference:
         table, name = relations(), claim.finding
         if claim.device:
             return self.asserted({name} | table.same[name] | table.related[name])
-        if name in GENERIC and not claim.place:  # "haze in both lungs": any kind of opacity may be meant
-            return self.asserted({name} | table.same[name])
         for group in ({name}, table.same.get(name, {name}), table.related.get(name, frozenset())):
             found = self.asserted(group)
             if any(other.side or other.place for other in found):
@@ -163,9 +137,7 @@ class Reference:
         ):
             if claim.side in ("left", "right") and other.side is None:
                 continue  # "the right lung has no opacity", and the report does not say where the opacity is
-            if _overlap(claim, other) and not (
-                other_lobe(claim, other) or _narrower(claim, other, self.sentence(other))
-            ):
+            if _overlap(claim, other) and not _narrower(claim, other, self.sentence(other)):
                 return other
         if claim.implied or claim.limits or denials:
             return None
@@ -213,11 +185,7 @@ def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     if other.size == "borderline" and not denial.implied:
         return True
     words = lower(sentence)
-    if "acute" in denial.limits and _OLD.search(words):
-        return True  # "no acute injury" next to an old fracture
-    if denial.implied:
-        return not _BESIDES.isdisjoint(denial.limits)
-    return any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)
+    return not denial.implied and any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)
 
 
 @remember(_MEMORY, cost=lambda found: _CLAIM * found.size)
