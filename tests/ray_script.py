@@ -1,6 +1,6 @@
 """What test_data_ray.py runs in its own process: every verb on a fake cluster of two nodes, one of which is killed.
 
-    python ray_script.py FOLDER SHORT_TEMPORARY_FOLDER
+    python ray_script.py FOLDER
 
 Prints one JSON object: for each verb, whether Ray's files and results are those of one process.
 """
@@ -74,13 +74,11 @@ def verbs(folder: Path, name: str, workers: Workers) -> dict[str, Any]:
     }
 
 
-def main(folder: Path, temporary: Path) -> None:
+def main(folder: Path) -> None:
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    cluster = Cluster(
-        initialize_head=True, head_node_args={**node, "include_dashboard": False, "temp_dir": str(temporary)}
-    )
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     second = cluster.add_node(**node)
     found_of: dict[str, Any] = {}
     try:
@@ -111,4 +109,4 @@ def main(folder: Path, temporary: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]))
