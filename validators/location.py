@@ -103,7 +103,9 @@ def _located(reference: Reference, here: Said) -> Iterator[Finding]:
         )
         return
     placed = [other for other in others if other.place and _within(claim, other, others)]
-    near = reference.asserted(relations().same[claim.finding] | relations().related[claim.finding])
+    near = reference.asserted(
+        relations().same.get(claim.finding, frozenset()) | relations().related.get(claim.finding, frozenset())
+    )
     if any(other.place and _within(claim, other, near) and _same_place(claim, other) for other in near):
         return  # something of the kind is there
     if claim.place and placed and not any(_same_place(claim, other) for other in placed):

@@ -46,7 +46,8 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
         return
     others = [other for other in reference.asserted((claim.finding,)) if other.size in _GRADES]
     if not reference.asserted((claim.finding,)):
-        others = [other for other in reference.asserted(relations().same[claim.finding]) if other.size in _GRADES]
+        alike = relations().same.get(claim.finding, ())
+        others = [other for other in reference.asserted(alike) if other.size in _GRADES]
     distance = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
     if distance:
         yield find(

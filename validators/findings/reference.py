@@ -38,7 +38,10 @@ _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "simila
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """relations.tsv, with devices joined to the more general devices that they are."""
+    """relations.tsv, with devices joined to the more general devices that they are.
+
+    A name that is made of two words' meanings, such as a tip's uncertain position, stands in no table.
+    """
 
     same: dict[str, frozenset[str]]
     related: dict[str, frozenset[str]]
@@ -117,7 +120,7 @@ class Reference:
         """The claims of the report that an asserted claim must agree with in side and place: the nearest in meaning."""
         table, name = relations(), claim.finding
         if claim.device:
-            return self.asserted({name} | table.same[name] | table.related[name])
+            return self.asserted({name} | table.same.get(name, set()) | table.related.get(name, set()))
         for group in ({name}, table.same.get(name, {name}), table.related.get(name, frozenset())):
             found = self.asserted(group)
             if any(other.side or other.place for other in found):
