@@ -4,7 +4,7 @@ On CUDA: Llama-3.2-11B-Vision's shape with random nf4 weights, for the recipes s
 shape, which shows the overhead of our loop and says nothing about a GPU. In one run, in turns, on the same batch:
 
     ours              what `tenstep distill` does at each step: its trainer, its callbacks, TensorBoard
-    plain TRL         SFTTrainer, told no more than it needs
+    plain TRL         SFTTrainer, with no setting that it does not need
     plain, no hooks   the same, kept out of what is frozen (distill/train/frozen.py): what is left is our overhead
 
 What a step of the true shape costs in operations is counted without weights by `python -m benchmarks.step_flops`.

@@ -39,10 +39,10 @@ def _groups() -> Iterator[tuple[list[str], str]]:
     """Eight completions and their reference, for each study."""
     dice = random.Random(0)
     truths = [phantom(seed, 64)[1] for seed in range(STUDIES)]
-    told = [(_steps(sections(truth)), report(truth)) for truth in truths]
-    for _, reference in told:
+    answers = [(_steps(sections(truth)), report(truth)) for truth in truths]
+    for _, reference in answers:
         texts = []
-        for steps, own in dice.sample(told, ANSWERS):
+        for steps, own in dice.sample(answers, ANSWERS):
             order = dice.sample(steps, len(steps))
             texts.append("\n".join(f"{at}. {step}" for at, step in enumerate(order, 1)) + f"\n\n{own}")
         yield texts, reference

@@ -386,7 +386,7 @@ def _kill(kills: int, studies: int, seed: int, *, every_rule: bool) -> str:
         f"{kills} kills at random points, {KILLED_AT} at once: of answers that were delivered, "
         f"{statistics.mean(undelivered):.1f} a kill were not on disk yet, {max(undelivered)} at most; {lost} received "
         f"answers lost, {counted['paid_twice']} prompts paid twice, {sum(n > 1 for n in sent.values())} sent again; of "
-        f"{studies} studies {ends[State.JUDGED]} judged, {ends[State.UNKNOWN]} unknown and left alone as told"
+        f"{studies} studies {ends[State.JUDGED]} judged, {ends[State.UNKNOWN]} unknown and never sent again"
     )
 
 

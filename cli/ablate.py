@@ -42,14 +42,7 @@ def _ablate(args: argparse.Namespace) -> Outcome:
     run = _named(args.run_folder or recipe.run, "run", args.recipe)
     unseen = _named(args.unseen or recipe.unseen, "unseen", args.recipe)
     with progress(None, "ablate") as bar:
-        behind = 0
-
-        def on_progress(_what: str, done: int, total: int) -> None:
-            nonlocal behind
-            bar.advance(done - behind, total=total)
-            behind = done
-
-        ablation = ablate(recipe, run, unseen, args.out, on_progress=on_progress)
+        ablation = ablate(recipe, run, unseen, args.out, on_progress=lambda _what, done, total: bar.reach(done, total))
     files = report.write(ablation, args.out)
     grids = (report.figures(ablation, short=True), report.paired(ablation, short=True), report.case_mix(ablation))
     return Outcome(

@@ -56,14 +56,7 @@ def _attribute(args: argparse.Namespace) -> Outcome:
     from ..distill.attribute import attribute
 
     with progress(None, "attribute") as bar:
-        behind = 0
-
-        def on_progress(done: int, total: int) -> None:
-            nonlocal behind
-            bar.advance(done - behind, total=total)
-            behind = done
-
-        found = attribute(args.run_folder, args.student, source=args.traces, batch=args.batch, on_progress=on_progress)
+        found = attribute(args.run_folder, args.student, source=args.traces, batch=args.batch, on_progress=bar.reach)
     groups = {
         kind: {value: group.model_dump() for value, group in values.items()} for kind, values in found.groups.items()
     }
@@ -118,16 +111,7 @@ def _left_out(args: argparse.Namespace, found: "Attribution", out: Path) -> "Lef
         kind: {value: [row.key for row in rows] for value, rows in found.members.get(kind, {}).items()}
         for kind in args.leave_out
     }
-    stage, behind = "", 0
     with progress(None, "leave out") as bar:
-
-        def on_progress(what: str, done: int, total: int) -> None:
-            nonlocal stage, behind
-            if what != stage:
-                stage, behind = what, 0
-            bar.advance(done - behind, total=total)
-            behind = done
-
         return leave_out(
             args.run_folder,
             args.student,
@@ -135,7 +119,7 @@ def _left_out(args: argparse.Namespace, found: "Attribution", out: Path) -> "Lef
             held_out=args.held_out,
             retrain=out / "left-out" if args.retrain else None,
             batch=args.batch,
-            on_progress=on_progress,
+            on_progress=lambda _what, done, total: bar.reach(done, total),
         )
 
 

@@ -95,10 +95,7 @@ def _on_engine(args: argparse.Namespace, recipe: "CurateRecipe") -> "Curated":
         raise InputError("--engine divides the run itself; leave --shard out")
     with engine_of(args) as engine, progress(None, "shards") as bar:
         assert not isinstance(engine, int)  # those are for --engine processes
-        done = iter(range(1_000_000_000))
-        return curate_offline(
-            recipe, args.out.resolve(), engine, lambda shards: bar.advance(min(1, next(done)), total=shards)
-        )
+        return curate_offline(recipe, args.out.resolve(), engine, bar.reach)
 
 
 class _Bar:

@@ -84,14 +84,13 @@ class _Steps:
 
     def __init__(self, bar: "Progress") -> None:
         self._bar = bar
-        self._behind = self._before = 0
+        self._before = 0
         self._stage = ""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self._stage:
-            self._stage, self._before = stage, self._behind
-        self._bar.advance(self._before + done - self._behind, total=self._before + total)
-        self._behind = self._before + done
+            self._stage, self._before = stage, self._bar.done
+        self._bar.reach(self._before + done, self._before + total)
 
 
 def _outcome(card: "RunCard", out: Path) -> Outcome:

@@ -21,8 +21,16 @@ class ProgressFields(TypedDict, total=False):
 class Progress:
     """What a command reports while it works. This one shows nothing: standard error is no terminal."""
 
+    def __init__(self) -> None:
+        self.done = 0  # by `reach`
+
     def advance(self, n: int = 1, **fields: Unpack[ProgressFields]) -> None:
         """`n` more are done."""
+
+    def reach(self, done: int, total: int) -> None:
+        """So many of so many are done; for work that counts from its start."""
+        self.advance(done - self.done, total=total)
+        self.done = done
 
 
 @contextmanager

@@ -10,7 +10,7 @@ decided on it.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -19,16 +19,17 @@ from ..data.files import readable_by, replacing
 from ..data.formats.json_lines import json_lines
 from ..data.run import RunFolder
 from ..schemas.base import Noun
-from ..schemas.errors import ImageError, InputError, PolicyError, RunError
+from ..schemas.errors import InputError, PolicyError, RunError
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import State
 from .clients.addresses import is_loopback, origin
 from .clients.answers import read_chat
-from .clients.bodies import response_format
+from .clients.bodies import chat_body, films, response_format
 from .clients.endpoint import Endpoint, pack
 from .clients.envelope import unseal
-from .clients.images import encode
-from .teacher import Unanswered
+from .clients.images import Encoded
+from .prompt import Prompt
+from .teacher import Question, Unanswered
 
 _TRIES = 5
 _LONGEST_WAIT = 60.0  # seconds
@@ -153,8 +154,8 @@ async def _ask_all(
     async def work() -> None:
         for question in waiting:
             try:
-                row = await _ask(endpoint, _body(run, question, options), options)
-            except (Unanswered, ImageError) as error:
+                row = await _ask(endpoint, await _body(run, question, options), options)
+            except Unanswered as error:
                 failed.append((question["id"], str(error)))
             else:
                 stream.write(json.dumps({"id": question["id"], **row}, ensure_ascii=False) + "\n")
@@ -187,20 +188,16 @@ async def _ask(endpoint: Endpoint, body: bytes, options: Options) -> dict[str, A
     return row | {name: value for name in ("stop_reason", "reasoning") if (value := getattr(reply, name)) is not None}
 
 
-def _body(run: RunFolder, question: Mapping[str, Any], options: Options) -> bytes:
-    content: list[dict[str, Any]] = []
-    if question["images"]:
-        event = run.journal.last(question["id"], State.FAILED)
+async def _body(run: RunFolder, asked: Mapping[str, Any], options: Options) -> bytes:
+    """The request that a local teacher would send, as the question was written down."""
+    prompt = Prompt("", asked["system"], asked["prompt"], False, ())
+    images: Sequence[tuple[str, Encoded]] = ()
+    if asked["images"]:
+        event = run.journal.last(asked["id"], State.FAILED)
         if event is None:
-            raise InputError(f"the question '{question['id'][:12]}…' is not of this run", file=run.path)
-        refs = run.studies.get(event.study_id).images
-        for number, ref in enumerate(refs, 1):
-            uri = encode(run.studies.path_of(ref), ref, options.max_side).data_uri
-            content.append({"type": "text", "text": f"Image {number} of {len(refs)}, view: {ref.view}."})
-            content.append({"type": "image_url", "image_url": {"url": uri}})
-    content.append({"type": "text", "text": question["prompt"]})
-    messages = [{"role": "system", "content": question["system"]}]
-    messages.append({"role": "user", "content": content if question["images"] else question["prompt"]})
-    body = {"model": options.model, "messages": messages, "max_tokens": options.max_tokens}
-    body |= {"response_format": response_format(question["schema"])}
+            raise InputError(f"the question '{asked['id'][:12]}…' is not of this run", file=run.path)
+        question = Question(run.studies.get(event.study_id), prompt, path_of=run.studies.path_of)
+        images = await films(question, options.max_side)
+    body = chat_body(options.model, prompt, images, None) | {"max_tokens": options.max_tokens}
+    body |= {"response_format": response_format(asked["schema"])}
     return pack(body if options.temperature is None else body | {"temperature": options.temperature})

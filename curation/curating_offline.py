@@ -28,7 +28,7 @@ def curate_offline(
     recipe: CurateRecipe,
     out: Path,
     engine: Engine,
-    on_shard: Callable[[int], None] = lambda shards: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
     studies: int = _STUDIES,
 ) -> Curated:
@@ -38,7 +38,7 @@ def curate_offline(
         recipe: resolved.
         out: the run folder, which every worker sees.
         engine: who works on the shards.
-        on_shard: called with the number of shards, once before the first and then after each.
+        on_progress: called with shards that are done, and how many there are.
         studies: of a shard, at least; the same at every call on one folder.
 
     Raises:
@@ -50,10 +50,10 @@ def curate_offline(
         count = max(1, min(_SHARDS, len(StudyStore.open(str(recipe.studies))) // studies))
         shards = [Shard(number, count) for number in range(1, count + 1)]
         folder = out.with_name(f"{out.name}.shards")
-        on_shard(count)
+        on_progress(0, count)
         for shard, found in zip(shards, each(partial(_curate, recipe, folder), shards, engine), strict=True):
             sure(found, f"shard {shard.number} of {count}")
-            on_shard(count)
+            on_progress(shard.number, count)
         if count == 1:
             (folder / "1").rename(out)
         else:

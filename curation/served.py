@@ -26,7 +26,7 @@ from ..schemas.recipe import Policy, RequestOptions, SampleRecipe
 from ..schemas.run import Manifest, State
 from ..schemas.verdict import Verdict
 from ..schemas.views import best_frontal
-from ..validators.samples import judge_sample, well_formed
+from ..validators.samples import counts_of, judge_sample
 from .clients.answers import chat_text
 from .clients.endpoint import Endpoint
 from .clients.envelope import unseal
@@ -175,9 +175,7 @@ def sample_served(
         session = Session(run, options, [student])
         work = _through(session, student, _questions(run, recipe, asked), asked, options.concurrency, on_judged)
         new = run_politely(work, session.stop)
-        shaped = sum(well_formed(verdict) for _, verdict in run.judged())
-        accepted = sum(verdict.accepted for _, verdict in run.judged())
-        return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=new), session.tally
+        return run.finish(**counts_of(verdict for _, verdict in run.judged()), sampled=new), session.tally
 
 
 def models_of(url: str, key_env: str | None = None) -> list[str]:

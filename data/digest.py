@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..schemas.run import Event, State
-from ..schemas.verdict import Outcome
+from ..schemas.verdict import Outcome, outcome_of
 
 
 class Digest(NamedTuple):
@@ -125,9 +125,5 @@ def _tokens(usage: Any) -> int:
 
 
 def _outcome(verdict: Mapping[str, Any], resolution: Mapping[str, Any]) -> Outcome:
-    """What `Verdict.outcome` says."""
-    found = {finding.get("severity") for finding in verdict.get("findings") or ()}
-    resolved: Outcome | None = resolution.get("outcome")
-    if resolution.get("by") == "reader" and resolved:
-        return resolved
-    return "reject" if "error" in found else (resolved or "doubt") if "doubt" in found else "accept"
+    found = {str(finding.get("severity")) for finding in verdict.get("findings") or ()}
+    return outcome_of(found, resolution.get("by"), resolution.get("outcome"))

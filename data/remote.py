@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -200,8 +200,3 @@ def _reading(url: str) -> Iterator[None]:
 def remove_staged(folder: Path) -> None:
     """Once it lies at its place."""
     shutil.rmtree(folder.parent, ignore_errors=True)
-
-
-def names_of(places: Iterable[str | Path]) -> list[str]:
-    """Places as a message or a record names them."""
-    return [url_of(place) or str(place) for place in places]

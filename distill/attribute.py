@@ -14,6 +14,7 @@ learned to call them so.
 Groups say where loss is high. They do not say what the student would be without a group: leave_out.py does.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -103,12 +104,8 @@ def row_losses(loaded: Loaded, collate: CompletionCollator, rows: Sequence[Train
 
     batch = dict(collate(rows))
     labels = batch.pop("labels").to(loaded.model.device)
-    given = {
-        name: value.to(loaded.model.device, loaded.model.dtype if value.is_floating_point() else None)
-        for name, value in batch.items()
-    }
     with torch.inference_mode():
-        logits = loaded.model(**given).logits[:, :-1].float()
+        logits = loaded.model(**loaded.placed(batch)).logits[:, :-1].float()
     wanted = labels[:, 1:]
     each = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none")
     means: list[float] = (each.sum(dim=1) / (wanted != IGNORED).sum(dim=1)).tolist()
@@ -176,8 +173,8 @@ def _group(rows: Sequence[Attributed]) -> Group:
 def _auc(rows: Sequence[Attributed]) -> float | None:
     """The chance that a trace which is not accepted has a higher loss than one which is (Mann and Whitney 1947)."""
     bad = [row.after for row in rows if row.outcome not in ("accept", None)]
-    good = [row.after for row in rows if row.outcome == "accept"]
+    good = sorted(row.after for row in rows if row.outcome == "accept")
     if not bad or not good:
         return None
-    wins = sum((one > other) + (one == other) / 2 for one in bad for other in good)
+    wins = sum(bisect_left(good, one) + bisect_right(good, one) for one in bad) / 2  # a tie is half of one
     return wins / (len(bad) * len(good))

@@ -91,7 +91,7 @@ def generate(
 
 def _encoded(loaded: Loaded, requests: Sequence[Request]) -> dict[str, Any]:
     """The processor's tensors for these questions, on the model's device."""
-    model, processor = loaded.model, loaded.processor
+    processor = loaded.processor
     batch = processor(
         images=[[request.image] for request in requests],
         text=[prompt_text(processor, request.prompt) for request in requests],
@@ -99,8 +99,8 @@ def _encoded(loaded: Loaded, requests: Sequence[Request]) -> dict[str, Any]:
         padding_side="left",
         add_special_tokens=False,
         return_tensors="pt",
-    ).to(model.device)
-    return {name: value.to(model.dtype) if value.is_floating_point() else value for name, value in batch.items()}
+    )
+    return loaded.placed(batch)
 
 
 def _from_one_encoding(model: Any, batch: dict[str, Any], rows: Sequence[int], processors: Any, limit: int) -> Any:

@@ -152,11 +152,8 @@ def influences(
     total = len(rows) + len(held_out)
 
     def gradient(row: TrainingRow) -> list[torch.Tensor]:
-        batch = {
-            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-            for name, value in collate([row]).items()
-        }
-        found = torch.autograd.grad(model(**batch).loss, learned, allow_unused=True)
+        loss = model(**loaded.placed(collate([row]))).loss
+        found = torch.autograd.grad(loss, learned, allow_unused=True)
         return [torch.zeros_like(w) if g is None else g.float() for g, w in zip(found, learned, strict=True)]
 
     wanted = [torch.zeros_like(weight, dtype=torch.float32) for weight in learned]

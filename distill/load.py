@@ -6,7 +6,7 @@ On a CPU everything but the 4-bit weights is float32, on CUDA bfloat16, or float
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,14 @@ class Loaded:
     model: Any
     processor: Any
     student: Student
+
+    def placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch on the model's device, what is no integer in the model's precision."""
+        dtype = self.model.dtype
+        return {
+            name: value.to(self.model.device, dtype if value.is_floating_point() else None)
+            for name, value in batch.items()
+        }
 
 
 def device() -> Literal["cuda", "cpu"]:

@@ -18,7 +18,7 @@ from ..schemas.errors import InputError
 from ..schemas.recipe import SampleRecipe, Served
 from ..schemas.run import Manifest, State
 from ..schemas.verdict import Verdict
-from ..validators.samples import judge_sample, well_formed
+from ..validators.samples import counts_of, judge_sample
 from . import prompt as prompts
 from .generate import Answer
 from .models import Model, Quantize, find, model_of, prompt_of
@@ -70,9 +70,7 @@ def sample(
         answering.close()
         if not sampled and not done:
             raise InputError("no study here has an image that a student could read", file=store.root)
-        shaped = sum(well_formed(verdict) for _, verdict in run.judged())
-        accepted = sum(verdict.accepted for _, verdict in run.judged())
-        return run.finish(well_formed=shaped, accepted_answers=accepted, sampled=sampled)
+        return run.finish(**counts_of(verdict for _, verdict in run.judged()), sampled=sampled)
 
 
 def plan(

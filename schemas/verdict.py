@@ -1,5 +1,6 @@
 """Verdict: what was found in one candidate, and whether that accepts it, rejects it or leaves a doubt."""
 
+from collections.abc import Collection
 from typing import Literal, get_args
 
 from pydantic import Field
@@ -37,6 +38,23 @@ class Resolution(Noun):
     note: str | None = Field(None, description="Why, in the reader's words.")
 
 
+def outcome_of(severities: Collection[str], by: str | None, settled: Literal["accept", "reject"] | None) -> Outcome:
+    """A reader's word counts before all else, then errors; a doubt stays one until it is resolved.
+
+    Args:
+        severities: of the findings.
+        by: who resolved the doubts; none if nobody did.
+        settled: how.
+    """
+    if by == "reader" and settled is not None:
+        return settled
+    if "error" in severities:
+        return "reject"
+    if "doubt" in severities:
+        return settled or "doubt"
+    return "accept"
+
+
 class Verdict(Record):
     """All findings on one candidate, and who resolved the doubts among them."""
 
@@ -45,15 +63,12 @@ class Verdict(Record):
 
     @property
     def outcome(self) -> Outcome:
-        """A reader's word counts before all else, then errors; a doubt stays one until it is resolved."""
-        settled = self.resolution
-        if settled is not None and settled.by == "reader":
-            return settled.outcome
-        if any(finding.severity == "error" for finding in self.findings):
-            return "reject"
-        if any(finding.severity == "doubt" for finding in self.findings):
-            return "doubt" if settled is None else settled.outcome
-        return "accept"
+        """See outcome_of."""
+        severities = {finding.severity for finding in self.findings}
+        resolution = self.resolution
+        if resolution is None:
+            return outcome_of(severities, None, None)
+        return outcome_of(severities, resolution.by, resolution.outcome)
 
     @property
     def accepted(self) -> bool:

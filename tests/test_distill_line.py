@@ -59,7 +59,7 @@ def test_the_demo_student_writes_ten_steps_and_sees_the_effusion(tenstep: Comman
         judged = list(run.judged())
     assert told["samples"] == len(judged) == UNSEEN
     assert told["well_formed"] == sum(well_formed(verdict) for _, verdict in judged)
-    assert told["well_formed"] >= 0.85 * UNSEEN  # answers are sampled: of forty, a few are malformed by chance
+    assert told["well_formed"] >= 0.95 * UNSEEN
     right = sum(side_of(candidate.text) == draw(int(candidate.study_id[-6:])).effusion for candidate, _ in judged)
-    assert right >= 0.85 * UNSEEN
+    assert right >= 0.9 * UNSEEN
     assert 0 < told["accepted"] == sum(verdict.accepted for _, verdict in judged)

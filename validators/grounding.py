@@ -11,7 +11,6 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from .findings import Claim, claims, referring, sentences
-from .findings.lexicon import lexicon
 from .findings.reference import Reference, read_reference
 from .memory import remember
 from .steps import per_candidate, steps_of
@@ -98,8 +97,3 @@ def weighed(claim: Claim) -> bool:
 def name(finding: str) -> str:
     """A finding's name as people write it."""
     return finding.replace("_", " ")
-
-
-def is_device(finding: str) -> bool:
-    """Whether the name is that of a device or of what surgery leaves behind."""
-    return finding in lexicon().devices

@@ -3,6 +3,7 @@
 A report alone, where no steps were requested, is judged without the rules about steps.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from ..schemas.candidate import Candidate
@@ -39,3 +40,12 @@ def judge_sample(study: Study, unread: Candidate, *, steps: bool) -> tuple[Candi
 def well_formed(verdict: Verdict) -> bool:
     """Complete, with exactly ten steps and the four headers, whatever they say; for a report alone the headers."""
     return _FORM.isdisjoint(verdict.codes)
+
+
+def counts_of(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """What a sampling run's manifest counts of its answers: `well_formed` and `accepted_answers`."""
+    counts = {"well_formed": 0, "accepted_answers": 0}
+    for verdict in verdicts:
+        counts["well_formed"] += well_formed(verdict)
+        counts["accepted_answers"] += verdict.accepted
+    return counts

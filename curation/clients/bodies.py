@@ -67,9 +67,9 @@ async def films(question: Question, max_side: int) -> list[tuple[str, Encoded]]:
     return found
 
 
-def chat_body(model: str, question: Question, images: Sequence[tuple[str, Encoded]], detail: Detail | None) -> Schema:
+def chat_body(model: str, prompt: Prompt, images: Sequence[tuple[str, Encoded]], detail: Detail | None) -> Schema:
     """OpenAI chat completions, without the parameters that differ between servers."""
-    content: str | list[ChatCompletionContentPartParam] = question.prompt.user
+    content: str | list[ChatCompletionContentPartParam] = prompt.user
     if images:
         content = []
         for line, image in images:
@@ -77,8 +77,8 @@ def chat_body(model: str, question: Question, images: Sequence[tuple[str, Encode
             if detail:
                 url["detail"] = detail
             content += [{"type": "text", "text": line}, {"type": "image_url", "image_url": url}]
-        content.append({"type": "text", "text": question.prompt.user})
-    system: ChatCompletionMessageParam = {"role": "system", "content": question.prompt.system}
+        content.append({"type": "text", "text": prompt.user})
+    system: ChatCompletionMessageParam = {"role": "system", "content": prompt.system}
     user: ChatCompletionMessageParam = {"role": "user", "content": content}
     return {"model": model, "messages": [system, user]}
 

@@ -72,7 +72,7 @@ class Teacher:
 
     async def ask(self, question: Question) -> bytes:
         """See `curation.teacher.Teacher`; one question at a time, and one thread."""
-        body = chat_body(self.model, question, (), None) | {
+        body = chat_body(self.model, question.prompt, (), None) | {
             "max_tokens": self._options.max_tokens,
             "temperature": self._options.temperature,
             "repeat_penalty": 1.15,

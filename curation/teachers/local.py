@@ -144,7 +144,7 @@ class Teacher:
         """The request's body."""
         o = self._options
         images = await films(question, o.max_side) if o.images else []
-        body = chat_body(o.model, question, images, None) | {"max_tokens": o.max_tokens}
+        body = chat_body(o.model, question.prompt, images, None) | {"max_tokens": o.max_tokens}
         if o.temperature is not None:
             body["temperature"] = o.temperature
         if o.seed is not None:

@@ -59,7 +59,7 @@ class Teacher(HostedTeacher[Options]):
             if o.reasoning_effort != "none" and (given := {k: v for k, v in reasoning.items() if v}):
                 body["reasoning"] = given
             return body | {"max_output_tokens": o.max_output_tokens} | sampling
-        body = chat_body(o.model, question, images, o.image_detail)
+        body = chat_body(o.model, question.prompt, images, o.image_detail)
         if o.reasoning_effort:
             body["reasoning_effort"] = o.reasoning_effort
         return (

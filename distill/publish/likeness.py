@@ -101,10 +101,6 @@ def _forced(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Answe
         target = answer.text.strip() or "."  # an answer without a word still has its end to predict
         batch = dict(collate([TrainingRow(study=str(at), image=str(at), prompt=request.prompt, target=target)]))
         labels = batch.pop("labels")[0, 1:]
-        given = {
-            name: value.to(loaded.model.device, loaded.model.dtype if value.is_floating_point() else None)
-            for name, value in batch.items()
-        }
         with torch.inference_mode():
-            logits = loaded.model(**given).logits[0, :-1]
+            logits = loaded.model(**loaded.placed(batch)).logits[0, :-1]
         yield logits[labels != IGNORED].float().log_softmax(dim=-1)
