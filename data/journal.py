@@ -48,6 +48,7 @@ class Journal:
         self.path = path
         self.held = check_whole(path, new=writable and not path.exists() if new is None else new)
         self._reader = connect(path, writable=writable)
+        self._index: Path | None = None
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._broken: Exception | None = None
         self._writer: threading.Thread | None = None
@@ -99,14 +100,33 @@ class Journal:
         """What can be counted and added up, as it stands now (sums.py)."""
         return snapshot(self._reader, self.path)
 
-    def latest(self, state: State) -> Iterator[Event]:
-        """For each request that ever reached a state, its last event of that state; in order of first reaching it."""
-        rows = self._select(
-            f"SELECT {COLUMNS} FROM events JOIN (SELECT MAX(seq) AS last, MIN(seq) AS first FROM events "  # noqa: S608 the columns are a constant
-            "WHERE state = ? GROUP BY key) ON seq = last ORDER BY first",
-            (state,),
-        )
+    def latest(self, state: State, *, index: Path | None = None) -> Iterator[Event]:
+        """For each request that ever reached a state, its last event of that state; in order of first reaching it.
+
+        Args:
+            state: the state.
+            index: the index file of the run's study store; with it, studies come in the store's order, which does not
+                depend on which answer was quicker, and only the requests of one study in the order above.
+        """
+        last = "SELECT MAX(seq) AS last, MIN(seq) AS first, study_id AS study FROM events WHERE state = ? GROUP BY key"
+        place, order = "", "first"
+        if index is not None:
+            self._attach(index)
+            place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, first"
+        # sorted before the join, so that no answer is held while sorting; without a limit SQLite leaves out such an order
+        places = f"SELECT last FROM ({last}) {place}ORDER BY {order} LIMIT -1"
+        rows = self._select(f"SELECT {COLUMNS} FROM ({places}) CROSS JOIN events ON seq = last", (state,))  # noqa: S608 constants
         yield from map(as_event, rows)
+
+    def _attach(self, index: Path) -> None:
+        """Let queries join a study store's index, as the schema `store`; a journal has one store."""
+        if self._index is None:
+            try:
+                self._reader.execute("ATTACH ? AS store", (f"{index.resolve().as_uri()}?mode=ro&immutable=1",))
+            except sqlite3.Error as error:
+                raise RunError(f"the study store's index cannot be read ({error})", file=index) from None
+            self._index = index
+        assert self._index == index
 
     def last(self, key: str, state: State) -> Event | None:
         """A request's last event of one state."""

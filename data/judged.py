@@ -5,6 +5,7 @@ This file knows that event's form and no other state of a request; it writes not
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..schemas.candidate import Candidate
@@ -20,9 +21,12 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
-def judged_events(journal: Journal) -> Iterator[Event]:
-    """The last judged event of every candidate, in the order they were first judged; a verifier's answers are none."""
-    return (event for event in journal.latest(State.JUDGED) if "candidate" in event.body)
+def judged_events(journal: Journal, *, index: Path | None = None) -> Iterator[Event]:
+    """The last judged event of every candidate, in the order they were first judged; a verifier's answers are none.
+
+    With the `index` of the study store (StudyStore.index): by study, in the store's order.
+    """
+    return (event for event in journal.latest(State.JUDGED, index=index) if "candidate" in event.body)
 
 
 def judged(event: Event) -> Judged:

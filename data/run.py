@@ -40,7 +40,6 @@ from . import tables
 from .files import PART, hold, readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event, judged_events
-from .nearby import Nearby
 from .remote import local, url_of
 from .store.studies import StudyStore
 
@@ -210,14 +209,18 @@ class RunFolder:
             self._studies = StudyStore.open(place)
         return self._studies
 
-    def judged(self) -> Iterator[Judged]:
-        """Every judged candidate with its last verdict, in the order they were first judged."""
-        for event in judged_events(self.journal):
+    def judged(self, *, by_study: bool = False) -> Iterator[Judged]:
+        """Every judged candidate with its last verdict, in the order they were first judged.
+
+        With `by_study`: in the order of the study store, whichever answer came first; only those of one study in the
+        order above.
+        """
+        for event in judged_events(self.journal, index=self.studies.index if by_study else None):
             yield judged(event)
 
     def accepted(self) -> Iterator[Example]:
         """One accepted candidate of each study, as an example (tables.py)."""
-        yield from tables.accepted(self.manifest, self.journal, Nearby(self.studies).get)
+        yield from tables.accepted(self.manifest, self.journal, self.studies)
 
     def record(self, candidate: Candidate, verdict: Verdict, *, raw: bytes) -> None:
         """Journal an answer and its verdict at once, durably: for authors that cannot be lost half-way."""

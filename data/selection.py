@@ -81,7 +81,7 @@ def stored_path(run: Path, folder: Path) -> str:
 def examples_of(
     path: Path, *, studies: Path | None = None, training: bool = True, reviewed_only: bool = False
 ) -> Iterator[Sourced]:
-    """The accepted examples of a run in their order, or the chosen ones of a selection by rank.
+    """The accepted examples of a run in the order of its studies, or the chosen ones of a selection by rank.
 
     Args:
         path: a run folder, a selection's folder or its selection.json.

@@ -7,11 +7,11 @@
     verified.jsonl   what a verifier said of a candidate, statement by statement, where one was asked
 
 They hold nothing that the journal does not, so they can be written again at any time, from a journal that still grows
-too. This file knows the manifest, the journal and the studies. It does not know who may write in the folder.
+too. Studies come in the order of their store, so that the same answers make the same tables whichever came first. This file knows the manifest, the journal and the studies. It does not know who may write in the folder.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -34,23 +34,24 @@ from .store.studies import StudyStore
 Layout = Literal["plain", "tagged"]  # those that Example can be written in
 
 
-def accepted(manifest: Manifest, journal: Journal, study: Callable[[str], Study]) -> Iterator[Example]:
+def accepted(manifest: Manifest, journal: Journal, store: StudyStore) -> Iterator[Example]:
     """One accepted candidate of each study, as an example: the first, or the best of several (choice.py).
 
     Args:
         manifest: the run's; its recipe says the layout, and whether a study had several answers.
         journal: the run's.
-        study: the study of an id.
+        store: its studies.
     """
+    studies = Nearby(store)
     done: set[str] = set()
     chosen = _chosen(manifest, journal)
-    for event in judged_events(journal):
+    for event in judged_events(journal, index=store.index):
         candidate, verdict = judged(event)
         if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
             done.add(candidate.study_id)
             if candidate.trace is not None and not candidate.trace.steps:
                 continue  # a student's report alone: accepted, and no example of ten steps
-            yield _example(study(candidate.study_id), candidate, verdict, _layout(manifest))
+            yield _example(studies.get(candidate.study_id), candidate, verdict, _layout(manifest))
 
 
 def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: StudyStore) -> dict[str, int]:
@@ -75,7 +76,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
         replacing(folder / f"{rows}.jsonl") as bad,
     ):
         # what was written by these nouns is copied, not checked and made again
-        for event in judged_events(journal):
+        for event in judged_events(journal, index=store.index):
             candidate, verdict, study_id = event.body["candidate"], event.body["verdict"], event.study_id
             attempts += 1
             tried.add(study_id)
@@ -93,7 +94,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
                     doubted.write(line)
                 if rows == "samples" or outcome == "reject":
                     bad.write(line)
-    _write_verified(folder, journal, owner_only=store.data_class == "restricted")
+    _write_verified(folder, journal, store)
     in_doubt -= done
     counts = {
         "attempts": attempts,
@@ -105,7 +106,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
     return counts | {state: n for state, n in journal.standing().items() if state is not State.JUDGED}
 
 
-def _write_verified(folder: Path, journal: Journal, *, owner_only: bool) -> None:
+def _write_verified(folder: Path, journal: Journal, store: StudyStore) -> None:
     """The last usable answer about each candidate, else the last one; no file where no verifier was asked."""
     last: dict[str, tuple[str, bool]] = {}  # candidate: the request, and whether its answer was usable
     for event in journal.latest(State.JUDGED):
@@ -115,8 +116,9 @@ def _write_verified(folder: Path, journal: Journal, *, owner_only: bool) -> None
     if not last and not (folder / "verified.jsonl").exists():
         return
     keys = {key for key, _ in last.values()}
+    owner_only = store.data_class == "restricted"
     with readable_by(owner_only=owner_only), replacing(folder / "verified.jsonl") as file:
-        for event in journal.latest(State.JUDGED):
+        for event in journal.latest(State.JUDGED, index=store.index):
             if event.key in keys:
                 row = {"study_id": event.study_id, "candidate": event.body["of"]}
                 row |= {name: event.body[name] for name in ("verification", "problem") if name in event.body}

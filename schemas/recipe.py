@@ -243,7 +243,7 @@ class DistillRecipe(Noun):
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = Field(
         ("tensorboard",), description="Who is shown the losses; wandb sends them to its makers' servers."
     )
-    limit: int | None = Field(None, gt=0, description="Only the first so many examples.")
+    limit: int | None = Field(None, gt=0, description="Only the first so many examples, in the order of the study store.")
     seed: int = Field(3407, ge=0)
 
     @model_validator(mode="after")

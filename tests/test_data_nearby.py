@@ -55,3 +55,16 @@ def test_a_line_of_a_table_is_what_its_noun_writes(tmp_path: Path, store: StudyS
         examples = [example.model_dump_json() for example in run.accepted()]
     assert (tmp_path / "run" / "accepted.jsonl").read_text("utf-8").splitlines() == examples
     assert len(examples) == 3
+
+
+def test_tables_are_in_the_order_of_the_store_whichever_answer_came_first(tmp_path: Path, store: StudyStore) -> None:
+    recipe = SampleRecipe(name="t", model="m", model_sha256="0" * 64, prompt_sha256="0" * 64)
+    arrived = [700, 3, 1_499, 0, 31, 30]
+    with RunFolder.open(tmp_path / "run", kind="sample", recipe=recipe, studies=store) as run:
+        for number in arrived:
+            run.record(read_candidate(ten(report=None), f"t/{number}", writes_report=False), Verdict(), raw=b"x")
+        run.write_tables()
+        assert [one.candidate.study_id for one in run.judged()] == [f"t/{number}" for number in arrived]
+        stored = [f"t/{number}" for number in sorted(arrived)]
+        assert [one.candidate.study_id for one in run.judged(by_study=True)] == stored
+        assert [example.study.id for example in run.accepted()] == stored

@@ -99,6 +99,11 @@ class StudyStore:
         return self._origin or str(self.root.resolve())
 
     @property
+    def index(self) -> Path:
+        """The file that says where each study lies (index.py)."""
+        return self.root / INDEX
+
+    @property
     def data_class(self) -> DataClass:
         """restricted if a single study is."""
         return self.head.data_class

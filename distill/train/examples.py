@@ -135,7 +135,7 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
 
 
 def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "reports"]) -> Iterator[TrainingExample]:
-    """The rows of a run that a recipe's `traces.source` names, one a study, in the run's order.
+    """The rows of a run that a recipe's `traces.source` names, one a study, in the order of the study store.
 
     Raises:
         PolicyError: the run may not be used for training.
@@ -154,7 +154,7 @@ def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "rep
         with RunFolder.read(folder) as run:
             run.check_training()
             layout = run.manifest.recipe.get("layout", "plain")
-            for candidate, verdict in run.judged():
+            for candidate, verdict in run.judged(by_study=True):
                 if candidate.attempt > 1 or candidate.study_id in done:
                     continue
                 done.add(candidate.study_id)
