@@ -197,7 +197,7 @@ def _not_for_training(book: RunFolder) -> None:
         book.decide(policy.model_copy(update={"training": False, "reason": reason}))
 
 
-class _Chosen(NamedTuple):
+class _Exchange(NamedTuple):
     """A study to probe: its first attempt, and another patient's study to exchange with."""
 
     study: Study
@@ -213,7 +213,7 @@ def _spec(recipe: CurateRecipe, name: str | None) -> Any:
     raise RecipeError(f"the run has no teacher '{name}'; it has: {known}", field="teacher")
 
 
-def _choose(run: RunFolder, teacher: Teacher, wanted: int, seed: int) -> list[_Chosen]:
+def _choose(run: RunFolder, teacher: Teacher, wanted: int, seed: int) -> list[_Exchange]:
     first: dict[str, Candidate] = {}
     for candidate, _ in run.judged():
         if candidate.teacher == teacher.name and candidate.attempt == 1 and candidate.sample == 0 and candidate.trace:
@@ -221,7 +221,7 @@ def _choose(run: RunFolder, teacher: Teacher, wanted: int, seed: int) -> list[_C
     names = sorted(first)
     chance = random.Random(seed)  # noqa: S311 a draw, no secret
     chance.shuffle(names)
-    chosen: list[_Chosen] = []
+    chosen: list[_Exchange] = []
     for name in names:
         if len(chosen) == wanted:
             break
@@ -229,7 +229,7 @@ def _choose(run: RunFolder, teacher: Teacher, wanted: int, seed: int) -> list[_C
         donor = _donor(run, study, names, chance)
         trace = first[name].trace
         if donor is not None and trace is not None:
-            chosen.append(_Chosen(study, trace, donor))
+            chosen.append(_Exchange(study, trace, donor))
     if not chosen:
         raise RunError("holds no two studies of different patients with readable traces of this teacher", file=run.path)
     return chosen
@@ -245,7 +245,7 @@ def _donor(run: RunFolder, study: Study, names: Sequence[str], chance: random.Ra
     return None
 
 
-def _arms(teacher: Teacher, recipe: CurateRecipe, chosen: Sequence[_Chosen]) -> tuple[Arm, ...]:
+def _arms(teacher: Teacher, recipe: CurateRecipe, chosen: Sequence[_Exchange]) -> tuple[Arm, ...]:
     """The arms in which the question differs at all."""
     sees = teacher.sees_images and any(one.study.images for one in chosen)
     shown = not Prompts(recipe.prompt).needs_images  # else the reference is not part of the question
@@ -253,7 +253,7 @@ def _arms(teacher: Teacher, recipe: CurateRecipe, chosen: Sequence[_Chosen]) -> 
     return tuple(arm for arm in ARMS if wanted[arm])
 
 
-def _store(folder: Path, run: RunFolder, chosen: Sequence[_Chosen], arms: Sequence[Arm], seed: int) -> StudyStore:
+def _store(folder: Path, run: RunFolder, chosen: Sequence[_Exchange], arms: Sequence[Arm], seed: int) -> StudyStore:
     """The exchanged studies as a store; the one that is there, if it is the same."""
     wanted = [f"{one.study.id}#{arm}" for one in chosen for arm in arms]
     root = folder / "studies"
@@ -272,7 +272,7 @@ def _store(folder: Path, run: RunFolder, chosen: Sequence[_Chosen], arms: Sequen
     return StudyStore.open(root)
 
 
-def _exchanged(one: _Chosen, arm: Arm, folder: Path) -> Study:
+def _exchanged(one: _Exchange, arm: Arm, folder: Path) -> Study:
     study, donor = one.study, one.donor
     changed: dict[str, Any] = {"id": f"{study.id}#{arm}", "split": None}
     match arm:
@@ -299,7 +299,7 @@ def _blank(ref: ImageRef, folder: Path) -> ImageRef:
     return ref.model_copy(update={"path": str(path), "sha256": hashlib.sha256(data).hexdigest()})
 
 
-def _moved(one: _Chosen, answers: Mapping[str, Trace | None]) -> Iterable[Moved]:
+def _moved(one: _Exchange, answers: Mapping[str, Trace | None]) -> Iterable[Moved]:
     for arm in ARMS:
         trace = answers.get(f"{one.study.id}#{arm}")
         if trace is not None:

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from .base import Name, Noun
-from .learning import Lora, Optimizer, Preference, Reward, Traces
+from .learning import Lora, Optimizer, PreferenceOptimization, Reward, Traces
 
 Shape = Literal[  # the files of distill/students/*.json
     "InternVL3-8B-hf",
@@ -56,7 +56,7 @@ class DistillRecipe(Noun):
     quantize: Literal["nf4", "none"] = Field("nf4", description="nf4 with double quantization, or none.")
     lora: Lora = Lora()
     optimizer: Optimizer = Optimizer()
-    preference: Preference = Field(Preference(), description="How `method: dpo` learns.")
+    preference: PreferenceOptimization = Field(PreferenceOptimization(), description="How `method: dpo` learns.")
     reward: Reward = Field(Reward(), description="How `method: grpo` learns.")
     epochs: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1, description="Optimizer steps; either this or epochs.")

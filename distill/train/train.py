@@ -43,7 +43,7 @@ from .memory import estimate
 from .preflight import TINY, build_preflight
 from .ranks import Ranks, check_launch
 from .rows import rows_of, sizes_of
-from .run_card import FILE, RunCard, Session, code, hardware, versions
+from .run_card import FILE, RunCard, TrainingSession, code, hardware, versions
 from .tracking import check_tracking
 from .vision_cache import VisionCache, check_sound
 
@@ -166,7 +166,7 @@ def distill(
             steps=steps,
             sessions=(
                 *(old.sessions if old else ()),
-                Session(from_step=checkpoints.step_of(at) if at else 0, started=_now()),
+                TrainingSession(from_step=checkpoints.step_of(at) if at else 0, started=_now()),
             ),
             **identity,
         )
