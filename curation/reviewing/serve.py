@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...data.run import RunFolder
 from ...schemas.errors import InputError, RunLockedError
-from ..recheck import amend
+from ..amend import amend
 from .compare import BlindedComparison
 from .screens import ReviewRun, Settings
 
