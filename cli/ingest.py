@@ -88,7 +88,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     from ..data.columns import Columns
     from ..data.ingest import ingest
     from ..data.recipes import read_recipe
-    from ..data.source import Options
+    from ..data.source import SourceOptions
     from ..data.workers import cores
     from .ingest_table import notes_of, table_of
 
@@ -96,7 +96,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
         raise InputError("--public-because wants a reason in words, which is kept in the store")
     if args.longest_side is not None and args.longest_side < 64:
         raise InputError(f"--longest-side {args.longest_side}: at least 64 pixels, or nothing can be seen")
-    options = Options(
+    options = SourceOptions(
         images=args.images,
         text_only=args.text_only,
         form=args.form,

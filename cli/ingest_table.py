@@ -1,7 +1,7 @@
 """What an ingest came to, as the table and the notes that end it."""
 
 from ..data.ingest import PART_FAILED
-from ..data.source import Options
+from ..data.source import SourceOptions
 from ..data.store.batch import StoreHead
 from ..data.store.studies import StudyStore
 from ..schemas.outcome import Table
@@ -27,7 +27,7 @@ def table_of(head: StoreHead, kind: str) -> Table:
 
 
 def notes_of(
-    store: StudyStore, options: Options, seconds: float, *, by_default: bool = False
+    store: StudyStore, options: SourceOptions, seconds: float, *, by_default: bool = False
 ) -> tuple[tuple[str, ...], bool]:
     """Lines for people, and whether the source is not what it was said to be."""
     head, failed = store.head, False
