@@ -23,6 +23,8 @@ from .verdict_pool import VerdictPool
 from .verdicts import Opinion, opinion_of
 from .verifying.verifier import Verifier
 
+_AT_ONCE = 64  # verdicts that are appended before they are waited for
+
 
 @dataclass
 class Judgement:
@@ -97,6 +99,7 @@ class Judgement:
         """
         await self.asker.flush()
         found: set[str] = set()
+        changed = 0
         async for twin in self.pool.twins():
             found.add(twin.study_id)
             event = self.run.journal.last(twin.key, State.JUDGED)
@@ -111,6 +114,9 @@ class Judgement:
                 if verdict.accepted or final:
                     self.tally.codes.update(now.codes)
                 self.asker.record(judged_event(candidate, now, event.raw))
+                changed += 1
+                if changed % _AT_ONCE == 0:  # nothing here waits, and what is appended is held until it is on disk
+                    await self.asker.flush()
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
         self.tally.codes = +self.tally.codes

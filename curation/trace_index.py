@@ -21,7 +21,7 @@ _HEAD = np.dtype([("number", "<u4"), ("bits", "<u8", (2,))])
 _FULL = 8 * _HEAD.itemsize  # bytes of a band's heads
 _HELD = 8_192  # bands; some 2 MB
 _MAY_DIFFER = int(SIZE * (1 - ALIKE))  # minima of two sketches that are alike
-_AT_ONCE = 8_192  # pairs
+_TRACES, _PAIRS = 200, 4_096  # that are compared at once
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(axis=1, dtype=np.uint8)  # bits set
 _TABLES = """
 CREATE TABLE sketches (at INTEGER PRIMARY KEY, steps BLOB);
@@ -88,8 +88,10 @@ class TraceIndex:
             numbers: of the traces.
             wanted: by number, from 1: whether a trace is.
         """
-        if not numbers:
-            return
+        for start in range(0, len(numbers), _TRACES):
+            yield from self._alike(numbers[start : start + _TRACES], wanted)
+
+    def _alike(self, numbers: Sequence[int], wanted: bytearray) -> Iterator[tuple[int, int]]:
         ours = self._read(numbers)
         bits, keys = _bits(ours), _bands(ours)
         bands, places = np.unique(keys.ravel(), return_inverse=True)
@@ -103,8 +105,8 @@ class TraceIndex:
         close = _may_be_alike(others["bits"], bits[rows])
         pairs = np.unique(rows[close] << 32 | others["number"][close])
         done = -1
-        for start in range(0, len(pairs), _AT_ONCE):
-            rows, theirs = pairs[start : start + _AT_ONCE] >> 32, pairs[start : start + _AT_ONCE] & 0xFFFF_FFFF
+        for start in range(0, len(pairs), _PAIRS):
+            rows, theirs = pairs[start : start + _PAIRS] >> 32, pairs[start : start + _PAIRS] & 0xFFFF_FFFF
             read, where = np.unique(theirs, return_inverse=True)
             same = likeness(ours[rows], self._read(read.tolist())[where])
             for pair in np.flatnonzero(same >= ALIKE).tolist():

@@ -112,7 +112,7 @@ class Journal:
         place, order = "", "first"
         if index is not None:
             self._attach(index)
-            place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, first"
+            place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, study, first"
         # sorted before the join, so that no answer is held while sorting; without a limit SQLite drops such an order
         places = f"SELECT last FROM ({last}) {place}ORDER BY {order} LIMIT -1"  # noqa: S608 constants
         rows = self._select(f"SELECT {COLUMNS} FROM ({places}) CROSS JOIN events ON seq = last", (state,))  # noqa: S608 constants
@@ -127,6 +127,11 @@ class Journal:
                 raise RunError(f"the study store's index cannot be read ({error})", file=index) from None
             self._index = index
         assert self._index == index
+
+    def has_other_answers(self) -> bool:
+        """Whether an answer was concluded that is no candidate, such as a verifier's."""
+        rows = self._select("SELECT 1 FROM digest WHERE state = 'judged' AND outcome IS NULL LIMIT 1")
+        return next(rows, None) is not None
 
     def last(self, key: str, state: State) -> Event | None:
         """A request's last event of one state."""
