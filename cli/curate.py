@@ -120,9 +120,13 @@ class _Bar:
 
     def advance(self, tally: "Tally") -> None:
         """One more study is done."""
-        self._done += 1
+        passed, self._done = self._done, max(self._done + 1, tally.passed_over)
         self._bar.advance(
-            accepted=tally.accepted, doubted=tally.doubted, rejected=tally.rejected, spend_usd=tally.spend_usd
+            self._done - passed,
+            accepted=tally.accepted,
+            doubted=tally.doubted,
+            rejected=tally.rejected,
+            spend_usd=tally.spend_usd,
         )
 
     def hidden_for(self, question: Callable[[], bool]) -> bool:

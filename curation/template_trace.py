@@ -26,7 +26,7 @@ CODES: Mapping[str, Severity] = {CODE: "doubt"}
 SHARE = 0.1  # of the studies; past it, a run says so loudly
 _APART = 0.2  # so much less alike are references that differ; twice the error of two estimates
 _WORD = re.compile(r"[^\W_]+")
-_FORM = "1"  # of a packed sketch; another one where sketches of the same texts become others
+FORM = "1"  # of a packed sketch; another one where sketches of the same texts become others
 _MARK = 8  # bytes
 _AT_ONCE = 1_000  # traces whose twins are found at once
 _TABLES = """
@@ -88,6 +88,11 @@ class Templates:
         if twin is not None:
             self._mark(number, twin)
         return twin
+
+    def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
+        """More traces, by key, study and packed sketches."""
+        for key, study_id, blob in traces:
+            self.add(key, study_id, *unpacked(blob))
 
     def _mark(self, at: int, of: str) -> None:
         self._marked[at] = 1
@@ -186,12 +191,17 @@ def kept(packed: bytes | None, steps: Sequence[str], report: str) -> tuple[Sketc
     """Sketches from a journal; none if it keeps none, or those of other texts or of another version."""
     if packed is None or packed[:_MARK] != _mark(steps, report):
         return None
+    return unpacked(packed)
+
+
+def unpacked(packed: bytes) -> tuple[Sketch, Sketch]:
+    """Sketches from a journal, whatever they are of."""
     ours, reference = np.frombuffer(packed, np.uint32, offset=_MARK).reshape(2, SIZE)
     return ours, reference
 
 
 def _mark(steps: Sequence[str], report: str) -> bytes:
-    return blake2b("\0".join((_FORM, *steps, report)).encode("utf-8", "replace"), digest_size=_MARK).digest()
+    return blake2b("\0".join((FORM, *steps, report)).encode("utf-8", "replace"), digest_size=_MARK).digest()
 
 
 def _words(text: str) -> list[str]:
