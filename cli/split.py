@@ -52,7 +52,7 @@ def _split(args: argparse.Namespace) -> Outcome:
         if args.recipe
         else recipe_of(args.seed, args.test, args.validate, published=not args.ignore_published)
     )
-    with engine_of(args) as workers, progress(None, "compare") as bar:
+    with engine_of(args, reads=args.stores) as workers, progress(None, "compare") as bar:
         return split_stores(
             args.stores,
             recipe,

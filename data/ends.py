@@ -26,9 +26,13 @@ INSERT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # the last end of each study, if nothing was appended behind it
+_FOUND = """
+CREATE TEMP TABLE ended (study TEXT PRIMARY KEY, place INTEGER, outcome TEXT, repaired INTEGER, answers INTEGER,
+    usd REAL, codes TEXT, verified TEXT) WITHOUT ROWID
+"""
 _ENDED = """
-CREATE TEMP TABLE ended AS
-SELECT store.studies.place, ends.study, outcome, repaired, answers, usd, codes, verified
+INSERT INTO temp.ended
+SELECT ends.study, store.studies.place, outcome, repaired, answers, usd, codes, verified
 FROM (SELECT MAX(seq) AS seq FROM ends WHERE mark = ? GROUP BY study)
 CROSS JOIN ends USING (seq)
 JOIN (SELECT study, MAX(seq) AS last FROM digest GROUP BY study) AS touched ON touched.study = ends.study
@@ -78,11 +82,12 @@ class Ended:
     def __init__(self, connection: sqlite3.Connection, path: Path, mark: str, limit: int | None) -> None:
         self._connection, self._path, self._mark = connection, path, mark
         self._do("DROP TABLE IF EXISTS temp.ended")
+        self._do(_FOUND)
         self._do(_ENDED, (mark, 1 << 62 if limit is None else limit))
 
     def __iter__(self) -> Iterator[tuple[int, End]]:
         """Each with its study's place in the store."""
-        for place, study, outcome, repaired, answers, usd, codes, verified in self._do("SELECT * FROM temp.ended"):
+        for study, place, outcome, repaired, answers, usd, codes, verified in self._do("SELECT * FROM temp.ended"):
             found = tuple(json.loads(codes)), json.loads(verified)
             yield place, End(study, self._mark, outcome, bool(repaired), answers, usd, *found)
 
