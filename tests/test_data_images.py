@@ -27,7 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from tenstep.curation.pages.film import data_uri
-from tenstep.data.films import pixels
+from tenstep.data.films import pixels as grey_values
 from tenstep.data.intake.deadline import TooSlowError, deadline
 from tenstep.data.intake.images import Admitted, ImageFile, admit, admit_all
 from tenstep.data.intake.reports import Refusal
@@ -277,7 +277,7 @@ def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(look: Look, tmp
     accepted(look(film))
     assert reason(look(data)) == "slow_image"
     (tmp_path / "film.jpg").write_bytes(data)
-    for shown in (pixels, data_uri):
+    for shown in (grey_values, data_uri):
         with pytest.raises(ImageError, match="too long"):
             shown(tmp_path / "film.jpg")
 
