@@ -5,6 +5,7 @@ The time limit of deadline.py acts between two instructions of Python and on the
 first such film (about a second), serves those that follow, and ends with the process that started it.
 """
 
+import atexit
 import io
 import os
 import pickle
@@ -84,8 +85,10 @@ class Decoder:
 
 @cache
 def decoder() -> Decoder:
-    """The one of this process."""
-    return Decoder()
+    """The one of this process, which it ends with."""
+    found = Decoder()
+    atexit.register(found.close)
+    return found
 
 
 def pixels_of(dataset: Any, data: bytes, *, correct_unused_bits: bool = True) -> NDArray[Any]:
