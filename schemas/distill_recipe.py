@@ -39,7 +39,7 @@ class DistillRecipe(Noun):
     )
     splits: str | None = Field(
         None,
-        description="What `tenstep split` wrote: its train is learned, its validate gives the validation loss, its test is left out.",
+        description="What `tenstep split` wrote: train is learned, validate gives the validation loss, test is left out.",
     )
     validation: float = Field(
         0.0,
