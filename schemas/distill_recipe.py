@@ -39,7 +39,7 @@ class DistillRecipe(Noun):
     )
     splits: str | None = Field(
         None,
-        description="What `tenstep split` wrote: train is learned, validate gives the validation loss, test is left out.",
+        description="Of `tenstep split`: train is learned, validate gives validation losses, test is kept out.",
     )
     validation: float = Field(
         0.0,
