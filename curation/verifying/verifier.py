@@ -26,7 +26,7 @@ from ..teacher import Teacher, load
 from .answer import VERIFIER, UnreadableVerification, Verification, read_verification
 from .calibration import check_calibration, read_calibration
 from .instructions import hidden_instruction
-from .question import Asking
+from .question import VerifierPrompt
 
 Reach = Literal["doubts", "all", "off"]
 State = Literal["lifted", "rejected", "held", "passed", "unreadable", "waiting", "unanswered", "unasked"]
@@ -88,7 +88,7 @@ class Verifier:
     def __init__(self, lane: Lane, asker: Asker, spec: VerifierSpec, reach: Reach, doubts: Doubts = "verify") -> None:
         self.lane = lane
         self._asker = asker
-        self._asking = Asking(spec.prompt)
+        self._asking = VerifierPrompt(spec.prompt)
         self._reach, self._doubts = reach, doubts
         self.note: str | None = _NOT_CALIBRATED  # why nothing is lifted
         if spec.calibration is not None:
@@ -181,7 +181,14 @@ class NoAnswer:
 
 
 async def read_trace(
-    asker: Asker, lane: Lane, asking: Asking, study: Study, steps: Sequence[str], doubts: Sequence[Finding], *, of: str
+    asker: Asker,
+    lane: Lane,
+    asking: VerifierPrompt,
+    study: Study,
+    steps: Sequence[str],
+    doubts: Sequence[Finding],
+    *,
+    of: str,
 ) -> VerifierReading | NoAnswer:
     """Ask about one trace, and once more if the answer cannot be used.
 
