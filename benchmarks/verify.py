@@ -20,12 +20,11 @@ from tenstep.curation.verifying.calibration import Decision, Seen, calibration
 from tenstep.curation.verifying.labelled import LabelledTrace, labelled_set
 from tenstep.curation.verifying.question import VerifierPrompt
 from tenstep.curation.verifying.recipe import VerifyRecipe
-from tenstep.curation.verifying.verifier import Reach
 from tenstep.curation.verifying.verify import verify_run
 from tenstep.data.run import RunFolder
 from tenstep.data.statistics import wilson
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe, Reach
 from tenstep.schemas.verdict import Outcome
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate

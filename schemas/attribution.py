@@ -3,11 +3,10 @@
 `tenstep attribute` writes it; review pages show it.
 """
 
-from typing import Literal
-
 from pydantic import Field
 
 from .base import Noun
+from .verdict import Outcome
 
 
 class Attributed(Noun):
@@ -18,7 +17,7 @@ class Attributed(Noun):
     key: str
     before: float = Field(description="The base's loss.")
     after: float = Field(description="The student's loss.")
-    outcome: Literal["accept", "doubt", "reject"] | None = Field(None, description="The rules' verdict.")
+    outcome: Outcome | None = Field(None, description="The rules' verdict.")
     attempt: int | None = None
     author: str | None = None
     codes: tuple[str, ...] = ()

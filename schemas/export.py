@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Noun, Record, Sha256
 from .study import DataClass
+from .trace import WrittenLayout
 
 SplitName = Literal["train", "validation", "test"]  # as the hub and the trainers spell them
 
@@ -32,7 +33,7 @@ class ExportRecord(Record):
     source: str
     split: SplitName
     steps: tuple[str, ...]
-    layout: Literal["plain", "tagged"]
+    layout: WrittenLayout
     report_sha256: Sha256
     images: tuple[ImageHash, ...] = ()
     key: Sha256 = Field(description="The candidate's request key in its run.")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...schemas.candidate import Candidate
-from ...schemas.curate_recipe import VerifierSpec
+from ...schemas.curate_recipe import Reach, VerifierSpec
 from ...schemas.errors import RecipeError
 from ...schemas.recipe import TeacherSpec
 from ...schemas.study import Study
@@ -28,7 +28,6 @@ from .calibration import check_calibration, read_calibration
 from .instructions import hidden_instruction
 from .question import VerifierPrompt
 
-Reach = Literal["doubts", "all", "off"]
 State = Literal["lifted", "rejected", "held", "passed", "unreadable", "waiting", "unanswered", "unasked"]
 NAME = "verifier"
 # doubts that are about more than the claims of one trace: to find every claim supported does not resolve them
