@@ -5,7 +5,7 @@
     tenstep curate examples/recipes/by-file.yaml --studies studies --out runs/by-file
 
 The second curate reads answers.jsonl, judges, and writes the repairs as new questions: run this script once more. A
-question that has an answer is not asked again. A question whose answer failed has none, and is asked again the next time.
+question that has an answer is not asked again; one whose answer failed has none, and is asked again the next time.
 
 Needs `pip install 'ray[data,llm]'` and a GPU. The nodes read images under the paths that questions.jsonl names.
 Restricted data stays on machines that you run; name them in the recipe if they are not this one
