@@ -113,7 +113,7 @@ class Run:
     def _judged(self) -> Iterator[Judged]:
         for path in self._runs:
             with RunFolder.read(path, studies=self._given) as run:
-                yield from run.judged()
+                yield from run.judged(by_study=True)
 
     def _with(self, outcome: Outcome) -> tuple[Judged, ...]:
         return tuple(one for one in self._judged() if one.verdict.outcome == outcome)

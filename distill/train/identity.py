@@ -61,4 +61,5 @@ def check_same(old: RunCard | None, now: dict[str, str], out: Path) -> None:
         return
     changed = [name.removesuffix("_sha256") for name, value in now.items() if getattr(old, name) != value]
     if changed:
-        raise RunError(f"cannot go on: {', '.join(changed)} changed since; choose another --out", file=out)
+        what = " (rows, texts, images or their order)" if "data" in changed else ""
+        raise RunError(f"cannot go on: {', '.join(changed)} changed since{what}; choose another --out", file=out)
