@@ -18,7 +18,7 @@ from pathlib import Path
 from tenstep.data.judged import judged_event
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Verdict
 from tenstep.validators.reading import read_candidate

@@ -48,7 +48,7 @@ def _distill(args: argparse.Namespace) -> Outcome:
     from ..data.recipes import read_recipe
     from ..data.selection import report_form_of
     from ..distill import prompt
-    from ..schemas.recipe import DistillRecipe
+    from ..schemas.distill_recipe import DistillRecipe
 
     recipe = read_recipe(args.recipe, DistillRecipe)
     if args.run_folder is not None and recipe.studies:

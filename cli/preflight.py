@@ -2,8 +2,8 @@
 
 from ..distill.train.lengths import Lengths
 from ..distill.train.preflight import Preflight
+from ..schemas.distill_recipe import DistillRecipe
 from ..schemas.outcome import Outcome, Table
-from ..schemas.recipe import DistillRecipe
 
 _SHOWN = 1500  # characters of an example
 SEVERAL = (

@@ -11,7 +11,7 @@ from .progress import progress
 from .rechecked import rechecked_payload, rechecked_tables
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
 _EPILOG = """\
 examples:
@@ -81,7 +81,7 @@ def _recheck(args: argparse.Namespace) -> Outcome:
 def _recipe(path: Path) -> "CurateRecipe":
     from ..curation.curating import check_severities
     from ..data.recipes import read_recipe
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
     recipe = read_recipe(path, CurateRecipe)
     rules = tuple(str((path.parent / rule).resolve()) for rule in recipe.rules)

@@ -15,8 +15,8 @@ from ..data.run import MANIFEST
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..data.workers import Engine, each, sure
+from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import RecipeError
-from ..schemas.recipe import CurateRecipe
 from .curating import Curated, curate_run, resolve
 from .merging import merge_runs
 from .teacher import load

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.loading import Run, load_run
-from ..schemas.recipe import CurateRecipe
+from ..schemas.curate_recipe import CurateRecipe
 
 if TYPE_CHECKING:
     from .audit import Audit

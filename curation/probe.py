@@ -26,8 +26,9 @@ from ..data.run import RunFolder
 from ..data.statistics import bootstrap, by_patient
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
+from ..schemas.curate_recipe import CurateRecipe, Goal, Repair, Several
 from ..schemas.errors import RecipeError, RunError
-from ..schemas.recipe import Budget, CurateRecipe, Goal, Repair, Several
+from ..schemas.recipe import Budget
 from ..schemas.study import ImageRef, Study
 from ..schemas.trace import Trace
 from ..validators.findings import claims

@@ -22,8 +22,9 @@ from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
 from ..schemas.errors import ImageError, InputError, RecipeError
-from ..schemas.recipe import Policy, RequestOptions, SampleRecipe
+from ..schemas.recipe import Policy, RequestOptions
 from ..schemas.run import Manifest, State
+from ..schemas.sample_recipe import SampleRecipe
 from ..schemas.verdict import Verdict
 from ..schemas.views import best_frontal
 from ..validators.samples import counts_of, judge_sample

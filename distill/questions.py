@@ -16,8 +16,8 @@ from typing import NamedTuple
 from ..data.run import MANIFEST, RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.errors import ImageError, InputError
-from ..schemas.recipe import SampleRecipe
 from ..schemas.run import Event, State
+from ..schemas.sample_recipe import SampleRecipe
 from ..schemas.study import Study
 from .pixels import check, choose
 

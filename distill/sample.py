@@ -15,8 +15,8 @@ from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import InputError
-from ..schemas.recipe import SampleRecipe, Served
 from ..schemas.run import Manifest, State
+from ..schemas.sample_recipe import SampleRecipe, Served
 from ..schemas.verdict import Verdict
 from ..validators.samples import counts_of, judge_sample
 from . import prompt as prompts

@@ -9,7 +9,7 @@ Only the first process opens the run folder. It sends the others their shares un
 from collections.abc import Sequence
 from typing import Any
 
-from ..schemas.recipe import SampleRecipe
+from ..schemas.sample_recipe import SampleRecipe
 from .generate import Answer, Request, generate
 from .libraries import quiet
 from .load import Loaded

@@ -14,8 +14,10 @@ from tenstep.data.run import RunFolder
 from tenstep.data.source import Options
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.train.tiny import build
+from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.policy import PolicyDecision
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import DataClass, ReportForm, Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
@@ -76,7 +78,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tenstep.distill.train.train import distill
-from tenstep.schemas.recipe import DistillRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 def on_progress(what, step, steps):
     if step == 5:

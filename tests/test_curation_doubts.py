@@ -11,7 +11,7 @@ from tenstep.__main__ import main
 from tenstep.curation.doubts import decided
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Resolution, Severity, Verdict
 from tenstep.validators.rule import REFERENCE, Case, ten

@@ -21,10 +21,11 @@ from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.attribution import Attributed
 from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import ImageError
 from tenstep.schemas.evaluation import Evaluation, Figure, OtherFigure, Student
 from tenstep.schemas.layout import parse
-from tenstep.schemas.recipe import CurateRecipe, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
 from tenstep.schemas.verdict import Finding, Verdict
 

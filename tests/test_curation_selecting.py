@@ -17,8 +17,8 @@ from tenstep.curation.selecting.quotas import Quotas, parsed
 from tenstep.curation.selecting.select import Options, select
 from tenstep.data.run import RunFolder
 from tenstep.data.selection import examples_of, read_selection, runs_of
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import InputError, RunError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.reading import read_candidate
@@ -312,7 +312,7 @@ def test_a_folder_with_something_in_it_is_not_overwritten(make_run: MakeRun, tmp
 def test_a_student_learns_from_a_selection_as_from_a_run(make_run: MakeRun, tmp_path: Path) -> None:
     from tenstep.distill import prompt
     from tenstep.distill.train.examples import load_examples
-    from tenstep.schemas.recipe import DistillRecipe
+    from tenstep.schemas.distill_recipe import DistillRecipe
 
     run = make_run("run", mixed(30))
     select([run], Options(n=8), tmp_path / "small")

@@ -19,8 +19,8 @@ from tenstep.curation.verdict_pool import workers_for
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.data.workers import cores
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RunError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import State
 from tenstep.validators.rule import REFERENCE
 

@@ -19,7 +19,7 @@ from tenstep.curation.verifying.labelled import labelled_set
 from tenstep.curation.verifying.verifier import load_verifier
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.rule import REFERENCE, STEPS, Case, ten

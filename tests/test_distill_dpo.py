@@ -18,9 +18,11 @@ from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.rows import rows_of
 from tenstep.distill.train.train import distill
+from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import RunError, TrainingError
 from tenstep.schemas.learning import Lora, Optimizer, Preference
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate

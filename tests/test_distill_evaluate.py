@@ -28,7 +28,7 @@ from tenstep.distill.evaluate.inputs import (
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.evaluation import Evaluation
 from tenstep.schemas.layout import write
-from tenstep.schemas.recipe import SampleRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
 

@@ -14,9 +14,9 @@ from tenstep.distill.publish.merge import merge
 from tenstep.distill.publish.publishing import Package, publish
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import InputError, RunError
 from tenstep.schemas.evaluation import Evaluation, Figure, OtherFigure, Student
-from tenstep.schemas.recipe import DistillRecipe
 
 __all__ = ["restricted", "trained"]  # fixtures
 

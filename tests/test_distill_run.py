@@ -19,9 +19,10 @@ from tenstep.distill.train import checkpoints
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe, SampleRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.schemas.verdict import Verdict
 
 STUDIES = 8

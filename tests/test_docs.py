@@ -88,7 +88,9 @@ def test_every_python_block_runs_or_where_it_needs_a_card_can_be_parsed(page: Pa
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.stem)
 def test_every_piece_of_a_recipe_has_keys_that_recipes_have(page: Path) -> None:
-    from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe
+    from tenstep.schemas.ablate_recipe import AblateRecipe
+    from tenstep.schemas.curate_recipe import CurateRecipe
+    from tenstep.schemas.distill_recipe import DistillRecipe
 
     known = {key for noun in (CurateRecipe, DistillRecipe, AblateRecipe) for key in noun.model_fields}
     for text in blocks(page, "yaml"):

@@ -18,7 +18,7 @@ from ...data.ids import patient_key, plain_id
 from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
-from ...schemas.recipe import SampleRecipe
+from ...schemas.sample_recipe import SampleRecipe
 from ...schemas.study import Study
 from .finding_f1 import positive
 from .labels import LABELS

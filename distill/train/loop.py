@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import TrainingError
-from ...schemas.recipe import DistillRecipe
 from .. import adapter
 from . import checkpoints
 from .callbacks import VALIDATION, Stop, check_finite, exhausted, follow, validation_losses

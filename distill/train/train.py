@@ -24,8 +24,8 @@ from typing import Any
 import yaml
 
 from ...data.files import readable_by
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import RecipeError, TrainingError
-from ...schemas.recipe import DistillRecipe
 from .. import adapter
 from .. import prompt as prompts
 from ..libraries import quiet

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.training import training_table
-from ...schemas.recipe import DistillRecipe
+from ...schemas.distill_recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from .backend import Choice, adapted
 from .callbacks import VALIDATION
