@@ -174,11 +174,11 @@ def test_an_answer_that_does_not_end_gets_nothing(
 
 def test_held_out_answers_are_judged_for_what_a_reward_does_not_see(store: StudyStore, rows: list[TrainingRow]) -> None:
     truth = {study.id: f"{steps(study)}\n\n{study.report}" for study in store}
-    good = count(rows, [(truth[row["study"]], True) for row in rows], (0.3, 0.5, 0.2), step=0)
-    same = count(rows, [(truth[rows[0]["study"]], True)] * len(rows), (0.3, 0.5, 0.2), step=1)
+    good = count(rows, [(truth[row["study"]], True) for row in rows], (0.3, 0.5, 0.2, 0.0), step=0)
+    same = count(rows, [(truth[rows[0]["study"]], True)] * len(rows), (0.3, 0.5, 0.2, 0.0), step=1)
     nothing = "\n".join(f"{at}. Region {at} is looked at." for at in range(1, 11))
-    silent = count(rows, [(f"{nothing}\n\n{row['reference_report']}", True) for row in rows], (1, 0, 0), step=2)
-    cut = count(rows, [(truth[row["study"]], False) for row in rows], (1, 1, 1), step=3)
+    silent = count(rows, [(f"{nothing}\n\n{row['reference_report']}", True) for row in rows], (1, 0, 0, 0), step=2)
+    cut = count(rows, [(truth[row["study"]], False) for row in rows], (1, 1, 1, 1), step=3)
     assert (good.accepted, good.says_nothing, good.repeated) == (1.0, 0.0, 0.0) and good.reward == 1.0
     assert same.repeated == 1.0 and same.accepted < 1.0
     assert silent.says_nothing == 1.0 and silent.coverage == 0.0

@@ -35,7 +35,7 @@ def wrong(study: Study, sample: int) -> str:
 
 
 def run_of(store: StudyStore, out: Path, arrivals: Sequence[Arrival], *, mended: bool = True) -> Path:
-    """A run with three answers a study, each wrong and then mended, that arrived in this order; its last study failed."""
+    """A run with several answers a study, each wrong and then mended, that arrived in this order."""
     teacher = TeacherSpec(kind="checklist")
     recipe = CurateRecipe(kind="curate", name="order", teachers=(teacher,), several=Several(samples=SAMPLES))
     with RunFolder.open(out, kind="curate", recipe=recipe, studies=store) as run:

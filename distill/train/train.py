@@ -245,7 +245,7 @@ def _held_out(
     return answer_held_out(
         Loaded(trainer.accelerator.unwrap_model(trainer.model), loaded.processor, loaded.student),
         rows[: wanted.held_out],
-        (wanted.structure, wanted.grounding, wanted.coverage),
+        wanted.weights,
         max_new_tokens=recipe.max_new_tokens,
         temperature=wanted.temperature,
         step=step,
