@@ -22,7 +22,7 @@ from tenstep.distill.train.train import distill
 from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
-from tiny_students import BUILDERS
+from tiny_students import base_of
 
 STUDIES, TOKENS = 5, 24
 TEN = read(path_of("ten-steps"))
@@ -78,12 +78,9 @@ def test_answers_are_as_likely_as_the_model_finds_them_with_their_own_images(
 ) -> None:
     import torch
 
-    base = Path(recipe.base)
-    if family != "mllama":
-        base = tmp_path / family
-        BUILDERS[family](base, [study.report for study in store])
+    base = base_of(family, recipe.base, tmp_path / family, [study.report for study in store])
     with quiet():
-        trainer = trainer_of(changed(recipe, base=str(base)), rows, tmp_path / "out")
+        trainer = trainer_of(changed(recipe, base=base), rows, tmp_path / "out")
         found: list[tuple[Any, dict[str, Any]]] = []
         compute = trainer._compute_loss
         trainer._compute_loss = lambda model, inputs: found.append((model, inputs)) or compute(model, inputs)

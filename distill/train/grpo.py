@@ -41,6 +41,7 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
     from trl import GRPOConfig
 
     wanted = recipe.reward
+    image = getattr(given["model"].config, "image_token_id", None)
     config = GRPOConfig(
         **arguments,
         num_generations=wanted.answers,
@@ -49,6 +50,8 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
         temperature=wanted.temperature,
         beta=wanted.beta,
         reward_weights=list(wanted.weights),
+        # an answer with an image's token would want a second image; TRL 1.16 sees to it, 1.14 does not
+        generation_kwargs={} if image is None else {"suppress_tokens": [image]},
     )
     processor = given["processing_class"]
     asked_of(processor, given["train_dataset"][0]["prompt"], open_image(given["train_dataset"][0]["film"]))
