@@ -201,6 +201,7 @@ def test_mcnemar_is_the_exact_binomial() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # it may be the first that wants the demo's student
 def test_curation_is_worth_its_price_where_the_teacher_is_biased(demo_student: DemoStudent, tmp_path: Path) -> None:
     """The demo's ablation with two of its arms, fewer steps and unseen films, and a base that is there already."""
     student = yaml.safe_load((RECIPES / "distill.yaml").read_text()) | {"base": str(demo_student.folder / "base")}

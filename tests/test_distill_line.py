@@ -23,6 +23,7 @@ def side_of(text: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_demo_student_writes_ten_steps_and_sees_the_effusion(demo_student: DemoStudent, tmp_path: Path) -> None:
     assert set(demo_student.said["trainable"]) == {"vision", "language", "head"}
     losses = demo_student.said["losses"]
