@@ -18,8 +18,10 @@ from tenstep.distill.train.examples import load_examples, pool
 from tenstep.distill.train.pairs import pair_codes
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
+from tenstep.schemas.curate_recipe import CurateRecipe, Several
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import RunError
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, Several, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
