@@ -29,9 +29,9 @@ from .made_reports import sentences
 SELECT = """
 import resource, sys, time
 from pathlib import Path
-from tenstep.curation.selecting.select import Options, select
+from tenstep.curation.selecting.select import SelectOptions, select
 since = time.monotonic()
-found = select([Path(p) for p in sys.argv[3:]], Options(n=int(sys.argv[1])), Path(sys.argv[2]))
+found = select([Path(p) for p in sys.argv[3:]], SelectOptions(n=int(sys.argv[1])), Path(sys.argv[2]))
 print(time.monotonic() - since, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

@@ -91,8 +91,8 @@ def _recipe(path: Path) -> "CurateRecipe":
 
 def _changes(run: Path, recipe: "CurateRecipe | None", severities: str | None) -> dict[str, Any]:
     """The keys of the run's recipe that differ from here on."""
+    from ..curation.amend import JUDGED_BY
     from ..curation.curating import check_severities
-    from ..curation.recheck import JUDGED_BY
     from ..data.run import RunFolder
     from ..schemas.verdict import WEIGHTS
 

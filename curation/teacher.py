@@ -24,7 +24,7 @@ from ..schemas.errors import RecipeError, TeacherError
 from ..schemas.recipe import TeacherSpec
 from ..schemas.run import State
 from ..schemas.study import ImageRef, Study
-from .prompt import Prompt
+from .prompt import FilledPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Question:
     """One attempt at one study."""
 
     study: Study
-    prompt: Prompt
+    prompt: FilledPrompt
     attempt: int = 1
     sample: int = 0
     previous: Candidate | None = None
@@ -43,7 +43,7 @@ class Question:
 class Reply:
     """An answer, read."""
 
-    text: str  # a plan that the prompt asked for is taken out of it, into reasoning
+    text: str  # without the plan that some prompts want, which goes into reasoning
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
     stop_reason: str | None = None

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..schemas.sample_recipe import SampleRecipe
-from .generate import Answer, Request, generate
+from .generate import Completion, Request, generate
 from .libraries import quiet
 from .load import Loaded
 from .models import model_of, prompt_of
 from .pixels import open_image
-from .questions import Question
+from .questions import StudentQuestion
 from .train.ranks import Ranks
 
 
@@ -52,7 +52,7 @@ class Answering:
                 self._loaded = model_of(self._recipe).load(self._recipe.model_sha256, self._ranks.local)
         return self._loaded
 
-    def answers(self, some: Sequence[Question]) -> list[Answer]:
+    def answers(self, some: Sequence[StudentQuestion]) -> list[Completion]:
         """Answers to at most `at_once` questions; called by the first process."""
         if self._ranks.world == 1:
             return self._own(some)
@@ -71,7 +71,7 @@ class Answering:
         if self._ranks.world > 1:
             self._exchange(None)
 
-    def _exchange(self, shares: Sequence[Sequence[Question]] | None) -> list[Answer] | None:
+    def _exchange(self, shares: Sequence[Sequence[StudentQuestion]] | None) -> list[Completion] | None:
         """Hand each process its share, and collect all answers; none if there are none to answer."""
         import torch.distributed as processes
 
@@ -87,7 +87,7 @@ class Answering:
             processes.all_gather_object(found, self._own(box[0][processes.get_rank()]))
         return [answer for one in found for answer in one]
 
-    def _own(self, some: Sequence[Question]) -> list[Answer]:
+    def _own(self, some: Sequence[StudentQuestion]) -> list[Completion]:
         if not some:
             return []
         with quiet():

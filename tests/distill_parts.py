@@ -11,7 +11,7 @@ from typing import Any
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.ingest import ingest
 from tenstep.data.run import RunFolder
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.train.tiny import build
 from tenstep.schemas.curate_recipe import CurateRecipe
@@ -54,7 +54,7 @@ def ingested(
     data_class: DataClass = "public",
 ) -> StudyStore:
     """A store of a folder of films."""
-    return ingest("folders", films, folder, Options(form=form, data_class=data_class, text_only=text_only))
+    return ingest("folders", films, folder, SourceOptions(form=form, data_class=data_class, text_only=text_only))
 
 
 def filmed(folder: Path, studies: int, *, data_class: DataClass = "public") -> StudyStore:

@@ -11,7 +11,7 @@ from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill import adapter
-from tenstep.distill.generate import Answer, Request, generate
+from tenstep.distill.generate import Completion, Request, generate
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import Loaded
 from tenstep.distill.sample import plan, sample
@@ -194,7 +194,9 @@ def test_an_image_that_is_gone_changed_or_damaged_is_found_before_step_one(
         distill(recipe, run, tmp_path / "out")
 
 
-def ask(student: Loaded, requests: list[Request], temperature: float = 0.0, max_new_tokens: int = 40) -> list[Answer]:
+def ask(
+    student: Loaded, requests: list[Request], temperature: float = 0.0, max_new_tokens: int = 40
+) -> list[Completion]:
     with quiet():
         requests = [replace(request, temperature=temperature) for request in requests]
         return generate(student, requests, max_new_tokens=max_new_tokens)

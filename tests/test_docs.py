@@ -121,8 +121,16 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     )
     errors = (tmp_path / "reference" / "errors" / "index.html").read_text("utf-8")
     assert "there is no such folder; make a study store with: tenstep ingest" in errors
+    assert [page for page in tmp_path.rglob("*.html") if "--8" in page.read_text("utf-8")] == []  # a file not taken in
     schemas = (tmp_path / "reference" / "schemas" / "index.html").read_text("utf-8")
     assert [f.name for f in (ROOT / "schemas" / "published").glob("*.json") if f.name not in schemas] == []
+
+
+def test_the_plugins_stand_on_their_page_as_they_are() -> None:
+    page = (ROOT / "docs" / "howto" / "plugins.md").read_text("utf-8")
+    files = sorted((ROOT / "examples" / "plugin").rglob("*.py"))
+    named = [file for file in files if f'{SNIPPET} "{file.relative_to(ROOT).as_posix()}"' in page]
+    assert [file.name for file in files if file not in named] == ["__init__.py"]
 
 
 def test_messages_are_read_as_the_code_writes_them() -> None:

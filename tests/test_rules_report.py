@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import Options
-from tenstep.data.sources.open_i import read as read_open_i
+from tenstep.data.source import SourceOptions, load
 from tenstep.schemas.candidate import Author, Candidate
 from tenstep.schemas.study import ReportForm, Study
 from tenstep.validators import report
 from tenstep.validators.gate import group
 from tenstep.validators.reading import read_candidate
 from tenstep.validators.rule import REFERENCE, Case, ten
+
+read_open_i = load("open-i").read
 
 RULES = group("completion", "structure", "report")
 AUTHORS: tuple[Author, ...] = ("teacher", "student")
@@ -115,7 +116,7 @@ def test_no_real_report_is_held_against_the_author_who_writes_it(
     form: ReportForm, wheel_file: Callable[[str, str], Path]
 ) -> None:
     archive = wheel_file("torchxrayvision==1.5.7", "torchxrayvision/data/NLMCXR_reports.tgz")
-    rows = read_open_i(archive, Options(text_only=True, form=form))
+    rows = read_open_i(archive, SourceOptions(text_only=True, form=form))
     studies = [row for row in rows if isinstance(row, Study)]
     assert len(studies) > 3_000
     for study in studies:

@@ -14,7 +14,7 @@ from ...schemas.curate_recipe import VerifierSpec
 from ...schemas.errors import RecipeError
 from ...schemas.recipe import RequestOptions
 from ...schemas.verdict import Doubts, Verdict
-from ..recheck import Rechecked, rejudge, reopened
+from ..amend import Rechecked, rejudge, reopened
 from ..requests.policy import both
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...schemas.study import Sections
 from ..columns import SECTIONS, Columns
 from ..ids import is_missing, plain_id
-from ..source import Options
+from ..source import SourceOptions
 from .assemble import Draft
 from .images import ImageFile
 from .names import find_file
@@ -14,7 +14,7 @@ from .reports import UNKNOWN_VIEW, Refusal, is_empty, join_sections
 
 
 def absent(columns: Columns, header: Collection[str]) -> str | None:
-    """The column of the mapping that a table needs and lacks: one that was asked for, the id, or any report."""
+    """The column of the mapping that a table needs and lacks: one that it names, the id, or any report."""
     for column in sorted({*columns.named(), columns.id}):
         if column not in header:
             return column
@@ -28,7 +28,7 @@ def draft_of(
     images: Sequence[ImageFile],
     where: str,
     root: Path,
-    options: Options,
+    options: SourceOptions,
     header: Collection[str] = (),
 ) -> Draft | Refusal:
     """One row.

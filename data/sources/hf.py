@@ -12,7 +12,6 @@ is ever loaded from the hub, and no code of a dataset is run.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
@@ -22,13 +21,13 @@ from ..intake.images import ImageFile
 from ..intake.mapped import absent, draft_of, paths_in
 from ..intake.names import find_file
 from ..intake.reports import Refusal
-from ..source import Options, Row, Shard
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "hf"
 _ROWS, _FILMS = 1000, 100  # rows of a part, without and with images
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Ranges of rows, of one file or split each.
 
     Raises:
@@ -46,7 +45,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
             yield place, tuple(header), split, root, start, min(start + size, count)
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     place, header, split, root, start, stop = shard
     columns = options.columns
@@ -70,11 +69,6 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             yield rejected(_NAME, where, draft)
         else:
             yield from assemble(draft, options, options.form or "verbatim")
-
-
-def read(path: Path, options: Options) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _places(path: Path) -> list[tuple[Path, str | None]]:

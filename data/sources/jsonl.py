@@ -18,7 +18,6 @@ line that cannot be used is a rejected row that names it.
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
 from ..intake.names import find_file
 from ..intake.reports import UNKNOWN_VIEW, Refusal
-from ..source import Options, Row, Shard, SourceWarning
+from ..source import Row, Shard, SourceOptions, SourceWarning
 
 _NAME = "jsonl"
 _TEXTS, _STUDIES = 1000, 100  # lines of a part, without and with images
@@ -57,7 +56,7 @@ class _Line(BaseModel):
     split: StrictStr | None = None
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Lines of the file, some at a time.
 
     Raises:
@@ -80,7 +79,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield path, tuple(held)
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     path, lines = shard
     seen: set[str] = set()
@@ -98,11 +97,6 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
                 yield from _unknown_keys(fields, row.id, where, seen)
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
-
-
 def _fields(data: bytes | str | None) -> dict[str, Any] | Refusal:
     if data is None:
         return Refusal("long_line", f"more than {LONGEST:,} bytes; is a line break missing?")
@@ -117,7 +111,7 @@ def _fields(data: bytes | str | None) -> dict[str, Any] | Refusal:
     return found
 
 
-def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> Draft | Refusal:
+def _draft(fields: dict[str, Any], where: str, path: Path, options: SourceOptions) -> Draft | Refusal:
     try:
         line = _Line.model_validate(fields)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """Open-i, the Indiana University chest X-ray collection: 3,955 public, de-identified examinations.
 
 Reads the official `NLMCXR_reports.tgz` (in place), its folder of XML files, or the Kaggle form
-(`indiana_reports.csv`, with `indiana_projections.csv` beside it for images and their projections).
+(`indiana_reports.csv`, with `indiana_projections.csv` next to it for images and their projections).
 
     id          open-i/CXR<n>, in both forms, so that the same examination is recognised
     patient_id  the study's id: the collection does not say which examinations share a patient
@@ -16,7 +16,7 @@ of 3,955 studies 3,419 have both; the others are rejected as no_findings, no_imp
 
 import re
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -29,7 +29,7 @@ from ..intake.archive import Member, tar_members
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile, locate, read_limited
 from ..intake.reports import UNKNOWN_VIEW, Refusal, is_empty, join_sections, views_in
-from ..source import Options, Row, Shard
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "open-i"
 _TEXTS, _STUDIES = 1000, 100  # of a part, without and with images
@@ -39,7 +39,7 @@ _REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
 _COLUMNS = ("uid", "MeSH", "image", *(label.lower() for label in _LABELS))
 
 
-class _Image(NamedTuple):
+class _ImageFiles(NamedTuple):
     names: tuple[str, ...]
     view: str
 
@@ -50,15 +50,15 @@ class _Report(NamedTuple):
     uid: str
     sections: dict[str, str]
     views: tuple[str, ...]
-    images: tuple[_Image, ...]
+    images: tuple[_ImageFiles, ...]
     mesh: tuple[str, ...]
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Reports of the collection, some at a time; no image is opened.
 
     Raises:
-        InputError: neither images nor text_only was asked for, or there is nothing at `path` that can be read.
+        InputError: neither images nor text_only was given, or there is nothing at `path` that can be read.
     """
     if (options.images is None) == (not options.text_only):
         raise InputError("say where the images are with --images DIR, or take the reports alone with --text-only")
@@ -69,7 +69,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield part
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     for where, report in shard:
         if isinstance(report, Refusal):
@@ -78,12 +78,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             yield from assemble(_draft(where, report, options), options, options.form or "four-header")
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
-
-
-def _reports(path: Path, options: Options) -> Iterator[tuple[str, _Report | Refusal]]:
+def _reports(path: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
     if not path.exists():
         raise InputError("there is no such file or folder", file=path)
     table = path / _REPORTS
@@ -140,22 +135,22 @@ def _parse(data: bytes) -> _Report | Refusal:
         uid=native,
         sections=sections,
         views=views,
-        images=tuple(_Image(tuple(f"{p.get('id')}{suffix}" for suffix in SUFFIXES), view) for p in parents),
+        images=tuple(_ImageFiles(tuple(f"{p.get('id')}{suffix}" for suffix in SUFFIXES), view) for p in parents),
         mesh=tuple(text for code in root.iterfind("MeSH/major") if (text := (code.text or "").strip())),
     )
 
 
-def _kaggle(table: Path, options: Options) -> Iterator[tuple[str, _Report | Refusal]]:
-    beside = table.with_name(_PROJECTIONS)
-    if options.images is not None and not beside.is_file():
-        raise InputError(f"images need {_PROJECTIONS} beside it, which names them", file=table)
-    images: dict[str, list[_Image]] = {}
-    if beside.is_file():
-        for line in read_csv(beside, ("uid", "filename", "projection")):
+def _kaggle(table: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
+    projections = table.with_name(_PROJECTIONS)
+    if options.images is not None and not projections.is_file():
+        raise InputError(f"images need {_PROJECTIONS} in the same folder, which names them", file=table)
+    images: dict[str, list[_ImageFiles]] = {}
+    if projections.is_file():
+        for line in read_csv(projections, ("uid", "filename", "projection")):
             if isinstance(line.cells, Refusal):
-                yield f"{beside.name} row {line.number}", line.cells
+                yield f"{projections.name} row {line.number}", line.cells
             else:
-                image = _Image((line.cells["filename"],), line.cells["projection"].strip().lower() or UNKNOWN_VIEW)
+                image = _ImageFiles((line.cells["filename"],), line.cells["projection"].strip().lower() or UNKNOWN_VIEW)
                 images.setdefault(plain_id(line.cells["uid"]), []).append(image)
     for line in read_csv(table, _COLUMNS):
         where, cells = f"{table.name} row {line.number}", line.cells
@@ -183,7 +178,7 @@ def _kaggle(table: Path, options: Options) -> Iterator[tuple[str, _Report | Refu
         )
 
 
-def _draft(where: str, report: _Report, options: Options) -> Draft:
+def _draft(where: str, report: _Report, options: SourceOptions) -> Draft:
     given = {label: text for label in _LABELS if (text := report.sections.get(label))}
     reported = "FINDINGS" in given or "IMPRESSION" in given  # an indication alone is no report
     folder = options.images or Path()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...schemas.errors import TrainingError
-from ...schemas.learning import Preference
+from ...schemas.learning import PreferenceOptimization
 from .collator import IGNORED, Collate, TrainingRow, with_rejected
 
 _READS_IMAGE_TOKENS = (1, 16)
@@ -33,7 +33,9 @@ class PairCollator:
         return batch
 
 
-def preferring(preference: Preference, arguments: dict[str, Any], given: dict[str, Any], collate: Collate) -> Any:
+def preferring(
+    preference: PreferenceOptimization, arguments: dict[str, Any], given: dict[str, Any], collate: Collate
+) -> Any:
     """A DPOTrainer.
 
     Args:

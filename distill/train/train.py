@@ -43,7 +43,7 @@ from .memory import estimate
 from .preflight import TINY, build_preflight
 from .ranks import Ranks, check_launch
 from .rows import TrainingData, sizes_of
-from .run_card import FILE, RunCard, Session, code, hardware, versions
+from .run_card import FILE, RunCard, TrainingSession, code, hardware, versions
 from .tracking import check_tracking
 from .vision_cache import VisionCache, check_sound
 
@@ -162,7 +162,7 @@ def _train(
         features=cache.size(data.rows) if cache else None,
     )
     at = _last(out, ranks)
-    begun = Session(from_step=checkpoints.step_of(at) if at else 0, started=_now())
+    begun = TrainingSession(from_step=checkpoints.step_of(at) if at else 0, started=_now())
     card = RunCard(
         base=recipe.base,
         code_sha256=code(),
