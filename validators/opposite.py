@@ -15,7 +15,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.opposites import Opposites, is_of_any_side, is_plain, opposites, things
-from .grounding import REPORT_LIMIT, sided
+from .grounding import REPORT_LIMIT
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -30,12 +30,9 @@ _MEMORY, _NAME = 2_000_000, 350  # bytes in all, and of a name, about
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
     report = study.report[:REPORT_LIMIT]
-    judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
-            if (position, (start, end)) in judged:
-                continue
             if moved := _moved(report, sentence):
                 name, value, others = moved
                 yield find(
