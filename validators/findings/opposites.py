@@ -75,6 +75,8 @@ def _numbers(found: Match) -> Iterator[str]:
             yield "one"
         elif word in _NUMBERS[1:]:
             yield word
+        elif word.isdigit() and 0 < int(word) <= len(_NUMBERS) and _noun(found, at + 1):
+            yield _NUMBERS[int(word) - 1]
         elif word in _VAGUE:
             yield "several"
         elif word in _TWO and not vague:
@@ -88,14 +90,22 @@ def _counts(found: Match, at: int) -> bool:
     )
 
 
+def _noun(found: Match, at: int) -> str | None:
+    """The word at a position if it can be what a number counts."""
+    word = found.words[at] if at < len(found.words) else ""
+    return word if len(word) >= _NAME and word.isalpha() and word not in _KIND_OF else None
+
+
 def things(sentence: str) -> Iterator[str]:
     """What a sentence names: words of the lexicon for parts, findings and devices, and those that it does not know; its
-    findings, devices and parts by their names; its measurements."""
+    findings, devices and parts by their names; what it counts; its measurements."""
     book, found = lexicon(), parsed(sentence)[0]
     for name in dict.fromkeys(found.words):
         known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
         if known and len(name) >= _NAME and name.isalpha() and name not in _NAMELESS:
             yield name
+        elif name in _NUMBERS[1:] or name.isdigit():
+            yield from filter(None, (_noun(found, found.words.index(name) + 1),))
     yield from dict.fromkeys(_named(found.entries))
     if may_measure(found.words):
         yield from (f"{measure.value:g} {measure.unit}" for measure in measurements(lower(sentence)))
