@@ -12,13 +12,19 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
+from .findings.opposites import DEGREE, is_plain, opposites
 from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"wrong_size": "error", "other_size": "doubt", "wrong_count": "doubt"}
+CODES: Mapping[str, Severity] = {
+    "wrong_size": "error",
+    "other_size": "doubt",
+    "size_added": "doubt",
+    "wrong_count": "doubt",
+}
 find = Finder(__name__, CODES)
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
@@ -27,6 +33,7 @@ _NEAR = 4  # words from a number to what it counts
 _COUNTABLE = ("rib", "spine")
 _LONG = 3  # digits of a number that counts nothing
 _TECHNIQUE = word_set("technique")
+_SOFT = word_set("soft") | word_set("soft_near")
 _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 
 
@@ -37,6 +44,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         if here.claim.status != "absent":
             yield from _graded(reference, here)
     for position, text in steps_of(candidate):
+        yield from _sized(study.report[:REPORT_LIMIT], position, text)
         yield from _counted(study.report[:REPORT_LIMIT], position, text)
 
 
@@ -57,6 +65,32 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
             span=claim.span,
             evidence=reference.sentence(others[0]),
         )
+
+
+def _sized(report: str, position: int, text: str) -> Iterator[Finding]:
+    """The first degree of a finding in a step, if the report gives none like it to anything."""
+    known: set[str] | None = None
+    for start, end in sentences(text):
+        degrees = opposites(text[start:end]).get(DEGREE, set())
+        if len(degrees) != 1 or not _states(text[start:end]):
+            continue
+        if known is None:
+            read = (opposites(report[first:last]).get(DEGREE, set()) for first, last in sentences(report))
+            known = set().union(*read)
+        if degrees.isdisjoint(known):
+            yield find(
+                "size_added",
+                f"{text[start:end]!r}: nothing in this study is {min(degrees)}; leave the degree out.",
+                step=position,
+                span=(start, end),
+            )
+            return
+
+
+def _states(sentence: str) -> bool:
+    """Whether a sentence plainly says that a finding is there."""
+    found, _, _ = parsed(sentence)
+    return any(entry.finding for entry in found.entries) and is_plain(sentence) and _SOFT.isdisjoint(found.words)
 
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
@@ -104,5 +138,6 @@ PASSES = (
 FAILS = (
     Case(ten({6: "A large left pleural effusion is seen."}, _SMALL), "wrong_size", _SMALL),
     Case(ten({6: "A moderate left pleural effusion is seen."}, _SMALL), "other_size", _SMALL),
+    Case(ten({5: "Severe scarring is seen in the right lung."}, _SMALL), "size_added", _SMALL),
     Case(ten({5: "Three nodules are seen."}, _SMALL), "wrong_count", _SMALL),
 )
