@@ -3,6 +3,7 @@
 It protects against changed words in sentences that the reader of claims does not follow. Opposites are a closed class
 of words: left and right, upper and lower, ascending and descending. A thing that the reference names with one of them,
 and never without, has that one; a sentence that denies, supposes, or calls something healthy says nothing of it.
+Degree and number are such classes, and so is health: a part that is called healthy, and by the reference never.
 
 Of 87 good traces for real and made reports none is doubted by it; of 323 with a false step 40 are.
 """
@@ -14,7 +15,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.opposites import Opposites, is_of_any_side, is_plain, opposites, things
+from .findings.opposites import Opposites, is_of_any_side, is_plain, opposites, parts, things
 from .grounding import REPORT_LIMIT
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -33,14 +34,14 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
+            message = ""
             if moved := _moved(report, sentence):
                 name, value, others = moved
-                yield find(
-                    "opposite",
-                    f"{sentence!r}: the {name} of this study is {' or '.join(others)}, not {value}; correct it.",
-                    step=position,
-                    span=(start, end),
-                )
+                message = f"the {name} of this study is {' or '.join(others)}, not {value}; correct it."
+            elif name := _called_healthy(report, sentence):
+                message = f"the {name} of this study is not called healthy; say what it has."
+            if message:
+                yield find("opposite", f"{sentence!r}: {message}", step=position, span=(start, end))
                 break
 
 
@@ -57,6 +58,24 @@ def _moved(report: str, sentence: str) -> tuple[str, str, list[str]] | None:
             ):
                 return name, word, sorted(set().union(*(there[kind] for there in known[name])))
     return None
+
+
+def _called_healthy(report: str, sentence: str) -> str | None:
+    """A part that the sentence calls healthy, and the reference wherever it names it plainly has something else of."""
+    healthy = [part for part, state in parts(sentence) if state == "healthy"]
+    if not healthy:
+        return None
+    known = _parts(report)
+    return next((part for part in healthy if known.get(part) == {"other"}), None)
+
+
+@remember(_MEMORY, cost=lambda known: _NAME * len(known))
+def _parts(report: str) -> dict[str, set[str]]:
+    known: dict[str, set[str]] = defaultdict(set)
+    for start, end in sentences(report):
+        for part, state in parts(report[start:end]):
+            known[part].add(state)
+    return dict(known)
 
 
 @remember(_MEMORY, cost=lambda known: _NAME * len(known))
@@ -85,4 +104,5 @@ FAILS = (
     Case(ten({9: "The right humerus was operated on."}, _SURGERY), "opposite", _SURGERY),
     Case(ten({5: "Lung volumes are high."}, _SURGERY), "opposite", _SURGERY),
     Case(ten({3: "The descending aorta is prominent."}, _SURGERY), "opposite", _SURGERY),
+    Case(ten({3: "The ascending aorta is of normal size."}, _SURGERY), "opposite", _SURGERY),
 )

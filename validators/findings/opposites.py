@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from .attach import mentions
 from .clauses import BACKWARD, FORWARD
-from .lexicon import CUES, Entry, lexicon
+from .lexicon import CUES, Entry, lexicon, word_set
 from .match import Match
 from .measure import may_measure, measurements
 from .modifiers import parsed
@@ -41,6 +42,7 @@ _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
+_SOFT = word_set("soft") | word_set("soft_near")
 NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
@@ -117,6 +119,24 @@ def _named(entries: Iterable[Entry]) -> Iterator[str]:
             yield entry.finding.replace("_", " ")
         if entry.organ and entry.organ not in _NO_THINGS:
             yield entry.organ.replace("_", " ")
+
+
+def parts(sentence: str) -> Iterator[tuple[str, str]]:
+    """The parts of the chest that a sentence names, and whether it calls them "healthy", their clause denies or supposes
+    something ("open"), or it says something else of them ("other"); a sentence that weighs or asks says nothing."""
+    found, clauses, modified = parsed(sentence)
+    if sentence.endswith("?") or not _SOFT.isdisjoint(found.words):
+        return
+    healthy = {at for at, entry in enumerate(found.entries) if not HEALTHY.isdisjoint(entry.qualities)}
+    called: set[int] = set()
+    if healthy:
+        heads = mentions(found, clauses, modified)
+        called = {organ for one in heads if one.index in healthy for organ in one.organs}
+    cued = {number for entry, number in zip(found.entries, clauses.number, strict=True) if entry.cues & NOT_SAID}
+    for at, entry in enumerate(found.entries):
+        if entry.organ and entry.organ not in _NO_THINGS:
+            state = "healthy" if at in called else "open" if clauses.number[at] in cued or healthy else "other"
+            yield entry.organ.replace("_", " "), state
 
 
 def is_of_any_side(name: str, kind: int) -> bool:
