@@ -12,7 +12,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
-from .findings.opposites import DEGREE, is_plain, opposites
+from .findings.opposites import DEGREE, is_stated, opposites
 from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
@@ -33,7 +33,6 @@ _NEAR = 4  # words from a number to what it counts
 _COUNTABLE = ("rib", "spine")
 _LONG = 3  # digits of a number that counts nothing
 _TECHNIQUE = word_set("technique")
-_SOFT = word_set("soft") | word_set("soft_near")
 _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 
 
@@ -89,8 +88,7 @@ def _sized(report: str, position: int, text: str) -> Iterator[Finding]:
 
 def _states(sentence: str) -> bool:
     """Whether a sentence plainly says that a finding is there."""
-    found, _, _ = parsed(sentence)
-    return any(entry.finding for entry in found.entries) and is_plain(sentence) and _SOFT.isdisjoint(found.words)
+    return any(entry.finding for entry in parsed(sentence)[0].entries) and is_stated(sentence)
 
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:

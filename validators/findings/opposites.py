@@ -149,3 +149,8 @@ def is_plain(sentence: str) -> bool:
     return not sentence.endswith("?") and not any(
         entry.cues & NOT_SAID or not HEALTHY.isdisjoint(entry.qualities) for entry in parsed(sentence)[0].entries
     )
+
+
+def is_stated(sentence: str) -> bool:
+    """Whether a plain sentence also weighs and explains nothing."""
+    return is_plain(sentence) and _SOFT.isdisjoint(parsed(sentence)[0].words)
