@@ -15,8 +15,8 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.opposites import Opposites, is_of_any_side, is_plain, opposites, parts, things
-from .grounding import REPORT_LIMIT
+from .findings.opposites import SIDE, Opposites, is_of_any_side, is_plain, opposites, parts, things
+from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -31,23 +31,24 @@ _MEMORY, _NAME = 2_000_000, 350  # bytes in all, and of a name, about
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
     report = study.report[:REPORT_LIMIT]
+    judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
-            sentence = text[start:end]
-            message = ""
-            if moved := _moved(report, sentence):
+            sentence, message = text[start:end], ""
+            if moved := _moved(report, sentence, but=SIDE if (position, (start, end)) in judged else None):
                 name, value, others = moved
                 message = f"the {name} of this study is {' or '.join(others)}, not {value}; correct it."
-            elif name := _called_healthy(report, sentence):
-                message = f"the {name} of this study is not called healthy; say what it has."
+            elif part := _called_healthy(report, sentence):
+                message = f"the {part} of this study is not called healthy; say what it has."
             if message:
                 yield find("opposite", f"{sentence!r}: {message}", step=position, span=(start, end))
                 break
 
 
-def _moved(report: str, sentence: str) -> tuple[str, str, list[str]] | None:
+def _moved(report: str, sentence: str, but: int | None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    given = [(kind, next(iter(words))) for kind, words in opposites(sentence).items() if len(words) == 1]
+    words_of_kinds = opposites(sentence).items()
+    given = [(kind, next(iter(words))) for kind, words in words_of_kinds if len(words) == 1 and kind != but]
     if not given or not is_plain(sentence):
         return None
     known = _named(report)
@@ -65,16 +66,21 @@ def _called_healthy(report: str, sentence: str) -> str | None:
     healthy = [part for part, state in parts(sentence) if state == "healthy"]
     if not healthy:
         return None
-    known = _parts(report)
-    return next((part for part in healthy if known.get(part) == {"other"}), None)
+    known, sides = _parts(report), opposites(sentence).get(SIDE, set())
+    for part in healthy:
+        there = [state for state, other in known.get(part, ()) if not (sides and other and sides.isdisjoint(other))]
+        if there and set(there) == {"other"}:
+            return part
+    return None
 
 
 @remember(_MEMORY, cost=lambda known: _NAME * len(known))
-def _parts(report: str) -> dict[str, set[str]]:
-    known: dict[str, set[str]] = defaultdict(set)
+def _parts(report: str) -> dict[str, list[tuple[str, set[str]]]]:
+    """What each sentence of a report says of the parts that it names, and its sides."""
+    known: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
     for start, end in sentences(report):
         for part, state in parts(report[start:end]):
-            known[part].add(state)
+            known[part].append((state, opposites(report[start:end]).get(SIDE, set())))
     return dict(known)
 
 

@@ -39,11 +39,15 @@ _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "la
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Sizes, degrees and numbers that agree with none that the reference gives for the finding."""
     reference = reference_of(study)
+    graded = set()
     for here in (*said(candidate), *said_of_it(candidate)):
         if here.claim.status != "absent":
-            yield from _graded(reference, here)
+            for finding in _graded(reference, here):
+                graded.add(here.step)
+                yield finding
     for position, text in steps_of(candidate):
-        yield from _sized(study.report[:REPORT_LIMIT], position, text)
+        if position not in graded:
+            yield from _sized(study.report[:REPORT_LIMIT], position, text)
         yield from _counted(study.report[:REPORT_LIMIT], position, text)
 
 
@@ -100,7 +104,7 @@ def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
     known |= {int(word) for word in said if word.isdigit() and len(word) < _LONG}
     for start, end in sentences(text):
         new = {word for word in _numbers(text[start:end]) if _COUNTS[word] not in known}
-        if new and _TECHNIQUE.isdisjoint(vocabulary(text[start:end])):
+        if new:
             yield find(
                 "wrong_count",
                 f"{text[start:end]!r}: the study has no {min(new)} of anything; correct the number.",
@@ -116,7 +120,7 @@ def _numbers(sentence: str) -> set[str]:
     return {
         word
         for at, word in enumerate(found.words)
-        if word in _COUNTS
+        if word in _COUNTS and _TECHNIQUE.isdisjoint(found.words[at : at + _NEAR])
         for entry, first, last in zip(found.entries, found.first, found.last, strict=True)
         if (entry.finding or entry.organ in _COUNTABLE) and first - _NEAR <= at <= last
     }

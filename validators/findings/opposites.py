@@ -32,6 +32,7 @@ DEGREES = {
     "large": "severe", "severe": "severe",
 }  # fmt: skip
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_DIGITS = {str(number): word for number, word in enumerate(_NUMBERS, 1)}
 _SINGLE = frozenset({"single", "solitary", "sole", "lone"})
 _VAGUE = frozenset({"several", "multiple", "many", "numerous", "innumerable", "multilevel"})
 _TWO = frozenset({"both", "bilateral", "dual", "pair", "double", "bibasilar", "biapical"})
@@ -77,8 +78,8 @@ def _numbers(found: Match) -> Iterator[str]:
             yield "one"
         elif word in _NUMBERS[1:]:
             yield word
-        elif word.isdigit() and 0 < int(word) <= len(_NUMBERS) and _noun(found, at + 1):
-            yield _NUMBERS[int(word) - 1]
+        elif word in _DIGITS and _noun(found, at + 1):
+            yield _DIGITS[word]
         elif word in _VAGUE:
             yield "several"
         elif word in _TWO and not vague:
@@ -106,7 +107,7 @@ def things(sentence: str) -> Iterator[str]:
         known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
         if known and len(name) >= _NAME and name.isalpha() and name not in _NAMELESS:
             yield name
-        elif name in _NUMBERS[1:] or name.isdigit():
+        elif name in _NUMBERS[1:] or name in _DIGITS:
             yield from filter(None, (_noun(found, found.words.index(name) + 1),))
     yield from dict.fromkeys(_named(found.entries))
     if may_measure(found.words):
@@ -122,8 +123,9 @@ def _named(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def parts(sentence: str) -> Iterator[tuple[str, str]]:
-    """The parts of the chest that a sentence names, and whether it calls them "healthy", their clause denies or supposes
-    something ("open"), or it says something else of them ("other"); a sentence that weighs or asks says nothing."""
+    """The parts of the chest that a sentence names, and whether it calls them "healthy", their clause denies or
+    supposes something ("open"), or it says something else of them ("other"); a sentence that weighs or asks says
+    nothing."""
     found, clauses, modified = parsed(sentence)
     if sentence.endswith("?") or not _SOFT.isdisjoint(found.words):
         return
