@@ -15,7 +15,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import ORDINALS, Entry, lexicon
 from .findings.modifiers import parsed
-from .findings.opposites import HEALTHY, NOT_SAID
+from .findings.opposites import HEALTHY, NOT_SAID, tells_of_reading
 from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -117,7 +117,7 @@ def _unreported_side(report: str, sentence: str) -> str | None:
 def _unreported_zone(report: str, sentence: str) -> str | None:
     """A zone of the lungs in a plain clause that shares nothing with those that the report names, if it names any."""
     known = _named(report).zones
-    for entry in _plain(sentence) if known else ():
+    for entry in _plain(sentence) if known and not tells_of_reading(sentence) else ():
         if (zones := _zones(entry)) and zones.isdisjoint(known):
             return (entry.place or "").replace("_", " ")
     return None

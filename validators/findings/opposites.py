@@ -44,6 +44,7 @@ _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no p
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
 _SOFT = word_set("soft") | word_set("soft_near")
+_EXAMINING = word_set("examining")
 NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
@@ -154,5 +155,10 @@ def is_plain(sentence: str) -> bool:
 
 
 def is_stated(sentence: str) -> bool:
-    """Whether a plain sentence also weighs and explains nothing."""
-    return is_plain(sentence) and _SOFT.isdisjoint(parsed(sentence)[0].words)
+    """Whether a plain sentence also weighs and explains nothing, and tells of no act of reading."""
+    return is_plain(sentence) and _SOFT.isdisjoint(parsed(sentence)[0].words) and not tells_of_reading(sentence)
+
+
+def tells_of_reading(sentence: str) -> bool:
+    """Whether a sentence tells what was examined ("the trachea was followed to the carina")."""
+    return not _EXAMINING.isdisjoint(parsed(sentence)[0].words)
