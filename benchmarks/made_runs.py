@@ -22,8 +22,8 @@ from tenstep.data.judged import judged_event
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Usage
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.layout import parse
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict

@@ -38,7 +38,7 @@ from tenstep.distill.train.lora import config as lora_config
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.tiny import build
 from tenstep.distill.train.tracking import board
-from tenstep.schemas.recipe import DistillRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 
 from .random_nf4 import batch_of, random_nf4
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tenstep.data.judged import judged_event
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Verdict
 from tenstep.validators.reading import read_candidate
@@ -29,9 +29,9 @@ from .made_reports import sentences
 SELECT = """
 import resource, sys, time
 from pathlib import Path
-from tenstep.curation.selecting.select import Options, select
+from tenstep.curation.selecting.select import SelectOptions, select
 since = time.monotonic()
-found = select([Path(p) for p in sys.argv[3:]], Options(n=int(sys.argv[1])), Path(sys.argv[2]))
+found = select([Path(p) for p in sys.argv[3:]], SelectOptions(n=int(sys.argv[1])), Path(sys.argv[2]))
 print(time.monotonic() - since, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

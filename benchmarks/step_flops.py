@@ -19,7 +19,7 @@ from tenstep.distill.shape import on_meta, shipped_config
 from tenstep.distill.student import student_of
 from tenstep.distill.train.frozen import remove_input_gradients
 from tenstep.distill.train.lora import config as lora_config
-from tenstep.schemas.recipe import DistillRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKENS, TILES = 700, 4

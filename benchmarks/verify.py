@@ -25,7 +25,7 @@ from tenstep.curation.verifying.verify import verify_run
 from tenstep.data.run import RunFolder
 from tenstep.data.statistics import wilson
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.verdict import Outcome
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate

@@ -9,7 +9,7 @@ from ..schemas.outcome import Outcome, Table
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import AblateRecipe
+    from ..schemas.ablate_recipe import AblateRecipe
 
 _EXAMPLES = """\
 examples:
@@ -36,7 +36,7 @@ def _ablate(args: argparse.Namespace) -> Outcome:
     from ..data.recipes import read_recipe
     from ..distill.ablate import report
     from ..distill.ablate.ablation import ablate
-    from ..schemas.recipe import AblateRecipe
+    from ..schemas.ablate_recipe import AblateRecipe
 
     recipe = _located(read_recipe(args.recipe, AblateRecipe), args.recipe.parent)
     run = _named(args.run_folder or recipe.run, "run", args.recipe)

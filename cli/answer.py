@@ -36,10 +36,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _answer(args: argparse.Namespace) -> Outcome:
-    from ..curation.answering import Options, answer
+    from ..curation.answering import AnswerOptions, answer
 
     names = ("server", "model", "concurrency", "max_tokens", "temperature", "max_side", "key_env")
-    options = Options(**{name: getattr(args, name) for name in names})
+    options = AnswerOptions(**{name: getattr(args, name) for name in names})
     with progress(None, "answer") as bar:
         found = answer(args.path, options, teacher=args.teacher, on_answer=bar.advance)
     counts = {"answered now": found.answered, "answered before": found.before, "without an answer": len(found.failed)}

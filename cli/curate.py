@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..curation.curating import Curated
     from ..curation.requests.forecast import Forecast
     from ..curation.requests.tally import Tally
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
 _EPILOG = """\
 examples:

@@ -84,7 +84,7 @@ def _servers(recipe: Path) -> dict[str, str]:
     import socket
 
     from ..data.recipes import read_recipe
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
     found: dict[str, str] = {}
     for spec in read_recipe(recipe, CurateRecipe).teachers:

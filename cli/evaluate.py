@@ -95,14 +95,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _evaluate(args: argparse.Namespace) -> Outcome:
     from ..data.evaluations import FOLDER, columns
-    from ..distill.evaluate.evaluation import Options, evaluate
+    from ..distill.evaluate.evaluation import EvaluateOptions, evaluate
     from ..distill.evaluate.external import parse
     from ..distill.evaluate.inputs import read_all
     from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
     if args.resamples < 100:
         raise InputError("fewer than 100 draws say nothing", field="resamples")
-    options = Options(
+    options = EvaluateOptions(
         implementation=args.implementation,
         preprocessing=args.preprocessing,
         bertscore=args.bertscore,

@@ -11,8 +11,8 @@ from ..schemas.verdict import Severity
 from .progress import progress
 
 if TYPE_CHECKING:
+    from ..curation.amend import Rechecked
     from ..curation.judging.judge import Judging
-    from ..curation.recheck import Rechecked
 
 _EPILOG = """\
 examples:

@@ -11,7 +11,7 @@ from .progress import progress
 from .rechecked import rechecked_payload, rechecked_tables
 
 if TYPE_CHECKING:
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
 _EPILOG = """\
 examples:
@@ -81,7 +81,7 @@ def _recheck(args: argparse.Namespace) -> Outcome:
 def _recipe(path: Path) -> "CurateRecipe":
     from ..curation.curating import check_severities
     from ..data.recipes import read_recipe
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
     recipe = read_recipe(path, CurateRecipe)
     rules = tuple(str((path.parent / rule).resolve()) for rule in recipe.rules)
@@ -91,8 +91,8 @@ def _recipe(path: Path) -> "CurateRecipe":
 
 def _changes(run: Path, recipe: "CurateRecipe | None", severities: str | None) -> dict[str, Any]:
     """The keys of the run's recipe that differ from here on."""
+    from ..curation.amend import JUDGED_BY
     from ..curation.curating import check_severities
-    from ..curation.recheck import JUDGED_BY
     from ..data.run import RunFolder
     from ..schemas.verdict import WEIGHTS
 

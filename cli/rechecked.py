@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from ..schemas.outcome import Table
 
 if TYPE_CHECKING:
-    from ..curation.recheck import Rechecked
+    from ..curation.amend import Rechecked
 
 _SHOWN = 40  # candidates in the table
 
 
 def rechecked_tables(title: str, found: "Rechecked") -> tuple[Table, ...]:
     """For people."""
-    from ..curation.recheck import NOW
+    from ..curation.amend import NOW
 
     flipped = found.flipped
     rows = [
@@ -34,7 +34,7 @@ def rechecked_tables(title: str, found: "Rechecked") -> tuple[Table, ...]:
 
 
 def _flipped(found: "Rechecked") -> Table:
-    from ..curation.recheck import NOW
+    from ..curation.amend import NOW
 
     rows = [
         (one.study_id, str(one.attempt), f"was {one.was}, {NOW[one.now]}", ", ".join(one.rules))

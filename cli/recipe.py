@@ -52,8 +52,10 @@ def _about(text: str) -> str:
 
 
 def _explain(key: str) -> Outcome:
+    from ..schemas.curate_recipe import CurateRecipe
+    from ..schemas.distill_recipe import DistillRecipe
     from ..schemas.errors import InputError
-    from ..schemas.recipe import CurateRecipe, DistillRecipe, SampleRecipe
+    from ..schemas.sample_recipe import SampleRecipe
 
     kinds = {"curate": CurateRecipe, "distill": DistillRecipe, "sample": SampleRecipe}
     rows = [

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..data.store.studies import StudyStore
     from ..schemas.candidate import Candidate
-    from ..schemas.recipe import SampleRecipe, Served
     from ..schemas.run import Manifest
+    from ..schemas.sample_recipe import SampleRecipe, Served
     from ..schemas.verdict import Verdict
 
 _SAMPLE = """\
@@ -178,7 +178,7 @@ def _sample(args: argparse.Namespace) -> Outcome:
 def _served(args: argparse.Namespace) -> "Served":
     """Where the student is served, and under which name."""
     from ..curation.served import models_of
-    from ..schemas.recipe import Served
+    from ..schemas.sample_recipe import Served
 
     name = args.served_model
     if name is None:

@@ -62,11 +62,11 @@ def _select(args: argparse.Namespace) -> Outcome:
     from pydantic import ValidationError
 
     from ..curation.selecting.quotas import parsed
-    from ..curation.selecting.select import Options, select
+    from ..curation.selecting.select import SelectOptions, select
     from ..schemas.errors import InputError
 
     try:
-        options = Options(
+        options = SelectOptions(
             n=args.n,
             quality=args.quality,
             difficulty=args.difficulty,

@@ -39,7 +39,7 @@ def _verify(args: argparse.Namespace) -> Outcome:
     from ..curation.verifying.recipe import of_curate, read_verify_recipe
     from ..curation.verifying.verify import verify_run
     from ..data.run import RunFolder
-    from ..schemas.recipe import CurateRecipe
+    from ..schemas.curate_recipe import CurateRecipe
 
     if args.recipe is not None:
         recipe = read_verify_recipe(args.recipe)

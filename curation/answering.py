@@ -28,14 +28,14 @@ from .clients.bodies import chat_body, films, response_format
 from .clients.endpoint import Endpoint, pack
 from .clients.envelope import unseal
 from .clients.images import Encoded
-from .prompt import Prompt
+from .prompt import FilledPrompt
 from .teacher import Question, Unanswered
 
 _TRIES = 5
 _LONGEST_WAIT = 60.0  # seconds
 
 
-class Options(Noun):
+class AnswerOptions(Noun):
     """How to ask."""
 
     server: str  # with /v1
@@ -58,7 +58,7 @@ class Answered(NamedTuple):
 
 
 def answer(
-    path: Path, options: Options, *, teacher: str | None = None, on_answer: Callable[[], None] = lambda: None
+    path: Path, options: AnswerOptions, *, teacher: str | None = None, on_answer: Callable[[], None] = lambda: None
 ) -> Answered:
     """Ask every question of a run that has no answer.
 
@@ -145,7 +145,11 @@ def _is_whole(line: str) -> bool:
 
 
 async def _ask_all(
-    run: RunFolder, questions: list[dict[str, Any]], options: Options, stream: IO[str], on_answer: Callable[[], None]
+    run: RunFolder,
+    questions: list[dict[str, Any]],
+    options: AnswerOptions,
+    stream: IO[str],
+    on_answer: Callable[[], None],
 ) -> tuple[tuple[str, str], ...]:
     endpoint = Endpoint("openai", options.server, key_env=options.key_env, seconds=options.seconds)
     failed: list[tuple[str, str]] = []
@@ -173,7 +177,7 @@ async def _ask_all(
     return tuple(failed)
 
 
-async def _ask(endpoint: Endpoint, body: bytes, options: Options) -> dict[str, Any]:
+async def _ask(endpoint: Endpoint, body: bytes, options: AnswerOptions) -> dict[str, Any]:
     for attempt in range(_TRIES):
         try:
             reply = read_chat(unseal(await endpoint.post("/chat/completions", body)))
@@ -188,9 +192,9 @@ async def _ask(endpoint: Endpoint, body: bytes, options: Options) -> dict[str, A
     return row | {name: value for name in ("stop_reason", "reasoning") if (value := getattr(reply, name)) is not None}
 
 
-async def _body(run: RunFolder, asked: Mapping[str, Any], options: Options) -> bytes:
+async def _body(run: RunFolder, asked: Mapping[str, Any], options: AnswerOptions) -> bytes:
     """The request that a local teacher would send, as the question was written down."""
-    prompt = Prompt("", asked["system"], asked["prompt"], False, ())
+    prompt = FilledPrompt("", asked["system"], asked["prompt"], False, ())
     images: Sequence[tuple[str, Encoded]] = ()
     if asked["images"]:
         event = run.journal.last(asked["id"], State.FAILED)

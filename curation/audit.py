@@ -17,7 +17,7 @@ from .auditing import crosstab
 from .auditing.examples import Examples
 from .auditing.items import Item, is_run, items
 from .auditing.judged import AS_IT_IS, Reader
-from .auditing.problems import Problem, Problems
+from .auditing.problems import Problems, RowProblem
 from .auditing.spool import Spool
 from .auditing.totals import Totals
 from .template_trace import CODE, Count, Templates, marked
@@ -40,9 +40,9 @@ class Audit:
         self._spool = Spool()
         self._templates = Templates()
 
-    def add(self, found: Item | Problem) -> None:
+    def add(self, found: Item | RowProblem) -> None:
         """One more row."""
-        if isinstance(found, Problem):
+        if isinstance(found, RowProblem):
             self.problems.add(found)
             return
         found = self._compared(found)

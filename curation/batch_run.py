@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data.run import RunFolder
-from ..schemas.recipe import CurateRecipe
+from ..schemas.curate_recipe import CurateRecipe
 from .engine import Engine
 from .requests.batching import Batching
 from .requests.tally import Tally

@@ -25,7 +25,7 @@ class Side(Noun):
     codes: dict[str, int]
 
 
-class Compared(Noun):
+class RunComparison(Noun):
     """The contract of `tenstep compare --json`."""
 
     runs: tuple[Side, Side]
@@ -38,7 +38,7 @@ class Compared(Noun):
     differs: dict[str, tuple[Any, Any]]
 
 
-def compare(first: Path, second: Path) -> Compared:
+def compare(first: Path, second: Path) -> RunComparison:
     """Compare two runs.
 
     Raises:
@@ -74,7 +74,7 @@ def compare(first: Path, second: Path) -> Compared:
         raise InputError("the runs judged no study in common, so they cannot be compared in pairs", file=second)
     pairs = Counter((outcomes[0][study], outcomes[1][study]) for study in shared)
     changed = {key: (recipes[0].get(key), recipes[1].get(key)) for key in sorted({*recipes[0], *recipes[1]})}
-    return Compared(
+    return RunComparison(
         runs=(sides[0], sides[1]),
         both=pairs[True, True],
         only_first=pairs[True, False],

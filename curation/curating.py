@@ -15,8 +15,8 @@ from ..data.recipes import read_recipe
 from ..data.run import RunFolder
 from ..data.sharding import Shard, count
 from ..data.store.studies import StudyStore
+from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import RecipeError
-from ..schemas.recipe import CurateRecipe
 from ..schemas.run import Manifest
 from ..schemas.verdict import Weight
 from ..validators import structure

@@ -14,9 +14,9 @@ from pathlib import Path
 from ..data.run import MANIFEST
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
-from ..data.workers import Engine, each, sure
+from ..data.workers import Executor, each, sure
+from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import RecipeError
-from ..schemas.recipe import CurateRecipe
 from .curating import Curated, curate_run, resolve
 from .merging import merge_runs
 from .teacher import load
@@ -27,7 +27,7 @@ _STUDIES, _SHARDS = 1_000, 64  # of a shard, at least; and at most so many: each
 def curate_offline(
     recipe: CurateRecipe,
     out: Path,
-    engine: Engine,
+    engine: Executor,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
     studies: int = _STUDIES,

@@ -24,8 +24,8 @@ from ..data.judged import Judged
 from ..data.run import RunFolder
 from ..data.sharding import Shard, chosen, count
 from ..schemas.candidate import Candidate
+from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import RecipeError
-from ..schemas.recipe import CurateRecipe
 from ..schemas.study import Study
 from ..schemas.verdict import Finding
 from ..validators.gate import prepare

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.formats.json_lines import Line
+from ..data.formats.json_lines import JsonLine
 from ..data.kept import keep
 from ..data.workers import Failed, Workers, in_order
 from ..validators.findings import claims
@@ -21,7 +21,7 @@ class Read(NamedTuple):
 
 
 def findings_of(
-    lines: Iterable[Line], *, explain: bool = False, workers: Workers = 1, kept: Path | None = None
+    lines: Iterable[JsonLine], *, explain: bool = False, workers: Workers = 1, kept: Path | None = None
 ) -> Iterator[Read]:
     """The record of every line: id, and findings with status, side, place, text and span.
 
@@ -36,15 +36,15 @@ def findings_of(
         yield Read(line.row, None, f"it could not be read: {found.reason}") if isinstance(found, Failed) else found
 
 
-def _content(line: Line) -> str:
+def _content(line: JsonLine) -> str:
     return json.dumps([line.row, line.problem, line.found])
 
 
-def _read(explain: bool, lines: Sequence[Line]) -> list[Read]:
+def _read(explain: bool, lines: Sequence[JsonLine]) -> list[Read]:
     return [_one(line, explain=explain) for line in lines]
 
 
-def _one(line: Line, *, explain: bool) -> Read:
+def _one(line: JsonLine, *, explain: bool) -> Read:
     row = line.found or {}
     row_id, text = row.get("id"), row.get("text")
     if not isinstance(row_id, str | int) or not isinstance(text, str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.loading import Run, load_run
-from ..schemas.recipe import CurateRecipe
+from ..schemas.curate_recipe import CurateRecipe
 
 if TYPE_CHECKING:
     from .audit import Audit
@@ -71,10 +71,10 @@ def select(
         n: how many.
         out: a new folder for the selection, which `load_run` reads.
         student: a run of a student's samples, for difficulty.
-        options: quality, difficulty, similarity, minimums, maximums, pool, seed: see `Options` of selecting/select.py.
+        options: quality, difficulty, similarity, minimums, maximums, pool, seed: see `SelectOptions`.
     """
-    from .selecting.select import Options
+    from .selecting.select import SelectOptions
     from .selecting.select import select as chosen
 
     paths = [Path(run) for run in runs]
-    return chosen(paths, Options(n=n, **options), Path(out), student=None if student is None else Path(student))
+    return chosen(paths, SelectOptions(n=n, **options), Path(out), student=None if student is None else Path(student))

@@ -24,8 +24,8 @@ from ..data.nearby import Nearby
 from ..data.run import CONTINUABLE, MANIFEST, RunFolder, recipe_sha256, relative_store
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
+from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import InputError, RunError
-from ..schemas.recipe import CurateRecipe
 from ..schemas.run import Manifest
 from .doubts import decided, doubts_of
 from .requests.history import History

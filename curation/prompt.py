@@ -69,7 +69,7 @@ class PromptFile(Noun):
 
 
 @dataclass(frozen=True)
-class Prompt:
+class FilledPrompt:
     """A prompt filled for one attempt at one study."""
 
     id: str
@@ -112,7 +112,7 @@ class Prompts:
         findings: Sequence[Finding] = (),
         *,
         in_rules_words: bool = False,
-    ) -> Prompt:
+    ) -> FilledPrompt:
         """Fill in a study, and, for a repair, the candidate to be repaired and what was found in it.
 
         Args:
@@ -136,7 +136,7 @@ class Prompts:
                 _previous(previous, findings, () if in_rules_words else self._file.keys), ensure_ascii=False, indent=1
             )
         user = Template(template).substitute(fields)
-        return Prompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
+        return FilledPrompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
 
 
 def _shipped(name: str) -> Traversable:

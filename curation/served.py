@@ -22,8 +22,9 @@ from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
 from ..schemas.errors import ImageError, InputError, RecipeError
-from ..schemas.recipe import Policy, RequestOptions, SampleRecipe
+from ..schemas.recipe import Policy, RequestOptions
 from ..schemas.run import Manifest, State
+from ..schemas.sample_recipe import SampleRecipe
 from ..schemas.verdict import Verdict
 from ..schemas.views import best_frontal
 from ..validators.samples import counts_of, judge_sample
@@ -31,7 +32,7 @@ from .clients.answers import chat_text
 from .clients.endpoint import Endpoint
 from .clients.envelope import unseal
 from .clients.images import encode
-from .prompt import Prompt
+from .prompt import FilledPrompt
 from .requests.polite import run_politely
 from .requests.session import Session, check_requests
 from .requests.tally import Tally
@@ -56,7 +57,7 @@ class Asked(NamedTuple):
     steps: bool  # ten steps are requested in front of the report
 
 
-class Student(Teacher):
+class ServedStudent(Teacher):
     """The author: `curation.teacher.Teacher`, as the local ones, with a request of its own.
 
     Args:
@@ -161,7 +162,7 @@ def sample_served(
         seed=recipe.seed,
     )
     try:
-        student = Student(recipe, asked, urls, key_env, concurrency)
+        student = ServedStudent(recipe, asked, urls, key_env, concurrency)
     except RecipeError as error:
         raise InputError(f"{', '.join(urls)}: {error.message}", field="server") from None
     except ValidationError as error:
@@ -204,7 +205,7 @@ def models_of(url: str, key_env: str | None = None) -> list[str]:
 
 
 def _questions(run: RunFolder, recipe: SampleRecipe, asked: Asked) -> Iterator[Question]:
-    prompt = Prompt(asked.prompt_id, "", asked.text, True, ())
+    prompt = FilledPrompt(asked.prompt_id, "", asked.text, True, ())
     for study in islice(run.studies, recipe.limit):
         for number in range(len(recipe.temperatures) * recipe.n):
             yield Question(study, prompt, sample=number, path_of=run.studies.path_of)
@@ -212,7 +213,7 @@ def _questions(run: RunFolder, recipe: SampleRecipe, asked: Asked) -> Iterator[Q
 
 async def _through(
     session: Session,
-    student: Student,
+    student: ServedStudent,
     questions: Iterator[Question],
     asked: Asked,
     workers: int,

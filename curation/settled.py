@@ -15,7 +15,7 @@ from pathlib import Path
 from .. import __version__
 from ..data.run import MANIFEST, RunFolder
 from ..data.store.studies import StudyStore
-from ..schemas.recipe import CurateRecipe
+from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.run import Manifest, Settled, State
 from .prompt import Prompts
 from .requests.tally import Tally

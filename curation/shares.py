@@ -14,8 +14,9 @@ import math
 from fractions import Fraction
 
 from ..data.sharding import Shard
+from ..schemas.curate_recipe import CurateRecipe, Goal
 from ..schemas.errors import RecipeError
-from ..schemas.recipe import Budget, CurateRecipe, Goal, Rate
+from ..schemas.recipe import Budget, Rate
 
 _CENTS = 1_000_000  # parts of a dollar
 

@@ -19,7 +19,7 @@ from .requests.forecast import Forecast, forecast
 from .requests.history import History
 
 
-class Share(Noun):
+class Acceptance(Noun):
     """Accepted candidates among judged ones, with the 95 % interval."""
 
     name: str
@@ -31,7 +31,7 @@ class Share(Noun):
     high: float
 
 
-class TeacherShare(Share):
+class TeacherShare(Acceptance):
     """The same by study, for one teacher, with what it took."""
 
     calls: int
@@ -76,7 +76,7 @@ class Status(Noun):
     reasons: dict[str, int] = Field(description="Why requests stand without an answer, the commonest first.")
     unread: int = Field(description="Of the unknown ones, those whose answer came and cannot be read.")
     budget: dict[str, Any]
-    by_attempt: tuple[Share, ...]
+    by_attempt: tuple[Acceptance, ...]
     by_teacher: tuple[TeacherShare, ...]
     agreement: tuple[TeacherAgreement, ...]
     forecast: Forecast | None
@@ -153,10 +153,10 @@ def _studies(run: RunFolder) -> int:
     return count(run.studies, recipe.get("limit"), Shard.parse(recipe.get("shard")))
 
 
-def _share(name: str, outcomes: Mapping[str, int]) -> Share:
+def _share(name: str, outcomes: Mapping[str, int]) -> Acceptance:
     of, accepted = sum(outcomes.values()), outcomes.get("accept", 0)
     interval = wilson(accepted, of)
-    return Share(name=name, judged=of, accepted=accepted, doubted=outcomes.get("doubt", 0), **interval._asdict())
+    return Acceptance(name=name, judged=of, accepted=accepted, doubted=outcomes.get("doubt", 0), **interval._asdict())
 
 
 def _teacher(name: str, author: Author, calls: int) -> TeacherShare:
@@ -249,7 +249,7 @@ def _shares(found: Status) -> Table:
     )
 
 
-def _rows(shares: Sequence[Share]) -> Iterator[tuple[str, ...]]:
+def _rows(shares: Sequence[Acceptance]) -> Iterator[tuple[str, ...]]:
     for share in shares:
         more = ("", "")
         if isinstance(share, TeacherShare):

@@ -24,7 +24,7 @@ from ..schemas.errors import RecipeError, TeacherError
 from ..schemas.recipe import TeacherSpec
 from ..schemas.run import State
 from ..schemas.study import ImageRef, Study
-from .prompt import Prompt
+from .prompt import FilledPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Question:
     """One attempt at one study."""
 
     study: Study
-    prompt: Prompt
+    prompt: FilledPrompt
     attempt: int = 1
     sample: int = 0
     previous: Candidate | None = None

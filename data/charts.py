@@ -33,7 +33,7 @@ class Bar(NamedTuple):
     hint: str = ""
 
 
-class Estimate(NamedTuple):
+class ChartValue(NamedTuple):
     """A value between 0 and 1, and its interval if there is one."""
 
     value: float
@@ -46,7 +46,7 @@ class Dots(NamedTuple):
 
     group: str
     label: str
-    estimates: tuple[Estimate | None, ...]  # one for each series; none where it has no such figure
+    estimates: tuple[ChartValue | None, ...]  # one for each series; none where it has no such figure
 
 
 def bars(title: str, lines: Sequence[Bar], whole: float, *, file: bool = False) -> str:

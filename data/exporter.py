@@ -26,7 +26,7 @@ Pairing = Literal["none", "also", "only"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
-class Film(NamedTuple):
+class ExportImage(NamedTuple):
     """One image of a row."""
 
     path: Path
@@ -47,7 +47,7 @@ class Row:
 
     id: str
     split: SplitName
-    films: tuple[Film, ...]
+    films: tuple[ExportImage, ...]
     prompt: str
     target: str  # ten steps and the report
     steps: tuple[str, ...]
@@ -82,7 +82,7 @@ class Folder:
             self._seen.add(film.sha256)
             yield _name(film), _bytes(row, film)
 
-    def _image(self, row: Row, film: Film, under: str) -> str:
+    def _image(self, row: Row, film: ExportImage, under: str) -> str:
         name = f"{under}/{_name(film)}"
         if not (self.root / name).exists():
             self._seen.add(film.sha256)
@@ -126,11 +126,11 @@ class Folder:
             stream.write(text)
 
 
-def _name(film: Film) -> str:
+def _name(film: ExportImage) -> str:
     return f"{film.sha256[:20]}{film.path.suffix.lower()}"
 
 
-def _bytes(row: Row, film: Film) -> bytes:
+def _bytes(row: Row, film: ExportImage) -> bytes:
     try:
         data = film.path.read_bytes()
     except OSError as error:

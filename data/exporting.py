@@ -23,7 +23,7 @@ from ..schemas.layout import write
 from ..schemas.study import ReportForm, Study
 from ..schemas.views import best_frontal
 from . import exporter
-from .exporter import SPLITS, Film, Folder, Rejection, Row
+from .exporter import SPLITS, ExportImage, Folder, Rejection, Row
 from .files import readable_by, replace_text, replacing
 from .ids import patient_key
 from .preferences import rejected_of
@@ -36,7 +36,7 @@ MANIFEST, RECORDS = "export.json", "records.jsonl"
 _NAMES: dict[Split, SplitName] = {"train": "train", "validate": "validation", "test": "test"}
 
 
-class Prompt(NamedTuple):
+class Instruction(NamedTuple):
     """The student's instruction."""
 
     id: str
@@ -45,7 +45,7 @@ class Prompt(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Options:
+class ExportOptions:
     """How to export."""
 
     pair_codes: Collection[str] = field(default=())  # what a rejected text of a pair may have been rejected for
@@ -63,8 +63,8 @@ def export(
     path: Path,
     kind: str,
     out: Path,
-    prompts: Callable[[ReportForm], Prompt],
-    options: Options = Options(),
+    prompts: Callable[[ReportForm], Instruction],
+    options: ExportOptions = ExportOptions(),
     *,
     splits: Path | None = None,
     studies: Path | None = None,
@@ -206,7 +206,7 @@ def _selection(path: Path) -> dict[str, object] | None:
     return {"method": found.method, "parameters": found.parameters, "input_sha256": found.input_sha256}
 
 
-def _row(found: Found, prompt: str, options: Options) -> Row:
+def _row(found: Found, prompt: str, options: ExportOptions) -> Row:
     record, study, store = found
     images = () if options.text_only else study.images
     if options.one_image and images:
@@ -214,7 +214,7 @@ def _row(found: Found, prompt: str, options: Options) -> Row:
     return Row(
         id=study.id,
         split=record.split,
-        films=tuple(Film(store.path_of(image), image.sha256, image.view) for image in images),
+        films=tuple(ExportImage(store.path_of(image), image.sha256, image.view) for image in images),
         prompt=prompt,
         target=write(record.steps, study.report, record.layout),
         steps=record.steps,
@@ -226,7 +226,7 @@ def _row(found: Found, prompt: str, options: Options) -> Row:
 
 
 def write_whole(
-    out: Path, manifest: ExportManifest, found: Sequence[Found], form: ReportForm | None, options: Options
+    out: Path, manifest: ExportManifest, found: Sequence[Found], form: ReportForm | None, options: ExportOptions
 ) -> ExportManifest:
     """Write rows with reports, all of one form, and images.
 

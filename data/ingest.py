@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..schemas.errors import RunError
 from ..schemas.study import RejectedRow
-from .source import Options, Shard, Source, load
+from .source import Shard, Source, SourceOptions, load
 from .store.batch import Batch, Done
 from .store.studies import StudyStore
 from .store.writer import IMAGES, StoreWriter
@@ -30,7 +30,13 @@ OnProgress = Callable[[int, int, int, float | None], None]
 
 
 def ingest(
-    kind: str, path: Path, out: Path, options: Options, on_progress: OnProgress | None = None, *, workers: Workers = 1
+    kind: str,
+    path: Path,
+    out: Path,
+    options: SourceOptions,
+    on_progress: OnProgress | None = None,
+    *,
+    workers: Workers = 1,
 ) -> StudyStore:
     """Read a source into a new store at `out`. If it fails before anything is done, nothing is left but images.
 
@@ -79,7 +85,7 @@ def ingest(
     return StudyStore.open(out)
 
 
-def read_part(kind: str, options: Options, part: tuple[int, Shard, Path]) -> Done:
+def read_part(kind: str, options: SourceOptions, part: tuple[int, Shard, Path]) -> Done:
     """Read one part of a source and write its studies: a pure function of its arguments, for any engine.
 
     Args:
@@ -100,7 +106,7 @@ def read_part(kind: str, options: Options, part: tuple[int, Shard, Path]) -> Don
 
 
 def _read(
-    source: Source, todo: Iterator[tuple[int, Shard]], options: Options, writer: StoreWriter, workers: Workers
+    source: Source, todo: Iterator[tuple[int, Shard]], options: SourceOptions, writer: StoreWriter, workers: Workers
 ) -> Iterator[Done]:
     """All parts, in their order."""
     numbers: deque[int] = deque()
@@ -122,7 +128,7 @@ def _read(
         yield found
 
 
-def _fingerprint(kind: str, path: Path, options: Options) -> str:
+def _fingerprint(kind: str, path: Path, options: SourceOptions) -> str:
     """What decides a store's content: the source, its files as far as a glance tells, and the options."""
     seen = []
     for place in (path, options.images):

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from ..schemas.errors import InputError
 from ..schemas.export import ExportManifest, ExportRecord
 from ..schemas.study import Study
-from .exporting import RECORDS, Found, Options, must_be_new, read_manifest, write_whole
+from .exporting import RECORDS, ExportOptions, Found, must_be_new, read_manifest, write_whole
 from .formats.json_lines import json_lines
 from .store.studies import StudyStore
 
-_DEFAULTS = Options()
+_DEFAULTS = ExportOptions()
 
 
-def join(path: Path, studies: Sequence[Path], out: Path, options: Options = _DEFAULTS) -> ExportManifest:
+def join(path: Path, studies: Sequence[Path], out: Path, options: ExportOptions = _DEFAULTS) -> ExportManifest:
     """Make the whole export of one that holds records only, with the studies of their owner.
 
     Args:

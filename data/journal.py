@@ -113,8 +113,8 @@ class Journal:
         if index is not None:
             self._attach(index)
             place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, first"
-        # sorted before the join, so that no answer is held while sorting; without a limit SQLite leaves out such an order
-        places = f"SELECT last FROM ({last}) {place}ORDER BY {order} LIMIT -1"
+        # sorted before the join, so that no answer is held while sorting; without a limit SQLite drops such an order
+        places = f"SELECT last FROM ({last}) {place}ORDER BY {order} LIMIT -1"  # noqa: S608 constants
         rows = self._select(f"SELECT {COLUMNS} FROM ({places}) CROSS JOIN events ON seq = last", (state,))  # noqa: S608 constants
         yield from map(as_event, rows)
 

@@ -2,7 +2,7 @@
 
 A source is one file in data/sources, named for its kind (`-` written as `_`), with one function
 
-    def read(path: Path, options: Options) -> Iterator[Row]
+    def read(path: Path, options: SourceOptions) -> Iterator[Row]
 
 It yields a Study or a RejectedRow for each thing it finds, and with them what would otherwise be lost:
 a SourceWarning about a study that was kept, a SourceTrace when the source already holds reasoning, Marks of what
@@ -11,8 +11,8 @@ can be read at all; one bad row never ends it. It writes nothing but images, und
 
 A source that is large, or has images, has two functions instead, and is read on several cores and resumed:
 
-    def shards(path: Path, options: Options) -> Iterator[Shard]           quick: only finds out what there is
-    def read_shard(shard: Shard, options: Options) -> Iterator[Row]       pure: the same rows for the same shard
+    def shards(path: Path, options: SourceOptions) -> Iterator[Shard]           quick: only finds out what there is
+    def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]       pure: the same rows for the same shard
 
 and perhaps, for a bar that knows its end,
 
@@ -37,7 +37,7 @@ from .kinds import module, names
 Missing = Literal["require", "allow", "reject"]
 
 
-class Options(Noun):
+class SourceOptions(Noun):
     """What the caller asks of a source. What it has no use for, it leaves alone."""
 
     images: Path | None = Field(None, description="The folder that holds the images; a source may know better.")
@@ -115,11 +115,11 @@ class Source:
         """Whether parts of it can be read on their own."""
         return hasattr(self._module, "read_shard")
 
-    def shards(self, path: Path, options: Options) -> Iterator[Shard]:
+    def shards(self, path: Path, options: SourceOptions) -> Iterator[Shard]:
         """Its parts, in order."""
         return iter(self._module.shards(path, options))
 
-    def read_shard(self, shard: Shard, options: Options) -> Iterator[Row]:
+    def read_shard(self, shard: Shard, options: SourceOptions) -> Iterator[Row]:
         """What lies in one part."""
         return iter(self._module.read_shard(shard, options))
 
@@ -128,7 +128,7 @@ class Source:
         share = getattr(self._module, "share", None)
         return None if share is None else float(share(shard))
 
-    def read(self, path: Path, options: Options) -> Iterator[Row]:
+    def read(self, path: Path, options: SourceOptions) -> Iterator[Row]:
         """Yield what lies at `path`."""
         if not self.has_shards:
             yield from self._module.read(path, options)

@@ -7,7 +7,8 @@
     verified.jsonl   what a verifier said of a candidate, statement by statement, where one was asked
 
 They hold nothing that the journal does not, so they can be written again at any time, from a journal that still grows
-too. Studies come in the order of their store, so that the same answers make the same tables whichever came first. This file knows the manifest, the journal and the studies. It does not know who may write in the folder.
+too. Studies come in the order of their store, so that the same answers make the same tables whichever came first. This
+file knows the manifest, the journal and the studies. It does not know who may write in the folder.
 """
 
 import json

@@ -3,7 +3,7 @@
     in_order(work, rows, workers)      rows in, and each with its result out; a shard is a batch of rows
     each(work, shards, workers)        the same for shards that a caller has cut itself
 
-`workers` is a number of processes of this machine, or an Engine that does the work elsewhere (ray_engine.py). A worker
+`workers` is a number of processes of this machine, or an Executor that works elsewhere (ray_engine.py). A worker
 does what this process would do alone, so results depend neither on the engine nor on how many workers there are. What
 fits into two shards is done here, since a process costs about a second. More than one worker needs a main module that
 can be imported.
@@ -50,7 +50,7 @@ class Failed(NamedTuple):
 KILLED = Failed("its process was killed, twice (out of memory?)")
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """Does work somewhere."""
 
     def results(self, work: Callable[[T], R], shards: Iterable[T]) -> Iterator[R | Failed]:
@@ -63,7 +63,7 @@ class Engine(Protocol):
         ...
 
 
-Workers = int | Engine
+Workers = int | Executor
 
 
 def cores() -> int:
@@ -156,7 +156,7 @@ class Processes:
         self._workers = workers
 
     def results(self, work: Callable[[T], R], shards: Iterable[T]) -> Iterator[R | Failed]:
-        """See Engine."""
+        """See Executor."""
         shards = iter(shards)
         few = list(islice(shards, 2))
         if self._workers < 2 or len(few) < 2:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..data.exporting import Options, Prompt
+from ..data.exporting import ExportOptions, Instruction
 from ..data.exporting import export as write_export
 from ..data.joining import join as write_joined
 from ..schemas.export import ExportManifest
@@ -58,11 +58,11 @@ def export(
         TenstepError: what `tenstep export` would refuse.
     """
 
-    def asked(form: ReportForm) -> Prompt:
+    def asked(form: ReportForm) -> Instruction:
         found = prompts.read(prompts.path_of(prompt)) if prompt else prompts.ten_steps(form)
-        return Prompt(found.name, found.text, found.report_form)
+        return Instruction(found.name, found.text, found.report_form)
 
-    options = Options(
+    options = ExportOptions(
         pair_codes=pair_codes(form=pairs_of_form),
         pairs=pairs,
         one_image=one_image,
@@ -79,7 +79,7 @@ def join(
     path: AnyPath, out: AnyPath, studies: Sequence[AnyPath], *, one_image: bool = False, text_only: bool = False
 ) -> ExportManifest:
     """Make an export of restricted studies whole, with one's own copy of them."""
-    options = Options(one_image=one_image, text_only=text_only)
+    options = ExportOptions(one_image=one_image, text_only=text_only)
     manifest = write_joined(Path(path), [Path(one) for one in studies], Path(out), options)
     describe(Path(out), manifest, run=None, card_of=Path(path))
     return manifest

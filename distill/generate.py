@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Completion:
     """One answer.
 
     Args:
@@ -58,7 +58,7 @@ class Answer:
 
 def generate(
     loaded: Loaded, requests: Sequence[Request], *, max_new_tokens: int, repetition_penalty: float = 1.0
-) -> list[Answer]:
+) -> list[Completion]:
     """Ask a batch.
 
     Args:
@@ -189,7 +189,7 @@ def ends_of(model: Any) -> frozenset[int]:
     return frozenset(ends if isinstance(ends, list) else [ends])
 
 
-def _answer(tokenizer: Any, tokens: list[int], ends: frozenset[int], asked: int) -> Answer:
+def _answer(tokenizer: Any, tokens: list[int], ends: frozenset[int], asked: int) -> Completion:
     end = next((at for at, token in enumerate(tokens) if token in ends), None)
     kept = tokens if end is None else tokens[: end + 1]
-    return Answer(text=text_of(tokenizer, kept), tokens=tuple(kept), asked=asked, complete=end is not None)
+    return Completion(text=text_of(tokenizer, kept), tokens=tuple(kept), asked=asked, complete=end is not None)

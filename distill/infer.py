@@ -31,7 +31,7 @@ from .publish.model_card import DISCLAIMER as DISCLAIMER
 Mode = Literal["report", "steps", "hidden"]
 
 
-class Film(NamedTuple):
+class DecodedImage(NamedTuple):
     """An image, decoded."""
 
     image: Image.Image
@@ -42,7 +42,7 @@ class Film(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def read_image(path: Path) -> Film:
+def read_image(path: Path) -> DecodedImage:
     """Decode an image file.
 
     Raises:
@@ -57,10 +57,10 @@ def read_image(path: Path) -> Film:
         place = Path(ref.path) if Path(ref.path).is_absolute() else Path(folder) / ref.path
         image = open_image(place)
     warnings = tuple(detail for _, detail in found.warnings)
-    return Film(image, ref.sha256, ref.view, ref.width, ref.height, warnings)
+    return DecodedImage(image, ref.sha256, ref.view, ref.width, ref.height, warnings)
 
 
-class Reading(NamedTuple):
+class InferredReport(NamedTuple):
     """The student's answer about an image."""
 
     report: str | None  # none if there is no readable one
@@ -74,13 +74,13 @@ class Reading(NamedTuple):
 
 def infer(
     ready: Ready,
-    film: Film,
+    film: DecodedImage,
     mode: Mode,
     *,
     max_new_tokens: int | None = None,
     repetition_penalty: float = 1.0,
     on_text: Callable[[str], object] | None = None,
-) -> Reading:
+) -> InferredReport:
     """Ask a student about an image.
 
     Args:
@@ -104,7 +104,7 @@ def infer(
         pieces.close()
     report, steps = split_answer(answer.text, steps=prompt.steps)
     fault = None if report is None else fault_of(report, prompt)
-    return Reading(report, steps, answer.text, len(answer.tokens), answer.complete, prompt.name, fault)
+    return InferredReport(report, steps, answer.text, len(answer.tokens), answer.complete, prompt.name, fault)
 
 
 def prompt_for(trained: Prompt, mode: Mode) -> Prompt:

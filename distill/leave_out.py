@@ -21,8 +21,8 @@ from pydantic import Field
 
 from ..data.recipes import read_recipe
 from ..schemas.base import Noun
+from ..schemas.distill_recipe import DistillRecipe
 from ..schemas.errors import InputError
-from ..schemas.recipe import DistillRecipe
 from . import adapter
 from .attribute import row_losses
 from .libraries import quiet

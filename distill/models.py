@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..schemas.errors import InputError, TrainingError
-from ..schemas.recipe import SampleRecipe
+from ..schemas.sample_recipe import SampleRecipe
 from . import adapter
 from . import prompt as prompts
 from .load import Loaded, fingerprint, load, pinned_student

@@ -16,15 +16,15 @@ from typing import NamedTuple
 from ..data.run import MANIFEST, RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.errors import ImageError, InputError
-from ..schemas.recipe import SampleRecipe
 from ..schemas.run import Event, State
+from ..schemas.sample_recipe import SampleRecipe
 from ..schemas.study import Study
 from .pixels import check, choose
 
 _NEWER = {"repetition_penalty": 1.0}  # not in the keys of earlier versions, and left out of ours at these values
 
 
-class Question(NamedTuple):
+class StudentQuestion(NamedTuple):
     """One answer that is wanted."""
 
     key: str
@@ -39,7 +39,7 @@ class Question(NamedTuple):
         return int(self.key[:15], 16)
 
 
-def questions(run: RunFolder, recipe: SampleRecipe, done: Collection[str]) -> Iterator[Question]:
+def questions(run: RunFolder, recipe: SampleRecipe, done: Collection[str]) -> Iterator[StudentQuestion]:
     """The answers that are still wanted, study by study.
 
     A study that cannot be shown is journalled as failed, with the reason.
@@ -67,7 +67,7 @@ def questions(run: RunFolder, recipe: SampleRecipe, done: Collection[str]) -> It
                 run.journal.append(_failed(key, study, str(error))).result()
             continue
         for key, number, temperature in wanted:
-            yield Question(key, study, path, number, temperature)
+            yield StudentQuestion(key, study, path, number, temperature)
 
 
 def check_same_studies(out: Path, store: StudyStore) -> None:

@@ -15,15 +15,15 @@ from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import InputError
-from ..schemas.recipe import SampleRecipe, Served
 from ..schemas.run import Manifest, State
+from ..schemas.sample_recipe import SampleRecipe, Served
 from ..schemas.verdict import Verdict
 from ..validators.samples import counts_of, judge_sample
 from . import prompt as prompts
-from .generate import Answer
+from .generate import Completion
 from .models import Model, Quantize, find, model_of, prompt_of
 from .prompt import Prompt
-from .questions import Question, check_same_studies, questions
+from .questions import StudentQuestion, check_same_studies, questions
 from .sampled import Figures, figures
 from .together import Answering
 
@@ -142,7 +142,9 @@ def count(out: Path) -> dict[float, Figures]:
     return {temperature: figures(some, studies, steps=asked.steps) for temperature, some in by.items()}
 
 
-def _candidate(question: Question, answer: Answer, model: Model, asked: Prompt, at: float, seconds: float) -> Candidate:
+def _candidate(
+    question: StudentQuestion, answer: Completion, model: Model, asked: Prompt, at: float, seconds: float
+) -> Candidate:
     return Candidate(
         key=question.key,
         study_id=question.study.id,

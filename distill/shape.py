@@ -19,7 +19,7 @@ _SHAPES = Path(students.__file__).parent
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """A model without weights.
 
     Args:
@@ -35,7 +35,7 @@ class Shape:
     own: bool
 
 
-def shape_of(base: str, revision: str | None, shipped: str | None = None) -> Shape | None:
+def shape_of(base: str, revision: str | None, shipped: str | None = None) -> ModelShape | None:
     """The shape of a checkpoint; the shipped one, if the checkpoint is not at hand and known to be of it; else none.
 
     A checkpoint is never counted on another family's shape.
@@ -56,7 +56,7 @@ def shape_of(base: str, revision: str | None, shipped: str | None = None) -> Sha
         if known is None:
             return None
         name, config = known, shipped_config(known)
-    return Shape(on_meta(config), student_of(config.model_type), name, own)
+    return ModelShape(on_meta(config), student_of(config.model_type), name, own)
 
 
 def shipped_shapes() -> list[str]:

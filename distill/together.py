@@ -9,13 +9,13 @@ Only the first process opens the run folder. It sends the others their shares un
 from collections.abc import Sequence
 from typing import Any
 
-from ..schemas.recipe import SampleRecipe
-from .generate import Answer, Request, generate
+from ..schemas.sample_recipe import SampleRecipe
+from .generate import Completion, Request, generate
 from .libraries import quiet
 from .load import Loaded
 from .models import model_of, prompt_of
 from .pixels import open_image
-from .questions import Question
+from .questions import StudentQuestion
 from .train.ranks import Ranks
 
 
@@ -45,7 +45,7 @@ class Answering:
         """Whether this process asks and writes."""
         return self._ranks.first
 
-    def answers(self, some: Sequence[Question]) -> list[Answer]:
+    def answers(self, some: Sequence[StudentQuestion]) -> list[Completion]:
         """Answers to at most `at_once` questions; called by the first process."""
         if self._ranks.world == 1:
             return self._own(some)
@@ -64,7 +64,7 @@ class Answering:
         if self._ranks.world > 1:
             self._exchange(None)
 
-    def _exchange(self, shares: Sequence[Sequence[Question]] | None) -> list[Answer] | None:
+    def _exchange(self, shares: Sequence[Sequence[StudentQuestion]] | None) -> list[Completion] | None:
         """Hand each process its share, and collect all answers; none if there are none to answer."""
         import torch.distributed as processes
 
@@ -80,7 +80,7 @@ class Answering:
             processes.all_gather_object(found, self._own(box[0][processes.get_rank()]))
         return [answer for one in found for answer in one]
 
-    def _own(self, some: Sequence[Question]) -> list[Answer]:
+    def _own(self, some: Sequence[StudentQuestion]) -> list[Completion]:
         if not some:
             return []
         with quiet():

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 SCHEMA_VERSION: Literal[1] = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of a file, a folder or a model
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]  # that a person wrote: not blank
 Status = Literal["present", "absent", "uncertain"]
 

@@ -42,7 +42,7 @@ class Figure(Value):
         return (*self.others, self)
 
 
-class Student(Noun):
+class EvaluatedStudent(Noun):
     """Who was evaluated."""
 
     name: str
@@ -56,8 +56,8 @@ class Student(Noun):
 class Evaluation(Record):
     """The result."""
 
-    student: Student
-    others: tuple[Student, ...] = ()
+    student: EvaluatedStudent
+    others: tuple[EvaluatedStudent, ...] = ()
     pairs: int
     patients: int
     sources: tuple[str, ...] = Field((), description="Where the studies come from; empty if that is not known.")

@@ -55,7 +55,7 @@ class Traces(Noun):
         return self
 
 
-class Preference(Noun):
+class PreferenceOptimization(Noun):
     """Direct preference optimization (Rafailov et al. 2023): an accepted text against rejected ones of its study."""
 
     beta: float = Field(0.1, gt=0, description="How strongly the student is held to the base it starts from.")

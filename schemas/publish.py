@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from .ablate_recipe import AblateRecipe
 from .base import Noun
 from .candidate import Candidate
+from .curate_recipe import CurateRecipe
+from .distill_recipe import DistillRecipe
 from .errors import InputError
 from .example import Example
 from .export import ExportManifest, ExportRecord
 from .policy import Attestation, StorageAttestation
 from .reading import Reading
-from .recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
 from .run import Manifest
+from .sample_recipe import SampleRecipe
 from .selection import Selection
 from .study import RejectedRow, Study
 from .trace import Trace

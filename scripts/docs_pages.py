@@ -77,7 +77,10 @@ def recipes() -> Iterator[str]:
     from tenstep.curation.judging.recipe import JudgeRecipe
     from tenstep.curation.verifying.recipe import VerifyRecipe
     from tenstep.data.splitting.splits import SplitRecipe
-    from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe, SampleRecipe
+    from tenstep.schemas.ablate_recipe import AblateRecipe
+    from tenstep.schemas.curate_recipe import CurateRecipe
+    from tenstep.schemas.distill_recipe import DistillRecipe
+    from tenstep.schemas.sample_recipe import SampleRecipe
 
     yield "# Recipe keys\n\nA recipe is a YAML file. Unknown keys are errors. Keys without a default must be given."
     yield "`tenstep recipe NAME` prints one to start from, and `tenstep recipe --explain KEY` says what is said here."

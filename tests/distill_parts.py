@@ -11,11 +11,13 @@ from typing import Any
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.ingest import ingest
 from tenstep.data.run import RunFolder
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.train.tiny import build
+from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.policy import PolicyDecision
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import DataClass, ReportForm, Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
@@ -52,7 +54,7 @@ def ingested(
     data_class: DataClass = "public",
 ) -> StudyStore:
     """A store of a folder of films."""
-    return ingest("folders", films, folder, Options(form=form, data_class=data_class, text_only=text_only))
+    return ingest("folders", films, folder, SourceOptions(form=form, data_class=data_class, text_only=text_only))
 
 
 def filmed(folder: Path, studies: int, *, data_class: DataClass = "public") -> StudyStore:
@@ -76,7 +78,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tenstep.distill.train.train import distill
-from tenstep.schemas.recipe import DistillRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 def on_progress(what, step, steps):
     if step == 5:

@@ -16,12 +16,12 @@ from tenstep.curation.curating import resolve
 from tenstep.curation.curating_offline import curate_offline
 from tenstep.curation.findings import findings_of
 from tenstep.curation.recheck import recheck
-from tenstep.curation.selecting.select import Options as SelectOptions
+from tenstep.curation.selecting.select import SelectOptions as SelectOptions
 from tenstep.curation.selecting.select import select
 from tenstep.data.formats.json_lines import json_lines
 from tenstep.data.ingest import ingest
 from tenstep.data.ray_engine import RayEngine
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 from tenstep.data.splitting.contamination import StudyInSplit, contamination
 from tenstep.data.store.studies import StudyStore
 from tenstep.data.workers import Workers, in_order
@@ -53,7 +53,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def verbs(folder: Path, name: str, workers: Workers) -> dict[str, Any]:
     """What every verb comes to; studies and a run lie in the folder."""
-    options = Options(text_only=True, data_class="public")
+    options = SourceOptions(text_only=True, data_class="public")
     ingest("jsonl", folder / "in.jsonl", folder / f"{name}-store", options, workers=workers)
     store = StudyStore.open(folder / "studies")
     ones = [StudyInSplit(study, store.path_of, at % 4 == 0) for at, study in enumerate(store)]

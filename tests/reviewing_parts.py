@@ -19,9 +19,10 @@ from tenstep.data.demo.words import report
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RunLockedError
 from tenstep.schemas.layout import parse
-from tenstep.schemas.recipe import CurateRecipe, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import DataClass, ImageRef, Study
 from tenstep.schemas.verdict import Finding, Verdict
 

@@ -13,8 +13,8 @@ from curation_parts import make_store
 from tenstep.__main__ import main
 from tenstep.data.recipes import read_recipe, shipped
 from tenstep.data.run import RunFolder
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import install_command
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict

@@ -16,7 +16,7 @@ from tenstep.curation.audit import audit
 from tenstep.curation.auditing.compare import difference
 from tenstep.curation.auditing.measures import measure
 from tenstep.curation.auditing.sketch import ALIKE, Sketches, likeness, sketch
-from tenstep.curation.auditing.templates import Templates, sentence_key
+from tenstep.curation.auditing.templates import RepeatedSentences, sentence_key
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.layout import parse, write
 from tenstep.schemas.study import Study
@@ -135,7 +135,7 @@ def test_many_equal_texts_are_one_group_in_linear_time() -> None:
 
 
 def test_frequent_sentences_are_counted_exactly_among_many_rare_ones() -> None:
-    templates = Templates(4)
+    templates = RepeatedSentences(4)
     for number in range(3_000):
         rare = ["rare", "sentence", *map(chr, range(97, 97 + number % 25)), hex(number)]
         templates.add(sentence_key(rare), f"Rare {number}.")

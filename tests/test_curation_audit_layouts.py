@@ -12,7 +12,7 @@ from tenstep.__main__ import main
 from tenstep.curation.audit import audit
 from tenstep.curation.auditing.judged import AS_IT_IS, Reader
 from tenstep.curation.auditing.layouts import read_layout
-from tenstep.curation.auditing.problems import NAMED, Problem, Problems
+from tenstep.curation.auditing.problems import NAMED, Problems, RowProblem
 from tenstep.curation.auditing.rows import read_mapping
 from tenstep.schemas.errors import InputError
 from tenstep.validators.gate import codes_of
@@ -162,8 +162,8 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Capt
 def test_problems_are_bounded_and_told_by_kind() -> None:
     problems = Problems()
     for row in range(5_000):
-        problems.add(Problem(row=row, message="no object"))
-        problems.add(Problem(row=row, message=f"strange {row}", audited=True))
+        problems.add(RowProblem(row=row, message="no object"))
+        problems.add(RowProblem(row=row, message=f"strange {row}", audited=True))
     assert (len(problems), problems.unread, len(problems.named)) == (10_000, 5_000, NAMED)
     assert problems.lines[0] == "row 0 was not audited: no object; so are 4,999 more rows"
     assert problems.lines[-1].startswith("and ") and len(problems.lines) < 30

@@ -15,8 +15,8 @@ from tenstep.curation.batch_run import BatchRun
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import PolicyError, TeacherError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Manifest
 
 N = 12

@@ -19,8 +19,9 @@ from tenstep.curation.teacher import Question, load
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Usage
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RecipeError
-from tenstep.schemas.recipe import Budget, CurateRecipe
+from tenstep.schemas.recipe import Budget
 from tenstep.schemas.study import ImageRef
 from tenstep.validators.rule import REFERENCE
 

@@ -11,7 +11,7 @@ from tenstep.__main__ import main
 from tenstep.curation.doubts import decided
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Resolution, Severity, Verdict
 from tenstep.validators.rule import REFERENCE, Case, ten
@@ -173,7 +173,7 @@ def test_a_study_whose_repair_is_worse_than_its_doubt_stays_in_doubt(tmp_path: P
 def test_a_recheck_says_which_verdicts_fall_into_doubt(
     tmp_path: Path, store: StudyStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tenstep.curation.recheck import amend
+    from tenstep.curation.amend import amend
 
     curate(tmp_path, {"a": [LEAK]}, limit=1, repair={"attempts": 0})
     amend(tmp_path / "run", lambda run, candidate, verdict: Verdict())

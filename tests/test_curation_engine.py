@@ -14,8 +14,8 @@ from tenstep.curation.prompt import Prompts
 from tenstep.curation.teacher import Question, Reply, load, request_key
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import NewerRunError, RecipeError, RunError, RunLockedError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import ImageRef, Study
 from tenstep.validators.rule import REFERENCE

@@ -22,7 +22,7 @@ from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.statistics import wilson
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.validators.rule import REFERENCE
 
 

@@ -19,8 +19,9 @@ from tenstep.curation.requests.policy import decide, is_loopback, origin
 from tenstep.curation.teacher import Teacher, load
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import PolicyError, RecipeError
-from tenstep.schemas.recipe import CurateRecipe, Policy, TeacherSpec
+from tenstep.schemas.recipe import Policy, TeacherSpec
 from tenstep.schemas.study import DataClass
 
 TODAY = date(2026, 11, 24)

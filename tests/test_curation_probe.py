@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.probe import _claims_moved, _mean, _words_moved
+from tenstep.curation.probe_result import claims_moved, mean_over_patients, words_moved
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import PolicyError
@@ -187,14 +187,14 @@ texts = st.lists(st.sampled_from(["The heart is enlarged.", "No pneumothorax.", 
 @given(texts, texts)
 def test_distance_is_symmetric_nothing_for_equals_and_never_above_one(one: list[str], other: list[str]) -> None:
     first, second = (parse("\n".join(f"{n}. {t}" for n, t in enumerate(ts, 1)) or "none") for ts in (one, other))
-    for apart in (_words_moved, _claims_moved):
+    for apart in (words_moved, claims_moved):
         assert apart(first, first) == 0.0
         assert apart(first, second) == apart(second, first)
         assert 0.0 <= apart(first, second) <= 1.0
 
 
 def test_means_are_of_studies_and_intervals_over_patients() -> None:
-    one = _mean([("p", 0.2), ("p", 0.4)])
+    one = mean_over_patients([("p", 0.2), ("p", 0.4)])
     assert (round(one.mean, 3), one.low, one.high) == (0.3, None, None)
-    many = _mean([(f"p{n % 10}", float(n % 10 >= 5)) for n in range(100)])
+    many = mean_over_patients([(f"p{n % 10}", float(n % 10 >= 5)) for n in range(100)])
     assert many.mean == 0.5 and many.low is not None and many.low < 0.3

@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> Path:
 
 def record(path: Path, change: dict[str, Verdict]) -> None:
     """As if older rules had given these verdicts."""
-    from tenstep.curation.recheck import amend
+    from tenstep.curation.amend import amend
 
     amend(path, lambda run, candidate, verdict: change.get(candidate.study_id, verdict))
 
@@ -114,7 +114,8 @@ def test_a_run_under_way_stays_unfinished(run: Path, capsys: pytest.CaptureFixtu
 
 
 def test_another_process_at_work_is_left_alone(run: Path) -> None:
-    from tenstep.curation.recheck import _Resolved, recheck
+    from tenstep.curation.amend import _Resolved
+    from tenstep.curation.recheck import recheck
 
     with RunFolder.read(run) as folder:
         manifest, store = folder.manifest, folder.studies

@@ -25,8 +25,8 @@ from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import TeacherError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.validators.rule import REFERENCE
 

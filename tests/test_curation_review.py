@@ -21,10 +21,11 @@ from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.attribution import Attributed
 from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import ImageError
-from tenstep.schemas.evaluation import Evaluation, Figure, OtherFigure, Student
+from tenstep.schemas.evaluation import EvaluatedStudent, Evaluation, Figure, OtherFigure
 from tenstep.schemas.layout import parse
-from tenstep.schemas.recipe import CurateRecipe, TeacherSpec
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
 from tenstep.schemas.verdict import Finding, Verdict
 
@@ -41,8 +42,8 @@ WRONG = Finding(
 
 
 EVALUATION = Evaluation(
-    student=Student(name="stage2"),
-    others=(Student(name="base"),),
+    student=EvaluatedStudent(name="stage2"),
+    others=(EvaluatedStudent(name="base"),),
     pairs=20,
     patients=12,
     resamples=100,

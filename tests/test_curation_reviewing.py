@@ -25,8 +25,8 @@ from tenstep.data.readings import Readings, final, finals
 from tenstep.data.run import RunFolder
 from tenstep.data.selection import examples_of
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.reading import Preference, Reading
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from test_data_images import dicom
 

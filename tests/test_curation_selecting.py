@@ -12,13 +12,13 @@ import pytest
 from curation_parts import make_store
 from tenstep.__main__ import main
 from tenstep.curation.selecting.diversity import Space, choose
-from tenstep.curation.selecting.pool import Candidate
+from tenstep.curation.selecting.pool import PoolExample
 from tenstep.curation.selecting.quotas import Quotas, parsed
-from tenstep.curation.selecting.select import Options, select
+from tenstep.curation.selecting.select import SelectOptions, select
 from tenstep.data.run import RunFolder
 from tenstep.data.selection import examples_of, read_selection, runs_of
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import InputError, RunError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.reading import read_candidate
@@ -76,7 +76,7 @@ def mixed(count: int, start: int = 0) -> list[Study]:
 
 def test_a_selection_says_why_each_row_was_taken_and_each_other_one_was_not(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(60))
-    found = select([run], Options(n=12), tmp_path / "small")
+    found = select([run], SelectOptions(n=12), tmp_path / "small")
     selection = read_selection(tmp_path / "small")
     assert selection == found.selection and len(selection.rows) == 12
     assert [row.rank for row in selection.rows] == list(range(1, 13))
@@ -94,7 +94,7 @@ def test_a_selection_says_why_each_row_was_taken_and_each_other_one_was_not(make
 def test_the_rarest_findings_and_normal_films_are_in_it_by_their_minimums(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(60))
     quotas = {"minimums": {"finding:pneumothorax": 3, "normality:normal": 4}, "maximums": {"finding:cardiomegaly": 1}}
-    found = select([run], Options(n=12, **quotas), tmp_path / "small").selection
+    found = select([run], SelectOptions(n=12, **quotas), tmp_path / "small").selection
     assert found.chosen["finding:pneumothorax"] == 3
     assert found.chosen["normality:normal"] >= 4
     assert found.chosen["finding:cardiomegaly"] == 1
@@ -103,7 +103,7 @@ def test_the_rarest_findings_and_normal_films_are_in_it_by_their_minimums(make_r
 
 def test_a_minimum_that_cannot_be_met_is_said(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(20))
-    options = Options(n=10, minimums={"finding:pneumothorax": 5, "view:lateral": 2})
+    options = SelectOptions(n=10, minimums={"finding:pneumothorax": 5, "view:lateral": 2})
     found = select([run], options, tmp_path / "small")
     assert found.selection.short == {"finding:pneumothorax": 4, "view:lateral": 2}
     assert any("finding:pneumothorax lacks 4" in note for note in found.notes)
@@ -116,7 +116,8 @@ def test_order_of_studies_and_runs_does_not_change_the_set(make_run: MakeRun, tm
         "two": [make_run("c", studies[:39:-1]), make_run("d", studies[39::-1])],
     }
     sets = [
-        [row.id for row in select(runs, Options(n=15), tmp_path / way).selection.rows] for way, runs in ways.items()
+        [row.id for row in select(runs, SelectOptions(n=15), tmp_path / way).selection.rows]
+        for way, runs in ways.items()
     ]
     assert sets[0] == sets[1]
     hashes = [read_selection(tmp_path / way).input_sha256 for way in ways]
@@ -127,7 +128,7 @@ def test_better_examples_come_first_and_a_study_is_chosen_once(make_run: MakeRun
     studies = mixed(40)
     worse = make_run("worse", studies, lambda _: WARNING)
     good = make_run("good", studies)
-    found = select([worse, good], Options(n=10), tmp_path / "small").selection
+    found = select([worse, good], SelectOptions(n=10), tmp_path / "small").selection
     assert {row.run for row in found.rows} == {1}
     removed = next(stage for stage in found.stages if stage.name == "one a study").removed
     assert removed == {"another trace of the study is as good or better": 40}
@@ -135,7 +136,7 @@ def test_better_examples_come_first_and_a_study_is_chosen_once(make_run: MakeRun
 
 def test_the_quality_stage_removes_rows_with_warnings(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(60), lambda name: WARNING if int(name[-3:]) % 2 else Verdict())
-    found = select([run], Options(n=5, minimums={"finding:*": 0, "normality:*": 0}), tmp_path / "small").selection
+    found = select([run], SelectOptions(n=5, minimums={"finding:*": 0, "normality:*": 0}), tmp_path / "small").selection
     assert {int(row.study_id[-3:]) % 2 for row in found.rows} == {0}
     assert sum(next(s for s in found.stages if s.name == "quality").removed.values()) == 30
 
@@ -149,7 +150,7 @@ def test_near_duplicates_leave_one(make_run: MakeRun, tmp_path: Path) -> None:
             candidate = read_candidate(steps("same"), one.id, author="teacher", writes_report=False)
             key = hashlib.sha256(one.id.encode()).hexdigest()
             run.record(candidate.model_copy(update={"key": key}), Verdict(), raw=b"")
-    found = select([tmp_path / "twins"], Options(n=3), tmp_path / "small")
+    found = select([tmp_path / "twins"], SelectOptions(n=3), tmp_path / "small")
     assert len(found.selection.rows) == 1
     assert found.notes[0].startswith("1 of 3")
 
@@ -164,7 +165,7 @@ def test_held_out_patients_splits_and_tests_are_never_chosen(make_run: MakeRun, 
         study("y", "").model_copy(update={"report": studies[1].report}),
     ]
     make_store(tmp_path / "held", held)
-    found = select([run], Options(n=21, similarity=0.95), tmp_path / "small", held_out=[tmp_path / "held"])
+    found = select([run], SelectOptions(n=21, similarity=0.95), tmp_path / "small", held_out=[tmp_path / "held"])
     chosen = {row.study_id for row in found.selection.rows}
     assert chosen.isdisjoint({"t/own-test", "t/s000", "t/s019"})
     assert "t/s001" in chosen  # a normal report that reads like a held-out one
@@ -194,7 +195,7 @@ def test_a_students_failures_are_the_difficulty(make_run: MakeRun, tmp_path: Pat
                     bad if one.id in hard else Verdict(),
                     raw=b"",
                 )
-    options = Options(n=6, minimums={"finding:*": 0, "normality:*": 0})
+    options = SelectOptions(n=6, minimums={"finding:*": 0, "normality:*": 0})
     found = select([run], options, tmp_path / "small", student=tmp_path / "samples")
     assert {row.study_id for row in found.selection.rows} <= hard
     assert {row.difficulty for row in found.selection.rows} == {1.0}
@@ -205,7 +206,7 @@ def test_a_students_failures_are_the_difficulty(make_run: MakeRun, tmp_path: Pat
 
 def test_baselines_have_the_same_size_and_are_read_like_a_run(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(60))
-    select([run], Options(n=12), tmp_path / "small")
+    select([run], SelectOptions(n=12), tmp_path / "small")
     for name in ("random", "hard-random", "domain"):
         folder = tmp_path / "small" / "baselines" / name
         assert runs_of(folder) == (run.resolve(),)
@@ -218,7 +219,7 @@ def test_baselines_have_the_same_size_and_are_read_like_a_run(make_run: MakeRun,
 
 def test_folders_can_be_moved_together(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(20))
-    select([run], Options(n=5), tmp_path / "small")
+    select([run], SelectOptions(n=5), tmp_path / "small")
     (tmp_path / "there").mkdir()
     for name in ("run", "small", "run-studies"):
         (tmp_path / name).rename(tmp_path / "there" / name)
@@ -228,7 +229,7 @@ def test_folders_can_be_moved_together(make_run: MakeRun, tmp_path: Path) -> Non
 
 def test_a_chosen_example_that_is_no_longer_accepted_is_said(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(20))
-    select([run], Options(n=5), tmp_path / "small")
+    select([run], SelectOptions(n=5), tmp_path / "small")
     file = tmp_path / "small" / "selection.json"
     told = json.loads(file.read_text())
     told["rows"][0]["key"] = "0" * 64
@@ -242,7 +243,7 @@ def test_a_chosen_example_that_is_no_longer_accepted_is_said(make_run: MakeRun, 
 
 def test_a_selection_that_was_edited_loses_no_row_in_silence(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("run", mixed(20))
-    select([run], Options(n=5), tmp_path / "small")
+    select([run], SelectOptions(n=5), tmp_path / "small")
     file = tmp_path / "small" / "selection.json"
     whole = json.loads(file.read_text())
     for field in ("rank", "key"):
@@ -254,7 +255,7 @@ def test_a_selection_that_was_edited_loses_no_row_in_silence(make_run: MakeRun, 
 
 def test_a_large_pool_is_shortened_by_strata(make_run: MakeRun, tmp_path: Path) -> None:
     studies = [study(f"s{n:03}", "", views=("PA",) if n % 4 else ("lateral",)) for n in range(80)]
-    found = select([make_run("run", studies)], Options(n=4, pool=20), tmp_path / "small").selection
+    found = select([make_run("run", studies)], SelectOptions(n=4, pool=20), tmp_path / "small").selection
     assert found.pool["view:lateral"] == 5 and found.pool["view:frontal"] == 15
     assert found.stages[1].removed == {"not in the sample": 60}
 
@@ -281,7 +282,9 @@ def test_lazy_choice_is_the_plain_greedy_choice() -> None:
     """Every gain computed anew at every turn, the slow way."""
     chance = random.Random(3)
     texts = [" ".join(chance.choices(WORDS, k=chance.randrange(3, 9))) for _ in range(150)]
-    rows = [Candidate(str(n), 0, "", str(n), ("t", str(n)), "t", ("frontal",), (), t, "") for n, t in enumerate(texts)]
+    rows = [
+        PoolExample(str(n), 0, "", str(n), ("t", str(n)), "t", ("frontal",), (), t, "") for n, t in enumerate(texts)
+    ]
     space = Space(texts)
     picks = choose(space, list(range(150)), 20, Quotas(rows, {}, {}))
     alike = space.likeness(list(range(150)))
@@ -306,16 +309,16 @@ def test_a_folder_with_something_in_it_is_not_overwritten(make_run: MakeRun, tmp
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("a")
     with pytest.raises(RunError, match="choose another --out"):
-        select([make_run("run", mixed(5))], Options(n=2), tmp_path / "mine")
+        select([make_run("run", mixed(5))], SelectOptions(n=2), tmp_path / "mine")
 
 
 def test_a_student_learns_from_a_selection_as_from_a_run(make_run: MakeRun, tmp_path: Path) -> None:
     from tenstep.distill import prompt
     from tenstep.distill.train.examples import load_examples
-    from tenstep.schemas.recipe import DistillRecipe
+    from tenstep.schemas.distill_recipe import DistillRecipe
 
     run = make_run("run", mixed(30))
-    select([run], Options(n=8), tmp_path / "small")
+    select([run], SelectOptions(n=8), tmp_path / "small")
     told = {"kind": "distill", "name": "x", "base": "b", "run": "r", "validation": 0.3, "steps": 1}
     recipe = DistillRecipe.model_validate(told)
     found = load_examples(recipe, tmp_path / "small", prompt.read(prompt.path_of("ten-steps")))

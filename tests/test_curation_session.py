@@ -16,9 +16,10 @@ from tenstep.curation.requests.session import Session
 from tenstep.curation.teacher import Question, Reply
 from tenstep.data.run import RunFolder
 from tenstep.schemas.candidate import Usage
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import PolicyError
 from tenstep.schemas.policy import EndpointDecision, PolicyDecision
-from tenstep.schemas.recipe import CurateRecipe, Policy, RequestOptions
+from tenstep.schemas.recipe import Policy, RequestOptions
 from tenstep.schemas.run import State
 from tenstep.schemas.study import DataClass, Study
 from tenstep.validators.rule import REFERENCE

@@ -19,7 +19,7 @@ from tenstep.data.choice import rank
 from tenstep.data.judged import Judged
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.reading import read_candidate
 from tenstep.validators.rule import REFERENCE

@@ -26,8 +26,8 @@ from tenstep.data.journal import Journal
 from tenstep.data.run import RunFolder
 from tenstep.data.sharding import Shard, chosen, count
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RecipeError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
 from tenstep.validators.rule import REFERENCE

@@ -17,9 +17,10 @@ from tenstep.curation.requests.policy import decide
 from tenstep.curation.teacher import load
 from tenstep.data.recipes import read_recipe
 from tenstep.data.secrets import secret_in
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.policy import Attestation
-from tenstep.schemas.recipe import CurateRecipe, Policy, TeacherSpec, TrainingTerms
+from tenstep.schemas.recipe import Policy, TeacherSpec, TrainingTerms
 
 ATTESTATION: dict[str, Any] = {
     "endpoints": ["https://a.example"], "contract": "C-1", "zero_retention": True, "no_training": True,

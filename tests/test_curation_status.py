@@ -15,7 +15,7 @@ from tenstep.curation.teacher import load
 from tenstep.data.journal import Journal
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.run import Event, State
 from tenstep.validators.rule import REFERENCE
 

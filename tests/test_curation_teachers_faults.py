@@ -18,8 +18,8 @@ from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import TeacherError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.schemas.run import Manifest, State
 
 KEY = "sk-canary-9d8c7b6a"

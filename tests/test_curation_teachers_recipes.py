@@ -7,8 +7,8 @@ import pytest
 from tenstep.curation.requests.budget import lanes
 from tenstep.curation.teacher import load
 from tenstep.data.recipes import read_recipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import MissingExtraError, TeacherError
-from tenstep.schemas.recipe import CurateRecipe
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ("openai", "anthropic", "local", "embedded", "offline")

@@ -19,7 +19,7 @@ from tenstep.curation.verifying.labelled import labelled_set
 from tenstep.curation.verifying.verifier import load_verifier
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.rule import REFERENCE, STEPS, Case, ten
@@ -120,11 +120,11 @@ def test_sentences_that_speak_to_whoever_checks_are_found(text: str) -> None:
 
 
 def test_no_real_report_holds_an_instruction(wheel_file: Callable[[str, str], Path]) -> None:
-    from tenstep.data.sources.open_i import Options
+    from tenstep.data.source import SourceOptions
     from tenstep.data.sources.open_i import read as read_open_i
 
     archive = wheel_file("torchxrayvision==1.5.7", "torchxrayvision/data/NLMCXR_reports.tgz")
-    rows = read_open_i(archive, Options(text_only=True, form="verbatim"))
+    rows = read_open_i(archive, SourceOptions(text_only=True, form="verbatim"))
     reports = [row.report for row in rows if isinstance(row, Study)]
     assert len(reports) > 3_900
     assert [text for text in reports if hidden_instruction([text])] == []

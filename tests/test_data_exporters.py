@@ -41,7 +41,7 @@ def run(store: StudyStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     studies = list(store)
     with RunFolder.read(out) as opened:
         recipe = opened.manifest.recipe
-    from tenstep.schemas.recipe import CurateRecipe
+    from tenstep.schemas.curate_recipe import CurateRecipe
 
     with RunFolder.open(out, kind="curate", recipe=CurateRecipe.model_validate(recipe), studies=store) as again:
         for number, (study, text, code) in enumerate(
@@ -245,7 +245,7 @@ def test_splits_are_kept_and_a_patient_is_in_one(tmp_path: Path, capsys: pytest.
 
 
 def checked_run(store: StudyStore, out: Path) -> Path:
-    from tenstep.schemas.recipe import CurateRecipe
+    from tenstep.schemas.curate_recipe import CurateRecipe
     from tenstep.validators.rule import ten
 
     recipe = CurateRecipe.model_validate({"kind": "curate", "name": "r", "teachers": [{"kind": "checklist"}]})

@@ -16,7 +16,7 @@ from PIL import Image
 from tenstep.cli.ingest import progress, register
 from tenstep.data.demo.folders import BROKEN_IMAGE, EMPTY_REPORT, write_folders
 from tenstep.data.ingest import ingest
-from tenstep.data.source import Options, kinds, load
+from tenstep.data.source import SourceOptions, kinds, load
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.outcome import Outcome
@@ -54,27 +54,29 @@ def test_every_source_is_found_by_its_file_name() -> None:
 
 def test_rows_go_into_the_store_in_their_order(tmp_path: Path, pairs: Path) -> None:
     told: list[tuple[int, int, int, float | None]] = []
-    store = ingest("jsonl", pairs, tmp_path / "store", Options(text_only=True), lambda *counts: told.append(counts))
+    store = ingest(
+        "jsonl", pairs, tmp_path / "store", SourceOptions(text_only=True), lambda *counts: told.append(counts)
+    )
     assert [study.id for study in store] == ["jsonl/1", "jsonl/3"]
     assert [row.reason for row in store.rejected()] == ["duplicate_id", "no_report"]
     assert told == [(0, 0, 0, None), (4, 2, 2, None)]
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path, pairs: Path) -> None:
-    first, second = (ingest("jsonl", pairs, tmp_path / name, Options(text_only=True)) for name in "ab")
+    first, second = (ingest("jsonl", pairs, tmp_path / name, SourceOptions(text_only=True)) for name in "ab")
     for part in first.root.iterdir():
         assert part.read_bytes() == (second.root / part.name).read_bytes()
 
 
 def test_a_source_that_cannot_be_read_leaves_no_store(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        ingest("jsonl", tmp_path / "absent", tmp_path / "store", Options())
+        ingest("jsonl", tmp_path / "absent", tmp_path / "store", SourceOptions())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_studies_are_ingested_and_its_two_defects_rejected(tmp_path: Path) -> None:
     source = write_folders(tmp_path / "demo", 3, size=64)
-    options = Options(form="four-header", data_class="public")
+    options = SourceOptions(form="four-header", data_class="public")
     store = ingest("folders", source, tmp_path / "store", options)
     assert len(store) == 3
     assert {row.row.split(" ")[0]: row.reason for row in store.rejected()} == {
@@ -96,7 +98,7 @@ def test_converted_images_are_as_private_as_their_data(tmp_path: Path, data_clas
     (tmp_path / "pairs.jsonl").write_text(json.dumps({"id": 1, "report": REPORT, "images": "a.png"}))
     out = tmp_path / "store"
     out.mkdir()  # by the user, who may have opened it to others
-    store = ingest("jsonl", tmp_path / "pairs.jsonl", out, Options(data_class=data_class))
+    store = ingest("jsonl", tmp_path / "pairs.jsonl", out, SourceOptions(data_class=data_class))
     (study,) = store
     path = store.path_of(study.images[0])
     assert path.parent == out / "images"
@@ -177,8 +179,8 @@ def test_all_real_open_i_reports_are_ingested_in_constant_memory(tmp_path: Path,
 from pathlib import Path
 from tenstep.data.ingest import ingest
 from tenstep.data.memory import peak_megabytes
-from tenstep.data.source import Options
-ingest("open-i", Path({str(archive)!r}), Path({str(tmp_path / "four")!r}), Options(text_only=True))
+from tenstep.data.source import SourceOptions
+ingest("open-i", Path({str(archive)!r}), Path({str(tmp_path / "four")!r}), SourceOptions(text_only=True))
 print(peak_megabytes())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -191,7 +193,7 @@ print(peak_megabytes())
         assert study.report.startswith("Technique: Chest radiograph.\nView: ")
         assert study.report.count("\n") == 3
     assert sum("View: unknown\n" not in study.report for study in store) > 2000
-    verbatim = ingest("open-i", archive, tmp_path / "verbatim", Options(text_only=True, form="verbatim"))
+    verbatim = ingest("open-i", archive, tmp_path / "verbatim", SourceOptions(text_only=True, form="verbatim"))
     assert (len(verbatim), verbatim.head.rejected) == (3927, {"empty_report": 28})
 
 
@@ -207,7 +209,7 @@ def test_a_real_radiograph_in_monochrome1_shows_white_bones(tmp_path: Path, whee
             "Findings: Multiple rounded masses in both lungs. Heart size is normal. No pleural effusion.\n"
             "Impression: Multiple bilateral pulmonary masses, suspicious for metastases.\n"
         )
-    store = ingest("folders", source, tmp_path / "store", Options(form="four-header", data_class="public"))
+    store = ingest("folders", source, tmp_path / "store", SourceOptions(form="four-header", data_class="public"))
     chest, leg = store
     assert (chest.views, chest.images[0].width, chest.images[0].height) == (("PA",), 1841, 1955)
     assert [(row.study_id, row.code) for row in store.warnings()] == [(leg.id, "other_body_part")]
@@ -225,7 +227,7 @@ def test_a_real_jpeg_2000_radiograph_is_decoded_or_its_codec_is_named(tmp_path: 
     folder.mkdir(parents=True)
     (folder / "report.txt").write_text(REPORT)
     (folder / "image.dcm").write_bytes(wheel_file("pydicom-data==1.0.0", "data_store/data/RG1_J2KI.dcm").read_bytes())
-    store = ingest("folders", folder.parent, tmp_path / "store", Options())
+    store = ingest("folders", folder.parent, tmp_path / "store", SourceOptions())
     if len(store):
         assert [study.images[0].width for study in store] == [1841]
     else:

@@ -14,20 +14,20 @@ from layouts.chexpert import images, row, write
 from layouts.mimic import TWO_VIEWS, Made, build
 from tenstep.__main__ import main
 from tenstep.data.ingest import ingest
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 from tenstep.data.store.index import Index
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError
 
-TEXT = Options(text_only=True)
+TEXT = SourceOptions(text_only=True)
 SCRIPT = """
 import sys
 from pathlib import Path
 from tenstep.data.ingest import ingest
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 if __name__ == "__main__":
     kind, path, out, workers = sys.argv[1:]
-    ingest(kind, Path(path), Path(out), Options(text_only=True), workers=int(workers))
+    ingest(kind, Path(path), Path(out), SourceOptions(text_only=True), workers=int(workers))
 """
 
 
@@ -132,7 +132,7 @@ def test_two_patients_with_one_study_id_are_named(tmp_path: Path) -> None:
 def test_small_parts_become_one_file(tmp_path: Path) -> None:
     rows = [row(n) for n in range(1, 351)]
     path = write(tmp_path / "t.csv", rows)
-    options = Options(images=images(tmp_path, rows))
+    options = SourceOptions(images=images(tmp_path, rows))
     store = ingest("chexpert-plus", path, tmp_path / "store", options)
     assert len(list(store.root.glob("*.parquet"))) == 1
     assert [study.id for study in store] == [f"chexpert-plus/patient{n:05}/study1" for n in range(1, 351)]
@@ -149,7 +149,7 @@ def test_a_restricted_store_is_private_in_all_its_parts(tmp_path: Path) -> None:
     path = build(tmp_path / "mimic", studies, suffix=".dcm")
     old = os.umask(0o022)
     try:
-        store = ingest("mimic-cxr", path, tmp_path / "store", Options(data_class="public"))
+        store = ingest("mimic-cxr", path, tmp_path / "store", SourceOptions(data_class="public"))
     finally:
         os.umask(old)
     assert store.data_class == "restricted"

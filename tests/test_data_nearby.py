@@ -8,7 +8,7 @@ from tenstep.data.nearby import Nearby
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError
-from tenstep.schemas.recipe import SampleRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.reading import read_candidate

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from tenstep.data.recipes import read_recipe
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RecipeError
-from tenstep.schemas.recipe import CurateRecipe
 
 GOOD = "kind: curate\nname: t\nteachers:\n  - kind: checklist\n"
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"

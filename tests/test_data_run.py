@@ -14,8 +14,8 @@ from tenstep.curation.engine import Engine
 from tenstep.curation.teacher import load
 from tenstep.data.run import RunFolder, relocate
 from tenstep.data.store.studies import StudyStore
+from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import InputError, RunError
-from tenstep.schemas.recipe import CurateRecipe
 from tenstep.validators.rule import REFERENCE
 
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts.chexpert import COLUMNS, DEMOGRAPHICS, images, row, write
 from tenstep.data.intake.boilerplate import without_boilerplate
-from tenstep.data.source import Marks, Options, Row, RowsRead, SourceWarning
+from tenstep.data.source import Marks, Row, RowsRead, SourceOptions, SourceWarning
 from tenstep.data.sources.chexpert_plus import read, read_shard, shards
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
 
-TEXT = Options(text_only=True)
+TEXT = SourceOptions(text_only=True)
 TWO = (row(), row(view=2, plane="lateral"))
 
 
@@ -61,7 +61,7 @@ def test_demographics_never_enter_a_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".dcm"])
 def test_the_png_release_is_found_beside_jpg_paths(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / "t.csv", TWO)
-    options = Options(images=images(tmp_path / "films", TWO, suffix), converted=tmp_path / "store" / "images")
+    options = SourceOptions(images=images(tmp_path / "films", TWO, suffix), converted=tmp_path / "store" / "images")
     (study,) = studies(read(path, options))
     assert [ref.view for ref in study.images] == ["PA", "lateral"]
 
@@ -82,7 +82,7 @@ def test_what_lacks_findings_is_counted_or_kept(tmp_path: Path) -> None:
 
 def test_one_of_two_views_is_not_paired_silently(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", TWO[1:])
-    options = Options(images=images(tmp_path, TWO[1:]), converted=tmp_path / "store" / "images")
+    options = SourceOptions(images=images(tmp_path, TWO[1:]), converted=tmp_path / "store" / "images")
     found = list(read(path, options))
     assert [one.code for one in found if isinstance(one, SourceWarning)] == ["fewer_views"]
     assert reasons(read(path, options.model_copy(update={"fewer_views": "reject"}))) == ["fewer_views"]
@@ -203,7 +203,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="0 files"):
         list(read(tmp_path, TEXT))
     with pytest.raises(InputError, match="folder of images"):
-        list(read(write(tmp_path / "t.csv", TWO), Options(images=tmp_path / "absent")))
+        list(read(write(tmp_path / "t.csv", TWO), SourceOptions(images=tmp_path / "absent")))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tenstep.data.source import Options, Row, SourceTrace, SourceWarning
+from tenstep.data.source import Row, SourceOptions, SourceTrace, SourceWarning
 from tenstep.data.sources.folders import read
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
@@ -39,7 +39,7 @@ def reasons(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def test_a_folder_is_a_study(folder: Path) -> None:
-    (study,) = read(folder, Options(data_class="public"))
+    (study,) = read(folder, SourceOptions(data_class="public"))
     assert isinstance(study, Study)
     assert (study.id, study.patient_id, study.data_class) == ("folders/a", "folders/a", "public")
     assert (study.report, study.report_form) == (REPORT, "verbatim")
@@ -49,22 +49,22 @@ def test_a_folder_is_a_study(folder: Path) -> None:
 
 
 def test_data_of_unknown_origin_is_restricted(folder: Path) -> None:
-    assert studies(read(folder, Options()))[0].data_class == "restricted"
+    assert studies(read(folder, SourceOptions()))[0].data_class == "restricted"
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_only_the_line_end_that_closes_the_file_is_taken_off(folder: Path, end: bytes) -> None:
     report = "  Findings:\r\n\r\nClear.\t"
     (folder / "a" / "report.txt").write_bytes(b"\xef\xbb\xbf" + report.encode() + end)
-    assert studies(read(folder, Options()))[0].report == report
+    assert studies(read(folder, SourceOptions()))[0].report == report
 
 
 def test_the_four_header_form_composes_what_is_not_in_it(folder: Path) -> None:
     (folder / "a" / "report.txt").write_text("FINDINGS: Clear.\nIMPRESSION: Normal.")
-    (study,) = studies(read(folder, Options(form="four-header")))
+    (study,) = studies(read(folder, SourceOptions(form="four-header")))
     assert study.report == "Technique: Chest radiograph.\nView: unknown\nFindings: Clear.\nImpression: Normal."
     (folder / "a" / "report.txt").write_text("Clear lungs.")
-    assert reasons(read(folder, Options(form="four-header"))) == {"a": "no_findings"}
+    assert reasons(read(folder, SourceOptions(form="four-header"))) == {"a": "no_findings"}
 
 
 @pytest.mark.parametrize("layout", ["plain", "tagged"])
@@ -72,7 +72,7 @@ def test_steps_are_kept_for_the_audit_and_the_report_is_the_reference(folder: Pa
     steps = [f"Step {n}." for n in range(10)]
     text = write(steps, REPORT, "plain" if layout == "plain" else "tagged")
     (folder / "a" / "report.txt").write_text(text)
-    study, warning, trace = read(folder, Options())
+    study, warning, trace = read(folder, SourceOptions())
     assert isinstance(warning, SourceWarning) and warning.code == "steps_taken_off"
     assert isinstance(study, Study)
     assert study.report == REPORT
@@ -82,12 +82,12 @@ def test_steps_are_kept_for_the_audit_and_the_report_is_the_reference(folder: Pa
 def test_text_only_opens_no_image(folder: Path) -> None:
     (folder / "a" / "image.png").write_bytes(b"not an image")
     add(folder, "b", REPORT.encode(), None)
-    assert [study.images for study in studies(read(folder, Options(text_only=True)))] == [(), ()]
+    assert [study.images for study in studies(read(folder, SourceOptions(text_only=True)))] == [(), ()]
 
 
 def test_several_images_belong_to_one_study(folder: Path, png: bytes) -> None:
     (folder / "a" / "image.PNG").write_bytes(png)
-    assert len(studies(read(folder, Options()))[0].images) == 2
+    assert len(studies(read(folder, SourceOptions()))[0].images) == 2
 
 
 def test_each_bad_folder_is_named_and_the_rest_goes_on(folder: Path, png: bytes, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_each_bad_folder_is_named_and_the_rest_goes_on(folder: Path, png: bytes,
     (folder / ".DS_Store").touch()
     (folder / "j-link").symlink_to(tmp_path)
     add(folder, "k" * 201, report, png)
-    rows = list(read(folder, Options()))
+    rows = list(read(folder, SourceOptions()))
     assert len(studies(rows)) == 1
     assert reasons(rows) == {
         "b-no-report": "no_report",
@@ -130,7 +130,7 @@ def test_what_holds_no_studies_is_named(folder: Path, tmp_path: Path) -> None:
         (folder / "a", "folder of one study"),
     ):
         with pytest.raises(InputError, match=message):
-            list(read(path, Options()))
+            list(read(path, SourceOptions()))
 
 
 def test_films_of_any_name_are_the_studys_and_say_their_view(folder: Path, png: bytes) -> None:
@@ -138,7 +138,7 @@ def test_films_of_any_name_are_the_studys_and_say_their_view(folder: Path, png: 
     for name in ("frontal.png", "lateral.png", "image_1.PNG", ".hidden.png", "pa_view.png"):
         (folder / "a" / name).write_bytes(png)
     (folder / "a" / "notes.txt").touch()
-    (study,) = (row for row in read(folder, Options()) if isinstance(row, Study))
+    (study,) = (row for row in read(folder, SourceOptions()) if isinstance(row, Study))
     assert [(Path(ref.path).name, ref.view) for ref in study.images] == [
         ("frontal.png", "frontal"),
         ("image_1.PNG", "unknown"),
@@ -151,14 +151,14 @@ def test_a_gzipped_report_is_read(folder: Path) -> None:
     report = folder / "a" / "report.txt"
     (folder / "a" / "report.txt.gz").write_bytes(gzip.compress(report.read_bytes()))
     report.unlink()
-    assert [row.report for row in read(folder, Options()) if isinstance(row, Study)] == [REPORT]
+    assert [row.report for row in read(folder, SourceOptions()) if isinstance(row, Study)] == [REPORT]
 
 
 def test_a_mapping_says_which_studies_share_a_patient(folder: Path) -> None:
     shutil.copytree(folder / "a", folder / "b")
     shutil.copytree(folder / "a", folder / "c")
     (folder / "patients.csv").write_text("id,patient_id,split\n\ufeffa ,7.0,train\nb,7,train\nz,8,test\n")
-    rows = list(read(folder, Options()))
+    rows = list(read(folder, SourceOptions()))
     found = {row.id: (row.patient_id, row.split) for row in rows if isinstance(row, Study)}
     assert found == {
         "folders/a": ("folders/7", "train"),
@@ -172,11 +172,11 @@ def test_a_mapping_says_which_studies_share_a_patient(folder: Path) -> None:
 def test_a_mapping_that_names_no_study_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("id,patient_id\nx,1\ny,2\n")
     with pytest.raises(InputError, match=r"none of its 2 ids \(the first: 'x'\)"):
-        list(read(folder, Options(patients=tmp_path / "p.csv")))
+        list(read(folder, SourceOptions(patients=tmp_path / "p.csv")))
 
 
 @pytest.mark.parametrize("rows", ["a,1\na,2\n", "a,1\n\ufeffa ,2\n"])
 def test_a_mapping_that_contradicts_itself_is_refused(rows: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(f"id,patient_id\n{rows}")
     with pytest.raises(InputError, match="otherwise"):
-        list(read(folder, Options(patients=tmp_path / "p.csv")))
+        list(read(folder, SourceOptions(patients=tmp_path / "p.csv")))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import Options, Row, SourceTrace, SourceWarning
+from tenstep.data.source import Row, SourceOptions, SourceTrace, SourceWarning
 from tenstep.data.sources.jsonl import read
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
 from tenstep.schemas.study import RejectedRow, Study
 
-TEXT = Options(text_only=True)
+TEXT = SourceOptions(text_only=True)
 REPORT = "Findings: Clear.\nImpression: Normal."
 
 
@@ -43,7 +43,7 @@ def test_a_line_is_a_study(tmp_path: Path, png: bytes) -> None:
         "labels": {"effusion": "absent"},
         "split": "test",
     }
-    (study,) = read(lines(tmp_path / "a.jsonl", row), Options(data_class="public"))
+    (study,) = read(lines(tmp_path / "a.jsonl", row), SourceOptions(data_class="public"))
     assert isinstance(study, Study)
     assert (study.id, study.patient_id, study.split) == ("jsonl/7", "jsonl/p1", "test")
     assert (study.report, study.report_form, study.data_class) == (REPORT, "verbatim", "public")
@@ -55,9 +55,9 @@ def test_images_may_lie_elsewhere(tmp_path: Path, png: bytes) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(png)
     path = lines(tmp_path / "a.jsonl", {"id": "1", "report": REPORT, "images": "a.png", "views": ["PA", "lateral"]})
-    (study,) = studies(read(path, Options(images=tmp_path / "images")))
+    (study,) = studies(read(path, SourceOptions(images=tmp_path / "images")))
     assert (study.images[0].view, study.views) == ("unknown", ("PA", "lateral"))
-    assert rejected(read(path, Options())) == [("a.jsonl row 1 (1)", "missing_file")]
+    assert rejected(read(path, SourceOptions())) == [("a.jsonl row 1 (1)", "missing_file")]
 
 
 def test_steps_are_kept_for_the_audit(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_bad_line_is_named_and_the_rest_goes_on(tmp_path: Path, bad: dict[str,
 )
 def test_an_image_that_cannot_be_used_rejects_its_study(tmp_path: Path, images: list[Any], reason: str) -> None:
     path = lines(tmp_path / "a.jsonl", {"id": "1", "report": REPORT, "images": images})
-    assert [found for _, found in rejected(read(path, Options()))] == [reason]
+    assert [found for _, found in rejected(read(path, SourceOptions()))] == [reason]
 
 
 def test_what_is_no_file_of_lines_is_named(tmp_path: Path) -> None:

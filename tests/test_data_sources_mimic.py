@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layouts.mimic import BY_HAND, PORTABLE, STUDIES, TWO_VIEWS, Made, build, dicom, film, report, table
-from tenstep.data.source import Marks, Options, Row, SourceWarning
+from tenstep.data.source import Marks, Row, SourceOptions, SourceWarning
 from tenstep.data.sources.mimic_cxr import read, read_shard, shards
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
 
-TEXT = Options(text_only=True)
+TEXT = SourceOptions(text_only=True)
 
 
 def studies(rows: Iterable[Row]) -> list[Study]:
@@ -33,7 +33,7 @@ def warned(rows: Iterable[Row]) -> set[tuple[str, str]]:
 
 
 def test_a_study_has_all_that_the_tables_say(tmp_path: Path) -> None:
-    rows = list(read(build(tmp_path / "mimic"), Options(converted=tmp_path / "store" / "images")))
+    rows = list(read(build(tmp_path / "mimic"), SourceOptions(converted=tmp_path / "store" / "images")))
     first, portable, windows = studies(rows)
     assert (first.id, first.patient_id) == ("mimic-cxr/s50414267", "mimic-cxr/p10000032")
     assert first.data_class == "restricted"
@@ -79,7 +79,7 @@ def test_images_are_whatever_is_there(tmp_path: Path, suffix: str, tables: bool)
     images = build(tmp_path / "images", suffix=suffix, tables=tables, lists=False)
     for file in images.rglob("*.txt"):
         file.unlink()
-    rows = list(read(texts, Options(images=images, converted=tmp_path / "store" / "images")))
+    rows = list(read(texts, SourceOptions(images=images, converted=tmp_path / "store" / "images")))
     assert [len(study.images) for study in studies(rows)] == [2, 1, 2]
     assert len(studies(rows)[0].views) == (2 if tables or suffix != ".dcm" else 1)
 
@@ -89,7 +89,7 @@ def test_a_study_whose_image_is_missing_or_broken_is_rejected(tmp_path: Path) ->
     first, second = (path / "files" / m.folder / f"s{m.study}" / f"{m.dicom(0)}.jpg" for m in STUDIES[:2])
     first.unlink()
     second.write_bytes(b"<html>")
-    rows = list(read(path, Options(converted=tmp_path / "images")))
+    rows = list(read(path, SourceOptions(converted=tmp_path / "images")))
     assert reasons(rows)["p10000032/s50414267"] == "missing_file"
     assert reasons(rows)["p10000032/s53189527"] == "not_an_image"
 
@@ -98,7 +98,9 @@ def test_another_body_part_is_a_warning(tmp_path: Path) -> None:
     path = build(tmp_path / "mimic", STUDIES[:2], suffix=".dcm")
     place = path / "files" / STUDIES[1].folder / "s53189527" / f"{STUDIES[1].dicom(0)}.dcm"
     place.write_bytes(dicom(np.arange(64, dtype=np.uint16).reshape(8, 8), part="KNEE"))
-    assert ("mimic-cxr/s53189527", "other_body_part") in warned(read(path, Options(converted=tmp_path / "images")))
+    assert ("mimic-cxr/s53189527", "other_body_part") in warned(
+        read(path, SourceOptions(converted=tmp_path / "images"))
+    )
 
 
 def test_without_findings_the_policy_decides(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_verbatim_keeps_every_byte(tmp_path: Path) -> None:
 def test_a_report_about_two_views_with_one_image_is_told(tmp_path: Path) -> None:
     one = Made("10000032", "50414267", TWO_VIEWS, ("LATERAL",))
     path = build(tmp_path / "mimic", [one])
-    options = Options(converted=tmp_path / "images")
+    options = SourceOptions(converted=tmp_path / "images")
     assert warned(read(path, options)) == {("mimic-cxr/s50414267", "fewer_views")}
     assert reasons(read(path, options.model_copy(update={"fewer_views": "reject"}))) == {
         "p10000032/s50414267": "fewer_views"
@@ -229,16 +231,16 @@ def test_links_out_of_the_tree_are_refused(tmp_path: Path) -> None:
         (outside / file.name).write_bytes(file.read_bytes())
         file.unlink()
         file.symlink_to(outside / file.name)
-    assert reasons(read(path, Options())) == {"p10000032/s50414267": "outside_folder"}
+    assert reasons(read(path, SourceOptions())) == {"p10000032/s50414267": "outside_folder"}
     report_file.unlink()
     report_file.write_text(TWO_VIEWS)
-    assert reasons(read(path, Options())) == {"p10000032/s50414267": "outside_folder"}
+    assert reasons(read(path, SourceOptions())) == {"p10000032/s50414267": "outside_folder"}
 
 
 def test_one_image_is_the_frontal_one_or_all_on_a_canvas(tmp_path: Path) -> None:
     swapped = Made("10000032", "50414267", TWO_VIEWS, ("LATERAL", "PA"))
     path = build(tmp_path / "mimic", [swapped])
-    first = Options(converted=tmp_path / "store" / "images", one_image="frontal-first")
+    first = SourceOptions(converted=tmp_path / "store" / "images", one_image="frontal-first")
     rows = list(read(path, first))
     (study,) = studies(rows)
     assert [ref.view for ref in study.images] == ["PA"]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import Options, Row
+from tenstep.data.source import Row, SourceOptions
 from tenstep.data.sources.open_i import read
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
 
-TEXT = Options(text_only=True)
+TEXT = SourceOptions(text_only=True)
 HEADER = "uid,MeSH,Problems,image,indication,comparison,findings,impression\n"
 
 
@@ -84,7 +84,7 @@ def test_the_folder_of_the_archive_reads_the_same(tmp_path: Path) -> None:
 
 def test_the_verbatim_form_joins_the_sections_of_the_source(tmp_path: Path) -> None:
     path = tgz(tmp_path / "reports.tgz", {"1.xml": xml(impression="")})
-    (study,) = studies(read(path, Options(text_only=True, form="verbatim")))
+    (study,) = studies(read(path, SourceOptions(text_only=True, form="verbatim")))
     assert study.report == "COMPARISON: None.\n\nFINDINGS: Clear lungs."
     assert study.report_form == "verbatim"
 
@@ -244,7 +244,7 @@ def test_images_are_found_decoded_and_described(tmp_path: Path, png: bytes) -> N
         "5.xml": xml("CXR5"),
     }
     (tmp_path / "secret.png").write_bytes(png)
-    rows = list(read(tgz(tmp_path / "reports.tgz", members), Options(images=images)))
+    rows = list(read(tgz(tmp_path / "reports.tgz", members), SourceOptions(images=images)))
     (study,) = studies(rows)
     (ref,) = study.images
     assert (ref.path, ref.width, ref.height) == (str(images / "CXR1_1.png"), 40, 30)
@@ -255,15 +255,15 @@ def test_kaggle_projections_name_images_and_views(tmp_path: Path, png: bytes) ->
     path = kaggle(tmp_path / "kaggle", GOOD, projections="1,a.png,Frontal\n1,b.png,Lateral\nbroken\n")
     for name in ("a.png", "b.png"):
         (path.parent / name).write_bytes(png)
-    rows = list(read(path, Options(images=path.parent)))
+    rows = list(read(path, SourceOptions(images=path.parent)))
     (study,) = studies(rows)
     assert [ref.view for ref in study.images] == ["frontal", "lateral"]
     assert "View: frontal and lateral\n" in study.report
     assert reasons(rows) == ["bad_csv"]
 
 
-@pytest.mark.parametrize("options", [Options(), Options(images=Path("somewhere"), text_only=True)])
-def test_either_images_or_text_only_must_be_said(tmp_path: Path, options: Options) -> None:
+@pytest.mark.parametrize("options", [SourceOptions(), SourceOptions(images=Path("somewhere"), text_only=True)])
+def test_either_images_or_text_only_must_be_said(tmp_path: Path, options: SourceOptions) -> None:
     with pytest.raises(InputError, match="--text-only"):
         list(read(tgz(tmp_path / "reports.tgz", {"1.xml": xml()}), options))
 
@@ -274,6 +274,6 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither XML reports nor"):
         list(read(tmp_path, TEXT))
     with pytest.raises(InputError, match="no such folder of images"):
-        list(read(tmp_path, Options(images=tmp_path / "absent")))
+        list(read(tmp_path, SourceOptions(images=tmp_path / "absent")))
     with pytest.raises(InputError, match=r"indiana_projections\.csv"):
-        list(read(kaggle(tmp_path / "kaggle", GOOD), Options(images=tmp_path)))
+        list(read(kaggle(tmp_path / "kaggle", GOOD), SourceOptions(images=tmp_path)))

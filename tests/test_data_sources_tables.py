@@ -14,13 +14,13 @@ from tenstep.data.columns import Columns
 from tenstep.data.formats.columnar import rows as stored_rows
 from tenstep.data.formats.json_array import split_objects
 from tenstep.data.intake.reports import Refusal
-from tenstep.data.source import Options, Row, RowsRead, SourceWarning, load
+from tenstep.data.source import Row, RowsRead, SourceOptions, SourceWarning, load
 from tenstep.data.sources import csv as csv_source
 from tenstep.data.sources import hf, r2gen
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
 
-TEXT = Options(text_only=True)
+TEXT = SourceOptions(text_only=True)
 REPORT = "Findings: Clear lungs.\nImpression: Normal."
 
 
@@ -55,7 +55,9 @@ def annotation(path: Path, **splits: list[Any]) -> Path:
 def test_both_forms_of_r2gen_are_read(tmp_path: Path) -> None:
     path = annotation(tmp_path / "annotation.json", train=[IU], val=[], test=[MIMIC])
     films(tmp_path / "images", *IU["image_path"], *MIMIC["image_path"])
-    options = Options(converted=tmp_path / "store" / "images", data_class="public", public_because="made for this test")
+    options = SourceOptions(
+        converted=tmp_path / "store" / "images", data_class="public", public_because="made for this test"
+    )
     first, second = studies(r2gen.read(path, options))
     assert (first.id, first.patient_id, first.split) == ("r2gen/CXR2384_IM-0942", "open-i/CXR2384", "train")
     assert (second.patient_id, second.split, second.data_class) == ("mimic-cxr/p10000032", "test", "public")
@@ -74,7 +76,7 @@ def test_objects_of_one_study_are_one_study_wherever_they_stand(tmp_path: Path) 
     assert (len(studies(found)), reasons(found)) == (3001, [])
     assert sum(row.rows for row in found if isinstance(row, RowsRead)) == 3002
     few = annotation(tmp_path / "few.json", train=[film_of("a1")], test=[film_of("a2", split="test")])
-    (study,) = studies(r2gen.read(few, Options(converted=tmp_path / "store" / "images")))
+    (study,) = studies(r2gen.read(few, SourceOptions(converted=tmp_path / "store" / "images")))
     assert (study.id, [Path(ref.path).name for ref in study.images]) == ("r2gen/a1", ["a1.jpg", "a2.jpg"])
     assert study.split is None
     other = annotation(tmp_path / "other.json", train=[film_of("a1"), film_of("a2", report="another .")])
@@ -88,7 +90,7 @@ def test_bad_items_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     path = annotation(tmp_path / "annotation.json", train=items)
     films(tmp_path / "images", *IU["image_path"])
     (tmp_path / "c.png").write_bytes(film(1, ".png"))
-    rows = list(r2gen.read(path, Options()))
+    rows = list(r2gen.read(path, SourceOptions()))
     assert reasons(rows) == [
         "no_id",
         "no_report",
@@ -138,7 +140,7 @@ def test_what_is_no_annotation_is_one_clear_error(tmp_path: Path, text: str) -> 
     with pytest.raises((InputError, ValueError)):
         list(r2gen.read(tmp_path / "a.json", TEXT))
     with pytest.raises(InputError, match="folder of images"):
-        list(r2gen.read(tmp_path / "a.json", Options()))
+        list(r2gen.read(tmp_path / "a.json", SourceOptions()))
     with pytest.raises(InputError, match="no such file"):
         list(r2gen.read(tmp_path, TEXT))
 
@@ -157,7 +159,7 @@ def test_a_csv_is_read_by_its_columns_names(tmp_path: Path) -> None:
         tmp_path / "t.csv",
         f'id,patient_id,report,image,views,split,age\n1,p,"{REPORT}",a.png|b.png,PA|lateral,val,61\n',
     )
-    (study,) = studies(csv_source.read(path, Options()))
+    (study,) = studies(csv_source.read(path, SourceOptions()))
     assert (study.id, study.patient_id, study.split, study.data_class) == ("csv/1", "csv/p", "val", "restricted")
     assert (study.report, study.sections.findings) == (REPORT, "Clear lungs.")
     assert [ref.view for ref in study.images] == ["PA", "lateral"]
@@ -169,7 +171,7 @@ def test_a_csv_is_read_by_a_mapping(tmp_path: Path) -> None:
         tmp_path / "t.csv", "uid,find,imp,frontal,side\n7,Clear lungs.,Normal.,f.jpg,l.jpg\n8,,Normal.,f.jpg,\n"
     )
     columns = Columns(id="uid", findings="find", impression="imp", images=("frontal", "side"))
-    options = Options(columns=columns, images=tmp_path / "films", form="four-header")
+    options = SourceOptions(columns=columns, images=tmp_path / "films", form="four-header")
     rows = list(csv_source.read(path, options))
     (study,) = studies(rows)
     assert study.report.endswith("View: unknown\nFindings: Clear lungs.\nImpression: Normal.")
@@ -183,7 +185,7 @@ def test_rows_of_a_csv_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("<html>")
     path = table(tmp_path / "t.csv", 'id,report,image\n,x,\n1,,\n2,x\n3,x,no.png\n4,x,/etc/passwd\n5,x,\n6,"x')
     expected = ["no_id", "empty_report", "bad_csv", "not_an_image", "outside_folder", "no_image", "bad_csv"]
-    assert reasons(csv_source.read(path, Options())) == expected
+    assert reasons(csv_source.read(path, SourceOptions())) == expected
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_a_csv_without_what_the_mapping_names_is_one_clear_error(
     tmp_path: Path, text: str, columns: Columns, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        list(csv_source.read(table(tmp_path / "t.csv", text), Options(columns=columns, text_only=True)))
+        list(csv_source.read(table(tmp_path / "t.csv", text), SourceOptions(columns=columns, text_only=True)))
 
 
 # --- hf ---
@@ -233,14 +235,14 @@ def saved(folder: Path) -> Path:
 @pytest.mark.parametrize("made", [parquet, saved])
 def test_a_dataset_is_read_with_its_images(tmp_path: Path, made: Callable[[Path], Path]) -> None:
     path = made(tmp_path / "data")
-    rows = list(hf.read(path, Options(converted=tmp_path / "store" / "images")))
+    rows = list(hf.read(path, SourceOptions(converted=tmp_path / "store" / "images")))
     kept = {study.id: study for study in studies(rows)}
     assert {name: study.split for name, study in kept.items()} == {"hf/1": "train", "hf/4": "test"}
     assert (kept["hf/1"].report, kept["hf/1"].images[0].width) == (REPORT, 40)
     ref = kept["hf/1"].images[0]
     assert (tmp_path / "store" / ref.path).read_bytes() == film(1, ".png")
     assert sorted(reasons(rows)) == ["empty_report", "not_an_image"]
-    parts = list(hf.shards(path, Options(converted=tmp_path / "store" / "images")))
+    parts = list(hf.shards(path, SourceOptions(converted=tmp_path / "store" / "images")))
     assert pickle.loads(pickle.dumps(parts)) == parts
 
 
@@ -308,7 +310,7 @@ def test_a_film_is_found_under_the_name_that_another_system_gave_it(tmp_path: Pa
     (tmp_path / there).parent.mkdir(exist_ok=True)
     (tmp_path / there).write_bytes(film(0))
     path = table(tmp_path / "t.csv", f"id,report,image\na,Clear.,{written}\n")
-    found = list(csv_source.read(path, Options(converted=tmp_path / "store" / "images")))
+    found = list(csv_source.read(path, SourceOptions(converted=tmp_path / "store" / "images")))
     assert (len(studies(found)), reasons(found)) == (1, [])
 
 
@@ -342,6 +344,6 @@ def test_what_bears_marks_of_a_restricted_dataset_is_public_only_with_a_reason(
 def test_a_view_is_read_off_the_report_where_the_table_says_unknown(tmp_path: Path, report: str) -> None:
     films(tmp_path, "x.png")
     path = table(tmp_path / "t.csv", f"id,report,image,views\na,{report},x.png,unknown\n")
-    options = Options(converted=tmp_path / "store" / "images", form="four-header")
+    options = SourceOptions(converted=tmp_path / "store" / "images", form="four-header")
     (study,) = studies(csv_source.read(path, options))
     assert "View: AP\n" in study.report

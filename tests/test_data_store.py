@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts.mimic import film
 from tenstep.data.ingest import ingest
-from tenstep.data.source import Options, SourceTrace, SourceWarning
+from tenstep.data.source import SourceOptions, SourceTrace, SourceWarning
 from tenstep.data.store import parquet
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RunLockedError
@@ -251,7 +251,7 @@ def films(folder: Path) -> tuple[Path, StudyStore]:
         (folder / "films" / name).mkdir(parents=True)
         (folder / "films" / name / "image.png").write_bytes(film(len(name), ".png"))
         (folder / "films" / name / "report.txt").write_text("Findings: clear.")
-    return folder / "films", ingest("folders", folder / "films", folder / "store", Options())
+    return folder / "films", ingest("folders", folder / "films", folder / "store", SourceOptions())
 
 
 def test_a_folder_with_films_and_store_can_be_moved(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.data.intake.reports import Refusal
-from tenstep.data.intake.zip_index import Entry, read_entry, zip_entries
+from tenstep.data.intake.zip_index import ZipEntry, read_entry, zip_entries
 from tenstep.schemas.errors import InputError
 
 LIMIT = 10_000
@@ -128,4 +128,4 @@ def test_entries_can_be_sent_elsewhere(tmp_path: Path) -> None:
     path = written(tmp_path / "a.zip", {"a.txt": b"x"})
     (entry,) = zip_entries(path, max_size=LIMIT)
     assert pickle.loads(pickle.dumps(entry)) == entry
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, ZipEntry)

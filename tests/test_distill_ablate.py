@@ -18,9 +18,9 @@ from tenstep.distill.evaluate.uncertainty import mcnemar
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.train.drawing import draw, labels_of, raked
 from tenstep.distill.train.examples import load_examples, pool
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Traces
-from tenstep.schemas.recipe import DistillRecipe
 
 STUDIES = 40
 

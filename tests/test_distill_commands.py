@@ -6,7 +6,7 @@ import pytest
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.ingest import ingest
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 
 RECIPE = "kind: distill\nname: probe\nbase: tiny\nsteps: 1\n"
 
@@ -52,7 +52,7 @@ def test_a_run_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str],
 
 def test_a_folder_without_a_student_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     films = write_folders(tmp_path / "films", 1, size=32, defects=False)
-    ingest("folders", films, tmp_path / "studies", Options(data_class="public"))
+    ingest("folders", films, tmp_path / "studies", SourceOptions(data_class="public"))
     words = ("sample", tmp_path / "no", "--studies", tmp_path / "studies", "--out", tmp_path / "out")
     assert "there is no trained student here; train one with: tenstep distill" in told(capsys, *words)
     assert not (tmp_path / "out").exists()

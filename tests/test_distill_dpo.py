@@ -18,9 +18,11 @@ from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.rows import rows_of
 from tenstep.distill.train.train import distill
+from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import RunError, TrainingError
-from tenstep.schemas.learning import Lora, Optimizer, Preference
-from tenstep.schemas.recipe import CurateRecipe, DistillRecipe, TeacherSpec
+from tenstep.schemas.learning import Lora, Optimizer, PreferenceOptimization
+from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
@@ -176,6 +178,6 @@ def test_recipes_that_make_no_sense_are_refused(recipe: DistillRecipe, fields: d
 
 
 def test_how_many_pairs_a_study_gives_is_the_recipes(recipe: DistillRecipe, run: Path) -> None:
-    examples = load_examples(changed(recipe, preference=Preference(pairs=1).model_dump()), run, TEN)
+    examples = load_examples(changed(recipe, preference=PreferenceOptimization(pairs=1).model_dump()), run, TEN)
     assert all(len(one.rejected) == 1 for one in examples.all)
     assert examples.sha256 != load_examples(changed(recipe, method="sft"), run, TEN).sha256

@@ -13,7 +13,7 @@ from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.distill.evaluate.evaluation import Options, evaluate
+from tenstep.distill.evaluate.evaluation import EvaluateOptions, evaluate
 from tenstep.distill.evaluate.inputs import (
     ABNORMAL,
     FINDINGS,
@@ -28,7 +28,7 @@ from tenstep.distill.evaluate.inputs import (
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.evaluation import Evaluation
 from tenstep.schemas.layout import write
-from tenstep.schemas.recipe import SampleRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
 
@@ -142,7 +142,9 @@ def test_without_a_folder_the_figures_lie_in_the_run(store: StudyStore, tmp_path
 def test_an_invented_finding_is_seen_in_the_specificity(tmp_path: Path) -> None:
     row = {"reference": "The lungs are clear.", "id": "1", "hypothesis": "There is a large pleural effusion."}
     source = read(lines(tmp_path / "a.jsonl", row, row | {"id": "2", "hypothesis": "The lungs are clear."}))
-    found = {f.metric: f.value for f in evaluate(source, Options(implementation="python", resamples=100)).figures}
+    found = {
+        f.metric: f.value for f in evaluate(source, EvaluateOptions(implementation="python", resamples=100)).figures
+    }
     assert found["Finding-F1 Pleural Effusion specificity"] == 0.5
     assert "Finding-F1 Pleural Effusion sensitivity" not in found  # nobody has it
     assert not any("Edema" in metric for metric in found)  # nobody has it, and nobody says so
@@ -277,7 +279,7 @@ def test_studies_without_an_answer_count_as_empty_unless_they_are_left_out(store
     assert len(counted.parts[REPORT]) == STUDIES and len(left_out.parts[REPORT]) == STUDIES - 2
     assert counted.not_asked == left_out.not_asked == 2
     assert sum(not pair.hypothesis for pair in counted.parts[REPORT]) == 2
-    both = [evaluate(one, Options(implementation="python", resamples=100)) for one in (counted, left_out)]
+    both = [evaluate(one, EvaluateOptions(implementation="python", resamples=100)) for one in (counted, left_out)]
     bleu = [next(figure.value for figure in one.figures if figure.metric == "BLEU-4") for one in both]
     assert bleu[0] < bleu[1]
     assert any("count as empty answers" in note for note in both[0].notes)
@@ -286,7 +288,7 @@ def test_studies_without_an_answer_count_as_empty_unless_they_are_left_out(store
 def test_a_difference_has_an_interval_and_a_finding_its_sensitivity(store: StudyStore, tmp_path: Path) -> None:
     good = read(sampled(store, tmp_path / "good", answer(store)))
     bad = read(sampled(store, tmp_path / "bad", answer(store, report="Findings: Clear.\nImpression: Normal.")))
-    found = evaluate(good, Options(implementation="python", resamples=200), [bad])
+    found = evaluate(good, EvaluateOptions(implementation="python", resamples=200), [bad])
     bleu = next(figure for figure in found.figures if figure.metric == "BLEU-4" and figure.part == REPORT)
     (other,) = bleu.others
     assert other.difference_low is not None and other.difference_high is not None

@@ -16,9 +16,9 @@ from tenstep.distill.shape import on_meta, processor_of, shape_of, shipped_confi
 from tenstep.distill.student import student_of
 from tenstep.distill.train.lora import expected, targets
 from tenstep.distill.train.memory import estimate
+from tenstep.schemas.distill_recipe import DistillRecipe, Shape
 from tenstep.schemas.errors import MissingExtraError
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe, Shape
 from tiny_students import BUILDERS, write_converter
 from tiny_video_students import WITH_VIDEO
 from whole_way import BOTH, whole_way

@@ -19,9 +19,9 @@ from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.ranks import check_cards
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import RecipeError, TrainingError
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe
 
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
 STUDIES = 6

@@ -21,8 +21,8 @@ from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.frozen import remove_input_gradients
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.rows import rows_of
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe
 
 HOOKS = ("make_inputs_require_grads", "make_inputs_require_grad")
 

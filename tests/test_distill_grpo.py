@@ -19,9 +19,9 @@ from tenstep.distill.train.grpo import asked_of, together
 from tenstep.distill.train.ranks import Ranks
 from tenstep.distill.train.rows import rows_of
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
-from tenstep.schemas.recipe import DistillRecipe
 from tiny_students import BUILDERS
 
 STUDIES, TOKENS = 5, 24

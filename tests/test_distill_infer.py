@@ -24,7 +24,7 @@ from tenstep.distill.publish.merge import merge
 from tenstep.distill.sample import plan, sample
 from tenstep.schemas.errors import ImageError, InputError, TrainingError
 from tenstep.schemas.layout import write
-from tenstep.schemas.recipe import SampleRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 
 __all__ = ["trained"]  # a fixture
 

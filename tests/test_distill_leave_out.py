@@ -14,9 +14,9 @@ from tenstep.distill.train.collator import CompletionCollator
 from tenstep.distill.train.examples import pool
 from tenstep.distill.train.rows import rows_of
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.learning import Lora, Optimizer
-from tenstep.schemas.recipe import DistillRecipe
 
 STUDIES = 5
 

@@ -10,9 +10,9 @@ from tenstep.distill.load import load
 from tenstep.distill.student import layer_of, student_of
 from tenstep.distill.train.lora import agree, config, expected, targets, trainable
 from tenstep.distill.train.tiny import build
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import RecipeError, TrainingError
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe
 
 MLLAMA = student_of("mllama")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from distill_student import STUDIES, Trained, restricted, trained
 from tenstep.__main__ import main
-from tenstep.distill.generate import Answer, Request
+from tenstep.distill.generate import Completion, Request
 from tenstep.distill.infer_load import open_merged, open_student
 from tenstep.distill.libraries import quiet
 from tenstep.distill.publish import model_card
@@ -106,7 +106,7 @@ def test_likeness_is_exact_for_the_same_weights_and_sees_other_ones(trained: Tra
     image = choose(study)
     assert image is not None
     requests = [Request(open_image(store.path_of(image)), "Report.", 0)]
-    answers = [Answer(study.report, (), 0, complete=True)]
+    answers = [Completion(study.report, (), 0, complete=True)]
     with quiet():
         loaded = open_student(trained.run).loaded
         first = predict(loaded, requests, answers)
@@ -123,8 +123,8 @@ def test_likeness_is_exact_for_the_same_weights_and_sees_other_ones(trained: Tra
 
 
 def test_answers_are_compared_token_by_token() -> None:
-    def answer(*tokens: int) -> Answer:
-        return Answer("", tokens, 0, complete=True)
+    def answer(*tokens: int) -> Completion:
+        return Completion("", tokens, 0, complete=True)
 
     found = compare([answer(1, 2, 3), answer(1, 2, 3, 4)], [answer(1, 2, 3), answer(1, 9, 3, 4)])
     assert found == (1, 2, (1 + 1 / 4) / 2, 1)

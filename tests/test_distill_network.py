@@ -11,9 +11,9 @@ from distill_parts import accepted_run, changed, filmed, untrained
 from tenstep.__main__ import main
 from tenstep.distill.train.tracking import check_tracking
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import PolicyError
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe
 
 # Runs commands in one process whose every lookup and connection is written down before it is made.
 _RECORDED = """

@@ -18,10 +18,10 @@ from tenstep.distill.train.backend import choose
 from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.tiny import build
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import ImageError, InputError, PolicyError, TenstepError, TrainingError
 from tenstep.schemas.learning import Lora
 from tenstep.schemas.policy import PolicyDecision
-from tenstep.schemas.recipe import DistillRecipe
 
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
 STUDIES = 8

@@ -14,9 +14,9 @@ from tenstep.distill.publish.merge import merge
 from tenstep.distill.publish.publishing import Package, publish
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import InputError, RunError
-from tenstep.schemas.evaluation import Evaluation, Figure, OtherFigure, Student
-from tenstep.schemas.recipe import DistillRecipe
+from tenstep.schemas.evaluation import EvaluatedStudent, Evaluation, Figure, OtherFigure
 
 __all__ = ["restricted", "trained"]  # fixtures
 
@@ -54,12 +54,12 @@ def test_the_card_has_the_figures_of_an_evaluation_of_these_weights(
         part="report", metric="METEOR", implementation="nltk", version="3.10", preprocessing="stems", value=0.25
     )
     base = figure.model_copy(update={"others": (OtherFigure(value=0.125, difference=0.125, p=0.04),)})
-    student = Student(
+    student = EvaluatedStudent(
         name="stage2", model_sha256=adapter.describe(adapter.find(trained.run))[0].sha256, temperature=0.0
     )
     found = Evaluation(
         student=student,
-        others=(Student(name="base"),),
+        others=(EvaluatedStudent(name="base"),),
         pairs=20,
         patients=12,
         sources=("folders",),

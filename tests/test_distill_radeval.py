@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tenstep.distill.evaluate.evaluation import Options, evaluate
-from tenstep.distill.evaluate.inputs import REPORT, Source
+from tenstep.distill.evaluate.evaluation import EvaluateOptions, evaluate
+from tenstep.distill.evaluate.inputs import REPORT, StudentOutputs
 from tenstep.distill.evaluate.measure import Pair
 from tenstep.distill.evaluate.radeval import RadEval
 from tenstep.schemas.errors import InputError
@@ -86,8 +86,8 @@ def weights(folder: Path, **config: object) -> Path:
     return folder
 
 
-def source(name: str, pairs: list[Pair]) -> Source:
-    return Source(name, {REPORT: pairs})
+def source(name: str, pairs: list[Pair]) -> StudentOutputs:
+    return StudentOutputs(name, {REPORT: pairs})
 
 
 @pytest.mark.usefixtures("installed")
@@ -100,7 +100,7 @@ def test_three_scores_of_two_students_come_from_one_process(tmp_path: Path) -> N
     )
     other = source("other", [pair._replace(hypothesis=pair.reference) for pair in PAIRS])
     found = evaluate(
-        source("one", PAIRS), Options(implementation="python", radeval=radeval, resamples=100), [other]
+        source("one", PAIRS), EvaluateOptions(implementation="python", radeval=radeval, resamples=100), [other]
     ).figures
     values = {f.metric: (f.value, f.others[0].value) for f in found if f.implementation == "radeval"}
     assert values == {

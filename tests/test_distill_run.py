@@ -11,7 +11,7 @@ from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill import adapter
-from tenstep.distill.generate import Answer, Request, generate
+from tenstep.distill.generate import Completion, Request, generate
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import Loaded
 from tenstep.distill.sample import plan, sample
@@ -19,9 +19,10 @@ from tenstep.distill.train import checkpoints
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.candidate import Candidate
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import ImageError, InputError, RunError, RunLockedError, TenstepError, TrainingError
 from tenstep.schemas.learning import Lora
-from tenstep.schemas.recipe import DistillRecipe, SampleRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.schemas.verdict import Verdict
 
 STUDIES = 8
@@ -193,7 +194,9 @@ def test_an_image_that_is_gone_changed_or_damaged_is_found_before_step_one(
         distill(recipe, run, tmp_path / "out")
 
 
-def ask(student: Loaded, requests: list[Request], temperature: float = 0.0, max_new_tokens: int = 40) -> list[Answer]:
+def ask(
+    student: Loaded, requests: list[Request], temperature: float = 0.0, max_new_tokens: int = 40
+) -> list[Completion]:
     with quiet():
         requests = [replace(request, temperature=temperature) for request in requests]
         return generate(student, requests, max_new_tokens=max_new_tokens)

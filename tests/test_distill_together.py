@@ -23,7 +23,7 @@ _RANK = """
 import hashlib, os, sys
 from pathlib import Path
 from tenstep.distill.train import train
-from tenstep.schemas.recipe import DistillRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 seen = {}
 build = train.trainers.build

@@ -10,9 +10,9 @@ from tenstep.distill.train import checkpoints
 from tenstep.distill.train.callbacks import exhausted
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import MissingExtraError, TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
-from tenstep.schemas.recipe import DistillRecipe
 
 
 @pytest.fixture(scope="module")

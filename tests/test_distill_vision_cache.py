@@ -19,9 +19,9 @@ from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.rows import rows_of
 from tenstep.distill.train.train import distill
 from tenstep.distill.train.vision_cache import VisionCache, check_sound
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
-from tenstep.schemas.recipe import DistillRecipe
 from tiny_students import BUILDERS
 
 TEN = read(path_of("ten-steps"))

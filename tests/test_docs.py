@@ -88,7 +88,9 @@ def test_every_python_block_runs_or_where_it_needs_a_card_can_be_parsed(page: Pa
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.stem)
 def test_every_piece_of_a_recipe_has_keys_that_recipes_have(page: Path) -> None:
-    from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe
+    from tenstep.schemas.ablate_recipe import AblateRecipe
+    from tenstep.schemas.curate_recipe import CurateRecipe
+    from tenstep.schemas.distill_recipe import DistillRecipe
 
     known = {key for noun in (CurateRecipe, DistillRecipe, AblateRecipe) for key in noun.model_fields}
     for text in blocks(page, "yaml"):
@@ -119,8 +121,16 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     )
     errors = (tmp_path / "reference" / "errors" / "index.html").read_text("utf-8")
     assert "there is no such folder; make a study store with: tenstep ingest" in errors
+    assert [page for page in tmp_path.rglob("*.html") if "--8" in page.read_text("utf-8")] == []  # a file not taken in
     schemas = (tmp_path / "reference" / "schemas" / "index.html").read_text("utf-8")
     assert [f.name for f in (ROOT / "schemas" / "published").glob("*.json") if f.name not in schemas] == []
+
+
+def test_the_plugins_stand_on_their_page_as_they_are() -> None:
+    page = (ROOT / "docs" / "howto" / "plugins.md").read_text("utf-8")
+    files = sorted((ROOT / "examples" / "plugin").rglob("*.py"))
+    named = [file for file in files if f'{SNIPPET} "{file.relative_to(ROOT).as_posix()}"' in page]
+    assert [file.name for file in files if file not in named] == ["__init__.py"]
 
 
 def test_messages_are_read_as_the_code_writes_them() -> None:

@@ -9,8 +9,10 @@ from tenstep.cli.app import parser
 from tenstep.curation.verifying.recipe import VerifyRecipe
 from tenstep.data.recipes import read_recipe
 from tenstep.distill.prompt import path_of, read
+from tenstep.schemas.ablate_recipe import AblateRecipe
 from tenstep.schemas.base import Noun
-from tenstep.schemas.recipe import AblateRecipe, CurateRecipe, DistillRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.distill_recipe import DistillRecipe
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted([*(ROOT / "examples" / "recipes").glob("*.yaml"), *(ROOT / "data" / "demo").glob("*.yaml")])

@@ -213,6 +213,16 @@ def test_every_module_opens_with_a_docstring() -> None:
     assert [module for module, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
+def test_no_two_classes_share_a_name() -> None:
+    """But `Options` and `Teacher`, the names that plug-ins and our own teachers are found by."""
+    places: dict[str, list[str]] = {}
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not module.startswith("tenstep.curation.teachers."):
+                places.setdefault(node.name, []).append(f"{module}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_every_folder_with_code_is_a_package_and_every_package_exists() -> None:
     folders = {path.parent for path in source_files()}
     listed = set(pyproject()["tool"]["setuptools"]["packages"])

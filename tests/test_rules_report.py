@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import Options
+from tenstep.data.source import SourceOptions
 from tenstep.data.sources.open_i import read as read_open_i
 from tenstep.schemas.candidate import Author, Candidate
 from tenstep.schemas.study import ReportForm, Study
@@ -115,7 +115,7 @@ def test_no_real_report_is_held_against_the_author_who_writes_it(
     form: ReportForm, wheel_file: Callable[[str, str], Path]
 ) -> None:
     archive = wheel_file("torchxrayvision==1.5.7", "torchxrayvision/data/NLMCXR_reports.tgz")
-    rows = read_open_i(archive, Options(text_only=True, form=form))
+    rows = read_open_i(archive, SourceOptions(text_only=True, form=form))
     studies = [row for row in rows if isinstance(row, Study)]
     assert len(studies) > 3_000
     for study in studies:

@@ -20,8 +20,8 @@ from tenstep.distill.shape import processor_of
 from tenstep.distill.train.collator import IGNORED, CompletionCollator
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.train import distill
+from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.learning import Lora, Optimizer
-from tenstep.schemas.recipe import DistillRecipe
 from tiny_students import BUILDERS
 from tiny_video_students import WITH_VIDEO
 

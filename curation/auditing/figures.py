@@ -6,31 +6,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from ...data.charts import Bar, band, bars, columns, heat, rounded_up
-from ...data.statistics import Interval, wilson
 from ...validators.gate import RULES
-from .compare import difference, percent_of, shared, shares
 from .crosstab import Counts, crosstabs, lines
 from .measures import STANDINGS, Standing
 from .totals import StepTotal, Totals
 
 if TYPE_CHECKING:
-    from ..audit import Audit
+    pass
 
 _CODES, _HEAT, _FINDINGS, _LISTED = 30, 14, 24, 8
 _WHAT = {rule.__name__.rpartition(".")[2]: (rule.__doc__ or "").strip().split("\n")[0] for rule in RULES}
-_CLASS = {"supported": "supported", "silent": "silent", "contradicted": "contradicted"}
 _SEVERITY_KEY = (("error", "error"), ("doubt", "doubt"), ("warning", "warning"))
 _ARMS = {
     "again": "nothing, drawn again",
     "other_report": "another patient's report",
     "other_image": "another patient's image",
     "blank_image": "a grey image",
-}
-_TILES = {
-    "claims that the reference supports": "of the claims are supported by the reference",
-    "reference findings that steps mention": "of the reference's findings are mentioned",
-    "four-word phrases copied from the reference": "of the four-word phrases are copied from it",
-    "conclusion in the first five steps": "give the conclusion away by step 5",
 }
 
 
@@ -39,15 +30,7 @@ def drawn(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704 - escaped where it was drawn
 
 
-class Tile(NamedTuple):
-    """One of the numbers that come first."""
-
-    number: str
-    name: str
-    more: str = ""
-
-
-class Listed(NamedTuple):
+class FigureList(NamedTuple):
     """A table below a chart; one column may hold text of the data."""
 
     heads: tuple[str, ...]
@@ -56,57 +39,18 @@ class Listed(NamedTuple):
     title: str = ""
 
 
-class Figure(NamedTuple):
+class ChartFigure(NamedTuple):
     """A chart with its title, and what else stands in its frame."""
 
     title: str
     what: str
     chart: Markup = Markup()
     key: tuple[tuple[str, str], ...] = ()
-    tables: tuple[Listed, ...] = ()
+    tables: tuple[FigureList, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def tiles(totals: Totals) -> list[Tile]:
-    """The numbers that come first."""
-    acceptance = totals.acceptance
-    counts = f"{totals.accepted:,} of {totals.rows:,}; {_range(acceptance)}"
-    doubted = wilson(totals.doubted, totals.rows)
-    found = [
-        Tile(f"{acceptance.share:.0%}", "accepted", counts),
-        Tile(f"{doubted.share:.0%}", "in doubt", f"{totals.doubted:,} of {totals.rows:,}"),
-    ]
-    for name, share in list(shares(totals).items())[1:]:
-        found.append(Tile(percent_of(name, share, 0), "" if share is None else _TILES[name]))
-    alike = totals.overlaps.alike()
-    near = sum(group.traces for group in alike)
-    return [*found, Tile(f"{near:,}", "traces nearly equal to another", f"{len(alike):,} groups")]
-
-
-def _range(found: Interval) -> str:
-    return f"95 % interval {found.low:.0%} to {found.high:.0%}"
-
-
-def compared(audits: "Sequence[Audit]") -> list[tuple[str, list[str]]]:
-    """Datasets side by side, and what they share: rows of a table, each with a cell for each dataset."""
-    base = audits[0].totals
-    each = [shares(audit.totals) for audit in audits]
-    rows = [("traces", [f"{audit.totals.rows:,}" for audit in audits])]
-    rows += [(name, [percent_of(name, one[name]) for one in each]) for name in each[0]]
-    changes = ["" if not at else _change(base, audit.totals) for at, audit in enumerate(audits)]
-    rows.insert(2, ("difference to the first, 95 % interval", changes))
-    both = [shared(base.overlaps, audit.totals.overlaps) for audit in audits[1:]]
-    said = {"ids": "same ids as the first", "patients": "same patients", "like_traces": "groups of nearly equal traces",
-            "like_reports": "groups of nearly equal reports"}  # fmt: skip
-    return [*rows, *((words, ["", *(f"{one[kind]:,}" for one in both)]) for kind, words in said.items())]
-
-
-def _change(base: Totals, totals: Totals) -> str:
-    found = difference(base.accepted, base.rows, totals.accepted, totals.rows)
-    return f"{found.share:+.1%} ({found.low:+.1%} to {found.high:+.1%})".replace("-", "−")
-
-
-def figures(totals: Totals) -> list[Figure]:
+def figures(totals: Totals) -> list[ChartFigure]:
     """All charts of one dataset."""
     parts = [_funnel(totals)]
     if totals.code_rows:
@@ -116,7 +60,7 @@ def figures(totals: Totals) -> list[Figure]:
     return parts
 
 
-def _funnel(totals: Totals) -> Figure:
+def _funnel(totals: Totals) -> ChartFigure:
     rows = totals.rows
     lines = [Bar("all traces", (("kept", rows),), f"{rows:,}")]
     for rule, stopped, left in totals.funnel:
@@ -129,7 +73,7 @@ def _funnel(totals: Totals) -> Figure:
     kept = f"{totals.accepted:,}, {totals.acceptance.share:.0%}" if rows else "0"
     lines.append(Bar("accepted", (("good", totals.accepted),), kept))
     quiet = sum(not stopped for _, stopped, _ in totals.funnel)
-    return Figure(
+    return ChartFigure(
         "Where traces stop",
         "The first rule that found an error, in the order of the rules; then what is left in doubt.",
         drawn(bars("Where traces stop", lines, rows)),
@@ -137,13 +81,13 @@ def _funnel(totals: Totals) -> Figure:
     )
 
 
-def _codes(totals: Totals) -> Figure:
+def _codes(totals: Totals) -> ChartFigure:
     lines = [
         Bar(code, ((totals.severities[code], n),), f"{n:,}, {n / totals.rows:.0%}", code=code)
         for code, n in totals.code_rows.most_common(_CODES)
     ]
     left = len(totals.code_rows) - len(lines)
-    return Figure(
+    return ChartFigure(
         "What was found",
         "Traces that have it. Choose one to see examples.",
         drawn(bars("What was found", lines, totals.rows)),
@@ -152,10 +96,10 @@ def _codes(totals: Totals) -> Figure:
     )
 
 
-def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[Figure]:
+def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[ChartFigure]:
     each = [step.as_dict() for step in steps]
     stacks = [
-        [(_CLASS[kind], _per(step, kind), f"step {step.number}: {kind} {step.standings[kind]:,}") for kind in STANDINGS]
+        [(kind, _per(step, kind), f"step {step.number}: {kind} {step.standings[kind]:,}") for kind in STANDINGS]
         for step in steps
     ]
     claims = rounded_up(max(sum(value for _, value, _ in stack) for stack in stacks))
@@ -165,29 +109,29 @@ def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[Figure]:
     first = [totals.concluded[step.number] / max(1, totals.concluded.total()) for step in steps]
     never = totals.concluded[0]
     found = [
-        Figure(
+        ChartFigure(
             "What each step claims",
             "Claims in a step, on average, and how they stand to the reference. Silent is not false.",
             drawn(columns("Claims by step", stacks, top=claims, unit="")),
             key=(("supported", "supported"), ("silent", "reference is silent"), ("contradicted", "contradicted")),
         ),
-        Figure(
+        ChartFigure(
             "How early the conclusion is given away",
             "The first step that asserts what the impression concludes"
             + (f"; {never:,} traces never do." if never else "."),
             _shares("First conclusion by step", first),
         ),
-        Figure(
+        ChartFigure(
             "What is copied",
             "Share of the step's four-word phrases that stand in the reference as well.",
             _shares("Copied by step", copied),
         ),
-        Figure(
+        ChartFigure(
             "Length",
             "Words in a step: the median, within the band that holds eight of ten.",
             drawn(band("Words by step", words, top=rounded_up(max(row[2] for row in words)), unit="")),
         ),
-        Figure(
+        ChartFigure(
             "Templates",
             "Share of traces whose sentence at this step stands in another trace as well.",
             _shares("Repeated sentences by step", repeated),
@@ -196,7 +140,7 @@ def _step_figures(steps: Sequence[StepTotal], totals: Totals) -> list[Figure]:
     placed = _places(totals)
     if placed:
         found.append(
-            Figure(
+            ChartFigure(
                 "Where it was found",
                 "Findings by step. Choose a line to see examples.",
                 drawn(heat("Findings by step", placed)),
@@ -221,7 +165,7 @@ def _shares(title: str, values: Sequence[float]) -> Markup:
     return drawn(columns(title, stacks, top=rounded_up(max(values), share=True), unit="%"))
 
 
-def _coverage(totals: Totals) -> Figure:
+def _coverage(totals: Totals) -> ChartFigure:
     ranked = sorted(totals.covered.items(), key=lambda pair: (-pair[1].total(), pair[0]))[:_FINDINGS]
     lines = [
         Bar(
@@ -232,7 +176,7 @@ def _coverage(totals: Totals) -> Figure:
         for name, counts in ranked
     ]
     chart = bars("Coverage", lines, max(counts.total() for _, counts in ranked)) if ranked else ""
-    return Figure(
+    return ChartFigure(
         "Findings of the references",
         "How often a step mentions what the reference asserts or leaves open.",
         drawn(chart),
@@ -241,19 +185,19 @@ def _coverage(totals: Totals) -> Figure:
     )
 
 
-def _repeats(totals: Totals) -> Figure:
+def _repeats(totals: Totals) -> ChartFigure:
     places = [step.templates.place for step in totals.steps]
     found = sorted((t for place in places for t in place.frequent), key=lambda t: (-t.traces, t.step))[:_LISTED]
     rows = tuple((str(t.step), t.text, f"{t.traces:,}") for t in found)
-    return Figure(
+    return ChartFigure(
         "Sentences that stand most often",
         "The same words; numbers may differ.",
-        tables=(Listed(("Step", "Sentence", "Traces"), rows, text=1),) if rows else (),
+        tables=(FigureList(("Step", "Sentence", "Traces"), rows, text=1),) if rows else (),
         notes=() if rows else ("No sentence stands twice.",),
     )
 
 
-def _likeness(totals: Totals) -> Figure:
+def _likeness(totals: Totals) -> ChartFigure:
     alike, crossings = totals.overlaps.alike(), totals.overlaps.crossings()
     tables, notes = [], []
     rows = tuple(
@@ -261,7 +205,7 @@ def _likeness(totals: Totals) -> Figure:
         for group in alike[:_LISTED]
     )
     if rows:
-        tables.append(Listed(("Traces", "Their reports", "Ids"), rows, text=2))
+        tables.append(FigureList(("Traces", "Their reports", "Ids"), rows, text=2))
     else:
         notes.append("No two traces are nearly equal.")
     if len(totals.split_rows) > 1:
@@ -269,25 +213,25 @@ def _likeness(totals: Totals) -> Figure:
         lines = tuple(
             (kind, f"{len(found):,}", "; ".join(c.what for c in found[:4])) for kind, found in crossings.items()
         )
-        tables.append(Listed(("What", "Number", "For example"), lines, text=2, title=f"In two splits ({splits})"))
+        tables.append(FigureList(("What", "Number", "For example"), lines, text=2, title=f"In two splits ({splits})"))
     else:
         notes.append("The rows name no splits, so nothing can be said of leaks between them.")
     what = "Traces with 80 % of their four-word phrases in common, as estimated from sketches."
-    return Figure("Nearly equal traces, and leaks between splits", what, tables=tuple(tables), notes=tuple(notes))
+    return ChartFigure("Nearly equal traces, and leaks between splits", what, tables=tuple(tables), notes=tuple(notes))
 
 
-def crosstabbed(counts: Counts) -> list[Figure]:
+def crosstabbed(counts: Counts) -> list[ChartFigure]:
     """Outcomes by split, view, layout and finding, where there is more than one of them."""
     tables = tuple(
-        Listed((kind.capitalize(), "Traces", "Accepted", "In doubt", "Rejected"), lines(frame), text=0)
+        FigureList((kind.capitalize(), "Traces", "Accepted", "In doubt", "Rejected"), lines(frame), text=0)
         for kind, frame in crosstabs(counts).items()
         if len(frame) > 1
     )
     what = "Outcomes by what the rows say of themselves, and by what the references assert."
-    return [Figure("Which part is the weak one", what, tables=tables)] if tables else []
+    return [ChartFigure("Which part is the weak one", what, tables=tables)] if tables else []
 
 
-def probed(found: Mapping[str, Any] | None) -> list[Figure]:
+def probed(found: Mapping[str, Any] | None) -> list[ChartFigure]:
     """What `tenstep probe` found: how far claims move when image or report is exchanged."""
     if not found:
         return []
@@ -299,4 +243,4 @@ def probed(found: Mapping[str, Any] | None) -> list[Figure]:
         lines.append(Bar(_ARMS.get(arm, arm), ((kind, moved["mean"]),), f"{moved['mean']:.0%}{interval}"))
     what = f"Share of claims that move when one thing is exchanged; {found.get('studies', 0):,} studies asked again."
     chart = drawn(bars("Claims moved by arm", lines, 1.0))
-    return [Figure("Image or report?", what, chart, notes=tuple(found.get("reading", ())))]
+    return [ChartFigure("Image or report?", what, chart, notes=tuple(found.get("reading", ())))]

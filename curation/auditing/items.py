@@ -25,8 +25,8 @@ from ..pages.review import located
 from ..recheck import judge_again
 from .faults import image_faults, report_faults
 from .judged import AS_IT_IS, Reader, judge_row
-from .measures import Measured, measured
-from .problems import Problem
+from .measures import MeasuredTrace, measured
+from .problems import RowProblem
 from .rows import BadRow, Form, read_row
 
 _ORDER: tuple[Outcome, ...] = ("accept", "doubt", "reject")
@@ -39,7 +39,7 @@ class Item(NamedTuple):
     study: Study
     candidate: Candidate
     verdict: Verdict
-    measured: Measured | None  # none where the trace could not be read
+    measured: MeasuredTrace | None  # none where the trace could not be read
     has_reference: bool = True
     patient: str | None = None  # none where the data does not say
     split: str | None = None
@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 def items(
     path: Path, reader: Reader = AS_IT_IS, *, workers: Workers = 1, kept: Path | None = None
-) -> Iterator[Item | Problem]:
+) -> Iterator[Item | RowProblem]:
     """Judge every row at a path.
 
     Args:
@@ -79,21 +79,21 @@ def is_run(path: Path) -> bool:
     return (path / "manifest.json").is_file() and (path / "journal.db").is_file()
 
 
-def _of_rows(path: Path, reader: Reader, workers: Workers, kept: Path | None) -> Iterator[Item | Problem]:
+def _of_rows(path: Path, reader: Reader, workers: Workers, kept: Path | None) -> Iterator[Item | RowProblem]:
     first: Form | None = None
     shards = keep(kept, "audit", reader._asdict(), _content)
     for raw, found in in_order(partial(_judged, reader), rows(path), workers, shards):
         if isinstance(found, Failed):
-            yield Problem(row=raw.row, file=raw.file or None, message=f"it could not be judged: {found.reason}")
+            yield RowProblem(row=raw.row, file=raw.file or None, message=f"it could not be judged: {found.reason}")
             continue
-        if isinstance(found, Problem):
+        if isinstance(found, RowProblem):
             yield found
             continue
         item, form = found
         first = first or form
         if form != first:
             message = f"is in the form '{form}', the rows before it in the form '{first}'"
-            yield Problem(row=raw.row, file=raw.file or None, id=item.id, message=message, audited=True)
+            yield RowProblem(row=raw.row, file=raw.file or None, id=item.id, message=message, audited=True)
         yield item
 
 
@@ -101,20 +101,20 @@ def _content(raw: Raw) -> str:
     return json.dumps([raw.row, raw.file, raw.split, raw.problem, raw.fields], default=str)
 
 
-def _judged(reader: Reader, raws: Sequence[Raw]) -> list[tuple[Item, Form] | Problem]:
+def _judged(reader: Reader, raws: Sequence[Raw]) -> list[tuple[Item, Form] | RowProblem]:
     return [_judge(raw, reader) for raw in raws]
 
 
-def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | Problem:
+def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | RowProblem:
     file = raw.file or None
     if raw.fields is None:
-        return Problem(row=raw.row, file=file, message=raw.problem)
+        return RowProblem(row=raw.row, file=file, message=raw.problem)
     try:
         row, form = read_row(raw.fields, f"{raw.file} row {raw.row}".strip(), reader.columns)
     except BadRow as error:
         given = raw.fields.get("id")
         name = str(given)[:100].encode(errors="replace").decode() if isinstance(given, str | int) else None
-        return Problem(row=raw.row, file=file, id=name, field=error.field, message=error.message)
+        return RowProblem(row=raw.row, file=file, id=name, field=error.field, message=error.message)
     study, candidate, verdict, layout = judge_row(row, reader)
     born = [*report_faults(row.reference_report or (candidate.trace.report if candidate.trace else None))]
     if reader.images is not None:
@@ -137,13 +137,13 @@ class _Stored(NamedTuple):
     own: tuple[str, ...]  # files of the recipe's own rules
 
 
-def _of_run(path: Path, workers: Workers, kept: Path | None) -> Iterator[Item | Problem]:
+def _of_run(path: Path, workers: Workers, kept: Path | None) -> Iterator[Item | RowProblem]:
     shards = keep(kept, "audit of a run", {}, _stored_content)
     with RunFolder.read(path) as run:
         found = in_order(_judged_again, _deciding(run), workers, shards)
         for row, (stored, item) in enumerate(found, 1):
             if isinstance(item, Failed):
-                yield Problem(row=row, id=stored.study.id, message=f"it could not be judged: {item.reason}")
+                yield RowProblem(row=row, id=stored.study.id, message=f"it could not be judged: {item.reason}")
             else:
                 yield item
 

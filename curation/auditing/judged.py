@@ -18,7 +18,7 @@ from ...schemas.verdict import Finding, Verdict
 from ...validators.check import as_pair
 from ...validators.findings.text import sentences
 from ...validators.gate import findings, group, judge
-from .layouts import LayoutName, Reading, read_layout
+from .layouts import LayoutName, ParsedLayout, read_layout
 from .rows import AuditRow
 
 Steps = Literal["10", "any"]
@@ -83,7 +83,7 @@ def _pair(row: AuditRow, reference: str | None) -> tuple[Study, Candidate]:
     )
 
 
-def _other_layout(row: AuditRow, candidate: Candidate, reader: Reader, *, faulty: bool) -> Reading | None:
+def _other_layout(row: AuditRow, candidate: Candidate, reader: Reader, *, faulty: bool) -> ParsedLayout | None:
     """The row as it is written otherwise, or none where it is ours, be it with faults."""
     trace = candidate.trace
     if reader.layout == "ours":
@@ -96,7 +96,7 @@ def _other_layout(row: AuditRow, candidate: Candidate, reader: Reader, *, faulty
         return None
     ours = len(trace.steps)
     if ours > STEPS or (reader.steps == "any" and ours > 1 and not trace.preamble):
-        return Reading("numbered", trace.preamble, trace.texts, trace.report, is_prose=False)
+        return ParsedLayout("numbered", trace.preamble, trace.texts, trace.report, is_prose=False)
     if trace.layout == "tagged":
         return None
     reading = _read(row, None)
@@ -105,13 +105,13 @@ def _other_layout(row: AuditRow, candidate: Candidate, reader: Reader, *, faulty
     return reading if framed or 2 * ours <= len(reading.units) or (ours < 2 and reading.units) else None
 
 
-def _read(row: AuditRow, layout: LayoutName | None) -> Reading:
+def _read(row: AuditRow, layout: LayoutName | None) -> ParsedLayout:
     if row.reasoning is None:
         return read_layout(row.text, layout)
     return read_layout(row.reasoning, layout, answer=row.answer or "")
 
 
-def _one(found: Sequence[Finding], reading: Reading) -> list[Finding]:
+def _one(found: Sequence[Finding], reading: ParsedLayout) -> list[Finding]:
     """Of the findings about structure, the one that tells most, and how the trace was read nevertheless."""
     ranked = sorted(found, key=lambda one: _TELLING.index(one.code) if one.code in _TELLING else len(_TELLING))
     what = "sentences" if reading.is_prose else "steps"

@@ -51,7 +51,7 @@ _INDENT = re.compile(r"[ \t]*")
 _MOST = 400  # steps or sentences of one trace; what comes later is not read
 
 
-class Reading(NamedTuple):
+class ParsedLayout(NamedTuple):
     """A trace in another layout."""
 
     layout: LayoutName
@@ -61,7 +61,7 @@ class Reading(NamedTuple):
     is_prose: bool  # units are sentences, and no steps
 
 
-def read_layout(text: str, layout: LayoutName | None = None, answer: str | None = None) -> Reading:
+def read_layout(text: str, layout: LayoutName | None = None, answer: str | None = None) -> ParsedLayout:
     """Split a text into its parts.
 
     Args:
@@ -77,7 +77,7 @@ def read_layout(text: str, layout: LayoutName | None = None, answer: str | None 
     inner: LayoutName
     inner, preamble, units = _units(reasoning, layout if layout not in ("think", "tags") else None)
     report = _ANSWER_WORD.sub("", report).strip() if report else ""
-    return Reading(outer or inner, preamble, tuple(units[:_MOST]), report or None, inner == "prose")
+    return ParsedLayout(outer or inner, preamble, tuple(units[:_MOST]), report or None, inner == "prose")
 
 
 def _outer(text: str) -> tuple[LayoutName | None, str, str | None]:

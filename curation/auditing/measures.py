@@ -44,7 +44,7 @@ class StepMeasure:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class TraceMeasure:
     """One trace."""
 
     steps: tuple[StepMeasure, ...]  # the first ten
@@ -52,17 +52,17 @@ class Measure:
     concluded: int | None  # the first step that gives away the conclusion, from 1; 0: none does; none: nothing to give
 
 
-class Measured(NamedTuple):
+class MeasuredTrace(NamedTuple):
     """All that an audit counts of one trace, small enough to come from another process."""
 
-    measure: Measure
+    measure: TraceMeasure
     sentences: tuple[tuple[int, str], ...]  # of the first ten steps: a hash of its words, and its beginning
     steps: Sketch
     report: Sketch  # the reference
     long_report: bool  # long enough that being like another says something
 
 
-def measured(trace: Trace | None, report: str) -> Measured | None:
+def measured(trace: Trace | None, report: str) -> MeasuredTrace | None:
     """Measure a trace that could be read, and sketch it."""
     if trace is None:
         return None
@@ -71,7 +71,7 @@ def measured(trace: Trace | None, report: str) -> Measured | None:
     sentences = tuple(
         (sentence_key(found), step.text[:300]) for step, found in zip(trace.steps[:STEPS], tokens, strict=False)
     )
-    return Measured(
+    return MeasuredTrace(
         measure(trace, report),
         sentences,
         sketch([word for step in tokens for word in step if not word.isdecimal()]),
@@ -90,13 +90,13 @@ def runs(tokens: Sequence[str], length: int = RUN) -> Iterator[tuple[str, ...]]:
     return zip(*(tokens[at:] for at in range(length)), strict=False)
 
 
-def measure(trace: Trace, report: str) -> Measure:
+def measure(trace: Trace, report: str) -> TraceMeasure:
     """Measure a trace against its reference."""
     report = report[:_LONGEST]
     reference = read_reference(report)
     known = _report_runs(report)
     read = [_readable(step.text) for step in trace.steps[:STEPS]]
-    return Measure(
+    return TraceMeasure(
         steps=tuple(
             _step(step.text, found, reference, known) for step, found in zip(trace.steps[:STEPS], read, strict=True)
         ),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from ..pages.cards import STATUS
 from ..pages.templates import closing, opening, part, ranked, render
-from .figures import compared, crosstabbed, figures, probed, tiles
+from .figures import crosstabbed, figures, probed
+from .headline import compared, tiles
 
 if TYPE_CHECKING:
     from ..audit import Audit

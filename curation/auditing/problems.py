@@ -13,7 +13,7 @@ _KINDS = 200  # kinds of faults that are counted one by one
 _SENTENCES = 20
 
 
-class Problem(Noun):
+class RowProblem(Noun):
     """A row that has something wrong with it besides its trace."""
 
     row: int
@@ -39,12 +39,12 @@ class Problems:
     """Collects them."""
 
     def __init__(self) -> None:
-        self.named: list[Problem] = []  # the first
+        self.named: list[RowProblem] = []  # the first
         self.counts: Counter[bool] = Counter()  # by whether the row was audited
-        self._kinds: dict[str, tuple[Problem, int]] = {}  # the first of each kind, and how many there are
+        self._kinds: dict[str, tuple[RowProblem, int]] = {}  # the first of each kind, and how many there are
         self._others = 0
 
-    def add(self, problem: Problem) -> None:
+    def add(self, problem: RowProblem) -> None:
         """One more."""
         self.counts[problem.audited] += 1
         if len(self.named) < NAMED:

@@ -41,7 +41,7 @@ class Place(NamedTuple):
     frequent: tuple[Template, ...]
 
 
-class Templates:
+class RepeatedSentences:
     """Counts the sentences at one place."""
 
     def __init__(self, step: int) -> None:

@@ -15,9 +15,9 @@ from ...schemas.verdict import Severity
 from ...validators.gate import RULES
 from .. import template_trace
 from .items import Item
-from .measures import STANDINGS, Measure, Standing
+from .measures import STANDINGS, Standing, TraceMeasure
 from .overlaps import Overlaps
-from .templates import Templates
+from .templates import RepeatedSentences
 
 _NAMED = 10  # examples in lists
 RULE_NAMES = tuple(rule.__name__.rpartition(".")[2] for rule in RULES)
@@ -34,10 +34,10 @@ class StepTotal:
     runs: int = 0
     copied: int = 0
     errors: int = 0  # traces with an error here
-    templates: Templates = field(init=False)
+    templates: RepeatedSentences = field(init=False)
 
     def __post_init__(self) -> None:
-        self.templates = Templates(self.number)
+        self.templates = RepeatedSentences(self.number)
 
     def quantile(self, share: float) -> int:
         """Words below which this share of the steps stays."""
@@ -131,7 +131,7 @@ class Totals:
         self.accepted -= was_accepted
         self.doubted += was_accepted
 
-    def _measured(self, found: Measure, sentences: Iterable[tuple[int, str]]) -> None:
+    def _measured(self, found: TraceMeasure, sentences: Iterable[tuple[int, str]]) -> None:
         for total, step, (key, text) in zip(self.steps, found.steps, sentences, strict=False):
             total.traces += 1
             total.lengths[step.words] += 1

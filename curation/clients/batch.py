@@ -24,7 +24,7 @@ from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
 from .batch_apis import BatchApi, ListedBatch, Outcome
-from .batch_log import BatchLog, Shard, custom_id
+from .batch_log import BatchLog, LoggedBatch, custom_id
 from .envelope import unseal
 
 _GRACE = 120.0  # seconds from the first look on, after which a batch that is not listed was never created
@@ -138,7 +138,7 @@ class Batches:
             elif not maybe and time.monotonic() - looked >= self._grace:
                 self._log.absent(shard)
 
-    async def _since_ours(self, lost: Sequence[Shard]) -> list[ListedBatch]:
+    async def _since_ours(self, lost: Sequence[LoggedBatch]) -> list[ListedBatch]:
         """Batches that are not known to be ours, back to one that was created before those that are searched.
 
         No clock is used: ours and the provider's may differ by hours.
@@ -158,7 +158,7 @@ class Batches:
                     break
         return listed
 
-    async def _look_up(self, shard: Shard, listed: Sequence[ListedBatch]) -> tuple[str | None, bool]:
+    async def _look_up(self, shard: LoggedBatch, listed: Sequence[ListedBatch]) -> tuple[str | None, bool]:
         """The batch of a shard; and if there is none, whether one that runs may be it."""
         maybe = False
         for batch in listed:

@@ -21,7 +21,7 @@ from ...schemas.errors import RunError
 
 
 @dataclass
-class Shard:
+class LoggedBatch:
     """The requests of one batch, and what is known of it."""
 
     name: str  # sha256 of its custom ids and the time
@@ -48,31 +48,31 @@ class BatchLog:
         self._file = folder / "ledger.jsonl"
         self.shards = {shard.name: shard for shard in _read(self._file)}
 
-    def in_state(self, *states: str) -> list[Shard]:
+    def in_state(self, *states: str) -> list[LoggedBatch]:
         """The shards in one of these states, oldest first."""
         return [shard for shard in self.shards.values() if shard.state in states]
 
-    def intend(self, keys: Sequence[str]) -> Shard:
+    def intend(self, keys: Sequence[str]) -> LoggedBatch:
         """Note that a batch of these keys is about to be created."""
         if len(names := {custom_id(key): key for key in keys}) < len(keys):
             raise RunError("two requests have the same key", file=self._file)
         at = time.time()
         name = hashlib.sha256("\n".join([str(at), *names]).encode()).hexdigest()
         self._note({"state": "intent", "shard": name, "at": at, "keys": list(keys)})
-        shard = self.shards[name] = Shard(name, names, at)
+        shard = self.shards[name] = LoggedBatch(name, names, at)
         return shard
 
-    def created(self, shard: Shard, batch: str) -> None:
+    def created(self, shard: LoggedBatch, batch: str) -> None:
         """Note that the provider has it, and its name there."""
         self._note({"state": "created", "shard": shard.name, "batch": batch})
         shard.batch, shard.state = batch, "created"
 
-    def absent(self, shard: Shard) -> None:
+    def absent(self, shard: LoggedBatch) -> None:
         """Note that the provider never had it."""
         self._note({"state": "absent", "shard": shard.name})
         shard.state = "absent"
 
-    def done(self, shard: Shard) -> None:
+    def done(self, shard: LoggedBatch) -> None:
         """Note that every key of it has been handed out."""
         self._note({"state": "done", "shard": shard.name})
         shard.state = "done"
@@ -86,8 +86,8 @@ class BatchLog:
             os.fsync(file.fileno())
 
 
-def _read(file: Path) -> list[Shard]:
-    shards: dict[str, Shard] = {}
+def _read(file: Path) -> list[LoggedBatch]:
+    shards: dict[str, LoggedBatch] = {}
     for line in file.read_bytes().split(b"\n") if file.is_file() else ():
         try:
             found = json.loads(line)
@@ -95,7 +95,7 @@ def _read(file: Path) -> list[Shard]:
             continue  # empty, or torn by a kill: what it was to note had not happened
         name = found["shard"]
         if found["state"] == "intent":
-            shards[name] = Shard(name, {custom_id(key): key for key in found["keys"]}, found["at"])
+            shards[name] = LoggedBatch(name, {custom_id(key): key for key in found["keys"]}, found["at"])
         else:
             shards[name].state = found["state"]
             shards[name].batch = found.get("batch", shards[name].batch)

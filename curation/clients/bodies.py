@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...schemas.errors import ImageError
 from ...schemas.run import State
-from ..prompt import Prompt
+from ..prompt import FilledPrompt
 from ..teacher import Question, Unanswered
 from .images import Encoded, encode
 
@@ -29,7 +29,7 @@ Schema = dict[str, Any]
 Detail = Literal["low", "high", "auto", "original"]
 
 
-def answer_schema(prompt: Prompt, **of_each: Any) -> Schema:
+def answer_schema(prompt: FilledPrompt, **of_each: Any) -> Schema:
     """The schema of an answer; a prompt that names none takes text under each of its keys.
 
     Array lengths cannot be enforced everywhere; keys can.
@@ -67,7 +67,7 @@ async def films(question: Question, max_side: int) -> list[tuple[str, Encoded]]:
     return found
 
 
-def chat_body(model: str, prompt: Prompt, images: Sequence[tuple[str, Encoded]], detail: Detail | None) -> Schema:
+def chat_body(model: str, prompt: FilledPrompt, images: Sequence[tuple[str, Encoded]], detail: Detail | None) -> Schema:
     """OpenAI chat completions, without the parameters that differ between servers."""
     content: str | list[ChatCompletionContentPartParam] = prompt.user
     if images:

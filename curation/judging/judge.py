@@ -25,7 +25,8 @@ from ...schemas.candidate import Candidate
 from ...schemas.errors import RecipeError, RunError
 from ...schemas.study import Study
 from ...schemas.verdict import Finding, Severity, Verdict
-from ..recheck import JUDGE, Rechecked, amend
+from ..amend import Rechecked, amend
+from ..recheck import JUDGE
 from ..requests.budget import Lane
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests

@@ -19,7 +19,7 @@ from ...schemas.base import Noun
 from ...schemas.study import Study
 from ...schemas.trace import Trace
 from ..cited import one_object, place_of, storable
-from ..prompt import Prompt
+from ..prompt import FilledPrompt
 from ..prompt_file import content_of, read_prompt_file
 
 _PACKAGE = __package__ or ""
@@ -83,7 +83,7 @@ class Rubric:
         # name, version and hash, as records cite it
         self.id = f"{name}@{self._file.version}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
-    def ask(self, study: Study, trace: Trace, repeat: int = 0) -> Prompt:
+    def ask(self, study: Study, trace: Trace, repeat: int = 0) -> FilledPrompt:
         """The question about one trace.
 
         Args:
@@ -101,7 +101,7 @@ class Rubric:
         }
         user = Template(file.user).substitute(data=json.dumps(data, ensure_ascii=False, indent=1))
         keys = tuple(f"{name}_{field}" for name in names for field in _FIELDS)
-        return Prompt(self.id, Template(file.system).substitute(questions=questions), user, False, keys)
+        return FilledPrompt(self.id, Template(file.system).substitute(questions=questions), user, False, keys)
 
     def read(self, text: str, study: Study, trace: Trace) -> tuple[RubricScore, ...]:
         """Read a judge's answer; marks stand in the rubric's order.

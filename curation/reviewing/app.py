@@ -22,7 +22,7 @@ from ...data.films import Pixels, pixels
 from ...data.store.studies import StudyStore
 from ...schemas.study import ImageRef
 from ..pages.templates import part
-from .compare import Comparison
+from .compare import BlindedComparison
 from .decide import edited, rewritten
 from .guard import Guard, Sessions
 from .measured import agreement_rows, gate_rows
@@ -40,7 +40,9 @@ _STATIC = {
 }
 
 
-def application(review: ReviewRun, sessions: Sessions, *, port: int, comparison: Comparison | None = None) -> Starlette:
+def application(
+    review: ReviewRun, sessions: Sessions, *, port: int, comparison: BlindedComparison | None = None
+) -> Starlette:
     """The application for one run, or for comparing it with another.
 
     Args:
@@ -56,7 +58,7 @@ def application(review: ReviewRun, sessions: Sessions, *, port: int, comparison:
 class Pages:
     """The handlers, over one run."""
 
-    def __init__(self, review: ReviewRun, comparison: Comparison | None) -> None:
+    def __init__(self, review: ReviewRun, comparison: BlindedComparison | None) -> None:
         self._review = review
         self._begin = review.settings.queue
         self._comparing = comparison is not None

@@ -21,7 +21,7 @@ FILE = "preferences.jsonl"
 Side = Literal["first", "second"]
 
 
-class Pair(NamedTuple):
+class TracePair(NamedTuple):
     """Two candidates for one study."""
 
     study_id: str
@@ -39,7 +39,7 @@ class Result(NamedTuple):
     p: float  # of the sign test; 1 where nothing was preferred
 
 
-class Comparison:
+class BlindedComparison:
     """All pairs of two runs, and what readers prefer."""
 
     def __init__(self, runs: tuple[RunFolder, RunFolder], seed: int) -> None:
@@ -50,7 +50,7 @@ class Comparison:
         if not shared:
             raise InputError(f"has no study in common with {runs[1].path}", file=runs[0].path)
         self.pairs = [
-            Pair(
+            TracePair(
                 study,
                 _chosen(self.indexes[0], study),
                 _chosen(self.indexes[1], study),
@@ -59,12 +59,12 @@ class Comparison:
             for study in sorted(shared, key=lambda study: position(seed, "pair", study))
         ]
 
-    def next_pair(self, reader: str) -> Pair | None:
+    def next_pair(self, reader: str) -> TracePair | None:
         """The next pair that a reader has not compared."""
         done = {(one.first, one.second) for one in self.preferences() if one.reader == reader}
         return next((pair for pair in self.pairs if (pair.first, pair.second) not in done), None)
 
-    def pair(self, first: str) -> Pair:
+    def pair(self, first: str) -> TracePair:
         """The pair of a candidate of the first run.
 
         Raises:

@@ -21,7 +21,7 @@ _PACKAGE = __package__ or ""
 _USED = "This link was used already, or the server was started again. Use the new link."
 
 
-class Session(NamedTuple):
+class ReaderSession(NamedTuple):
     """A browser that came through a reader's link."""
 
     id: str
@@ -33,7 +33,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._links: dict[str, str] = {}
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, ReaderSession] = {}
 
     def link(self, reader: str) -> str:
         """A token that begins one session of a reader."""
@@ -41,16 +41,16 @@ class Sessions:
         self._links[token] = reader
         return token
 
-    def begin(self, token: str) -> Session | None:
+    def begin(self, token: str) -> ReaderSession | None:
         """The session that a token begins; none if it was used, or never given out."""
         known = next((link for link in self._links if hmac.compare_digest(link, token)), None)
         if known is None:
             return None
-        session = Session(secrets.token_urlsafe(32), self._links.pop(known))
+        session = ReaderSession(secrets.token_urlsafe(32), self._links.pop(known))
         self._sessions[session.id] = session
         return session
 
-    def find(self, session_id: str) -> Session | None:
+    def find(self, session_id: str) -> ReaderSession | None:
         """A session by its cookie."""
         return self._sessions.get(session_id)
 
@@ -128,7 +128,7 @@ class Guard:
         answer.set_cookie(self.cookie, session.id, httponly=True, samesite="strict", path="/")
         return answer
 
-    def _session(self, headers: Mapping[str, str]) -> Session | None:
+    def _session(self, headers: Mapping[str, str]) -> ReaderSession | None:
         try:
             found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
         except CookieError:

@@ -25,7 +25,7 @@ FROM events WHERE state = 'judged' AND seq > ? AND json_extract(body, '$.candida
 """
 
 
-class Entry(NamedTuple):
+class IndexedTrace(NamedTuple):
     """One judged candidate."""
 
     key: str
@@ -41,7 +41,7 @@ class TraceIndex:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, IndexedTrace] = {}
         self.by_study: dict[str, list[str]] = {}
         self.repaired: set[str] = set()  # keys that a later attempt repairs
         self._findings: dict[str, frozenset[str]] = {}  # of references that were read for a queue
@@ -60,7 +60,7 @@ class TraceIndex:
                 if parent:
                     self.repaired.add(parent)
                 outcome, codes = _weigh(findings)
-                self.entries[key] = Entry(key, study_id, f"{author} {teacher}", outcome, codes, parent)
+                self.entries[key] = IndexedTrace(key, study_id, f"{author} {teacher}", outcome, codes, parent)
                 self._seen = seq
         except sqlite3.Error as error:
             raise RunError(f"the journal cannot be read ({error})", file=self.run.path / "journal.db") from None

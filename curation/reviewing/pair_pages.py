@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ...schemas.errors import InputError
 from ...schemas.reading import Preference
-from .compare import Comparison
+from .compare import BlindedComparison
 from .rendering import Handler, Renderer, read_form, session_of
 from .screens import ReviewRun
 from .shown import one_side, safe
@@ -16,7 +16,7 @@ from .shown import one_side, safe
 class PairPages:
     """The handlers, over a run and its comparison with a second one."""
 
-    def __init__(self, renderer: Renderer, review: ReviewRun, comparison: Comparison | None) -> None:
+    def __init__(self, renderer: Renderer, review: ReviewRun, comparison: BlindedComparison | None) -> None:
         self._renderer = renderer
         self._review = review
         self._comparison = comparison
@@ -57,7 +57,7 @@ class PairPages:
         """What readers prefer, and how likely that is by chance."""
         return self._results(request)
 
-    def _compared(self) -> Comparison:
+    def _compared(self) -> BlindedComparison:
         if self._comparison is None:
             raise InputError("two runs are compared with: tenstep review RUN RUN --serve")
         return self._comparison

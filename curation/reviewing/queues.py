@@ -22,7 +22,7 @@ from ...data.readings import Final
 from ...data.statistics import read_share
 from ...schemas.attribution import Attributed
 from ...schemas.errors import InputError
-from .index import Entry, TraceIndex
+from .index import IndexedTrace, TraceIndex
 
 DEFAULT_SHARE = 0.1
 _SCALE = float(2**64)
@@ -42,7 +42,7 @@ def position(seed: int, purpose: str, key: str) -> float:
     return int.from_bytes(digest[:8], "big") / _SCALE
 
 
-def sampled(entries: Iterable[Entry], outcome: str, share: float, seed: int) -> list[Entry]:
+def sampled(entries: Iterable[IndexedTrace], outcome: str, share: float, seed: int) -> list[IndexedTrace]:
     """A share of the entries with one outcome, in random order."""
     drawn = [(position(seed, outcome, entry.key), entry) for entry in entries if entry.outcome == outcome]
     return [entry for place, entry in sorted(drawn, key=lambda one: one[0]) if place < share]
@@ -54,7 +54,7 @@ def queue(
     sampling: Sampling,
     finals: Mapping[str, Final],
     attribution: Mapping[str, Attributed] = {},
-) -> list[Entry]:
+) -> list[IndexedTrace]:
     """The entries of a queue, in reading order.
 
     Args:
@@ -108,8 +108,8 @@ def written(spec: str, sampling: Sampling) -> str:
 
 
 def open_for(
-    reader: str, entries: Iterable[Entry], readers: Mapping[str, Collection[str]], sampling: Sampling
-) -> Iterator[Entry]:
+    reader: str, entries: Iterable[IndexedTrace], readers: Mapping[str, Collection[str]], sampling: Sampling
+) -> Iterator[IndexedTrace]:
     """Those that this reader still has to read.
 
     Args:

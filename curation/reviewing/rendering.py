@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ...schemas.errors import InputError, TenstepError
 from .decide import Form
-from .guard import Session
+from .guard import ReaderSession
 from .screens import ReviewRun
 from .shown import safe
 
@@ -64,9 +64,9 @@ class Renderer:
         return HTMLResponse(self._templates.get_template(name).render(values))
 
 
-def session_of(request: Request) -> Session:
+def session_of(request: Request) -> ReaderSession:
     """Whose request it is; guard.py lets nobody through without a session."""
-    session: Session = request.scope["session"]
+    session: ReaderSession = request.scope["session"]
     return session
 
 

@@ -21,7 +21,7 @@ from ...schemas.reading import Kind, Reading
 from ...schemas.study import Study
 from . import queues
 from .decide import DecisionWriter, Form
-from .index import Entry, TraceIndex
+from .index import IndexedTrace, TraceIndex
 
 Blind = Literal["never", "second", "always"]
 
@@ -36,7 +36,7 @@ class Settings(NamedTuple):
     attribution: Path | None = None  # what `tenstep attribute` wrote, if it does not lie in the run's folder
 
 
-class Progress(NamedTuple):
+class ReaderProgress(NamedTuple):
     """Of one reader in one queue."""
 
     done: int
@@ -52,7 +52,7 @@ class Progress(NamedTuple):
 class Screen(NamedTuple):
     """One candidate as a reader is to see it."""
 
-    entry: Entry
+    entry: IndexedTrace
     study: Study
     judged: Judged
     own: Reading | None
@@ -76,7 +76,7 @@ class ReviewRun:
         self.decisions = DecisionWriter(run)
         self._lock = threading.RLock()
         self._readings: tuple[int, dict[str, list[Reading]]] = (-1, {})
-        self._queues: tuple[int, dict[str, list[Entry]]] = (-1, {})
+        self._queues: tuple[int, dict[str, list[IndexedTrace]]] = (-1, {})
         self._opened: dict[tuple[str, str], float] = {}  # (reader, key): when it was first sent
         self._undo: dict[str, list[tuple[str, Kind]]] = defaultdict(list)  # reader: (key, kind) in order
 
@@ -95,7 +95,7 @@ class ReviewRun:
             self._readings = (last, by_key)
         return self._readings[1]
 
-    def queue(self, spec: str) -> list[Entry]:
+    def queue(self, spec: str) -> list[IndexedTrace]:
         """A queue as it stands now; drawn again only after something new was judged."""
         with self._lock:
             self.index.refresh()
@@ -117,7 +117,7 @@ class ReviewRun:
             waiting = queues.open_for(reader, self.queue(spec), readers, self.settings.sampling)
             return next((entry.key for entry in waiting if entry.key != after), None)
 
-    def progress(self, reader: str, spec: str) -> Progress:
+    def progress(self, reader: str, spec: str) -> ReaderProgress:
         """How far a reader is."""
         with self._lock:
             by_key = self._by_key()
@@ -126,7 +126,7 @@ class ReviewRun:
             left = sum(1 for _ in queues.open_for(reader, entries, readers, self.settings.sampling))
             mine = [r.seconds for given in by_key.values() for r in given if r.reader == reader]
             done = sum(1 for entry in entries if reader in readers.get(entry.key, ()))
-            return Progress(done, left, statistics.median(mine[-50:]) if mine else None)
+            return ReaderProgress(done, left, statistics.median(mine[-50:]) if mine else None)
 
     def screen(self, reader: str, key: str, *, adjudicate: bool = False) -> Screen:
         """One candidate.
@@ -247,7 +247,7 @@ class Filters(NamedTuple):
     sort: str = "queue"
     page: int = 1
 
-    def fits(self, entry: Entry, state: str) -> bool:
+    def fits(self, entry: IndexedTrace, state: str) -> bool:
         """Whether an entry is shown."""
         return (
             self.outcome in ("", entry.outcome)

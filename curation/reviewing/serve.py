@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...data.run import RunFolder
 from ...schemas.errors import InputError, RunLockedError
-from ..recheck import amend
-from .compare import Comparison
+from ..amend import amend
+from .compare import BlindedComparison
 from .screens import ReviewRun, Settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Prepared(NamedTuple):
     listener: socket.socket
     sessions: "Sessions"
     review: ReviewRun
-    comparison: Comparison | None
+    comparison: BlindedComparison | None
 
     def link(self, reader: str) -> str:
         """A link for one reader; it works once."""
@@ -99,7 +99,7 @@ def prepared(folders: Sequence[Path], settings: Settings, port: int) -> Iterator
         if not review.index.entries:
             raise InputError("nothing in this run has been judged yet", file=folders[0])
         review.queue(settings.queue)  # refuses one that there is not
-        comparison = Comparison((run, others[0]), settings.sampling.seed) if others else None
+        comparison = BlindedComparison((run, others[0]), settings.sampling.seed) if others else None
         if comparison:
             stack.callback(comparison.close)
         sessions = Sessions()

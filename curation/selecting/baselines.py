@@ -11,21 +11,21 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
-from .pool import Candidate
+from .pool import PoolExample
 
 
-def drawn(rows: Sequence[Candidate], n: int, seed: int) -> list[Candidate]:
+def drawn(rows: Sequence[PoolExample], n: int, seed: int) -> list[PoolExample]:
     """n rows, each as likely as any other."""
     return sorted(rows, key=lambda row: _draw(seed, row.id))[:n]
 
 
-def by_domain(rows: Sequence[Candidate], n: int, seed: int) -> list[Candidate]:
+def by_domain(rows: Sequence[PoolExample], n: int, seed: int) -> list[PoolExample]:
     """n rows, domain after domain in turn; a row counts for the rarest of its findings that has a turn."""
-    domains: defaultdict[str, list[Candidate]] = defaultdict(list)
+    domains: defaultdict[str, list[PoolExample]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: _draw(seed, row.id), reverse=True):
         for name in row.findings or ("",):
             domains[name].append(row)
-    chosen: dict[str, Candidate] = {}
+    chosen: dict[str, PoolExample] = {}
     while len(chosen) < min(n, len(rows)):
         for name in sorted(domains, key=lambda name: _draw(seed, name)):
             queue = domains[name]

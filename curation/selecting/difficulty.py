@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
-from .pool import Candidate
+from .pool import PoolExample
 
 
 def failures(samples: Path) -> dict[str, tuple[int, int]]:
@@ -34,7 +34,7 @@ def failures(samples: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def difficulty(rows: Sequence[Candidate], sampled: Mapping[str, tuple[int, int]] | None) -> int:
+def difficulty(rows: Sequence[PoolExample], sampled: Mapping[str, tuple[int, int]] | None) -> int:
     """Set the difficulty of every row, the higher the harder.
 
     Args:
@@ -58,7 +58,7 @@ def difficulty(rows: Sequence[Candidate], sampled: Mapping[str, tuple[int, int]]
     return len(rows) - len(rates)
 
 
-def _rarity(rows: Sequence[Candidate]) -> None:
+def _rarity(rows: Sequence[PoolExample]) -> None:
     seen = Counter(name for row in rows for name in row.findings)
     for row in rows:
         rarest = min(row.findings, key=lambda name: (seen[name], name), default=None)

@@ -17,7 +17,7 @@ from .quality import quality
 
 
 @dataclass(slots=True)
-class Candidate:
+class PoolExample:
     """One accepted example of the pool."""
 
     id: str  # content hash
@@ -64,10 +64,10 @@ def content_id(example: Example) -> str:
     return digest.hexdigest()
 
 
-def row_of(number: int, example: Example) -> Candidate:
+def row_of(number: int, example: Example) -> PoolExample:
     """The row of an accepted example of run `number`; its findings and difficulty are not known yet."""
     study = example.study
-    return Candidate(
+    return PoolExample(
         id=content_id(example),
         run=number,
         key=example.provenance.key,

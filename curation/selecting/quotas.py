@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...schemas.errors import InputError
-from .pool import Candidate
+from .pool import PoolExample
 
 KINDS = ("finding", "view", "source", "normality")
 NO_CAP = np.iinfo(np.int64).max
@@ -37,7 +37,7 @@ def parsed(words: Sequence[str]) -> dict[str, int]:
 class Quotas:
     """What is demanded of each group of a pool, and how far it is met."""
 
-    def __init__(self, rows: Sequence[Candidate], minimums: Mapping[str, int], maximums: Mapping[str, int]) -> None:
+    def __init__(self, rows: Sequence[PoolExample], minimums: Mapping[str, int], maximums: Mapping[str, int]) -> None:
         self.pool = Counter(group for row in rows for group in row.groups)
         self.names = tuple(sorted(self.pool))
         at = {name: number for number, name in enumerate(self.names)}
@@ -52,7 +52,7 @@ class Quotas:
         for number, groups in enumerate(self._of):
             self._member[number, groups] = True
 
-    def needed(self, row: Candidate) -> bool:
+    def needed(self, row: PoolExample) -> bool:
         """Whether a group of the row has no more rows than its minimum."""
         return any(0 < self.pool[group] <= self.wanted.get(group, 0) for group in row.groups)
 

@@ -15,11 +15,11 @@ from ...data.workers import Workers, in_order, sure
 from ...schemas.example import Example
 from ...schemas.study import Study
 from .gates import Gates
-from .pool import Candidate, present, row_of
+from .pool import PoolExample, present, row_of
 from .stages import Funnel, Removed
 
 _SOME = 1024
-_Strata = defaultdict[tuple[str, ...], list[tuple[int, int, Candidate]]]
+_Strata = defaultdict[tuple[str, ...], list[tuple[int, int, PoolExample]]]
 
 
 def read(
@@ -32,7 +32,7 @@ def read(
     on_row: Callable[[], None] = lambda: None,
     workers: Workers = 1,
     kept: Path | None = None,
-) -> tuple[list[Candidate], list[str], tuple[int, ...]]:
+) -> tuple[list[PoolExample], list[str], tuple[int, ...]]:
     """Read every accepted example, and keep what the gates let through.
 
     Args:
@@ -87,7 +87,7 @@ def _content(example: Example) -> str:
     return example.model_dump_json()
 
 
-def _read(number: int, compares: bool, examples: Sequence[Example]) -> list[tuple[Candidate, Looks | None]]:
+def _read(number: int, compares: bool, examples: Sequence[Example]) -> list[tuple[PoolExample, Looks | None]]:
     """Rows, and what of their studies is compared with held-out ones: a function of the examples alone."""
     rows = [row_of(number, example) for example in examples]
     if not compares:
@@ -97,15 +97,15 @@ def _read(number: int, compares: bool, examples: Sequence[Example]) -> list[tupl
     return list(zip(rows, looks([(row.report, ()) for row in rows]), strict=True))
 
 
-def _texts(row: Candidate) -> str:
+def _texts(row: PoolExample) -> str:
     return row.text + row.report
 
 
-def _findings_and_signatures(rows: Sequence[Candidate]) -> list[tuple[tuple[str, ...], Signature]]:
+def _findings_and_signatures(rows: Sequence[PoolExample]) -> list[tuple[tuple[str, ...], Signature]]:
     return [(row.findings or present(row.report), report_signature(row.text)) for row in rows]
 
 
-def _complete(rows: Sequence[Candidate], workers: Workers, kept: Kept | None) -> None:
+def _complete(rows: Sequence[PoolExample], workers: Workers, kept: Kept | None) -> None:
     """What only rows need that the sample has kept."""
     for row, found in in_order(_findings_and_signatures, rows, workers, kept):
         row.findings, row.signature = sure(found, f"study '{row.study_id}'")
@@ -113,14 +113,14 @@ def _complete(rows: Sequence[Candidate], workers: Workers, kept: Kept | None) ->
 
 
 def _gated(
-    some: Sequence[tuple[Study, Candidate, Looks | None]], gates: Gates
-) -> Iterator[tuple[Candidate, str | None]]:
+    some: Sequence[tuple[Study, PoolExample, Looks | None]], gates: Gates
+) -> Iterator[tuple[PoolExample, str | None]]:
     reasons = gates.closed([(study, found, bool(row.findings)) for study, row, found in some])
     for _, row, _ in some:
         yield row, reasons.get(row.study_id)
 
 
-def _keep(heap: list[tuple[int, int, Candidate]], row: Candidate, order: int, limit: int, funnel: Funnel) -> None:
+def _keep(heap: list[tuple[int, int, PoolExample]], row: PoolExample, order: int, limit: int, funnel: Funnel) -> None:
     """The rows with the lowest hashes, at most `limit` of a stratum, so that memory does not grow with the pool."""
     item = (-int(row.id, 16), -order, row)
     if len(heap) < limit:
@@ -129,10 +129,10 @@ def _keep(heap: list[tuple[int, int, Candidate]], row: Candidate, order: int, li
         funnel.drop(Removed(heapq.heappushpop(heap, item)[2], "sample", "not in the sample"))
 
 
-def _shortened(strata: _Strata, sizes: Counter[tuple[str, ...]], limit: int, funnel: Funnel) -> list[Candidate]:
+def _shortened(strata: _Strata, sizes: Counter[tuple[str, ...]], limit: int, funnel: Funnel) -> list[PoolExample]:
     if sizes.total() <= limit:
         return [row for heap in strata.values() for _, _, row in heap]
-    kept: list[Candidate] = []
+    kept: list[PoolExample] = []
     for stratum in sorted(strata):
         heap = sorted(strata[stratum], reverse=True)
         room = max(1, sizes[stratum] * limit // sizes.total())

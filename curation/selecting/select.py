@@ -27,7 +27,7 @@ from .baselines import by_domain, drawn
 from .difficulty import difficulty, failures
 from .diversity import GROUND, Pick, Space, choose
 from .gates import Gates
-from .pool import Candidate
+from .pool import PoolExample
 from .quality import in_words
 from .quotas import Quotas
 from .reading import read
@@ -37,7 +37,7 @@ from .writing import write
 FLOOR = 3  # times n: quality and difficulty leave at least so many rows to choose from
 
 
-class Options(Noun):
+class SelectOptions(Noun):
     """How to select."""
 
     n: int = Field(ge=1, description="How many.")
@@ -65,7 +65,7 @@ class Selected:
 
 def select(
     runs: Sequence[Path],
-    options: Options,
+    options: SelectOptions,
     out: Path,
     *,
     student: Path | None = None,
@@ -137,7 +137,7 @@ def select(
         **common,
     )
     n, seed = len(chosen), options.seed
-    draws: dict[Method, list[Candidate]] = {
+    draws: dict[Method, list[PoolExample]] = {
         "random": drawn(pool, n, seed),
         "hard-random": drawn(rows, n, seed),
         "domain": by_domain(pool, n, seed),
@@ -156,7 +156,7 @@ def select(
     return Selected(selection, others, tuple(_notes(selection, options, gates, unsampled)))
 
 
-def _shortened(pool: list[Candidate], options: Options, funnel: Funnel) -> list[Candidate]:
+def _shortened(pool: list[PoolExample], options: SelectOptions, funnel: Funnel) -> list[PoolExample]:
     needed = Quotas(pool, options.wanted(), {}).needed
     at_least = FLOOR * options.n
     rows = pool
@@ -182,14 +182,14 @@ def _shortened(pool: list[Candidate], options: Options, funnel: Funnel) -> list[
     return funnel.step("difficulty", rows, gone)
 
 
-def _not_taken(rows: Sequence[Candidate], chosen: Sequence[Candidate]) -> Iterator[Removed]:
+def _not_taken(rows: Sequence[PoolExample], chosen: Sequence[PoolExample]) -> Iterator[Removed]:
     taken = {row.id for row in chosen}
     for row in rows:
         if row.id not in taken:
             yield Removed(row, "diversity", "adds less than what was chosen, or a cap is reached")
 
 
-def _counted(rows: Sequence[Candidate]) -> dict[str, int]:
+def _counted(rows: Sequence[PoolExample]) -> dict[str, int]:
     return dict(sorted(Counter(group for row in rows for group in row.groups).items()))
 
 
@@ -205,7 +205,7 @@ def _private(run: Path, studies: Path | None) -> bool:
 
 
 def _parameters(
-    options: Options, student: Path | None, splits: Path | None, held_out: Sequence[Path]
+    options: SelectOptions, student: Path | None, splits: Path | None, held_out: Sequence[Path]
 ) -> dict[str, Any]:
     """All that decides, without paths: those are names of this machine."""
     named = {"student": student, "splits": splits}
@@ -217,7 +217,7 @@ def _parameters(
     )
 
 
-def _row(row: Candidate, rank: int, reason: str, gain: float) -> Chosen:
+def _row(row: PoolExample, rank: int, reason: str, gain: float) -> Chosen:
     return Chosen(
         id=row.id,
         study_id=row.study_id,
@@ -231,12 +231,12 @@ def _row(row: Candidate, rank: int, reason: str, gain: float) -> Chosen:
     )
 
 
-def _why(pick: Pick, row: Candidate) -> str:
+def _why(pick: Pick, row: PoolExample) -> str:
     what = f"minimum of {', '.join(pick.served)}" if pick.served else "covers most of what was not covered"
     return f"{what}; quality: {in_words(row.quality)}; difficulty: {row.why}"
 
 
-def _notes(selection: Selection, options: Options, gates: Gates, unsampled: int) -> Iterator[str]:
+def _notes(selection: Selection, options: SelectOptions, gates: Gates, unsampled: int) -> Iterator[str]:
     if len(selection.rows) < options.n:
         yield f"{len(selection.rows)} of {options.n}: no more rows are left, or caps allow no more"
     for group, lacking in selection.short.items():

@@ -14,13 +14,13 @@ import numpy as np
 from ...data.similarity import Searched, Signature, band_keys, likeness
 from ...data.splitting.alike import report_signature, stack
 from ...schemas.selection import Stage
-from .pool import Candidate
+from .pool import PoolExample
 
 
 class Removed(NamedTuple):
     """A row that left."""
 
-    row: Candidate
+    row: PoolExample
     stage: str
     reason: str
 
@@ -46,7 +46,7 @@ class Funnel:
         """A row leaves."""
         self.left.append(Left(one.row.study_id, one.row.key, one.row.run, one.stage, one.reason))
 
-    def step(self, name: str, before: Sequence[Candidate], gone: Iterable[Removed]) -> list[Candidate]:
+    def step(self, name: str, before: Sequence[PoolExample], gone: Iterable[Removed]) -> list[PoolExample]:
         """One more stage; gives the rows that are left, in their order."""
         ids, counts = set[int](), Counter[str]()
         for one in gone:
@@ -67,15 +67,15 @@ def _kind(reason: str) -> str:
     return reason.partition(":")[0]
 
 
-def once(rows: Sequence[Candidate]) -> Iterable[Removed]:
+def once(rows: Sequence[PoolExample]) -> Iterable[Removed]:
     """One example a study: the best, then the lowest id; the same example in two runs is one."""
-    best: dict[tuple[str, str], Candidate] = {}
+    best: dict[tuple[str, str], PoolExample] = {}
     for row in sorted(rows, key=lambda row: (row.quality, row.id, row.key)):
         if best.setdefault((row.source, row.study_id), row) is not row:
             yield Removed(row, "one a study", "another trace of the study is as good or better")
 
 
-def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
+def near(rows: Sequence[PoolExample], similarity: float) -> Iterable[Removed]:
     """Texts that are nearly those of a better row, by MinHash of runs of three words."""
     order = sorted(range(len(rows)), key=lambda at: (rows[at].quality, rows[at].id))
     if not order:
@@ -96,19 +96,19 @@ def near(rows: Sequence[Candidate], similarity: float) -> Iterable[Removed]:
             yield Removed(rows[at], "near-duplicates", "nearly the text of a better row")
 
 
-def _signature(row: Candidate) -> Signature:
+def _signature(row: PoolExample) -> Signature:
     return report_signature(row.text) if row.signature is None else row.signature
 
 
 def better(
-    rows: Sequence[Candidate],
+    rows: Sequence[PoolExample],
     name: str,
     *,
-    key: Callable[[Candidate], tuple[float, ...]],
-    in_words: Callable[[Candidate], str],
+    key: Callable[[PoolExample], tuple[float, ...]],
+    in_words: Callable[[PoolExample], str],
     share: float,
     at_least: int,
-    needed: Callable[[Candidate], bool],
+    needed: Callable[[PoolExample], bool],
 ) -> Iterable[Removed]:
     """What is not in the better share of its stratum.
 
@@ -124,7 +124,7 @@ def better(
     if len(rows) <= at_least:
         return
     share = max(share, at_least / len(rows))
-    strata: defaultdict[tuple[str, ...], list[Candidate]] = defaultdict(list)
+    strata: defaultdict[tuple[str, ...], list[PoolExample]] = defaultdict(list)
     for row in rows:
         strata[row.stratum].append(row)
     for stratum in sorted(strata):

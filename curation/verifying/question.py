@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from ...schemas.base import Noun
 from ...schemas.study import Study
-from ..prompt import Prompt
+from ..prompt import FilledPrompt
 from ..prompt_file import content_of, read_prompt_file
 from ..teacher import Question
 from .answer import MISSING, keys, schema
@@ -68,5 +68,5 @@ class Asking:
         if problems is not None:
             template, fields["problems"] = self._file.again, json.dumps(problems, ensure_ascii=False)
         user = Template(template).substitute(fields)
-        prompt = Prompt(self.id, self._file.system, user, False, (*keys(len(steps)), MISSING), schema(len(steps)))
+        prompt = FilledPrompt(self.id, self._file.system, user, False, (*keys(len(steps)), MISSING), schema(len(steps)))
         return Question(study.model_copy(update={"images": ()}), prompt, sample=int(problems is not None))

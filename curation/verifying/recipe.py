@@ -7,8 +7,9 @@ from pydantic import Field
 
 from ...data.recipes import read_recipe
 from ...schemas.base import Noun
+from ...schemas.curate_recipe import CurateRecipe, VerifierSpec
 from ...schemas.errors import RecipeError
-from ...schemas.recipe import CurateRecipe, RequestOptions, VerifierSpec
+from ...schemas.recipe import RequestOptions
 
 
 class VerifyRecipe(RequestOptions):

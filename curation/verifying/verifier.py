@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...schemas.candidate import Candidate
+from ...schemas.curate_recipe import VerifierSpec
 from ...schemas.errors import RecipeError
-from ...schemas.recipe import TeacherSpec, VerifierSpec
+from ...schemas.recipe import TeacherSpec
 from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Finding, Resolution, Verdict
 from ..judging.families import family_of

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from ...data.judged import Judged
 from ...data.run import RunFolder
+from ...schemas.curate_recipe import VerifierSpec
 from ...schemas.errors import RecipeError
-from ...schemas.recipe import RequestOptions, VerifierSpec
+from ...schemas.recipe import RequestOptions
 from ...schemas.verdict import Doubts, Verdict
-from ..recheck import Rechecked, rejudge, reopened
+from ..amend import Rechecked, rejudge, reopened
 from ..requests.policy import both
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests

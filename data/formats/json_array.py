@@ -18,7 +18,7 @@ from .packed import CutOffError, open_file
 _CHUNK = 2**18  # characters
 
 
-class Item(NamedTuple):
+class ArrayItem(NamedTuple):
     """One object: the key it stands under (empty in a plain array), its number there from 1, and it or a reason."""
 
     key: str
@@ -36,7 +36,7 @@ def opens_array(path: Path) -> bool:
         return stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
-def array_objects(path: Path) -> Iterator[Item]:
+def array_objects(path: Path) -> Iterator[ArrayItem]:
     """The objects of an array.
 
     Raises:
@@ -45,7 +45,7 @@ def array_objects(path: Path) -> Iterator[Item]:
     yield from _objects(path, "[", "a JSON array is wanted: [{...}, ...]")
 
 
-def split_objects(path: Path) -> Iterator[Item]:
+def split_objects(path: Path) -> Iterator[ArrayItem]:
     """The objects of every array that is a value of the file's one object; its other values are passed over.
 
     Raises:
@@ -54,13 +54,13 @@ def split_objects(path: Path) -> Iterator[Item]:
     yield from _objects(path, "{", "not a JSON object of splits: {'train': [{...}], ...}")
 
 
-def _objects(path: Path, opening: str, wanted: str) -> Iterator[Item]:
+def _objects(path: Path, opening: str, wanted: str) -> Iterator[ArrayItem]:
     with (
         open_file(path) as stream,
         io.TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
     ):
         text = _Buffer(file)
-        last = Item("", 0, Refusal("bad_json", ""))
+        last = ArrayItem("", 0, Refusal("bad_json", ""))
         try:
             if text.next() != opening:
                 raise InputError(wanted, file=path)
@@ -72,10 +72,10 @@ def _objects(path: Path, opening: str, wanted: str) -> Iterator[Item]:
         except (ValueError, RecursionError, CutOffError) as error:
             why = error.message if isinstance(error, CutOffError) else str(error)[:120]
             refusal = Refusal("bad_json", f"the file is damaged or cut off here ({why}); what follows is not read")
-            yield Item(last.key, last.number + 1, refusal)
+            yield ArrayItem(last.key, last.number + 1, refusal)
 
 
-def _splits(text: "_Buffer") -> Iterator[Item]:
+def _splits(text: "_Buffer") -> Iterator[ArrayItem]:
     text.drop(1)
     while text.next() != "}":
         if text.next() == ",":
@@ -91,7 +91,7 @@ def _splits(text: "_Buffer") -> Iterator[Item]:
             text.value()  # something else that the file says of itself
 
 
-def _array(text: "_Buffer", key: str) -> Iterator[Item]:
+def _array(text: "_Buffer", key: str) -> Iterator[ArrayItem]:
     text.drop(1)
     number = 0
     while text.next() != "]":
@@ -101,11 +101,11 @@ def _array(text: "_Buffer", key: str) -> Iterator[Item]:
         number += 1
         value, is_text = text.value()
         if not is_text:
-            yield Item(key, number, Refusal("bad_encoding", "not UTF-8; save the file as UTF-8"))
+            yield ArrayItem(key, number, Refusal("bad_encoding", "not UTF-8; save the file as UTF-8"))
         elif not isinstance(value, dict):
-            yield Item(key, number, Refusal("bad_json", f"a JSON object is wanted, not {type(value).__name__}"))
+            yield ArrayItem(key, number, Refusal("bad_json", f"a JSON object is wanted, not {type(value).__name__}"))
         else:
-            yield Item(key, number, value)
+            yield ArrayItem(key, number, value)
     text.drop(1)
 
 

@@ -19,7 +19,7 @@ _MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JsonLine:
     """One line: its object, or what is wrong with it."""
 
     row: int
@@ -27,7 +27,7 @@ class Line:
     problem: str = ""
 
 
-def json_lines(path: Path) -> Iterator[Line]:
+def json_lines(path: Path) -> Iterator[JsonLine]:
     """Every line of a file that is not blank.
 
     Raises:
@@ -35,12 +35,12 @@ def json_lines(path: Path) -> Iterator[Line]:
     """
     for row, data in raw_lines(path):
         if data is None:
-            yield Line(row, None, f"the line is longer than {LONGEST:,} bytes")
+            yield JsonLine(row, None, f"the line is longer than {LONGEST:,} bytes")
         elif isinstance(data, str):
-            yield Line(row, None, data)
+            yield JsonLine(row, None, data)
         else:
             found = object_of(data)
-            yield Line(row, None, found) if isinstance(found, str) else Line(row, found)
+            yield JsonLine(row, None, found) if isinstance(found, str) else JsonLine(row, found)
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 
-class Line(NamedTuple):
+class CsvRow(NamedTuple):
     """One record: the line of the file on which it ends, and its cells by column or why it cannot be used."""
 
     number: int
     cells: dict[str, str] | Refusal
 
 
-class Table:
+class CsvTable:
     """A CSV file, opened: its header is checked; iterating reads it once, from the first record on.
 
     Args:
@@ -67,7 +67,7 @@ class Table:
         """How much of the file has been read, from 0 to 1; none for a compressed one."""
         return min(self._lines.read / self._size, 1.0) if self._lines.read <= self._size else None
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[CsvRow]:
         width = len(self.header)
         wanted = [(at, name) for at, name in enumerate(self.header) if self._keep is None or name in self._keep]
         lines = self._lines
@@ -82,7 +82,7 @@ class Table:
                     self._reader = lines.reader(start + 1, lines.base + self._reader.line_num)
                     continue
                 except CutOffError as error:
-                    yield Line(start + 1, Refusal("bad_csv", error.message))
+                    yield CsvRow(start + 1, Refusal("bad_csv", error.message))
                     return
                 if broken and (row is None or len(row) == width):
                     yield _broken(broken, start)
@@ -90,7 +90,7 @@ class Table:
                 if row is None:
                     return
                 if row and not broken:
-                    yield Line(lines.base + self._reader.line_num, _cells(row, width, wanted))
+                    yield CsvRow(lines.base + self._reader.line_num, _cells(row, width, wanted))
 
     def _header(self, columns: Sequence[str]) -> list[str]:
         try:
@@ -108,19 +108,19 @@ class Table:
         return header
 
 
-def read_csv(path: Path, columns: Sequence[str], keep: Sequence[str] | None = None) -> Iterator[Line]:
-    """The records of a comma-separated file, all as text; arguments and errors are those of `Table`."""
-    yield from Table(path, columns, keep)
+def read_csv(path: Path, columns: Sequence[str], keep: Sequence[str] | None = None) -> Iterator[CsvRow]:
+    """The records of a comma-separated file, all as text; arguments and errors are those of `CsvTable`."""
+    yield from CsvTable(path, columns, keep)
 
 
-def size_of(line: Line) -> int:
+def size_of(line: CsvRow) -> int:
     """Characters of a record."""
     return 0 if isinstance(line.cells, Refusal) else sum(map(len, line.cells.values()))
 
 
-def in_parts(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
+def in_parts(lines: Iterable[CsvRow], size: int) -> Iterator[tuple[CsvRow, ...]]:
     """Records some at a time, of about `size` characters."""
-    held: list[Line] = []
+    held: list[CsvRow] = []
     length = 0
     for line in lines:
         held.append(line)
@@ -175,10 +175,12 @@ class _Lines:
             raise cut
 
 
-def _broken(broken: tuple[int, str], last: int) -> Line:
+def _broken(broken: tuple[int, str], last: int) -> CsvRow:
     first, error = broken
     lines = f"line {first} is" if last <= first else f"lines {first} to {last} are"
-    return Line(first, Refusal("bad_csv", f"{lines} no CSV record ({error}); is a quote missing, or the file cut off?"))
+    return CsvRow(
+        first, Refusal("bad_csv", f"{lines} no CSV record ({error}); is a quote missing, or the file cut off?")
+    )
 
 
 def _cells(row: list[str], width: int, wanted: Sequence[tuple[int, str]]) -> dict[str, str] | Refusal:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ...schemas.base import Status
 from ...schemas.study import DataClass, ImageRef, RejectedRow, ReportForm, Sections, Study
 from ..ids import is_missing
-from ..source import Marks, Options, Row, SourceTrace, SourceWarning
+from ..source import Marks, Row, SourceOptions, SourceTrace, SourceWarning
 from .images import ImageFile, admit_all
 from .marks import refuse_marked
 from .one_image import fewer, one_image
@@ -69,7 +69,7 @@ class _Parts(NamedTuple):
     trace: str | None
 
 
-def assemble(draft: Draft, options: Options, form: ReportForm) -> Iterator[Row]:
+def assemble(draft: Draft, options: SourceOptions, form: ReportForm) -> Iterator[Row]:
     """The study with its marks, warnings and trace, or the rejected row."""
     parts = _parts(draft, options, form)
     if isinstance(parts, Refusal):
@@ -96,7 +96,7 @@ def rejected(source: str, where: str, refusal: Refusal) -> RejectedRow:
     return RejectedRow(source=source, row=where, reason=refusal.reason, detail=refusal.detail)
 
 
-def _parts(draft: Draft, options: Options, form: ReportForm) -> _Parts | Refusal:
+def _parts(draft: Draft, options: SourceOptions, form: ReportForm) -> _Parts | Refusal:
     whole = draft.text.removeprefix("\ufeff")  # a mark of the file that a cell was pasted from
     if refusal := _bad_id(draft.native_id) or usable(whole):
         return refusal
@@ -159,7 +159,7 @@ class _Pictures(NamedTuple):
     warnings: tuple[tuple[str, str], ...]
 
 
-def _pictures(draft: Draft, words: str, reported: tuple[str, ...], options: Options) -> _Pictures | Refusal:
+def _pictures(draft: Draft, words: str, reported: tuple[str, ...], options: SourceOptions) -> _Pictures | Refusal:
     if options.text_only:
         return _Pictures((), (), (), ())
     admitted = admit_all(draft.images, draft.root, options.converted, options.longest_side)

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...schemas.study import Sections
 from ..columns import SECTIONS, Columns
 from ..ids import is_missing, plain_id
-from ..source import Options
+from ..source import SourceOptions
 from .assemble import Draft
 from .images import ImageFile
 from .names import find_file
@@ -28,7 +28,7 @@ def draft_of(
     images: Sequence[ImageFile],
     where: str,
     root: Path,
-    options: Options,
+    options: SourceOptions,
     header: Collection[str] = (),
 ) -> Draft | Refusal:
     """One row.

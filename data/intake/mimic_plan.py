@@ -18,7 +18,7 @@ from ...schemas.errors import InputError
 from ..formats.table import read_csv
 from ..ids import plain_id
 from .reports import UNKNOWN_VIEW, Refusal
-from .zip_index import Entry, zip_entries
+from .zip_index import ZipEntry, zip_entries
 
 ARCHIVE = "mimic-cxr-reports.zip"
 MAX_REPORT_BYTES = 400_000
@@ -35,7 +35,7 @@ class Planned(NamedTuple):
 
     study: str  # 8 digits
     subject: str
-    report: PurePosixPath | Entry | Refusal  # under `files`, or in the archive
+    report: PurePosixPath | ZipEntry | Refusal  # under `files`, or in the archive
     images: tuple[tuple[str, str], ...] | None  # dicom ids and views; none: whatever lies in the study's folder
     split: str | None
     labels: dict[str, Status]
@@ -96,7 +96,7 @@ def plan(where: Places, *, with_images: bool) -> Iterator[Planned | tuple[str, R
             raise InputError(f"neither {ARCHIVE} nor files/p10/p10000032/s50414267.txt is there", file=where.roots[0])
 
 
-def _reports(where: Places, tables: "_Tables") -> Iterator[tuple[str, str, PurePosixPath | Entry | Refusal]]:
+def _reports(where: Places, tables: "_Tables") -> Iterator[tuple[str, str, PurePosixPath | ZipEntry | Refusal]]:
     if where.archive is not None:
         for entry in zip_entries(where.archive, max_size=MAX_REPORT_BYTES):
             yield from _archived(entry, tables)
@@ -109,7 +109,7 @@ def _reports(where: Places, tables: "_Tables") -> Iterator[tuple[str, str, PureP
         yield from _walk(where.roots)
 
 
-def _archived(entry: Entry, tables: "_Tables") -> Iterator[tuple[str, str, Entry | Refusal]]:
+def _archived(entry: ZipEntry, tables: "_Tables") -> Iterator[tuple[str, str, ZipEntry | Refusal]]:
     found = _REPORT.search(entry.name)
     if found is None or entry.refusal is not None:
         named = entry.refusal or Refusal("other_file", "its name is not that of a report")
@@ -208,7 +208,7 @@ class _Tables:
         self._database.execute("UPDATE listed SET found = 1 WHERE study = ? AND subject = ?", (study, subject))
         return subject if subject in rows or not rows else str(rows[0])
 
-    def planned(self, study: str, subject: str, report: PurePosixPath | Entry | Refusal) -> Planned:
+    def planned(self, study: str, subject: str, report: PurePosixPath | ZipEntry | Refusal) -> Planned:
         """What the tables say of a study."""
         key = (study, subject)
         get = self._database.execute

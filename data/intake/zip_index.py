@@ -21,7 +21,7 @@ _STORED, _DEFLATED = 0, 8
 _FULL = 0xFFFFFFFF
 
 
-class Entry(NamedTuple):
+class ZipEntry(NamedTuple):
     """One file of an archive: where it lies, and what it says of itself; or why it is not read."""
 
     name: str
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     refusal: Refusal | None = None
 
 
-def zip_entries(path: Path, *, max_size: int) -> Iterator[Entry]:
+def zip_entries(path: Path, *, max_size: int) -> Iterator[ZipEntry]:
     """The files of a zip archive, in the order of its directory; folders are passed over.
 
     Raises:
@@ -51,7 +51,7 @@ def zip_entries(path: Path, *, max_size: int) -> Iterator[Entry]:
         raise InputError(f"cannot be read ({error.strerror or error})", file=path) from None
 
 
-def read_entry(file: BinaryIO, entry: Entry) -> bytes | Refusal:
+def read_entry(file: BinaryIO, entry: ZipEntry) -> bytes | Refusal:
     """The bytes of one entry of an open archive."""
     if entry.refusal is not None:
         return entry.refusal
@@ -99,7 +99,7 @@ def _directory(file: BinaryIO, path: Path) -> tuple[int, int]:
     return count, start
 
 
-def _entry(file: BinaryIO, path: Path, number: int, max_size: int) -> Entry:
+def _entry(file: BinaryIO, path: Path, number: int, max_size: int) -> ZipEntry:
     head = file.read(46)
     if len(head) < 46 or not head.startswith(_ENTRY):
         raise InputError(f"damaged: its directory breaks off after {number} entries; fetch it again", file=path)
@@ -124,7 +124,7 @@ def _entry(file: BinaryIO, path: Path, number: int, max_size: int) -> Entry:
         refusal = Refusal("bad_zip", f"compression method {method}; only stored and deflated are read")
     elif size > max_size or packed > max_size:
         refusal = Refusal("large_file", f"{max(size, packed):,} bytes; at most {max_size:,} are read")
-    return Entry(name, offset, packed, size, method, crc, refusal)
+    return ZipEntry(name, offset, packed, size, method, crc, refusal)
 
 
 def _large(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:

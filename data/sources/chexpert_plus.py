@@ -28,14 +28,14 @@ from typing import NamedTuple
 from ...schemas.errors import InputError
 from ...schemas.study import Sections
 from ..formats.packed import CutOffError, open_file
-from ..formats.table import PART, Line, Table, size_of
+from ..formats.table import PART, CsvRow, CsvTable, size_of
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.boilerplate import without_boilerplate
 from ..intake.deidentify import without_age_and_sex, without_surrogates
 from ..intake.images import ImageFile
 from ..intake.reports import Refusal
 from ..intake.together import together
-from ..source import Options, Row, RowsRead, Shard
+from ..source import Row, RowsRead, Shard, SourceOptions
 
 _NAME = "chexpert-plus"
 _FILES = ("df_chexpert_plus_*.csv", "df_chexpert_plus_*.csv.gz")
@@ -57,7 +57,7 @@ _OTHERS = re.compile(r"comparison|history|clinical|findings|impression", re.I)
 _WITH_IMAGES = 2**17  # characters of the table in a part when images are opened: they are the work then
 
 
-class _Image(NamedTuple):
+class _ImageRow(NamedTuple):
     row: int
     cells: dict[str, str]
     path: str
@@ -65,7 +65,7 @@ class _Image(NamedTuple):
     study: str
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Rows of the table, some at a time; no study lies in two parts.
 
     Raises:
@@ -75,13 +75,13 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or file.parent
     if not root.is_dir():
         raise InputError("there is no such folder of images", file=root)
-    table = Table(file, _REQUIRED, _COLUMNS)
+    table = CsvTable(file, _REQUIRED, _COLUMNS)
     size = PART if options.text_only else _WITH_IMAGES
-    held: list[Line] = []
+    held: list[CsvRow] = []
     length = 0
 
     def names() -> Iterator[str]:
-        return map(_study_of, Table(file, _REQUIRED, ("path_to_image",)))
+        return map(_study_of, CsvTable(file, _REQUIRED, ("path_to_image",)))
 
     for lines in together(names, table, _study_of, lambda: _mentions(file)):
         if length >= size:
@@ -93,17 +93,17 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield file.name, tuple(held), root, table.share
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part, in the order in which they begin."""
     table, lines, root, _ = shard
-    groups: dict[str, list[_Image]] = {}
+    groups: dict[str, list[_ImageRow]] = {}
     for row in _images(table, lines):
-        if isinstance(row, _Image):
+        if isinstance(row, _ImageRow):
             groups.setdefault(f"{row.patient}/{row.study}", []).append(row)
         else:
             yield rejected(_NAME, *row)
     for name, every in groups.items():
-        once: dict[str, _Image] = {}
+        once: dict[str, _ImageRow] = {}
         for image in every:
             once.setdefault(image.path, image)
         images = list(once.values())
@@ -125,7 +125,7 @@ def share(shard: Shard) -> float | None:
     return found
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
@@ -141,7 +141,7 @@ def _table(path: Path) -> Path:
     return path
 
 
-def _study_of(line: Line) -> str:
+def _study_of(line: CsvRow) -> str:
     """The study that a record names; empty if it names none."""
     found = None if isinstance(line.cells, Refusal) else _PATH.search(line.cells["path_to_image"].strip())
     return f"{found[2]}/{found[3]}" if found else ""
@@ -154,7 +154,7 @@ def _mentions(file: Path) -> Iterator[str]:
             yield from map(bytes.decode, _STUDY.findall(block + stream.readline(_BLOCK)))
 
 
-def _images(table: str, lines: Iterable[Line]) -> Iterator[_Image | tuple[str, Refusal]]:
+def _images(table: str, lines: Iterable[CsvRow]) -> Iterator[_ImageRow | tuple[str, Refusal]]:
     for line in lines:
         if isinstance(line.cells, Refusal):
             yield f"{table} row {line.number}", line.cells
@@ -165,10 +165,10 @@ def _images(table: str, lines: Iterable[Line]) -> Iterator[_Image | tuple[str, R
             detail = f"path_to_image is {path[:60]!a}, not train/patient00001/study1/view1_frontal.jpg"
             yield f"{table} row {line.number}", Refusal("bad_id", detail)
         else:
-            yield _Image(line.number, line.cells, found[1], found[2], found[3])
+            yield _ImageRow(line.number, line.cells, found[1], found[2], found[3])
 
 
-def _differences(images: Sequence[_Image]) -> tuple[tuple[str, str], ...] | Refusal:
+def _differences(images: Sequence[_ImageRow]) -> tuple[tuple[str, str], ...] | Refusal:
     """Why rows are not one study; else the warning that they differ in surrogates, where they do."""
     first = images[0]
     patients = {image.cells.get("deid_patient_id", "").strip() for image in images} - {"", first.patient}
@@ -190,7 +190,7 @@ def _differences(images: Sequence[_Image]) -> tuple[tuple[str, str], ...] | Refu
     return (("surrogates_differ", detail),)
 
 
-def _draft(name: str, where: str, images: Sequence[_Image], root: Path, options: Options) -> Draft:
+def _draft(name: str, where: str, images: Sequence[_ImageRow], root: Path, options: SourceOptions) -> Draft:
     cells = images[0].cells
     report = cells["report"]
     marks = []
@@ -238,7 +238,7 @@ def _view(cells: dict[str, str]) -> str:
     return position if position in ("AP", "PA") else plane or "unknown"
 
 
-def _place(image: _Image, root: Path, options: Options) -> Path:
+def _place(image: _ImageRow, root: Path, options: SourceOptions) -> Path:
     if options.text_only:
         return root
     plain = root / image.path

@@ -14,17 +14,17 @@ from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
-from ..formats.table import PART, Table, in_parts
+from ..formats.table import PART, CsvTable, in_parts
 from ..intake.assemble import assemble, rejected
 from ..intake.mapped import absent, draft_of, paths_in
 from ..intake.reports import Refusal
-from ..source import Options, Row, Shard
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "csv"
 _WITH_IMAGES = 2**17  # characters of the table in a part when images are opened
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Rows of the file, some at a time.
 
     Raises:
@@ -35,7 +35,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or path.parent
     if not root.is_dir():
         raise InputError("there is no such folder of images", file=root)
-    table = Table(path, (options.columns.id,), options.columns.every())
+    table = CsvTable(path, (options.columns.id,), options.columns.every())
     if (column := absent(options.columns, table.header)) is not None:
         table.close()
         found = ", ".join(name[:30] for name in table.header[:12])
@@ -44,7 +44,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield path.name, table.header, lines, root, table.share
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     name, header, lines, root, _ = shard
     for line in lines:
@@ -67,6 +67,6 @@ def share(shard: Shard) -> float | None:
     return found
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))

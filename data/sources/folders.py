@@ -20,18 +20,18 @@ from ...schemas.errors import InputError
 from ...schemas.study import DataClass
 from ...schemas.views import Kind, view_kinds
 from ..formats.folders import REPORT, report_of
-from ..formats.table import Line, read_csv
+from ..formats.table import CsvRow, read_csv
 from ..ids import is_missing, join_ids, plain_id
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile
 from ..intake.reports import UNKNOWN_VIEW, Refusal
-from ..source import Options, Row, Shard
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "folders"
 _STUDIES = 100  # of a part
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Names of the folders under `path`, in order, some at a time.
 
     Raises:
@@ -53,7 +53,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield path, tuple(some), known if mapping else None, unmatched if start == 0 else ()
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     path, names, patients, unmatched = shard
     for where, detail in unmatched:
@@ -71,7 +71,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
         yield from assemble(draft, options, options.form or "verbatim")
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, in the order of their folders' names."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
@@ -103,7 +103,7 @@ def _view_of(image: Path) -> str:
     return named[0] if len(named) == 1 else UNKNOWN_VIEW
 
 
-def _mapping(path: Path, options: Options) -> Path | None:
+def _mapping(path: Path, options: SourceOptions) -> Path | None:
     beside = [path / name for name in ("patients.csv", "patients.csv.gz")]
     return options.patients or next((file for file in beside if file.is_file()), None)
 
@@ -118,7 +118,7 @@ def _patients(
     """
     known = {f"{_NAME}/{name}": name for name in names}
     patients: dict[str, tuple[str | None, str | None]] = {}
-    rows: dict[str, Line] = {}
+    rows: dict[str, CsvRow] = {}
     for line in read_csv(mapping, ("id", "patient_id"), ("id", "patient_id", "split")):
         if isinstance(line.cells, Refusal):
             raise InputError(line.cells.detail, file=mapping, row=line.number)

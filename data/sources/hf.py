@@ -22,13 +22,13 @@ from ..intake.images import ImageFile
 from ..intake.mapped import absent, draft_of, paths_in
 from ..intake.names import find_file
 from ..intake.reports import Refusal
-from ..source import Options, Row, Shard
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "hf"
 _ROWS, _FILMS = 1000, 100  # rows of a part, without and with images
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Ranges of rows, of one file or split each.
 
     Raises:
@@ -46,7 +46,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
             yield place, tuple(header), split, root, start, min(start + size, count)
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     place, header, split, root, start, stop = shard
     columns = options.columns
@@ -72,7 +72,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             yield from assemble(draft, options, options.form or "verbatim")
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 

@@ -33,7 +33,7 @@ from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
 from ..intake.names import find_file
 from ..intake.reports import UNKNOWN_VIEW, Refusal
-from ..source import Options, Row, Shard, SourceWarning
+from ..source import Row, Shard, SourceOptions, SourceWarning
 
 _NAME = "jsonl"
 _TEXTS, _STUDIES = 1000, 100  # lines of a part, without and with images
@@ -57,7 +57,7 @@ class _Line(BaseModel):
     split: StrictStr | None = None
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Lines of the file, some at a time.
 
     Raises:
@@ -80,7 +80,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield path, tuple(held)
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     path, lines = shard
     seen: set[str] = set()
@@ -98,7 +98,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
                 yield from _unknown_keys(fields, row.id, where, seen)
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
@@ -117,7 +117,7 @@ def _fields(data: bytes | str | None) -> dict[str, Any] | Refusal:
     return found
 
 
-def _draft(fields: dict[str, Any], where: str, path: Path, options: Options) -> Draft | Refusal:
+def _draft(fields: dict[str, Any], where: str, path: Path, options: SourceOptions) -> Draft | Refusal:
     try:
         line = _Line.model_validate(fields)
     except ValidationError as error:

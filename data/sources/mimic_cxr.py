@@ -29,8 +29,8 @@ from ..intake.images import ImageFile, locate, read_limited
 from ..intake.mimic_plan import MAX_REPORT_BYTES, Places, Planned, places, plan
 from ..intake.mimic_sections import Override, headers_of, override, sections_of
 from ..intake.reports import Refusal, decode, views_in
-from ..intake.zip_index import Entry, read_entry
-from ..source import Options, Row, Shard
+from ..intake.zip_index import ZipEntry, read_entry
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "mimic-cxr"
 _TEXTS, _STUDIES = 1000, 100  # studies of a shard, without and with images
@@ -39,7 +39,7 @@ _ABOUT_VIEWS = re.compile(r"(?i)\bviews?\b|\bradiographs?\b")
 _ABOUT_OTHERS = re.compile(r"(?i)\bcompar|\bprior\b|\bprevious|\bearlier\b")
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """What there is, in parts.
 
     Raises:
@@ -56,7 +56,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield where, tuple(held)
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     where, planned = shard
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
                 yield from _study(one, text, where, options)
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
@@ -81,7 +81,7 @@ def read(path: Path, options: Options) -> Iterator[Row]:
 def _text(one: Planned, where: Places, archive: BinaryIO | None) -> str | Refusal:
     if isinstance(one.report, Refusal):
         return one.report
-    if isinstance(one.report, Entry):
+    if isinstance(one.report, ZipEntry):
         assert archive is not None  # entries come from it
         data = read_entry(archive, one.report)
     else:
@@ -98,7 +98,7 @@ def _text(one: Planned, where: Places, archive: BinaryIO | None) -> str | Refusa
     return decode(data)
 
 
-def _study(one: Planned, text: str, where: Places, options: Options) -> Iterator[Row]:
+def _study(one: Planned, text: str, where: Places, options: SourceOptions) -> Iterator[Row]:
     by_hand = override(f"s{one.study}", text)
     for row in assemble(_draft(one, text, by_hand, where, options), options, options.form or "four-header"):
         if by_hand is not None and isinstance(row, RejectedRow):
@@ -107,7 +107,7 @@ def _study(one: Planned, text: str, where: Places, options: Options) -> Iterator
             yield row
 
 
-def _draft(one: Planned, text: str, by_hand: Override | None, where: Places, options: Options) -> Draft:
+def _draft(one: Planned, text: str, by_hand: Override | None, where: Places, options: SourceOptions) -> Draft:
     found = sections_of(text)
     marks: list[str] = []
     warnings = list(one.warnings)
@@ -158,7 +158,7 @@ def _inventory(images: tuple[ImageFile, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(image.view for image in images if image.view != "unknown"))
 
 
-def _images(one: Planned, where: Places, options: Options) -> tuple[Path, tuple[ImageFile, ...]]:
+def _images(one: Planned, where: Places, options: SourceOptions) -> tuple[Path, tuple[ImageFile, ...]]:
     if options.text_only:
         return where.roots[0], tuple(ImageFile(Path(dicom), view) for dicom, view in one.images or ())
     inside = Path(f"p{one.subject[:2]}", f"p{one.subject}", f"s{one.study}")

@@ -29,7 +29,7 @@ from ..intake.archive import Member, tar_members
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import SUFFIXES, ImageFile, locate, read_limited
 from ..intake.reports import UNKNOWN_VIEW, Refusal, is_empty, join_sections, views_in
-from ..source import Options, Row, Shard
+from ..source import Row, Shard, SourceOptions
 
 _NAME = "open-i"
 _TEXTS, _STUDIES = 1000, 100  # of a part, without and with images
@@ -39,7 +39,7 @@ _REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
 _COLUMNS = ("uid", "MeSH", "image", *(label.lower() for label in _LABELS))
 
 
-class _Image(NamedTuple):
+class _ImageFiles(NamedTuple):
     names: tuple[str, ...]
     view: str
 
@@ -50,11 +50,11 @@ class _Report(NamedTuple):
     uid: str
     sections: dict[str, str]
     views: tuple[str, ...]
-    images: tuple[_Image, ...]
+    images: tuple[_ImageFiles, ...]
     mesh: tuple[str, ...]
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Reports of the collection, some at a time; no image is opened.
 
     Raises:
@@ -69,7 +69,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield part
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     for where, report in shard:
         if isinstance(report, Refusal):
@@ -78,12 +78,12 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
             yield from assemble(_draft(where, report, options), options, options.form or "four-header")
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
-def _reports(path: Path, options: Options) -> Iterator[tuple[str, _Report | Refusal]]:
+def _reports(path: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
     if not path.exists():
         raise InputError("there is no such file or folder", file=path)
     table = path / _REPORTS
@@ -140,22 +140,22 @@ def _parse(data: bytes) -> _Report | Refusal:
         uid=native,
         sections=sections,
         views=views,
-        images=tuple(_Image(tuple(f"{p.get('id')}{suffix}" for suffix in SUFFIXES), view) for p in parents),
+        images=tuple(_ImageFiles(tuple(f"{p.get('id')}{suffix}" for suffix in SUFFIXES), view) for p in parents),
         mesh=tuple(text for code in root.iterfind("MeSH/major") if (text := (code.text or "").strip())),
     )
 
 
-def _kaggle(table: Path, options: Options) -> Iterator[tuple[str, _Report | Refusal]]:
+def _kaggle(table: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
     beside = table.with_name(_PROJECTIONS)
     if options.images is not None and not beside.is_file():
         raise InputError(f"images need {_PROJECTIONS} beside it, which names them", file=table)
-    images: dict[str, list[_Image]] = {}
+    images: dict[str, list[_ImageFiles]] = {}
     if beside.is_file():
         for line in read_csv(beside, ("uid", "filename", "projection")):
             if isinstance(line.cells, Refusal):
                 yield f"{beside.name} row {line.number}", line.cells
             else:
-                image = _Image((line.cells["filename"],), line.cells["projection"].strip().lower() or UNKNOWN_VIEW)
+                image = _ImageFiles((line.cells["filename"],), line.cells["projection"].strip().lower() or UNKNOWN_VIEW)
                 images.setdefault(plain_id(line.cells["uid"]), []).append(image)
     for line in read_csv(table, _COLUMNS):
         where, cells = f"{table.name} row {line.number}", line.cells
@@ -183,7 +183,7 @@ def _kaggle(table: Path, options: Options) -> Iterator[tuple[str, _Report | Refu
         )
 
 
-def _draft(where: str, report: _Report, options: Options) -> Draft:
+def _draft(where: str, report: _Report, options: SourceOptions) -> Draft:
     given = {label: text for label in _LABELS if (text := report.sections.get(label))}
     reported = "FINDINGS" in given or "IMPRESSION" in given  # an indication alone is no report
     folder = options.images or Path()

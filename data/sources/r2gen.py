@@ -22,14 +22,14 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
 
 from ...schemas.errors import InputError
-from ..formats.json_array import Item, split_objects
+from ..formats.json_array import ArrayItem, split_objects
 from ..ids import Native, OptionalNative, plain_id
 from ..intake.assemble import Draft, assemble, rejected
 from ..intake.images import ImageFile
 from ..intake.names import find_file
 from ..intake.reports import Refusal
 from ..intake.together import together
-from ..source import Options, Row, RowsRead, Shard
+from ..source import Row, RowsRead, Shard, SourceOptions
 
 _NAME = "r2gen"
 _TEXTS, _STUDIES = 1000, 100
@@ -48,7 +48,7 @@ class _Item(BaseModel):
     study_id: OptionalNative = None
 
 
-def shards(path: Path, options: Options) -> Iterator[Shard]:
+def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Objects, some hundreds at a time.
 
     Raises:
@@ -59,7 +59,7 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
     root = options.images or path.parent / "images"
     if not options.text_only and not root.is_dir():
         raise InputError("there is no such folder of images; name it with --images", file=root)
-    held: list[tuple[Item, ...]] = []
+    held: list[tuple[ArrayItem, ...]] = []
     length = 0
     for items in together(lambda: map(_study_of, split_objects(path)), split_objects(path), _study_of):
         held.append(tuple(items))
@@ -71,13 +71,13 @@ def shards(path: Path, options: Options) -> Iterator[Shard]:
         yield path.name, root, tuple(held)
 
 
-def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
+def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
     """The studies of one part."""
     file, root, groups = shard
     rows = 0
     for group in groups:
         rows += len(group)
-        images: list[_Image] = []
+        images: list[_AnnotatedImage] = []
         for item in group:
             where = f"{file} {item.key}[{item.number}]" if item.key else file
             image = _image(item, where)
@@ -95,18 +95,18 @@ def read_shard(shard: Shard, options: Options) -> Iterator[Row]:
     yield RowsRead(rows)
 
 
-def read(path: Path, options: Options) -> Iterator[Row]:
+def read(path: Path, options: SourceOptions) -> Iterator[Row]:
     """All studies, one after the other."""
     return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
-class _Image(NamedTuple):
+class _AnnotatedImage(NamedTuple):
     where: str
     split: str
     item: _Item
 
 
-def _study_of(item: Item) -> str:
+def _study_of(item: ArrayItem) -> str:
     """What objects of one study share; empty for an object that is a study of its own."""
     fields = item.found
     if isinstance(fields, Refusal) or fields.get("study_id") is None:
@@ -114,7 +114,7 @@ def _study_of(item: Item) -> str:
     return "/".join(plain_id(str(fields.get(name))) for name in ("subject_id", "study_id"))
 
 
-def _image(item: Item, where: str) -> _Image | Refusal:
+def _image(item: ArrayItem, where: str) -> _AnnotatedImage | Refusal:
     if isinstance(item.found, Refusal):
         return item.found
     try:
@@ -123,10 +123,10 @@ def _image(item: Item, where: str) -> _Image | Refusal:
         first = error.errors(include_url=False, include_input=False)[0]
         field = str(first["loc"][0])
         return Refusal({"id": "no_id", "report": "no_report"}.get(field, "bad_field"), f"'{field}': {first['msg']}")
-    return _Image(f"{where} ({found.id[:60]})", found.split or item.key, found)
+    return _AnnotatedImage(f"{where} ({found.id[:60]})", found.split or item.key, found)
 
 
-def _draft(images: Sequence[_Image], root: Path, options: Options) -> Draft | Refusal:
+def _draft(images: Sequence[_AnnotatedImage], root: Path, options: SourceOptions) -> Draft | Refusal:
     first = images[0].item
     for where, _, other in images[1:]:
         if other.report != first.report:

@@ -34,7 +34,7 @@ LISTED = 1000
 _SOME = 2048
 
 
-class Pair(NamedTuple):
+class SharedItem(NamedTuple):
     """Something that a study to learn from and a held-out one share."""
 
     kind: str
@@ -47,7 +47,7 @@ class Contamination(NamedTuple):
     """All that was found: how often, and the first of each kind."""
 
     counts: dict[str, int]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SharedItem, ...]
 
     @property
     def contaminated(self) -> bool:
@@ -86,7 +86,7 @@ def contamination(
         RunError: a study cannot be compared.
     """
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
-    pairs: list[Pair] = []
+    pairs: list[SharedItem] = []
     made = partial(looked, images=images, workers=workers, kept=kept)
     held = Held(made(one for one in studies() if one.held))
     others = made(one for one in studies() if not one.held)
@@ -148,22 +148,22 @@ class Held:
         self.reports = Searched(band_keys(self.signatures)) if signatures else None
         self.images = Searched(self.hashes.astype(np.uint64)) if hashes else None
 
-    def shared(self, some: Sequence[tuple[Study, Looks]], similarity: float) -> Iterator[Pair]:
+    def shared(self, some: Sequence[tuple[Study, Looks]], similarity: float) -> Iterator[SharedItem]:
         """What these share with the held-out ones."""
         same: set[tuple[int, int]] = set()
         for number, (study, found) in enumerate(some):
             if study.id in self.known:
-                yield Pair("study", study.id, study.id, "in two splits")
+                yield SharedItem("study", study.id, study.id, "in two splits")
             if (other := self.patients.get(patient_key(study.patient_id))) is not None:
-                yield Pair("patient", study.id, other, study.patient_id)
+                yield SharedItem("patient", study.id, other, study.patient_id)
             elif (other := self.natives.get(native_key(study.patient_id))) is not None:
-                yield Pair("patient_alike", study.id, other, f"{study.patient_id}, perhaps the same patient")
+                yield SharedItem("patient_alike", study.id, other, f"{study.patient_id}, perhaps the same patient")
             for ref in study.images:
                 if (other := self.files.get(ref.sha256)) is not None:
-                    yield Pair("image", study.id, other, ref.sha256)
+                    yield SharedItem("image", study.id, other, ref.sha256)
             for place in self.texts.get(found.text, ()):
                 same.add((number, place))
-                yield Pair("report", study.id, self.ids[place], "the same words")
+                yield SharedItem("report", study.id, self.ids[place], "the same words")
         if self.reports is not None:
             signatures = stack([found.signature for _, found in some])
             for theirs, ours in self.reports.candidates(band_keys(signatures)):
@@ -171,11 +171,11 @@ class Held:
                 for at in np.flatnonzero(alike >= similarity).tolist():
                     if (theirs[at], ours[at]) not in same:
                         detail = f"{alike[at]:.0%} alike"
-                        yield Pair("near_report", some[theirs[at]][0].id, self.ids[ours[at]], detail)
+                        yield SharedItem("near_report", some[theirs[at]][0].id, self.ids[ours[at]], detail)
         if self.images is not None:
             yield from self._near_images(some)
 
-    def _near_images(self, some: Sequence[tuple[Study, Looks]]) -> Iterator[Pair]:
+    def _near_images(self, some: Sequence[tuple[Study, Looks]]) -> Iterator[SharedItem]:
         assert self.images is not None  # the caller saw to it
         named = [(study.id, hashed) for study, found in some for hashed in found.images]
         if not named:
@@ -185,4 +185,4 @@ class Held:
             bits = distance(theirs_all[theirs], self.hashes[ours])
             for at in np.flatnonzero(bits <= NEAR_BITS).tolist():
                 detail = f"{bits[at]} of 256 bits differ"
-                yield Pair("near_image", named[theirs[at]][0], self.pictured[ours[at]], detail)
+                yield SharedItem("near_image", named[theirs[at]][0], self.pictured[ours[at]], detail)

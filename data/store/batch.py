@@ -212,7 +212,7 @@ class StoreHead(Record):
     finished: bool
 
 
-class Tally:
+class SourceTotals:
     """What the parts of a source have come to so far."""
 
     def __init__(self) -> None:

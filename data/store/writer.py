@@ -18,7 +18,7 @@ from ...schemas.study import RejectedRow, Study
 from ..files import hold, sync_folder
 from ..source import Row
 from . import parquet
-from .batch import SIDE_FILES, Batch, Done, Tally, count, taken
+from .batch import SIDE_FILES, Batch, Done, SourceTotals, count, taken
 from .index import File, Index
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class StoreWriter:
         self._lock: FileLock | None = None
         self._index: Index
         self._batch: Batch
-        self._tally = Tally()
+        self._tally = SourceTotals()
         self.parts: set[int] = set()  # that were done before
 
     @property

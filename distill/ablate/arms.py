@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...data.recipes import read_recipe
+from ...schemas.ablate_recipe import AblateRecipe, Arm
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import RecipeError
-from ...schemas.recipe import AblateRecipe, Arm, DistillRecipe
 from ..train.examples import pool
 
 BALANCED = "-balanced"

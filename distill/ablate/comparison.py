@@ -18,7 +18,7 @@ from ..evaluate.uncertainty import compare, interval, mcnemar
 from .outcomes import Outcomes
 
 
-class Value(Noun):
+class ArmFigure(Noun):
     """One arm's figure, over all seeds."""
 
     value: float
@@ -44,7 +44,7 @@ class FigureRow(Noun):
     """One figure of all arms that have it."""
 
     figure: str
-    arms: dict[str, Value]
+    arms: dict[str, ArmFigure]
     against_first: dict[str, Paired] = Field(default_factory=dict)
 
 
@@ -71,12 +71,12 @@ def _row(name: str, first: str, arms: Mapping[str, Sequence[Outcomes]], resample
     return FigureRow(figure=name, arms=values, against_first=paired)
 
 
-def _value(name: str, found: Sequence[Outcomes], resamples: int) -> Value:
+def _value(name: str, found: Sequence[Outcomes], resamples: int) -> ArmFigure:
     measure, patients = _measure(name, found)
     bounds = interval(measure, patients, resamples=resamples) or (None, None)
     by_seed = tuple(float(mean(one.figures[name].sum(axis=0))) for one in found)
     studies = int((found[0].figures[name][:, 1] > 0).sum())
-    return Value(value=measure.point, low=bounds[0], high=bounds[1], by_seed=by_seed, studies=studies)
+    return ArmFigure(value=measure.point, low=bounds[0], high=bounds[1], by_seed=by_seed, studies=studies)
 
 
 def _paired(name: str, found: Sequence[Outcomes], first: Sequence[Outcomes], resamples: int) -> Paired:

@@ -6,10 +6,10 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from ...data.charts import Dots, Estimate, dots
+from ...data.charts import ChartValue, Dots, dots
 from ...data.files import replace_text
 from .ablation import Ablation
-from .comparison import FigureRow, Paired, Value
+from .comparison import ArmFigure, FigureRow, Paired
 
 _PAGE = Path(__file__).parent / "page.html"
 
@@ -106,7 +106,7 @@ def _plot(ablation: Ablation) -> str:
             _group(row.figure),
             row.figure,
             tuple(
-                Estimate(found.value, found.low, found.high) if (found := row.arms.get(arm)) else None
+                ChartValue(found.value, found.low, found.high) if (found := row.arms.get(arm)) else None
                 for arm in ablation.arms
             ),
         )
@@ -126,7 +126,7 @@ def _table(grid: Grid) -> str:
     return f"<table><caption>{escape(grid.title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _value(found: Value | None) -> str:
+def _value(found: ArmFigure | None) -> str:
     if found is None:
         return "-"
     return f"{found.value:.3f}" + _bounds(found.low, found.high, "{:.3f}")

@@ -13,13 +13,13 @@ from typing import Literal, NamedTuple
 
 from ... import __version__
 from ...schemas.errors import InputError
-from ...schemas.evaluation import Evaluation, Figure, OtherFigure, Student
+from ...schemas.evaluation import EvaluatedStudent, Evaluation, Figure, OtherFigure
 from . import coco, plain, uncertainty
 from .bertscore import bertscore
 from .chexbert import chexbert_f1
 from .external import External, check_external, external
 from .finding_f1 import finding_f1
-from .inputs import REPORT, By, Source, check_same, with_parts
+from .inputs import REPORT, By, StudentOutputs, check_same, with_parts
 from .measure import Measure, MeasureOf, Pair
 from .radeval import RadEval
 from .words import Preprocessing
@@ -27,7 +27,7 @@ from .words import Preprocessing
 Implementation = Literal["auto", "coco", "python", "both"]
 
 
-class Options(NamedTuple):
+class EvaluateOptions(NamedTuple):
     """What is measured besides finding-F1."""
 
     implementation: Implementation = "auto"
@@ -45,9 +45,9 @@ class Options(NamedTuple):
 
 
 def evaluate(
-    source: Source,
-    options: Options,
-    others: Sequence[Source] = (),
+    source: StudentOutputs,
+    options: EvaluateOptions,
+    others: Sequence[StudentOutputs] = (),
     on_progress: Callable[[str], object] = lambda _what: None,
 ) -> Evaluation:
     """Measure a student, and test it against others.
@@ -108,7 +108,7 @@ Family = Callable[[Sequence[Pair]], list[Measure]]
 
 
 def _families(
-    options: Options, texts: Sequence[Pair], on_progress: Callable[[str], object]
+    options: EvaluateOptions, texts: Sequence[Pair], on_progress: Callable[[str], object]
 ) -> tuple[list[tuple[str, Family]], list[str]]:
     """What will be measured, and notes about the choice."""
     notes = []
@@ -130,7 +130,7 @@ def _families(
 
 
 def _with_models(
-    options: Options, texts: Sequence[Pair], on_progress: Callable[[str], object]
+    options: EvaluateOptions, texts: Sequence[Pair], on_progress: Callable[[str], object]
 ) -> Iterator[tuple[str, Family]]:
     """Metrics that load a model or start a command do so here, once for all students and parts."""
     if options.bertscore is not None:
@@ -159,7 +159,9 @@ def _labels_of_no_text(found: Sequence[Sequence[Measure]]) -> set[str]:
     return {one.label for one in f1 if one.label} - {one.label for one in f1 if one.label and one.stats.any()}
 
 
-def _figure(part: str, one: Measure, others: Sequence[Measure], patients: Sequence[str], options: Options) -> Figure:
+def _figure(
+    part: str, one: Measure, others: Sequence[Measure], patients: Sequence[str], options: EvaluateOptions
+) -> Figure:
     def bounds(measure: Measure) -> uncertainty.Bounds | tuple[None, None]:
         return uncertainty.interval(measure, patients, resamples=options.resamples, seed=options.seed) or (None, None)
 
@@ -191,7 +193,7 @@ def _figure(part: str, one: Measure, others: Sequence[Measure], patients: Sequen
     )
 
 
-def _remarks(students: Sequence[Source]) -> Iterator[str]:
+def _remarks(students: Sequence[StudentOutputs]) -> Iterator[str]:
     yield "a label that no text has counts as 0 in macro figures, and has no line of its own"
     count = len(students[0].parts[REPORT])
     for one in students:
@@ -204,8 +206,8 @@ def _remarks(students: Sequence[Source]) -> Iterator[str]:
         yield "p is of each figure alone; of many figures some will be small by chance"
 
 
-def _student(source: Source) -> Student:
-    return Student(
+def _student(source: StudentOutputs) -> EvaluatedStudent:
+    return EvaluatedStudent(
         name=source.name,
         model=source.model,
         model_sha256=source.model_sha256,

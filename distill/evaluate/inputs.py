@@ -18,7 +18,7 @@ from ...data.ids import patient_key, plain_id
 from ...data.judged import Judged
 from ...data.run import RunFolder
 from ...schemas.errors import InputError
-from ...schemas.recipe import SampleRecipe
+from ...schemas.sample_recipe import SampleRecipe
 from ...schemas.study import Study
 from .finding_f1 import positive
 from .labels import LABELS
@@ -32,7 +32,7 @@ _MOST = 8  # colours of a plot
 _HEADER = re.compile(r"^(Technique|View|Findings|Impression):[ \t]*", re.M)
 
 
-class Source(NamedTuple):
+class StudentOutputs(NamedTuple):
     """What one student wrote, with the references."""
 
     name: str
@@ -47,7 +47,7 @@ class Source(NamedTuple):
     sources: tuple[str, ...] = ()  # where the studies come from
 
 
-def read(path: Path, temperature: float | None = None, unanswered: Unanswered = "empty") -> Source:
+def read(path: Path, temperature: float | None = None, unanswered: Unanswered = "empty") -> StudentOutputs:
     """Read a sampling run, or a JSONL file.
 
     Args:
@@ -65,7 +65,7 @@ def read(path: Path, temperature: float | None = None, unanswered: Unanswered = 
     return source
 
 
-def read_all(paths: Sequence[Path], temperature: float | None, unanswered: Unanswered) -> list[Source]:
+def read_all(paths: Sequence[Path], temperature: float | None, unanswered: Unanswered) -> list[StudentOutputs]:
     """Several students; those whose folders have one name are told apart by the folder above.
 
     Raises:
@@ -83,7 +83,7 @@ def read_all(paths: Sequence[Path], temperature: float | None, unanswered: Unans
     ]
 
 
-def check_same(one: Source, other: Source) -> None:
+def check_same(one: StudentOutputs, other: StudentOutputs) -> None:
     """Two students can be compared on the same studies only.
 
     Raises:
@@ -100,7 +100,7 @@ def check_same(one: Source, other: Source) -> None:
         raise InputError(f"'{one.name}' and '{other.name}' have different references for '{changed}'")
 
 
-def with_parts(source: Source, by: Sequence[By]) -> Source:
+def with_parts(source: StudentOutputs, by: Sequence[By]) -> StudentOutputs:
     """The source with more parts: its reports by section, or by what their reference says.
 
     A section is compared where the reference has it; an answer that lacks it is empty there. Abnormal studies are those
@@ -137,7 +137,7 @@ def section(text: str, name: str) -> str:
     return ""
 
 
-def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Source:
+def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> StudentOutputs:
     with RunFolder.read(path) as run:
         if run.manifest.kind != "sample":
             raise InputError("holds no student's answers; make them with: tenstep sample", file=path)
@@ -165,7 +165,7 @@ def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Sourc
     parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
     if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # the prompt wants reports only
         del parts[WHOLE]
-    return Source(
+    return StudentOutputs(
         name=path.name,
         parts=parts,
         model=chosen[0].candidate.model if chosen else None,
@@ -193,7 +193,7 @@ def _empty(study: Study, number: int) -> tuple[Pair, Pair]:
     return pair, pair
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> StudentOutputs:
     pairs: dict[str, Pair] = {}
     for line in json_lines(path):
         if line.found is None:
@@ -203,7 +203,9 @@ def _file(path: Path) -> Source:
             raise InputError(f"'{pair.id}' stands twice", file=path, row=line.row, field="id")
         pairs[pair.id] = pair
     ordered = [pairs[name] for name in sorted(pairs)]
-    return Source(path.stem, {REPORT: ordered}, without_report=sum(not pair.hypothesis.strip() for pair in ordered))
+    return StudentOutputs(
+        path.stem, {REPORT: ordered}, without_report=sum(not pair.hypothesis.strip() for pair in ordered)
+    )
 
 
 def _pair(row: Mapping[str, Any], path: Path, number: int) -> Pair:

@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from ...data.charts import Dots, Estimate, dots
+from ...data.charts import ChartValue, Dots, dots
 from ...data.evaluations import FILE, cells, chosen, columns, described
 from ...schemas.errors import InputError
 from ...schemas.evaluation import Evaluation
@@ -114,7 +114,7 @@ def _svg(evaluation: Evaluation, *, labels: bool) -> str:
         Dots(
             figure.part,
             figure.metric if labels else f"{figure.metric} ({figure.implementation})",
-            tuple(Estimate(found.value, found.low, found.high) for found in figure.each),
+            tuple(ChartValue(found.value, found.low, found.high) for found in figure.each),
         )
         for figure in chosen(evaluation, by_label=labels)
         if not figure.metric.endswith((SENSITIVITY, SPECIFICITY))

@@ -19,7 +19,7 @@ from ...schemas.errors import InputError, MissingExtraError, PolicyError, RunErr
 from ...schemas.export import ExportManifest
 from .checks import Problem, secrets, verbatim_report_text
 from .dataset_card import CARD_FILES, read_figures, write_card
-from .publishing import Listed, Package
+from .publishing import Package, PackagedFile
 
 _IMAGES = (".png", ".jpg", ".jpeg")
 
@@ -59,7 +59,7 @@ def publish(folder: Path, *, licence: str | None, studies: Path | None = None, o
         if restricted:
             problems += _restricted(staged, manifest, store)
         listed = tuple(
-            Listed(file.relative_to(staged).as_posix(), file.stat().st_size, _sha256(file))
+            PackagedFile(file.relative_to(staged).as_posix(), file.stat().st_size, _sha256(file))
             for file in sorted(staged.rglob("*"))
             if file.is_file() and not file.is_symlink()
         )

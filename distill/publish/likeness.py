@@ -10,7 +10,7 @@ lower bound of the whole.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..generate import Answer, Request
+from ..generate import Completion, Request
 from ..load import Loaded
 from ..train.collator import IGNORED, CompletionCollator, TrainingRow
 from .merge_card import Precision
@@ -50,7 +50,7 @@ class Predictions(NamedTuple):
     log: Any
 
 
-def predict(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Answer]) -> list[Predictions]:
+def predict(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Completion]) -> list[Predictions]:
     """A model's predictions at the tokens of given answers."""
     import torch
 
@@ -62,7 +62,7 @@ def predict(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Answe
 
 
 def likeness(
-    loaded: Loaded, requests: Sequence[Request], answers: Sequence[Answer], first: Sequence[Predictions]
+    loaded: Loaded, requests: Sequence[Request], answers: Sequence[Completion], first: Sequence[Predictions]
 ) -> Likeness:
     """Compare a second model with the first one's predictions.
 
@@ -91,7 +91,7 @@ def likeness(
     )
 
 
-def _forced(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Answer]) -> Any:
+def _forced(loaded: Loaded, requests: Sequence[Request], answers: Sequence[Completion]) -> Any:
     """For each answer, log probabilities at its tokens, shape (tokens, vocabulary), with those before it given."""
     import torch
 

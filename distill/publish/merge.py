@@ -25,7 +25,7 @@ from .. import adapter
 from .. import prompt as prompts
 from ..adapter import StudentCard
 from ..evaluate.finding_f1 import positive
-from ..generate import Answer, Request, generate
+from ..generate import Completion, Request, generate
 from ..infer_load import open_merged
 from ..libraries import quiet
 from ..load import Loaded, load
@@ -134,7 +134,7 @@ def merge(
     return merged
 
 
-def compare(before: Sequence[Answer], after: Sequence[Answer]) -> AnswerAgreement:
+def compare(before: Sequence[Completion], after: Sequence[Completion]) -> AnswerAgreement:
     """Compare answers token by token."""
     shares, differ = [], []
     for at, (one, other) in enumerate(zip(before, after, strict=True)):
@@ -201,8 +201,8 @@ def stores_of(card: RunCard) -> list[StudyStore]:
     return found
 
 
-def _answers(loaded: Loaded, requests: Sequence[Request], limit: int) -> list[Answer]:
-    found: list[Answer] = []
+def _answers(loaded: Loaded, requests: Sequence[Request], limit: int) -> list[Completion]:
+    found: list[Completion] = []
     for start in range(0, len(requests), _BATCH):
         found += generate(loaded, requests[start : start + _BATCH], max_new_tokens=limit)
     return found
@@ -234,7 +234,7 @@ def _within(found: Likeness, precision: Precision, agree: float | None) -> bool:
     return found.top1 >= TOLERANCE[precision].top1 and found.kl <= TOLERANCE[precision].kl
 
 
-def _same_findings(before: Sequence[Answer], after: Sequence[Answer]) -> float:
+def _same_findings(before: Sequence[Completion], after: Sequence[Completion]) -> float:
     """The share of answers that assert the same of the 14 labels: what a reader would notice."""
     return sum(positive(one.text) == positive(other.text) for one, other in zip(before, after, strict=True)) / len(
         before

@@ -27,7 +27,7 @@ _LICENCE = re.compile(r"(?m)^license:[ \t]*(\S+)[ \t]*$")
 _OWN = ("run.lock",)
 
 
-class Listed(NamedTuple):
+class PackagedFile(NamedTuple):
     """A file that would leave."""
 
     name: str
@@ -38,7 +38,7 @@ class Listed(NamedTuple):
 class Package(NamedTuple):
     """What would leave, and why it may not; without problems it may."""
 
-    files: tuple[Listed, ...]
+    files: tuple[PackagedFile, ...]
     problems: tuple[Problem, ...]
     restricted: bool
     searched: int  # reports whose text was looked for
@@ -78,7 +78,7 @@ def publish(
             )
         problems += verbatim_report_text(staged, _reports(stores))
         listed = tuple(
-            Listed(str(file.relative_to(staged)), file.stat().st_size, sha256_of(file))
+            PackagedFile(str(file.relative_to(staged)), file.stat().st_size, sha256_of(file))
             for file in sorted(staged.rglob("*"))
             if file.is_file() and not file.is_symlink()
         )

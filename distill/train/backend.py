@@ -9,8 +9,8 @@ import importlib
 import importlib.util
 from typing import Any, Literal, NamedTuple
 
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import MissingExtraError, TrainingError
-from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device, load, pinned_student
 from ..student import Student
 from . import lora

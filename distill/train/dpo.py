@@ -8,7 +8,7 @@ to is its base, with the adapters switched off, so the recipe's base is the stud
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...schemas.learning import Preference
+from ...schemas.learning import PreferenceOptimization
 from .collator import IGNORED, Collate, TrainingRow, with_rejected
 
 
@@ -29,7 +29,9 @@ class PairCollator:
         return batch
 
 
-def preferring(preference: Preference, arguments: dict[str, Any], given: dict[str, Any], collate: Collate) -> Any:
+def preferring(
+    preference: PreferenceOptimization, arguments: dict[str, Any], given: dict[str, Any], collate: Collate
+) -> Any:
     """A DPOTrainer.
 
     Args:

@@ -19,9 +19,9 @@ from ...data.selection import examples_of, runs_of
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
 from ...schemas.candidate import Candidate
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import InputError, LayoutError, TrainingError
 from ...schemas.layout import write
-from ...schemas.recipe import DistillRecipe
 from ...schemas.study import Study
 from ...schemas.trace import STEPS
 from ..prompt import Prompt

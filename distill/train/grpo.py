@@ -12,8 +12,8 @@ put together row by row is refused.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import TrainingError
-from ...schemas.recipe import DistillRecipe
 from ...validators import reward
 from ..chat import prompt_text
 from ..generate import ends_of, text_of

@@ -19,7 +19,7 @@ from ...schemas.errors import InputError, TrainingError
 from ...schemas.study import Study
 
 
-class Compared(NamedTuple):
+class CheckedList(NamedTuple):
     """A list of ids that shares nothing with what is learned."""
 
     name: str
@@ -35,7 +35,7 @@ class Compared(NamedTuple):
 
 def check_held_out(
     studies: Sequence[Study], test_sets: Sequence[str], stores: Iterable[StudyStore] = ()
-) -> tuple[Compared, ...]:
+) -> tuple[CheckedList, ...]:
     """Compare what is learned or validated on with every test set.
 
     Args:
@@ -69,7 +69,7 @@ def check_held_out(
     return tuple(compared)
 
 
-def _shared(studies: Sequence[Study], path: Path, known: set[str]) -> tuple[list[tuple[str, str]], list[Compared]]:
+def _shared(studies: Sequence[Study], path: Path, known: set[str]) -> tuple[list[tuple[str, str]], list[CheckedList]]:
     if not path.exists():
         raise InputError("there is no such test set", file=path, field="test_sets")
     if path.is_dir():
@@ -96,7 +96,7 @@ def _shared(studies: Sequence[Study], path: Path, known: set[str]) -> tuple[list
             field="test_sets",
         )
     learned = [(study.id, "it is listed there") for study in studies if study.id in joined.found]
-    return learned, [Compared(str(path), joined.of, joined.missing)]
+    return learned, [CheckedList(str(path), joined.of, joined.missing)]
 
 
 def _of_other_sources(entries: Sequence[str], known: Iterable[str]) -> bool:

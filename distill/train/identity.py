@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import RunError
-from ...schemas.recipe import DistillRecipe
 from .. import prompt as prompts
 from .examples import TrainingExamples
 from .folder import BASE

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import TrainingError
-from ...schemas.recipe import DistillRecipe
 from .. import adapter
 from . import checkpoints
 from .callbacks import VALIDATION, Stop, check_finite, exhausted, follow, validation_losses
 from .folder import BOARD, CHECKPOINTS
 from .ranks import Ranks
-from .run_card import Evaluation, Loss, RunCard, peak_memory_mb
+from .run_card import Loss, RunCard, ValidationLoss, peak_memory_mb
 from .tracking import board
 
 OnProgress = Callable[[str, int, int], object]
@@ -82,7 +82,7 @@ def _history(trainer: Any) -> dict[str, Any]:
         if "loss" in entry
     )
     evaluations = tuple(
-        Evaluation(step=entry["step"], loss=entry[VALIDATION]) for entry in history if VALIDATION in entry
+        ValidationLoss(step=entry["step"], loss=entry[VALIDATION]) for entry in history if VALIDATION in entry
     )
     best = min(evaluations, key=lambda one: one.loss, default=None)
     return {"losses": losses, "evaluations": evaluations, "best_step": best.step if best else None}

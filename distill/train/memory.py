@@ -10,8 +10,8 @@ gradient). A preference pair is two texts; what answers keep while a rewarded st
 from typing import Any
 
 from ...schemas.base import Noun
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import TrainingError
-from ...schemas.recipe import DistillRecipe
 
 _MB = 2**20
 _NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight

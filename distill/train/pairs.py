@@ -8,7 +8,7 @@ from ...data.preferences import rejected_of
 from ...data.selection import examples_of
 from ...schemas.errors import TrainingError
 from ...schemas.layout import write
-from ...schemas.learning import Preference
+from ...schemas.learning import PreferenceOptimization
 from ...validators.gate import codes_of
 
 
@@ -25,7 +25,7 @@ def pair_codes(*, form: bool) -> frozenset[str]:
     return codes_of("honesty", "grounding", *(("form", "report") if form else ()))
 
 
-def rejected_texts(run: Path, preference: Preference) -> dict[str, tuple[RejectedText, ...]]:
+def rejected_texts(run: Path, preference: PreferenceOptimization) -> dict[str, tuple[RejectedText, ...]]:
     """Rejected texts of the run's accepted studies, by study.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base import Noun
-from ...schemas.recipe import DistillRecipe
+from ...schemas.distill_recipe import DistillRecipe
 from .. import prompt as prompts
 from ..libraries import quiet
 from ..pixels import open_image

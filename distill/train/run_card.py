@@ -32,14 +32,14 @@ class Loss(Noun):
     )
 
 
-class Evaluation(Noun):
+class ValidationLoss(Noun):
     """The validation loss after a step."""
 
     step: int
     loss: float
 
 
-class Session(Noun):
+class TrainingSession(Noun):
     """One start of the process; a run that was killed has several."""
 
     from_step: int = Field(description="Steps that were there already.")
@@ -65,9 +65,9 @@ class RunCard(Record):
     loaded: str | None = Field(None, description="What the library says it loaded, with its commit.")
     preflight: Preflight
     steps: int = Field(description="Optimizer steps in all.")
-    sessions: tuple[Session, ...]
+    sessions: tuple[TrainingSession, ...]
     losses: tuple[Loss, ...] = ()
-    evaluations: tuple[Evaluation, ...] = ()
+    evaluations: tuple[ValidationLoss, ...] = ()
     held_out: tuple[HeldOut, ...] = Field(
         (), description="Answers about held-out studies before and after training by reward."
     )

@@ -39,7 +39,7 @@ TEMPLATE = """\
 
 
 @dataclass(frozen=True)
-class Shape:
+class TinyShape:
     """How tiny. Image and patch are in pixels; the rest counts units."""
 
     hidden: int = 128
@@ -55,10 +55,10 @@ class Shape:
     vocabulary: int = 768
 
 
-SHAPE = Shape()
+SHAPE = TinyShape()
 
 
-def build(out: Path, sentences: Sequence[str], *, shape: Shape = SHAPE, seed: int = 0) -> None:
+def build(out: Path, sentences: Sequence[str], *, shape: TinyShape = SHAPE, seed: int = 0) -> None:
     """Write an untrained checkpoint and its processor.
 
     Args:
@@ -85,7 +85,7 @@ def build(out: Path, sentences: Sequence[str], *, shape: Shape = SHAPE, seed: in
     processor.save_pretrained(out)
 
 
-def _tokenizer(sentences: Sequence[str], shape: Shape) -> tuple[Any, int]:
+def _tokenizer(sentences: Sequence[str], shape: TinyShape) -> tuple[Any, int]:
     """A byte-level BPE tokenizer, and the rows of the head: every token but the image's."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -115,7 +115,7 @@ def _tokenizer(sentences: Sequence[str], shape: Shape) -> tuple[Any, int]:
     return tokenizer, rows
 
 
-def _config(tokenizer: Any, rows: int, shape: Shape) -> Any:
+def _config(tokenizer: Any, rows: int, shape: TinyShape) -> Any:
     from transformers import MllamaConfig
     from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 

@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 from .collator import CompletionCollator, TrainingRow
-from .tiny import SHAPE, Shape, build
+from .tiny import SHAPE, TinyShape, build
 
 FIRST_SEED = 10_000_000
 FILMS = 512
@@ -34,7 +34,7 @@ def tiny_base(
     out: Path,
     sentences: Sequence[str],
     *,
-    shape: Shape = SHAPE,
+    shape: TinyShape = SHAPE,
     seed: int = 0,
     steps: int = STEPS,
     on_step: Callable[[], object] = lambda: None,

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import MissingExtraError, PolicyError
-from ...schemas.recipe import DistillRecipe
 
 
 def check_tracking(recipe: DistillRecipe, *, restricted: bool, environment: Mapping[str, str] = os.environ) -> None:

@@ -24,8 +24,8 @@ from typing import Any
 import yaml
 
 from ...data.files import readable_by
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import RecipeError, TrainingError
-from ...schemas.recipe import DistillRecipe
 from .. import adapter
 from .. import prompt as prompts
 from ..libraries import quiet
@@ -43,7 +43,7 @@ from .memory import estimate
 from .preflight import TINY, build_preflight
 from .ranks import Ranks, check_launch
 from .rows import rows_of, sizes_of
-from .run_card import FILE, RunCard, Session, code, hardware, versions
+from .run_card import FILE, RunCard, TrainingSession, code, hardware, versions
 from .tracking import check_tracking
 from .vision_cache import VisionCache, check_sound
 
@@ -166,7 +166,7 @@ def distill(
             steps=steps,
             sessions=(
                 *(old.sessions if old else ()),
-                Session(from_step=checkpoints.step_of(at) if at else 0, started=_now()),
+                TrainingSession(from_step=checkpoints.step_of(at) if at else 0, started=_now()),
             ),
             **identity,
         )

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ...data.files import replacing_bytes
+from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import TrainingError
-from ...schemas.recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from ..student import Part, Student
 from .collator import CompletionCollator, TrainingRow
