@@ -4,7 +4,7 @@ It protects against a small effusion that becomes a large one on its way through
 error; a neighbouring grade (mild, moderate) may be one reader's choice and is a doubt, and so is another number.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -14,7 +14,7 @@ from .findings.lexicon import word_set
 from .findings.modifiers import parsed
 from .findings.opposites import DEGREE, is_stated, opposites
 from .findings.reference import Reference, relations
-from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
+from .grounding import REPORT_LIMIT, Said, disputed, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
 
@@ -45,9 +45,11 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
             for finding in _graded(reference, here):
                 graded.add(here.step)
                 yield finding
+    known = disputed(study, candidate)
     for position, text in steps_of(candidate):
+        spans = [span for span in sentences(text) if (position, span) not in known]
         if position not in graded:
-            yield from _sized(study.report[:REPORT_LIMIT], position, text)
+            yield from _sized(study.report[:REPORT_LIMIT], position, text, spans)
         yield from _counted(study.report[:REPORT_LIMIT], position, text)
 
 
@@ -70,10 +72,10 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
         )
 
 
-def _sized(report: str, position: int, text: str) -> Iterator[Finding]:
+def _sized(report: str, position: int, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Finding]:
     """The first degree of a finding in a step, if the report gives none like it to anything."""
     known: set[str] | None = None
-    for start, end in sentences(text):
+    for start, end in spans:
         degrees = opposites(text[start:end]).get(DEGREE, set())
         if len(degrees) != 1 or not _states(text[start:end]):
             continue

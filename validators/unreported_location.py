@@ -16,7 +16,7 @@ from .findings import sentences
 from .findings.lexicon import ORDINALS, Entry, lexicon
 from .findings.modifiers import parsed
 from .findings.opposites import HEALTHY, NOT_SAID, tells_of_reading
-from .grounding import REPORT_LIMIT, sided
+from .grounding import REPORT_LIMIT, disputed, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -46,10 +46,12 @@ class _Known(NamedTuple):
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first side or level of each step that the reference names nowhere."""
     report = study.report[:REPORT_LIMIT]
-    judged = sided(study, candidate)
+    judged, known = sided(study, candidate), disputed(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
+            if (position, (start, end)) in known:
+                continue
             moved = _unreported_level(report, sentence) or _unreported_zone(report, sentence)
             if not moved and (position, (start, end)) not in judged:
                 moved = _unreported_side(report, sentence)
