@@ -17,7 +17,7 @@ class Lora(Noun):
     parts: tuple[Literal["vision", "language"], ...] = Field(("language",), min_length=1)
     modules: tuple[Literal["attention", "mlp"], ...] = Field(("attention", "mlp"), min_length=1)
     top_layers: int | None = Field(None, ge=1, description="Only the last so many layers of the language part.")
-    whole: tuple[str, ...] = Field((), description="Modules trained in full and saved beside the adapter: lm_head.")
+    whole: tuple[str, ...] = Field((), description="Modules trained in full and saved with the adapter: lm_head.")
 
 
 class Optimizer(Noun):

@@ -22,7 +22,7 @@ FOLDERS = (
     ("Selection", "Written by `tenstep select`.", ("data/selection.py",)),
     ("Student", "Written by `tenstep distill`.", ("distill/train/folder.py",)),
     ("Ablation", "Written by `tenstep ablate`.", ("distill/ablate/ablation.py",)),
-    ("Export", "Written by `tenstep export`, beside the files of its kind.", ("distill/publish/dataset_card.py",)),
+    ("Export", "Written by `tenstep export`, with the files of its kind.", ("distill/publish/dataset_card.py",)),
 )
 # which file of the small run holds which record
 RECORDS = {

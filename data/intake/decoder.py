@@ -58,7 +58,7 @@ class Decoder:
             except (OSError, EOFError) as error:  # the decoder took its process with it
                 self.close()
                 raise ValueError(f"the decoder ended ({type(error).__name__})") from None
-            except BaseException:  # too slow, or interrupted: whatever it is doing, nobody waits for it
+            except BaseException:  # too slow, or interrupted: its answer is not wanted any more
                 self.close()
                 raise
         if not answer.startswith(_ARRAY):
