@@ -52,7 +52,7 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
         "ended": tally.ended,
     }
     rows = [("traces / without an answer", f"{done.traces} / {done.open}")]
-    rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}"), ("spend", money(tally.spend_usd))]
+    rows += [("requests now/earlier", f"{tally.asked} / {tally.recalled}"), ("spend", money(tally.spend_usd))]
     tables = [Table(title=f"calibrate {recipe.name}", columns=("", ""), rows=tuple(rows))]
     if found is None:
         notes.insert(0, f"{done.open} traces have no answer yet, so there is no calibration; the same command goes on")

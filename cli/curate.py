@@ -173,7 +173,7 @@ def _outcome(args: argparse.Namespace, recipe: "CurateRecipe", curated: "Curated
     rows += [(state, str(n)) for state, n in lost.items() if n]
     rows += [(f"verifier: {state}", str(n)) for state, n in tally.verified.most_common()]
     rows += [("waiting for an answer", str(tally.waiting))] if tally.waiting else []
-    rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}")]
+    rows += [("requests now/earlier", f"{tally.asked} / {tally.recalled}")]
     rows += [("spend", "unknown" if tally.spend_usd is None else f"${tally.spend_usd:.2f}")]
     if tally.uncertain_usd != 0:
         rows += [("may have cost beyond", f"at most {money(tally.uncertain_usd)}")]

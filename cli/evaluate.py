@@ -116,7 +116,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         resamples=args.resamples,
         seed=args.seed,
     )
-    if args.out is None and not args.source.is_dir():
+    if args.out is None and args.source.is_file():
         raise InputError("say where the figures of a file go", field="out")
     out = args.out or args.source / FOLDER
     check_out(out)

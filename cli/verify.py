@@ -60,7 +60,7 @@ def _verify(args: argparse.Namespace) -> Outcome:
     tally = found.tally
     rows = [(state, str(n)) for state, n in tally.verified.most_common()] or [("nothing to verify", "")]
     rows += [
-        ("asked now / recalled", f"{tally.asked} / {tally.recalled}"),
+        ("requests now/earlier", f"{tally.asked} / {tally.recalled}"),
         ("spend of the run", money(tally.spend_usd)),
     ]
     notes = [*([found.note] if found.note else []), *tally.notes]

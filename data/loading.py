@@ -4,7 +4,7 @@ Nothing here writes, and nothing is read before it is used. Studies come in the 
 the tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -146,6 +146,17 @@ def load_studies(path: str | PathLike[str]) -> StudyStore:
         InputError: there is none.
     """
     return StudyStore.open(Path(path))
+
+
+def training_table(rows: Sequence[Mapping[str, object]]) -> Any:
+    """Rows of texts as a `datasets.Dataset`; a column may hold paths, which nothing here opens.
+
+    Args:
+        rows: at least one; all with the same keys.
+    """
+    from datasets import Dataset
+
+    return Dataset.from_list([dict(row) for row in rows])
 
 
 _COLUMNS = (

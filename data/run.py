@@ -222,8 +222,7 @@ class RunFolder:
     def judged(self, *, by_study: bool = False) -> Iterator[Judged]:
         """Every judged candidate with its last verdict, in the order they were first judged.
 
-        With `by_study`: in the order of the study store, whichever answer came first; only those of one study in the
-        order above.
+        With `by_study`: in the order of the study store, those of one study by attempt, whichever answer came first.
         """
         for event in judged_events(self.journal, index=self.studies.index if by_study else None):
             yield judged(event)

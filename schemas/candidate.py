@@ -20,7 +20,7 @@ class Usage(Noun):
 
 
 class Candidate(Record):
-    """What came back, whole, and how it was asked for."""
+    """The whole answer, and the request it answers."""
 
     key: Sha256 = Field(description="The request key: the same key is never paid for twice.")
     study_id: str = Field(description="The study that was asked about.")
@@ -34,11 +34,11 @@ class Candidate(Record):
     prompt_sha256: Sha256 = Field(description="Of the prompt as sent, with everything filled in.")
     saw_image: bool = Field(description="Whether an image went with the request.")
     writes_report: bool = Field(
-        description="Whether the author was asked for the report as well; if not, we append the reference."
+        description="Whether the author was to write the report as well; if not, we append the reference."
     )
     text: str = Field(description="The answer's text, as it came.")
     reasoning: str | None = Field(None, description="Thinking or its summary, verbatim; never steps.")
-    trace: Trace | None = Field(None, description="The text taken apart; none if it could not be read.")
+    trace: Trace | None = Field(None, description="The text, parsed; none if it could not be read.")
     parse_error: str | None = Field(None, description="Why the text could not be read as a trace.")
     usage: Usage = Usage()
     cost_usd: float | None = Field(None, description="None when a price is unknown, never 0 for that.")

@@ -38,10 +38,14 @@ class DistillRecipe(Noun):
         (), description="Study stores, whose references are learned without steps, in place of a run."
     )
     splits: str | None = Field(
-        None, description="What `tenstep split` wrote: its train is learned, its validate watched, its test left out."
+        None,
+        description="Of `tenstep split`: train is learned, validate gives validation losses, test is kept out.",
     )
     validation: float = Field(
-        0.0, ge=0, lt=1, description="Share of patients that is watched and not learned, where `splits` says none."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of patients that gives the validation loss and is not learned, where `splits` says none.",
     )
     split_seed: int = Field(0, description="Which patients `validation` draws.")
     patience: int | None = Field(
@@ -78,7 +82,7 @@ class DistillRecipe(Noun):
         description="A folder where features of a frozen vision tower are kept between epochs and runs; --preflight "
         "says how large they are.",
     )
-    workers: int = Field(0, ge=0, description="Processes that prepare batches beside the one that trains.")
+    workers: int = Field(0, ge=0, description="Processes that prepare batches for the one that trains.")
     save_every: int = Field(50, ge=1, description="Optimizer steps between checkpoints, and between evaluations.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between logged losses.")
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = Field(

@@ -1,4 +1,4 @@
-"""The target layouts: how ten steps and a report become one text, and how such a text is taken apart.
+"""The target layouts: how ten steps and a report become one text, and how such a text is parsed.
 
     plain     1. ... to 10. ..., one line each, a blank line, the report
     tagged    <<REASONING_10_STEPS>>, steps, <<END_REASONS>>, a blank line, <<REPORT_VERBATIM>>, report, <<END_REPORT>>
@@ -69,7 +69,7 @@ def write(steps: Sequence[str], report: str, layout: Literal["plain", "tagged"] 
 
 
 def parse(text: str) -> Trace:
-    """Take a text apart.
+    """Parse a text.
 
     Raises:
         LayoutError: the text is not valid Unicode, opens like a JSON object and is not one, or is one without steps.

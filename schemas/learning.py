@@ -21,7 +21,7 @@ class Lora(Noun):
         ("attention", "mlp"), min_length=1, description="Kinds of linear layers that get adapters."
     )
     top_layers: int | None = Field(None, ge=1, description="Only the last so many layers of the language part.")
-    whole: tuple[str, ...] = Field((), description="Modules trained in full and saved beside the adapter: lm_head.")
+    whole: tuple[str, ...] = Field((), description="Modules trained in full and saved with the adapter: lm_head.")
 
 
 class Optimizer(Noun):
@@ -77,6 +77,9 @@ class Reward(Noun):
     structure: float = Field(0.3, ge=0, description="Weight of the form of an answer.")
     grounding: float = Field(0.5, ge=0, description="Weight of its agreement with the reference.")
     coverage: float = Field(0.2, ge=0, description="Weight of how much of the reference it speaks of.")
+    accepted: float = Field(
+        0.0, ge=0, description="Weight of being accepted by all rules, 1 or 0: of use where some answers are already."
+    )
     answers: int = Field(8, ge=2, description="To one study; they are compared with each other.")
     temperature: float = Field(1.0, gt=0, description="Of these answers.")
     beta: float = Field(0.0, ge=0, description="Weight of the divergence from the base; 0 saves its forward pass.")
@@ -84,6 +87,11 @@ class Reward(Noun):
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
-        if not self.structure + self.grounding + self.coverage:
-            raise ValueError("one of structure, grounding and coverage must weigh something")
+        if not any(self.weights):
+            raise ValueError("one of structure, grounding, coverage and accepted must weigh something")
         return self
+
+    @property
+    def weights(self) -> tuple[float, float, float, float]:
+        """Of structure, grounding, coverage and acceptance."""
+        return self.structure, self.grounding, self.coverage, self.accepted

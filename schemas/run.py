@@ -16,7 +16,7 @@ class State(StrEnum):
     PLANNED = "planned"  # will be asked; only in runs of earlier versions, where the departure was an event of its own
     IN_FLIGHT = "in_flight"  # about to be sent, or sent: from here on it may have been paid for
     RECEIVED = "received"  # the answer is on disk, whole; nothing has looked at it
-    JUDGED = "judged"  # taken apart and judged; judged again by a recheck
+    JUDGED = "judged"  # parsed and judged; judged again by a recheck
     FAILED = "failed"  # the server said no, and took nothing for it
     REFUSED = "refused"  # the author declined: terminal, counted, never rephrased around
     UNKNOWN = "unknown"  # sent, but the answer was never read whole

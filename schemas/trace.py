@@ -1,4 +1,4 @@
-"""Trace: what an author wrote, taken apart but not judged. It may be malformed; rules judge."""
+"""Trace: what an author wrote, parsed but not judged. It may be malformed; rules judge."""
 
 from typing import Literal
 

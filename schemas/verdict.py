@@ -43,7 +43,7 @@ def outcome_of(severities: Collection[str], by: str | None, settled: Literal["ac
 
     Args:
         severities: of the findings.
-        by: who resolved the doubts; none if nobody did.
+        by: who resolved the doubts; none if they are open.
         settled: how.
     """
     if by == "reader" and settled is not None:
