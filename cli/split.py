@@ -27,7 +27,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="train, validate and test by patient, and what they share",
         description="Split study stores by patient, seeded; splits that a source has published are kept, so every "
         "source has its own held-out test. Then look for what train shares with the held-out studies, across all "
-        "stores: patients, studies, reports, images, exactly and nearly. Exit code 2 if a test would be none.",
+        "stores: patients, studies, reports, images, exactly and nearly. Exit code 2 if train and a held-out split "
+        "share a patient, a study or an image.",
         epilog="examples:\n"
         "  tenstep split studies --out splits.yaml\n"
         "  tenstep split stage1 stage2 --seed 7 --test 0.1 --images --out splits.yaml --pairs pairs.jsonl\n"

@@ -36,7 +36,10 @@ class Repair(Noun):
 class Several(Noun):
     """What several teachers do: `split` gives each study to one of them in turn, `best` gives it to all."""
 
-    strategy: Literal["split", "best"] = "split"
+    strategy: Literal["split", "best"] = Field(
+        "split",
+        description="split: each study goes to one teacher, in turn. best: to all of them, and the best trace is kept.",
+    )
     samples: int = Field(1, ge=1, le=64, description="Answers a teacher gives to one study, each with its repairs.")
 
 
@@ -60,7 +63,7 @@ class VerifierSpec(TeacherSpec):
 class CurateRecipe(RequestOptions):
     """`tenstep curate RECIPE`."""
 
-    kind: Literal["curate"]
+    kind: Literal["curate"] = Field(description="Which kind of recipe this is.")
     studies: str | None = Field(None, description="A study store; --studies overrides it.")
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
     several: Several = Several()

@@ -15,7 +15,7 @@ from ...schemas.recipe import RequestOptions
 class VerifyRecipe(RequestOptions):
     """`tenstep verify RUN RECIPE` and `tenstep calibrate RECIPE`."""
 
-    kind: Literal["verify"]
+    kind: Literal["verify"] = Field(description="Which kind of recipe this is.")
     verifier: VerifierSpec
     verify: Reach = Field("doubts", description="Traces in doubt, or accepted ones as well.")
     labelled: str | None = Field(

@@ -7,12 +7,12 @@ file knows studies and targets, and nothing of tokens.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ...data.run import RunFolder
 from ...data.selection import examples_of, runs_of
@@ -63,6 +63,15 @@ class TrainingExamples:
         """The others."""
         train, validation = (
             tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation)
+        )
+        return replace(self, train=train, validation=validation)
+
+    def ordered_as(self, rows: Iterable[Mapping[str, Any]]) -> "TrainingExamples":
+        """The same in the order of a rows.jsonl; those that it does not list come last."""
+        places = {(row["study"], row["key"]): at for at, row in enumerate(rows)}
+        train, validation = (
+            tuple(sorted(side, key=lambda one: places.get((one.study.id, one.key), len(places))))
+            for side in (self.train, self.validation)
         )
         return replace(self, train=train, validation=validation)
 
