@@ -36,10 +36,7 @@ def tell(out: Path, run: Run) -> Outcome:
     """
     from .data.demo.folders import write_folders
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError("is not an empty folder; remove it, or choose another --out", file=out)
-    _check_libraries()
-    recipes = Path(str(resources.files(__package__ or "tenstep").joinpath("data", "demo")))
+    recipes = _begin(out)
     curate, sample, page = out / "runs" / "curate", out / "runs" / "sample", out / "review.html"
     seconds: dict[str, float] = {}
     since = time.monotonic()
@@ -86,6 +83,14 @@ def tell(out: Path, run: Run) -> Outcome:
     return Outcome(payload=summary, tables=(Table(title="tenstep demo", columns=("", ""), rows=rows),), notes=notes)
 
 
+def _begin(out: Path) -> Path:
+    """Check that the demo can run; the folder of its recipes."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("is not an empty folder; remove it, or choose another --out", file=out)
+    _check_libraries()
+    return Path(str(resources.files(__package__ or "tenstep").joinpath("data", "demo")))
+
+
 def worth(out: Path, run: Run) -> Outcome:
     """What curation is worth: a biased teacher, and students of its first, its accepted and its repaired answers.
 
@@ -99,10 +104,7 @@ def worth(out: Path, run: Run) -> Outcome:
     """
     from .data.demo.folders import write_folders
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError("is not an empty folder; remove it, or choose another --out", file=out)
-    _check_libraries()
-    recipes = Path(str(resources.files(__package__ or "tenstep").joinpath("data", "demo")))
+    recipes = _begin(out)
     since = time.monotonic()
     for name, count, first in (("studies", WORTH_STUDIES, 0), ("unseen", WORTH_UNSEEN, UNSEEN_SEED)):
         films = write_folders(out / f"{name}-films", count, first_seed=first, defects=False)

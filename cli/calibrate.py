@@ -15,9 +15,10 @@ examples:
   tenstep calibrate verify.yaml                     writes calibrations/NAME/calibration.json
   tenstep calibrate curate.yaml --out calibrated    the verifier of a curation's recipe
 
-It is asked, blind, about 100 good and 100 bad traces of ours, or about those that the recipe names: `labelled` in a
-recipe of kind verify, a file or a run that readers have decided on. A verifier is trusted to lift doubts from 76 good
-and 76 bad with no more than 3 errors in 76 on either side; a recipe may set another bound (verifier.trust).
+The verifier judges 100 good and 100 bad traces that ship with tenstep, or those that the recipe names: `labelled` in a
+recipe of kind verify, a file or a run that readers have decided on. It is trusted to resolve doubts if it judged at
+least 76 good and 76 bad traces, with at most 3 errors in 76 on either side; a recipe may set another bound
+(verifier.trust).
 """
 
 
@@ -51,7 +52,7 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
         "ended": tally.ended,
     }
     rows = [("traces / without an answer", f"{done.traces} / {done.open}")]
-    rows += [("asked now / recalled", f"{tally.asked} / {tally.recalled}"), ("spend", money(tally.spend_usd))]
+    rows += [("requests now/earlier", f"{tally.asked} / {tally.recalled}"), ("spend", money(tally.spend_usd))]
     tables = [Table(title=f"calibrate {recipe.name}", columns=("", ""), rows=tuple(rows))]
     if found is None:
         notes.insert(0, f"{done.open} traces have no answer yet, so there is no calibration; the same command goes on")

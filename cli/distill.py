@@ -10,9 +10,17 @@ from .output import say
 from .progress import progress
 
 if TYPE_CHECKING:
+    from ..distill.train.lengths import Lengths
+    from ..distill.train.preflight import Preflight
     from ..distill.train.run_card import RunCard
+    from ..schemas.distill_recipe import DistillRecipe
     from .progress import Progress
 
+_SHOWN = 1500  # characters of an example
+_SEVERAL = (
+    "{} studies have several images and the student is shown the first frontal one, while the report is about all; "
+    "ingest with --one-image canvas to show all on one"
+)
 _DISTILL = """\
 examples:
   tenstep distill examples/recipes/tiny.yaml --run runs/offline --out student
@@ -59,11 +67,10 @@ def _distill(args: argparse.Namespace) -> Outcome:
     if args.preflight:
         from ..distill.train.preflight import preflight
         from ..distill.train.ranks import Ranks
-        from .preflight import outcome
 
         if not Ranks().first:  # the first process looks for all of them
             return Outcome(payload={})
-        return outcome(recipe, preflight(recipe, run))
+        return _preflight_outcome(recipe, preflight(recipe, run))
     from ..distill.train.train import distill
 
     if run is None and not recipe.studies:
@@ -94,14 +101,12 @@ class _Steps:
 
 
 def _outcome(card: "RunCard", out: Path) -> Outcome:
-    from .preflight import SEVERAL, by_code
-
     checked = card.preflight
     longest, target = checked.conversation, checked.target
     assert longest is not None and target is not None  # a run has measured both
     rows = [
         ("examples", f"{checked.examples} of {checked.patients} patients; {checked.validation} for validation"),
-        *((("preference pairs", f"{sum(checked.pairs.values())}: {by_code(checked)}"),) if checked.pairs else ()),
+        *((("preference pairs", f"{sum(checked.pairs.values())}: {_by_code(checked)}"),) if checked.pairs else ()),
         *((("left out, too long", f"{len(checked.dropped)}; run_card.json names them"),) if checked.dropped else ()),
         ("trainable", f"{sum(checked.trainable.values()):,} of {checked.weights:,} weights"),
         *((f"  {part}", f"{count:,}") for part, count in sorted(checked.trainable.items())),
@@ -148,7 +153,73 @@ def _outcome(card: "RunCard", out: Path) -> Outcome:
         f"{out / 'adapter'}: the student; sample it with: tenstep sample {out} --studies STORE --out RUN",
         f"{out / 'run_card.json'}: what was done, and with what",
         *(f"held-out studies speak against this student: {sign}" for sign in card.signs),
-        *((SEVERAL.format(checked.one_of_several),) if checked.one_of_several else ()),
+        *((_SEVERAL.format(checked.one_of_several),) if checked.one_of_several else ()),
         *((f"losses over time: tensorboard --logdir {out / 'tensorboard'}",) if (out / "tensorboard").is_dir() else ()),
     )
     return Outcome(payload=payload, tables=(Table(title="distill", columns=("", ""), rows=tuple(rows)),), notes=notes)
+
+
+def _preflight_outcome(recipe: "DistillRecipe", found: "Preflight") -> Outcome:
+    """Tables, notes, and the same as JSON; private where it quotes restricted text."""
+    rows = [
+        ("shape", found.shape),
+        ("trainable", f"{sum(found.trainable.values()):,} of {found.weights:,} weights"),
+        *((f"  {part}", f"{count:,}") for part, count in sorted(found.trainable.items())),
+        *_examples(found),
+        *_lengths("conversation", found.conversation),
+        *_lengths("target", found.target),
+        *_memory(found),
+        *((("vision features, MB on disk", f"{found.features_mb:,}"),) if found.features_mb is not None else ()),
+    ]
+    tables = [Table(title=f"preflight: {recipe.name}", columns=("", ""), rows=tuple(rows))]
+    if found.shown:
+        shown = tuple((str(at), text[:_SHOWN]) for at, text in enumerate(found.shown, 1))
+        tables.append(Table(title="what is trained on (the unmasked tokens)", columns=("example", "text"), rows=shown))
+    if found.unchecked:
+        tables.append(
+            Table(title="could not be checked", columns=("",), rows=tuple((text,) for text in found.unchecked))
+        )
+    return Outcome(
+        payload=found.model_dump(mode="json"),
+        tables=tuple(tables),
+        notes=("nothing was trained",),
+        private=found.restricted,
+    )
+
+
+def _examples(found: "Preflight") -> list[tuple[str, str]]:
+    if not found.examples:
+        return []
+    return [
+        ("training", f"{found.examples} examples of {found.patients} patients"),
+        *((("preference pairs", f"{sum(found.pairs.values())}: {_by_code(found)}"),) if found.pairs else ()),
+        ("validation", f"{found.validation} examples of {found.patients_validation} other patients"),
+        *((("left out, too long", f"{len(found.dropped)}: {', '.join(found.dropped[:5])}"),) if found.dropped else ()),
+        ("images", f"{found.images}, all there, as ingested, and decoded"),
+        *((("one of several views", _SEVERAL.format(found.one_of_several)),) if found.one_of_several else ()),
+        ("test sets", f"no overlap with {', '.join(found.test_sets)}" if found.test_sets else "none is declared"),
+    ]
+
+
+def _by_code(found: "Preflight") -> str:
+    """What the other texts of the pairs were rejected for."""
+    return ", ".join(f"{code} {n}" for code, n in sorted(found.pairs.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _lengths(name: str, found: "Lengths | None") -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    text = f"median {found.median}, p95 {found.p95}, p99 {found.p99}, longest {found.longest} of {found.allowed}"
+    return [(f"{name}, tokens", text)]
+
+
+def _memory(found: "Preflight") -> list[tuple[str, str]]:
+    need = found.memory
+    if need is None:
+        return []
+    text = f"{need.weights_mb:,} weights + {need.learning_mb:,} learning + {need.activations_mb:,} activations"
+    rows = [("memory, MB (estimated)", f"{need.total_mb:,} = {text}")]
+    if need.card_mb is None:
+        return rows
+    fits = "fits" if need.total_mb < need.card_mb else "may not fit: lower batch, or turn gradient_checkpointing on"
+    return [*rows, ("card", f"{need.card}, {need.card_mb:,} MB: {fits}")]

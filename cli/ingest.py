@@ -3,13 +3,22 @@
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
-from ..schemas.outcome import Outcome
+from ..schemas.outcome import Outcome, Table
 from ..schemas.study import DataClass
 from .engines import add_engine_options, engine_of
 from .places import add_attestation
 from .progress import progress
+
+if TYPE_CHECKING:
+    from ..data.source import SourceOptions
+    from ..data.store.batch import StoreHead
+    from ..data.store.studies import StudyStore
+
+_ALWAYS_RESTRICTED = ("mimic-cxr", "chexpert-plus")
+_ORDER = ("technique", "view", "findings", "impression", "indication", "comparison", "history")
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -28,7 +37,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "  tenstep ingest chexpert-plus df_chexpert_plus_240401.csv --images PNG --out studies\n"
         "  tenstep ingest csv pairs.csv --columns columns.yaml --one-image canvas --out studies\n"
         "  tenstep ingest folders my-studies --form four-header --out studies",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", metavar="KIND", help=f"what PATH is: {', '.join(kinds())}")
     parser.add_argument("path", metavar="PATH", type=Path, help="the file or folder to read")
@@ -91,7 +99,6 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     from ..data.recipes import read_recipe
     from ..data.source import SourceOptions
     from ..data.workers import cores
-    from .ingest_table import notes_of, table_of
 
     if args.public_because is not None and len(args.public_because.strip()) < 8:
         raise InputError("--public-because wants a reason in words, which is kept in the store")
@@ -124,10 +131,56 @@ def _ingest(args: argparse.Namespace) -> Outcome:
 
         store = ingest(args.kind, args.path, args.out, options, on_part, workers=workers)
     seconds = time.perf_counter() - started
-    notes, failed = notes_of(store, options, seconds, by_default=args.data_class is None)
+    notes, failed = _notes(store, options, seconds, by_default=args.data_class is None)
     return Outcome(
         payload={"store": str(store.root), **store.head.model_dump(mode="json"), "seconds": round(seconds, 3)},
-        tables=(table_of(store.head, args.kind),),
+        tables=(_table(store.head, args.kind),),
         notes=notes,
         exit_code=2 if failed else 0,
     )
+
+
+def _table(head: "StoreHead", kind: str) -> Table:
+    """Rows read, studies, rejected rows by reason, warnings, views, sections, splits, what is derived, tokens."""
+    rows = [("rows read", head.rows), ("studies", head.studies), ("images", head.images)]
+    rows += [(f"rejected: {reason}", n) for reason, n in head.rejected.items()]
+    rows += [(f"warning: {code}", n) for code, n in head.warnings.items()]
+    rows += [(f"view: {view}", n) for view, n in head.views.items()]
+    rows += [(f"section: {name}", head.sections[name]) for name in _ORDER if name in head.sections]
+    rows += [(f"split: {name}", n) for name, n in head.splits.items()]
+    rows += [(f"derived: {name}", n) for name, n in head.derived.items()]
+    shown = [(name, f"{n:,}") for name, n in rows]
+    if head.studies:
+        mean = head.tokens / head.studies
+        shown.append(("tokens (words of references)", f"{head.tokens:,}; {mean:.0f} a study, longest {head.longest:,}"))
+    return Table(title=f"ingest {kind}", columns=("rows", "count"), rows=tuple(shown))
+
+
+def _notes(
+    store: "StudyStore", options: "SourceOptions", seconds: float, *, by_default: bool = False
+) -> tuple[tuple[str, ...], bool]:
+    """Lines for people, and whether the source is not what it was said to be."""
+    from ..data.ingest import PART_FAILED
+
+    head, failed = store.head, False
+    notes = [f"{store.root}: {head.data_class} data, {head.report_form or 'no'} references, {seconds:.1f} s"]
+    if head.rejected:
+        notes.append(f"rejected rows, each with its reason: {store.root / 'rejected.jsonl'}")
+    if head.warnings:
+        notes.append(f"warnings, each with its study: {store.root / 'warnings.jsonl'}")
+    if head.traces:
+        notes.append(f"{head.traces} reports came with steps; judge them: tenstep audit {store.root / 'traces.jsonl'}")
+    if by_default and head.data_class == "restricted" and head.source not in _ALWAYS_RESTRICTED:
+        notes.append("restricted is the default; data that anybody may have is ingested with --data-class public")
+    for name, policy in (("findings", options.missing_findings), ("impression", options.missing_impression)):
+        if policy == "require" and (lacking := head.rejected.get(f"no_{name}")):
+            notes.append(f"{lacking} studies have no {name}, which was required of all")
+            failed = True
+    if parts := head.rejected.get(PART_FAILED):
+        notes.append(f"{parts} parts of the source could not be read and are missing here: see rejected.jsonl for why")
+        failed = True
+    if not head.studies:
+        why = next((f": {row.row}: {row.detail}" for row in store.rejected()), "")
+        notes.append(f"no row became a study{why}")
+        failed = True
+    return tuple(notes), failed

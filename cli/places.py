@@ -124,7 +124,7 @@ def localize(args: argparse.Namespace) -> Upload | None:
 
 
 def _check_early(args: argparse.Namespace, url: str, attestation: Path | None) -> None:
-    """Before hours of work: what nobody says is public may turn out to be restricted."""
+    """Before hours of work: what is not known to be public may turn out to be restricted."""
     from ..data.attested import check_place
 
     if hasattr(args, "data_class") and args.data_class != "public" and args.kind != "open-i":

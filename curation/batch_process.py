@@ -12,14 +12,13 @@ gave them waits for their results.
 import asyncio
 import gc
 import pickle
-import struct
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
+from ..data.child import COMMAND, HEAD, framed, length_of
 from ..schemas.errors import RunError
 
-_LENGTH = struct.Struct(">I")
 _BATCH = 64  # items at once
 _LONGEST = 1 << 30  # bytes of one batch
 
@@ -36,7 +35,7 @@ class BatchProcess(Generic[Item, Result]):
     """
 
     def __init__(self, start: Callable[[], Work[Item, Result]]) -> None:
-        self._start = pickle.dumps(start)
+        self._start = pickle.dumps(partial(_answering, start))
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._turn: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -73,21 +72,20 @@ class BatchProcess(Generic[Item, Result]):
     async def _exchange(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __name__,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
+                *COMMAND, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
                 start_new_session=True,  # Ctrl-C is for us to hear
             )  # fmt: skip
             self._send(self._start)
         self._send(pickle.dumps(items, pickle.HIGHEST_PROTOCOL))
         assert self._process.stdin is not None and self._process.stdout is not None
         await self._process.stdin.drain()
-        (length,) = _LENGTH.unpack(await self._process.stdout.readexactly(_LENGTH.size))
+        length = length_of(await self._process.stdout.readexactly(HEAD))
         results: list[Result | Exception] = pickle.loads(await self._process.stdout.readexactly(length))  # noqa: S301 from our own process
         return results
 
     def _send(self, content: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(_LENGTH.pack(len(content)) + content)
+        self._process.stdin.write(framed(content))
 
     async def close(self) -> None:
         """Let it finish, and end it."""
@@ -99,25 +97,8 @@ class BatchProcess(Generic[Item, Result]):
             await self._process.wait()
 
 
-def main() -> None:
-    """Work until there is nothing more to read."""
-    given, found = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever prints must not end up between results
+def _answering(start: Callable[[], Work[Any, Any]]) -> Callable[[bytes], bytes]:
+    """What the process answers a batch with: its results."""
     gc.set_threshold(100_000)  # verdicts make many objects and no circles
-    start = _read(given)
-    if start is None:
-        return
-    work: Work[Any, Any] = pickle.loads(start)()  # noqa: S301 from the process that started this one
-    while (batch := _read(given)) is not None:
-        results = pickle.dumps(work(pickle.loads(batch)), pickle.HIGHEST_PROTOCOL)  # noqa: S301 the same
-        found.write(_LENGTH.pack(len(results)) + results)
-        found.flush()
-
-
-def _read(given: BinaryIO) -> bytes | None:
-    head = given.read(_LENGTH.size)
-    return given.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else None
-
-
-if __name__ == "__main__":
-    main()
+    work = start()
+    return lambda batch: pickle.dumps(work(pickle.loads(batch)), pickle.HIGHEST_PROTOCOL)  # noqa: S301 from the process that started this one

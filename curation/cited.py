@@ -1,4 +1,4 @@
-"""Answers that cite: one JSON object, read without mercy, and quotations that really stand in a text."""
+"""Answers that cite: one JSON object, read strictly, and quotations that really stand in a text."""
 
 import json
 import re
@@ -16,7 +16,7 @@ def one_object(text: str) -> dict[str, Any]:
     """
     fenced = _FENCE.match(text)
     try:
-        found = json.loads(fenced[1] if fenced else text, strict=False, object_pairs_hook=_once)
+        found = json.loads(fenced[1] if fenced else text, strict=False, object_pairs_hook=each_key_once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not one JSON object ({str(error)[:100]})") from None
     if not isinstance(found, dict):
@@ -24,7 +24,12 @@ def one_object(text: str) -> dict[str, Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Read an object for `json.loads`.
+
+    Raises:
+        ValueError: a key stands in it twice.
+    """
     if len(values := dict(pairs)) < len(pairs):
         raise ValueError("a key stands twice")
     return values

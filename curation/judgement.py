@@ -56,7 +56,7 @@ class Judgement:
     pool: VerdictPool
     verifier: Verifier | None
     tally: Tally
-    usd: float | None = 0.0  # of all answers, recalled or not; none if a price is unknown
+    usd: float | None = 0.0  # of all answers, of this call and earlier ones; none if a price is unknown
     _unverified: set[str] = field(default_factory=set)  # candidates whose verifier answers in a later pass or call
 
     async def of(self, lane: Lane, question: Question, course: Course) -> Judged | None:

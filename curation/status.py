@@ -177,7 +177,7 @@ def tables(found: Status) -> tuple[Table, ...]:
 
 
 def notes(found: Status) -> tuple[str, ...]:
-    """What a reader must know beside the numbers."""
+    """What a reader must know with the numbers."""
     lines = []
     if found.doubted:
         lines.append(

@@ -43,7 +43,7 @@ class Question:
 class Reply:
     """An answer, read."""
 
-    text: str  # a plan that the prompt asked for is taken out of it, into reasoning
+    text: str  # without the plan that some prompts want, which goes into reasoning
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
     stop_reason: str | None = None

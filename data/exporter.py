@@ -2,7 +2,7 @@
 
 An exporter is one file in data/exporters, named for its kind (`-` written as `_`), with
 
-    PAIRS       "none", "also" or "only": whether it writes preference pairs beside examples, or nothing else
+    PAIRS       "none", "also" or "only": whether it writes preference pairs as well as examples, or nothing else
     write       a function of rows and a Folder, that writes every file but images, card and manifest
     check       (optional) a function of a row that gives what a trainer could not read in it, or None
 

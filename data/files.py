@@ -1,7 +1,7 @@
 """Files and folders that appear under their name only when they are whole, who may read them, and locks.
 
 A reader never sees half a file, and what bore the name before stays until the new one is on disk. While it is written
-it lies beside its place under the name with `.part`; what a kill left there is overwritten by the next writer.
+it lies in the same folder, under the name with `.part`; what a kill left there is overwritten by the next writer.
 """
 
 import contextlib

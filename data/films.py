@@ -58,9 +58,14 @@ def pixels(path: Path) -> Pixels:
 def _image(path: Path) -> Pixels:
     from PIL import Image
 
+    from .intake.plain import too_many_scans
+
+    data = path.read_bytes()
+    if too_many_scans(data):
+        raise ImageError("the film would take too long to decode; is it damaged?", file=path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG", "JPEG")) as image:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             if image.width * image.height > _PIXELS:
                 raise ImageError(f"{image.width} x {image.height} pixels are too many to show", file=path)
             if image.mode.startswith("I"):

@@ -96,7 +96,7 @@ def _count(path: Path) -> int | None:
 
 
 def _is_data(path: Path, root: Path) -> bool:
-    """Not hidden, and no description of the data, as lies beside it where the hub had it."""
+    """Not hidden, and no description of the data, as lies next to it where it came from the hub."""
     hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
     return not hidden and (suffix_of(path) != ".json" or opens_array(path))
 

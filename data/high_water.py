@@ -17,7 +17,7 @@ _DIGITS = 20
 
 
 class HighWater:
-    """The file beside a journal, open for writing."""
+    """The file next to a journal, open for writing."""
 
     def __init__(self, journal: Path, count: int) -> None:
         self._file = os.open(_beside(journal), os.O_CREAT | os.O_WRONLY, 0o666)

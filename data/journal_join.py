@@ -33,7 +33,7 @@ def join(sources: Sequence[Path], out: Path) -> int:
     """Make a journal of the journals of several runs; how many events it holds.
 
     Args:
-        sources: run folders, which nobody writes to.
+        sources: run folders that no process writes to.
         out: a folder without a journal.
 
     Raises:

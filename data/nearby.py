@@ -9,7 +9,7 @@ _AHEAD = 512  # studies held
 
 
 class Nearby:
-    """Reads ahead and holds for a while what was passed by; anything else is looked up. A study is asked for once."""
+    """Reads ahead and holds for a while what it passed; anything else is looked up. Each study is taken once."""
 
     def __init__(self, store: StudyStore) -> None:
         self._store = store

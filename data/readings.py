@@ -133,7 +133,7 @@ def final(readings: Iterable[Reading]) -> Final:
 
 
 def finals(folder: Path) -> Mapping[str, Final]:
-    """For every candidate that was read: what its readings amount to. Empty where nobody has read."""
+    """For every candidate that was read: what its readings amount to. Empty where there are no readings."""
     by_key: dict[str, list[Reading]] = defaultdict(list)
     with Readings(folder, writable=False) as readings:
         for reading in readings.current():

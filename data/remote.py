@@ -124,7 +124,7 @@ def upload(folder: Path, url: str, on_file: Callable[[], None] = lambda: None) -
 
 
 def _is_left_here(file: Path) -> bool:
-    """Locks, and what SQLite or a write under way keeps beside a file."""
+    """Locks, and what SQLite or a write under way keeps next to a file."""
     return file.name in ("run.lock", "writing.partial") or file.name.endswith((".part", "-shm", "-journal"))
 
 

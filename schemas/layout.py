@@ -1,4 +1,4 @@
-"""The target layouts: how ten steps and a report become one text, and how such a text is taken apart.
+"""The target layouts: how ten steps and a report become one text, and how such a text is parsed.
 
     plain     1. ... to 10. ..., one line each, a blank line, the report
     tagged    <<REASONING_10_STEPS>>, steps, <<END_REASONS>>, a blank line, <<REPORT_VERBATIM>>, report, <<END_REPORT>>
@@ -24,10 +24,10 @@ import json
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from .errors import LayoutError
-from .trace import STEPS, Step, Trace
+from .trace import STEPS, Step, Trace, WrittenLayout
 
 _STEP_LINE = re.compile(r"[ \t]*([0-9]{1,2})\.(?:[ \t]+|(?=\r?$))")
 _STEP_KEY = re.compile("step_[0-9]{2}")
@@ -48,7 +48,7 @@ _WRAPPED = 40
 _MOST_STEPS = 1000
 
 
-def write(steps: Sequence[str], report: str, layout: Literal["plain", "tagged"] = "plain") -> str:
+def write(steps: Sequence[str], report: str, layout: WrittenLayout = "plain") -> str:
     """Join steps and report.
 
     Args:
@@ -69,7 +69,7 @@ def write(steps: Sequence[str], report: str, layout: Literal["plain", "tagged"] 
 
 
 def parse(text: str) -> Trace:
-    """Take a text apart.
+    """Parse a text.
 
     Raises:
         LayoutError: the text is not valid Unicode, opens like a JSON object and is not one, or is one without steps.

@@ -10,7 +10,7 @@ from .study import DataClass
 
 
 class Attestation(Record):
-    """A signed statement that restricted data may be sent to an endpoint; a YAML file beside the recipe.
+    """A signed statement that restricted data may be sent to an endpoint; a YAML file next to the recipe.
 
     PhysioNet's policy of 2025-09-24 asks that the three practices be verified, and else that the service not be used.
     """
@@ -19,7 +19,7 @@ class Attestation(Record):
     contract: Words = Field(description="Reference of the contract that says so.")
     zero_retention: Literal[True] = Field(description="Nothing that is sent is kept.")
     no_training: Literal[True] = Field(description="Nothing that is sent trains a model.")
-    no_human_review: Literal[True] = Field(description="Nobody at the provider reads it.")
+    no_human_review: Literal[True] = Field(description="No person at the provider reads it.")
     region: Words = Field(description="Where it is processed.")
     signed_by: Words = Field(description="The person who answers for this.")
     valid_until: date = Field(description="The last day on which it counts.")
@@ -32,8 +32,8 @@ class StorageAttestation(Record):
         min_length=1, description="URLs (s3://bucket/folder); what lies under one counts."
     )
     contract: Words = Field(description="Reference of the agreement that covers it.")
-    access: Words = Field(description="Who can read there: nobody whom the data's terms do not cover.")
-    not_public: Literal[True] = Field(description="Nobody can read there without being let in by name.")
+    access: Words = Field(description="Who can read there: only people whom the data's terms cover.")
+    not_public: Literal[True] = Field(description="Only people who were given access by name can read there.")
     region: Words = Field(description="Where it is stored.")
     signed_by: Words = Field(description="The person who answers for this.")
     valid_until: date = Field(description="The last day on which it counts.")
@@ -42,21 +42,21 @@ class StorageAttestation(Record):
 class EndpointDecision(Noun):
     """What was found of one teacher's endpoint."""
 
-    teacher: str
+    teacher: str = Field(description="The teacher's name in the recipe.")
     endpoint: str | None = Field(description="None: the teacher runs in this process.")
     local: bool = Field(description="Nothing leaves this machine.")
     attestation: str | None = Field(None, description="The contract it rests on, for restricted data.")
-    attestation_sha256: Sha256 | None = None
-    signed_by: str | None = None
-    valid_until: date | None = None
+    attestation_sha256: Sha256 | None = Field(None, description="Of the attestation file.")
+    signed_by: str | None = Field(None, description="Who signed it.")
+    valid_until: date | None = Field(None, description="Its last day.")
     training_terms: str | None = Field(None, description="Who attests what, and since when.")
 
 
 class PolicyDecision(Noun):
     """Why a run was allowed to send what it sends, and what may become of its answers."""
 
-    data_class: DataClass
+    data_class: DataClass = Field(description="Of the studies.")
     decided: str = Field(description="ISO 8601, UTC.")
-    endpoints: tuple[EndpointDecision, ...]
+    endpoints: tuple[EndpointDecision, ...] = Field(description="What was decided on each endpoint.")
     training: bool = Field(description="Whether accepted traces may be exported for training.")
     reason: str | None = Field(None, description="If not: why, and what would allow it.")

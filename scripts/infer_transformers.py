@@ -30,12 +30,12 @@ def main():
     image = open_image(args.image)
     model, processor, precision = load(args.model, args.base, args.precision)
     answer, complete = ask(model, processor, image, prompt_of(args.model, args.mode), args)
-    steps, report = ([], answer.strip()) if args.mode == "report" else apart(answer)
+    steps, report = ([], answer.strip()) if args.mode == "report" else parsed(answer)
     if args.json:
-        told = {"model": str(args.model), "precision": precision, "mode": args.mode, "report": report or None}
+        found = {"model": str(args.model), "precision": precision, "mode": args.mode, "report": report or None}
         if args.mode == "steps":
-            told["steps"] = steps
-        print(json.dumps({**told, "complete": complete, "disclaimer": DISCLAIMER}, ensure_ascii=False))
+            found["steps"] = steps
+        print(json.dumps({**found, "complete": complete, "disclaimer": DISCLAIMER}, ensure_ascii=False))
     elif not args.stream:
         print(answer if args.mode == "steps" else report)
     if not complete:
@@ -204,7 +204,7 @@ def ask(model, processor, image, prompt, args):
     return processor.tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False), complete
 
 
-def apart(answer):
+def parsed(answer):
     """Steps and report: the report is what follows the last step of the block that the answer opens with."""
     lines = [line for line in answer.strip().splitlines() if not TAG.match(line)]
     steps = []

@@ -260,7 +260,7 @@ def test_a_run_that_nobody_vouches_for_is_marked_and_a_later_word_lifts_the_mark
     open_with({})
     with (
         RunFolder.read(tmp_path / "run") as run,
-        pytest.raises(PolicyError, match="may not be used for training: nobody attests"),
+        pytest.raises(PolicyError, match="may not be used for training: no attestation"),
     ):
         run.check_training()
     open_with({"training_terms": [terms()]})

@@ -91,7 +91,7 @@ def judging() -> list[int]:
     """The processes below this one that judge."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(row[0]) for row in rows if row[1] == str(os.getpid()) and "batch_process" in row[2]]
+    return [int(row[0]) for row in rows if row[1] == str(os.getpid()) and "tenstep.data.child" in row[2]]
 
 
 def test_a_process_that_is_killed_loses_no_answer(tmp_path: Path, store: StudyStore) -> None:

@@ -120,11 +120,10 @@ def test_sentences_that_speak_to_whoever_checks_are_found(text: str) -> None:
 
 
 def test_no_real_report_holds_an_instruction(wheel_file: Callable[[str, str], Path]) -> None:
-    from tenstep.data.source import SourceOptions
-    from tenstep.data.sources.open_i import read as read_open_i
+    from tenstep.data.source import SourceOptions, load
 
     archive = wheel_file("torchxrayvision==1.5.7", "torchxrayvision/data/NLMCXR_reports.tgz")
-    rows = read_open_i(archive, SourceOptions(text_only=True, form="verbatim"))
+    rows = load("open-i").read(archive, SourceOptions(text_only=True, form="verbatim"))
     reports = [row.report for row in rows if isinstance(row, Study)]
     assert len(reports) > 3_900
     assert [text for text in reports if hidden_instruction([text])] == []

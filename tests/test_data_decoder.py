@@ -1,6 +1,7 @@
 """Compressed DICOM pixels in a process of their own: the same pixels, and an end when the time is up."""
 
 import io
+import pickle
 import sys
 import threading
 import time
@@ -13,9 +14,10 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
+from tenstep.data.child import framed, serve
 from tenstep.data.films import pixels
 from tenstep.data.intake.deadline import TooSlowError
-from tenstep.data.intake.decoder import Decoder, decoder, pixels_of, serve
+from tenstep.data.intake.decoder import Decoder, decoder, decoding, pixels_of
 from tenstep.schemas.errors import ImageError
 from test_data_images import RAMP, dicom, encoded
 
@@ -83,14 +85,13 @@ def test_a_decoder_that_dies_is_an_error_of_its_film() -> None:
 
 
 def test_the_process_answers_until_there_is_nothing_more_to_do() -> None:
-    plain = dicom(RAMP)
-    asked = io.BytesIO(b"".join((len(data).to_bytes(8, "little") + b"\0" + data) for data in (plain, b"no film")))
+    messages = [pickle.dumps(decoding), b"\0" + dicom(RAMP), b"\0no film"]
     answers = io.BytesIO()
-    serve(asked, answers)
+    serve(io.BytesIO(b"".join(map(framed, messages))), answers)
     held = answers.getvalue()
-    length = int.from_bytes(held[:8], "little")
-    assert held[8] == 1 and np.array_equal(np.load(io.BytesIO(held[9 : 9 + length])), RAMP)
-    assert held[9 + length + 8] == 0 and held[9 + length + 9 :]  # not decoded, and why
+    length = int.from_bytes(held[:8], "big")
+    assert np.array_equal(np.load(io.BytesIO(held[8 : 8 + length])), RAMP)
+    assert b"pixel" in held[8 + length + 8 :]  # why not
 
 
 def test_a_compressed_film_is_shown_to_a_reader(tmp_path: Path) -> None:

@@ -26,10 +26,13 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
+from tenstep.curation.pages.film import data_uri
+from tenstep.data.films import pixels as grey_values
 from tenstep.data.intake.deadline import TooSlowError, deadline
 from tenstep.data.intake.images import Admitted, ImageFile, admit, admit_all
 from tenstep.data.intake.reports import Refusal
 from tenstep.data.intake.window import Rendering, to_grey8
+from tenstep.schemas.errors import ImageError
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -264,6 +267,19 @@ def test_bombs_are_refused_before_they_are_decoded(look: Look) -> None:
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(80_000_000)))
     data = claims(4, 4)
     assert reason(look(data[:33] + text + data[33:])) == "unreadable_image"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(look: Look, tmp_path: Path) -> None:
+    """Each scan goes over all pixels, in one call that no time limit interrupts."""
+    film = encoded(Image.fromarray(RAMP.astype(np.uint8)), "JPEG", progressive=True)
+    last = film[film.rindex(b"\xff\xda") : -2]
+    data = film[:-2] + 1_000 * last + film[-2:]
+    accepted(look(film))
+    assert reason(look(data)) == "slow_image"
+    (tmp_path / "film.jpg").write_bytes(data)
+    for shown in (grey_values, data_uri):
+        with pytest.raises(ImageError, match="too long"):
+            shown(tmp_path / "film.jpg")
 
 
 def test_files_that_are_cut_off_are_refused(look: Look, png: bytes) -> None:

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts.chexpert import COLUMNS, DEMOGRAPHICS, images, row, write
 from tenstep.data.intake.boilerplate import without_boilerplate
-from tenstep.data.source import Marks, Row, RowsRead, SourceOptions, SourceWarning
-from tenstep.data.sources.chexpert_plus import read, read_shard, shards
+from tenstep.data.source import Marks, Row, RowsRead, SourceOptions, SourceWarning, load
+from tenstep.data.sources.chexpert_plus import read_shard, shards
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
+
+read = load("chexpert-plus").read
 
 TEXT = SourceOptions(text_only=True)
 TWO = (row(), row(view=2, plane="lateral"))

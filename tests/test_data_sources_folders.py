@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tenstep.data.source import Row, SourceOptions, SourceTrace, SourceWarning
-from tenstep.data.sources.folders import read
+from tenstep.data.source import Row, SourceOptions, SourceTrace, SourceWarning, load
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
 from tenstep.schemas.study import RejectedRow, Study
+
+read = load("folders").read
 
 REPORT = "Technique: PA.\nView: PA\nFindings: Clear.\nImpression: Normal."
 

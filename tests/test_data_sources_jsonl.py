@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import Row, SourceOptions, SourceTrace, SourceWarning
-from tenstep.data.sources.jsonl import read
+from tenstep.data.source import Row, SourceOptions, SourceTrace, SourceWarning, load
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.layout import write
 from tenstep.schemas.study import RejectedRow, Study
+
+read = load("jsonl").read
 
 TEXT = SourceOptions(text_only=True)
 REPORT = "Findings: Clear.\nImpression: Normal."

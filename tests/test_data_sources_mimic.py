@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layouts.mimic import BY_HAND, PORTABLE, STUDIES, TWO_VIEWS, Made, build, dicom, film, report, table
-from tenstep.data.source import Marks, Row, SourceOptions, SourceWarning
-from tenstep.data.sources.mimic_cxr import read, read_shard, shards
+from tenstep.data.source import Marks, Row, SourceOptions, SourceWarning, load
+from tenstep.data.sources.mimic_cxr import read_shard, shards
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
+
+read = load("mimic-cxr").read
 
 TEXT = SourceOptions(text_only=True)
 

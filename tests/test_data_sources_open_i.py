@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import Row, SourceOptions
-from tenstep.data.sources.open_i import read
+from tenstep.data.source import Row, SourceOptions, load
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
+
+read = load("open-i").read
 
 TEXT = SourceOptions(text_only=True)
 HEADER = "uid,MeSH,Problems,image,indication,comparison,findings,impression\n"

@@ -15,7 +15,6 @@ from tenstep.data.formats.columnar import rows as stored_rows
 from tenstep.data.formats.json_array import split_objects
 from tenstep.data.intake.reports import Refusal
 from tenstep.data.source import Row, RowsRead, SourceOptions, SourceWarning, load
-from tenstep.data.sources import csv as csv_source
 from tenstep.data.sources import hf, r2gen
 from tenstep.schemas.errors import InputError
 from tenstep.schemas.study import RejectedRow, Study
@@ -58,7 +57,7 @@ def test_both_forms_of_r2gen_are_read(tmp_path: Path) -> None:
     options = SourceOptions(
         converted=tmp_path / "store" / "images", data_class="public", public_because="made for this test"
     )
-    first, second = studies(r2gen.read(path, options))
+    first, second = studies(load("r2gen").read(path, options))
     assert (first.id, first.patient_id, first.split) == ("r2gen/CXR2384_IM-0942", "open-i/CXR2384", "train")
     assert (second.patient_id, second.split, second.data_class) == ("mimic-cxr/p10000032", "test", "public")
     assert (first.report, first.report_form) == ("the lungs are clear .", "verbatim")
@@ -72,15 +71,15 @@ def test_objects_of_one_study_are_one_study_wherever_they_stand(tmp_path: Path) 
     between = [film_of(f"b{n}", study_id=n) for n in range(3000)]
     path = annotation(tmp_path / "annotation.json", train=[film_of("a1"), *between, film_of("a2", study_id=50414267.0)])
     films(tmp_path / "images", "a1.jpg", "a2.jpg")
-    found = list(r2gen.read(path, TEXT))
+    found = list(load("r2gen").read(path, TEXT))
     assert (len(studies(found)), reasons(found)) == (3001, [])
     assert sum(row.rows for row in found if isinstance(row, RowsRead)) == 3002
     few = annotation(tmp_path / "few.json", train=[film_of("a1")], test=[film_of("a2", split="test")])
-    (study,) = studies(r2gen.read(few, SourceOptions(converted=tmp_path / "store" / "images")))
+    (study,) = studies(load("r2gen").read(few, SourceOptions(converted=tmp_path / "store" / "images")))
     assert (study.id, [Path(ref.path).name for ref in study.images]) == ("r2gen/a1", ["a1.jpg", "a2.jpg"])
     assert study.split is None
     other = annotation(tmp_path / "other.json", train=[film_of("a1"), film_of("a2", report="another .")])
-    assert reasons(r2gen.read(other, TEXT)) == ["conflicting_rows"]
+    assert reasons(load("r2gen").read(other, TEXT)) == ["conflicting_rows"]
 
 
 def test_bad_items_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -90,7 +89,7 @@ def test_bad_items_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     path = annotation(tmp_path / "annotation.json", train=items)
     films(tmp_path / "images", *IU["image_path"])
     (tmp_path / "c.png").write_bytes(film(1, ".png"))
-    rows = list(r2gen.read(path, SourceOptions()))
+    rows = list(load("r2gen").read(path, SourceOptions()))
     assert reasons(rows) == [
         "no_id",
         "no_report",
@@ -106,7 +105,7 @@ def test_bad_items_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
 def test_an_annotation_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path = annotation(tmp_path / "annotation.json", train=[IU, MIMIC])
     path.write_text(path.read_text()[:-30])
-    rows = list(r2gen.read(path, TEXT))
+    rows = list(load("r2gen").read(path, TEXT))
     assert (len(studies(rows)), reasons(rows)) == (1, ["bad_json"])
 
 
@@ -138,11 +137,11 @@ def test_a_large_annotation_is_read_in_parts(tmp_path: Path) -> None:
 def test_what_is_no_annotation_is_one_clear_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises((InputError, ValueError)):
-        list(r2gen.read(tmp_path / "a.json", TEXT))
+        list(load("r2gen").read(tmp_path / "a.json", TEXT))
     with pytest.raises(InputError, match="folder of images"):
-        list(r2gen.read(tmp_path / "a.json", SourceOptions()))
+        list(load("r2gen").read(tmp_path / "a.json", SourceOptions()))
     with pytest.raises(InputError, match="no such file"):
-        list(r2gen.read(tmp_path, TEXT))
+        list(load("r2gen").read(tmp_path, TEXT))
 
 
 # --- csv ---
@@ -159,7 +158,7 @@ def test_a_csv_is_read_by_its_columns_names(tmp_path: Path) -> None:
         tmp_path / "t.csv",
         f'id,patient_id,report,image,views,split,age\n1,p,"{REPORT}",a.png|b.png,PA|lateral,val,61\n',
     )
-    (study,) = studies(csv_source.read(path, SourceOptions()))
+    (study,) = studies(load("csv").read(path, SourceOptions()))
     assert (study.id, study.patient_id, study.split, study.data_class) == ("csv/1", "csv/p", "val", "restricted")
     assert (study.report, study.sections.findings) == (REPORT, "Clear lungs.")
     assert [ref.view for ref in study.images] == ["PA", "lateral"]
@@ -172,12 +171,12 @@ def test_a_csv_is_read_by_a_mapping(tmp_path: Path) -> None:
     )
     columns = Columns(id="uid", findings="find", impression="imp", images=("frontal", "side"))
     options = SourceOptions(columns=columns, images=tmp_path / "films", form="four-header")
-    rows = list(csv_source.read(path, options))
+    rows = list(load("csv").read(path, options))
     (study,) = studies(rows)
     assert study.report.endswith("View: unknown\nFindings: Clear lungs.\nImpression: Normal.")
     assert len(study.images) == 2
     assert reasons(rows) == ["no_findings"]
-    verbatim = studies(csv_source.read(path, options.model_copy(update={"form": "verbatim"})))
+    verbatim = studies(load("csv").read(path, options.model_copy(update={"form": "verbatim"})))
     assert verbatim[1].report == "IMPRESSION: Normal."
 
 
@@ -185,7 +184,7 @@ def test_rows_of_a_csv_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("<html>")
     path = table(tmp_path / "t.csv", 'id,report,image\n,x,\n1,,\n2,x\n3,x,no.png\n4,x,/etc/passwd\n5,x,\n6,"x')
     expected = ["no_id", "empty_report", "bad_csv", "not_an_image", "outside_folder", "no_image", "bad_csv"]
-    assert reasons(csv_source.read(path, SourceOptions())) == expected
+    assert reasons(load("csv").read(path, SourceOptions())) == expected
 
 
 @pytest.mark.parametrize(
@@ -201,7 +200,7 @@ def test_a_csv_without_what_the_mapping_names_is_one_clear_error(
     tmp_path: Path, text: str, columns: Columns, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        list(csv_source.read(table(tmp_path / "t.csv", text), SourceOptions(columns=columns, text_only=True)))
+        list(load("csv").read(table(tmp_path / "t.csv", text), SourceOptions(columns=columns, text_only=True)))
 
 
 # --- hf ---
@@ -235,7 +234,7 @@ def saved(folder: Path) -> Path:
 @pytest.mark.parametrize("made", [parquet, saved])
 def test_a_dataset_is_read_with_its_images(tmp_path: Path, made: Callable[[Path], Path]) -> None:
     path = made(tmp_path / "data")
-    rows = list(hf.read(path, SourceOptions(converted=tmp_path / "store" / "images")))
+    rows = list(load("hf").read(path, SourceOptions(converted=tmp_path / "store" / "images")))
     kept = {study.id: study for study in studies(rows)}
     assert {name: study.split for name, study in kept.items()} == {"hf/1": "train", "hf/4": "test"}
     assert (kept["hf/1"].report, kept["hf/1"].images[0].width) == (REPORT, 40)
@@ -266,7 +265,7 @@ def test_what_is_no_dataset_is_named(tmp_path: Path) -> None:
         if name == "x.parquet":
             (tmp_path / name).write_bytes(b"PAR1")
         with pytest.raises(InputError, match=message):
-            list(hf.read(tmp_path / name, TEXT))
+            list(load("hf").read(tmp_path / name, TEXT))
 
 
 def test_every_source_with_parts_has_both_functions() -> None:
@@ -283,7 +282,7 @@ def test_an_error_in_a_json_file_is_a_refusal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["nan", "NULL", "n/a", "None"])
 def test_words_for_a_missing_value_are_no_text_of_a_csv(tmp_path: Path, word: str) -> None:
     text = f"id,findings,impression,patient_id,split\na,Clear.,{word},{word},{word}\nb,{word},{word},1.0,train\n"
-    found = list(csv_source.read(table(tmp_path / "t.csv", text), TEXT))
+    found = list(load("csv").read(table(tmp_path / "t.csv", text), TEXT))
     (study,) = studies(found)
     assert (study.report, study.patient_id, study.split) == ("FINDINGS: Clear.", "csv/a", None)
     assert reasons(found) == ["empty_report"]
@@ -291,7 +290,7 @@ def test_words_for_a_missing_value_are_no_text_of_a_csv(tmp_path: Path, word: st
 
 def test_a_patient_is_one_however_a_table_writes_the_number(tmp_path: Path) -> None:
     rows = "".join(f"{n},{patient},Clear.\n" for n, patient in enumerate(["1000.0", "1000", "\ufeff1000", "1000 "]))
-    found = list(csv_source.read(table(tmp_path / "t.csv", "id,patient_id,report\n" + rows), TEXT))
+    found = list(load("csv").read(table(tmp_path / "t.csv", "id,patient_id,report\n" + rows), TEXT))
     assert {study.patient_id for study in studies(found)} == {"csv/1000"}
     assert next(row.detail for row in found if isinstance(row, SourceWarning)) == "'1000.0' is read as '1000'"
 
@@ -310,7 +309,7 @@ def test_a_film_is_found_under_the_name_that_another_system_gave_it(tmp_path: Pa
     (tmp_path / there).parent.mkdir(exist_ok=True)
     (tmp_path / there).write_bytes(film(0))
     path = table(tmp_path / "t.csv", f"id,report,image\na,Clear.,{written}\n")
-    found = list(csv_source.read(path, SourceOptions(converted=tmp_path / "store" / "images")))
+    found = list(load("csv").read(path, SourceOptions(converted=tmp_path / "store" / "images")))
     assert (len(studies(found)), reasons(found)) == (1, [])
 
 
@@ -331,10 +330,10 @@ def test_what_bears_marks_of_a_restricted_dataset_is_public_only_with_a_reason(
     path = table(tmp_path / name, text)
     public = TEXT.model_copy(update={"data_class": "public"})
     with pytest.raises(InputError, match="bears a mark of"):
-        list(csv_source.read(path, public))
-    assert studies(csv_source.read(path, TEXT))[0].data_class == "restricted"
+        list(load("csv").read(path, public))
+    assert studies(load("csv").read(path, TEXT))[0].data_class == "restricted"
     said = public.model_copy(update={"public_because": "made by hand for this test"})
-    assert studies(csv_source.read(path, said))[0].data_class == "public"
+    assert studies(load("csv").read(path, said))[0].data_class == "public"
 
 
 @pytest.mark.parametrize(
@@ -345,5 +344,5 @@ def test_a_view_is_read_off_the_report_where_the_table_says_unknown(tmp_path: Pa
     films(tmp_path, "x.png")
     path = table(tmp_path / "t.csv", f"id,report,image,views\na,{report},x.png,unknown\n")
     options = SourceOptions(converted=tmp_path / "store" / "images", form="four-header")
-    (study,) = studies(csv_source.read(path, options))
+    (study,) = studies(load("csv").read(path, options))
     assert "View: AP\n" in study.report

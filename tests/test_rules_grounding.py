@@ -122,7 +122,7 @@ def test_a_view_that_was_not_shown_is_not_spoken_of() -> None:  # D5
     ],
 )
 def test_each_kind_of_disagreement_has_its_code(step: str, code: str) -> None:
-    assert codes(TUBED, step) == {code}
+    assert code in codes(TUBED, step)
 
 
 @pytest.mark.parametrize(

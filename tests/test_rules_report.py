@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenstep.data.source import SourceOptions
-from tenstep.data.sources.open_i import read as read_open_i
+from tenstep.data.source import SourceOptions, load
 from tenstep.schemas.candidate import Author, Candidate
 from tenstep.schemas.study import ReportForm, Study
 from tenstep.validators import report
 from tenstep.validators.gate import group
 from tenstep.validators.reading import read_candidate
 from tenstep.validators.rule import REFERENCE, Case, ten
+
+read_open_i = load("open-i").read
 
 RULES = group("completion", "structure", "report")
 AUTHORS: tuple[Author, ...] = ("teacher", "student")

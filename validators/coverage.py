@@ -44,14 +44,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     if not steps_of(candidate):
         return
     reference = reference_of(study)
-    claims = list(abnormal(reference))
-    if claims:
-        yield from _uncovered(reference, claims, mentioned(candidate))
+    claims, open_ones = list(abnormal(reference)), reference.left_open()
+    if claims or open_ones:
+        yield from _uncovered(reference, claims, open_ones, mentioned(candidate))
     elif not any(reference.uncertain.values()):
         yield from _undenied(reference, candidate)
 
 
-def _uncovered(reference: Reference, claims: list[Claim], named: frozenset[str]) -> Iterator[Finding]:
+def _uncovered(
+    reference: Reference, claims: list[Claim], open_ones: Iterable[Claim], named: frozenset[str]
+) -> Iterator[Finding]:
     missing = uncovered(claims, named)
     if len(missing) == len(claims) >= _SEVERAL:
         names = ", ".join(name(claim.finding) for claim in claims[:5])
@@ -68,22 +70,27 @@ def _uncovered(reference: Reference, claims: list[Claim], named: frozenset[str])
             f"No step speaks of {name(claim.finding)}; one should.",
             evidence=reference.sentence(claim),
         )
+    for claim in uncovered(open_ones, named):
+        what = name(claim.finding)
+        yield find(
+            "uncovered_finding",
+            f"No step speaks of {what}, which the study leaves open; one should.",
+            evidence=reference.sentence(claim),
+        )
 
 
 def mentioned(candidate: Candidate) -> frozenset[str]:
-    """The findings that the steps name; what a normal organ implies is not named."""
-    return frozenset(here.claim.finding for here in said(candidate) if not here.claim.implied)
+    """The findings that the steps assert, leave open or deny; what a normal organ implies is not named, nor is what is
+    weighed, sought or explained."""
+    return frozenset(
+        here.claim.finding for here in said(candidate) if not here.claim.implied and here.claim.strength == "explicit"
+    )
 
 
 def uncovered(claims: Iterable[Claim], named: frozenset[str]) -> list[Claim]:
-    """Those of a reference's claims that none of the findings mentioned speaks of, by its own or a related name."""
-    return [claim for claim in claims if not _speaks_of(named, claim.finding)]
-
-
-def _speaks_of(named: frozenset[str], finding: str) -> bool:
-    table = relations()
-    near = table.same.get(finding, frozenset()) | {finding}
-    return not named.isdisjoint(near) or any(finding in table.same.get(other, ()) for other in named)
+    """Those of a reference's claims that none of the findings mentioned speaks of, by its own name or one for it."""
+    same = relations().same
+    return [claim for claim in claims if named.isdisjoint(same.get(claim.finding, frozenset()) | {claim.finding})]
 
 
 def _undenied(reference: Reference, candidate: Candidate) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ NAMES = (
     "certainty",
     "coverage",
     "substance",
+    "unread",
 )
 _SHAPE = ("GROUP", "CODES", "rule", "PASSES", "FAILS")
 

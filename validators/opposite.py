@@ -3,6 +3,7 @@
 It protects against changed words in sentences that the reader of claims does not follow. Opposites are a closed class
 of words: left and right, upper and lower, ascending and descending. A thing that the reference names with one of them,
 and never without, has that one; a sentence that denies, supposes, or calls something healthy says nothing of it.
+Degree and number are such classes, and so is health: a part that is called healthy, and by the reference never.
 
 Of 87 good traces for real and made reports none is doubted by it; of 323 with a false step 40 are.
 """
@@ -14,7 +15,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.opposites import Opposites, is_of_any_side, is_plain, opposites, things
+from .findings.opposites import SIDE, Opposites, is_of_any_side, is_plain, opposites, parts, things
 from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -33,23 +34,21 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
-            sentence = text[start:end]
-            if (position, (start, end)) in judged:
-                continue
-            if moved := _moved(report, sentence):
+            sentence, message = text[start:end], ""
+            if moved := _moved(report, sentence, but=SIDE if (position, (start, end)) in judged else None):
                 name, value, others = moved
-                yield find(
-                    "opposite",
-                    f"{sentence!r}: the {name} of this study is {' or '.join(others)}, not {value}; correct it.",
-                    step=position,
-                    span=(start, end),
-                )
+                message = f"the {name} of this study is {' or '.join(others)}, not {value}; correct it."
+            elif part := _called_healthy(report, sentence):
+                message = f"the {part} of this study is not called healthy; say what it has."
+            if message:
+                yield find("opposite", f"{sentence!r}: {message}", step=position, span=(start, end))
                 break
 
 
-def _moved(report: str, sentence: str) -> tuple[str, str, list[str]] | None:
+def _moved(report: str, sentence: str, but: int | None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    given = [(kind, next(iter(words))) for kind, words in opposites(sentence).items() if len(words) == 1]
+    words_of_kinds = opposites(sentence).items()
+    given = [(kind, next(iter(words))) for kind, words in words_of_kinds if len(words) == 1 and kind != but]
     if not given or not is_plain(sentence):
         return None
     known = _named(report)
@@ -60,6 +59,29 @@ def _moved(report: str, sentence: str) -> tuple[str, str, list[str]] | None:
             ):
                 return name, word, sorted(set().union(*(there[kind] for there in known[name])))
     return None
+
+
+def _called_healthy(report: str, sentence: str) -> str | None:
+    """A part that the sentence calls healthy, and the reference wherever it names it plainly has something else of."""
+    healthy = [part for part, state in parts(sentence) if state == "healthy"]
+    if not healthy:
+        return None
+    known, sides = _parts(report), opposites(sentence).get(SIDE, set())
+    for part in healthy:
+        there = [state for state, other in known.get(part, ()) if not (sides and other and sides.isdisjoint(other))]
+        if there and set(there) == {"other"}:
+            return part
+    return None
+
+
+@remember(_MEMORY, cost=lambda known: _NAME * len(known))
+def _parts(report: str) -> dict[str, list[tuple[str, set[str]]]]:
+    """What each sentence of a report says of the parts that it names, and its sides."""
+    known: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
+    for start, end in sentences(report):
+        for part, state in parts(report[start:end]):
+            known[part].append((state, opposites(report[start:end]).get(SIDE, set())))
+    return dict(known)
 
 
 @remember(_MEMORY, cost=lambda known: _NAME * len(known))
@@ -88,4 +110,5 @@ FAILS = (
     Case(ten({9: "The right humerus was operated on."}, _SURGERY), "opposite", _SURGERY),
     Case(ten({5: "Lung volumes are high."}, _SURGERY), "opposite", _SURGERY),
     Case(ten({3: "The descending aorta is prominent."}, _SURGERY), "opposite", _SURGERY),
+    Case(ten({3: "The ascending aorta is of normal size."}, _SURGERY), "opposite", _SURGERY),
 )

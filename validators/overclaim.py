@@ -21,17 +21,11 @@ _PHRASES = (
     r"|irrefutable|incontestable)\b",
     r"(?:unequivocal|undoubted|incontestab|unquestionab|indubitab|undeniab|unmistakab|indisputab|incontrovertib"
     r"|irrefutab)ly\b",
-    r"definitely (?!no\b|not|normal|clear|absent|exclude|tell|call|say|diagnos|state|establish)\w+",
-    r"(?:conclusively|pathognomonic|diagnostic of|definitively|certainly|assuredly|for (?:certain|sure))\b",
+    r"(?:certain(?:ly|ty)?|(?<!to )(?:prove[sn]?|establish(?:es|ed)?|confirm(?:s|ed)?)|proof|definitively"
+    r"|definite(?:ly)?(?![^.;]*\b(?:not|cannot)\b)"
+    r"|conclusive(?:ly)?|surely|assuredly|pathognomonic|diagnostic of)\b",
     r"(?:am|are|feel) (?:quite |very |absolutely )?(?:sure|certain|positive)\b",
     r"(?:absolutely|entirely|completely|wholly|quite|fully) (?:certain|sure|positive)\b",
-    r"(?:regard|consider|call|take|treat)\w* (?:the |this |that |it )(?:\w+ )?(?:as )?(?:certain|proven|settled)\b",
-    r"(?:is|are|as|now|be|been|stands) (?:thereby |thus |now |hereby )?"
-    r"(?:proven|certain(?! that the)|established|a certainty|beyond debate)\b",
-    r"(?:the|a|therefore|thus|thereby|hence|it) proven\b",
-    r"proven (?:to be|beyond|benign|malignant|cause|source|diagnosis)\b",
-    r"(?<!could )(?<!would )(?<!might )(?<!may )proves? "
-    r"(?:it|this|the|to be(?! (?:normal|within|clear|absent|free|negative|unremarkable)))\b|proof (?:of|that)\b",
     r"(?:cannot|can't|can not|could not) (?:possibly )?be (?:anything|something|any other|other)\b",
     r"can only be (?:an?|the|due|explained|caused|called)\b|nothing else (?:is possible|can|could|would|will|than)\b",
     r"only one (?:explanation|reading|cause|diagnosis|answer|interpretation)\b|(?:period|full stop)(?=[,.;])",
@@ -44,7 +38,8 @@ _PHRASES = (
 )
 _ABSOLUTE = Patterns(*(rf"\b(?:{phrase})" for phrase in _PHRASES))
 _DENIED = re.compile(
-    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than"
+    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than|rather than"
+    r"|could|would|might|may"
     r"|too \w+ to)\b|n't\b)"
     r"[^.;,:]*$|\b(?:rais|pos|open)\w*\s*$",
     re.I,

@@ -4,7 +4,7 @@ It protects against a small effusion that becomes a large one on its way through
 error; a neighbouring grade (mild, moderate) may be one reader's choice and is a doubt, and so is another number.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -12,13 +12,19 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
+from .findings.opposites import DEGREE, is_stated, opposites
 from .findings.reference import Reference, relations
-from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
+from .grounding import REPORT_LIMIT, Said, disputed, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"wrong_size": "error", "other_size": "doubt", "wrong_count": "doubt"}
+CODES: Mapping[str, Severity] = {
+    "wrong_size": "error",
+    "other_size": "doubt",
+    "size_added": "doubt",
+    "wrong_count": "doubt",
+}
 find = Finder(__name__, CODES)
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
@@ -33,10 +39,17 @@ _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "la
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Sizes, degrees and numbers that agree with none that the reference gives for the finding."""
     reference = reference_of(study)
+    graded = set()
     for here in (*said(candidate), *said_of_it(candidate)):
         if here.claim.status != "absent":
-            yield from _graded(reference, here)
+            for finding in _graded(reference, here):
+                graded.add(here.step)
+                yield finding
+    known = disputed(study, candidate)
     for position, text in steps_of(candidate):
+        spans = [span for span in sentences(text) if (position, span) not in known]
+        if position not in graded:
+            yield from _sized(study.report[:REPORT_LIMIT], position, text, spans)
         yield from _counted(study.report[:REPORT_LIMIT], position, text)
 
 
@@ -59,6 +72,31 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
         )
 
 
+def _sized(report: str, position: int, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Finding]:
+    """The first degree of a finding in a step, if the report gives none like it to anything."""
+    known: set[str] | None = None
+    for start, end in spans:
+        degrees = opposites(text[start:end]).get(DEGREE, set())
+        if len(degrees) != 1 or not _states(text[start:end]):
+            continue
+        if known is None:
+            read = (opposites(report[first:last]).get(DEGREE, set()) for first, last in sentences(report))
+            known = set().union(*read)
+        if degrees.isdisjoint(known):
+            yield find(
+                "size_added",
+                f"{text[start:end]!r}: nothing in this study is {min(degrees)}; leave the degree out.",
+                step=position,
+                span=(start, end),
+            )
+            return
+
+
+def _states(sentence: str) -> bool:
+    """Whether a sentence plainly says that a finding is there."""
+    return any(entry.finding for entry in parsed(sentence)[0].entries) and is_stated(sentence)
+
+
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
     """The first number of things in a step that the report has nowhere; of views and images nothing is counted."""
     if _COUNTS.keys().isdisjoint(vocabulary(text)):
@@ -68,7 +106,7 @@ def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
     known |= {int(word) for word in said if word.isdigit() and len(word) < _LONG}
     for start, end in sentences(text):
         new = {word for word in _numbers(text[start:end]) if _COUNTS[word] not in known}
-        if new and _TECHNIQUE.isdisjoint(vocabulary(text[start:end])):
+        if new:
             yield find(
                 "wrong_count",
                 f"{text[start:end]!r}: the study has no {min(new)} of anything; correct the number.",
@@ -84,7 +122,7 @@ def _numbers(sentence: str) -> set[str]:
     return {
         word
         for at, word in enumerate(found.words)
-        if word in _COUNTS
+        if word in _COUNTS and _TECHNIQUE.isdisjoint(found.words[at : at + _NEAR])
         for entry, first, last in zip(found.entries, found.first, found.last, strict=True)
         if (entry.finding or entry.organ in _COUNTABLE) and first - _NEAR <= at <= last
     }
@@ -104,5 +142,6 @@ PASSES = (
 FAILS = (
     Case(ten({6: "A large left pleural effusion is seen."}, _SMALL), "wrong_size", _SMALL),
     Case(ten({6: "A moderate left pleural effusion is seen."}, _SMALL), "other_size", _SMALL),
+    Case(ten({5: "Severe scarring is seen in the right lung."}, _SMALL), "size_added", _SMALL),
     Case(ten({5: "Three nodules are seen."}, _SMALL), "wrong_count", _SMALL),
 )

@@ -13,10 +13,10 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.lexicon import ORDINALS
+from .findings.lexicon import ORDINALS, Entry, lexicon
 from .findings.modifiers import parsed
-from .findings.opposites import HEALTHY, NOT_SAID
-from .grounding import REPORT_LIMIT, sided
+from .findings.opposites import HEALTHY, NOT_SAID, tells_of_reading
+from .grounding import REPORT_LIMIT, disputed, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -33,22 +33,26 @@ _LEVEL = re.compile(
     re.I,
 )
 _BONE = re.compile(r"\b(?:ribs?|vertebrae?|vertebral|[ctl]-?\d{1,2})\b", re.I)
+_LUNG = frozenset({"apex", "upper", "mid", "lower", "hilar"})
 _OTHER: Mapping[str | None, str] = {"left": "right", "right": "left"}
 
 
 class _Known(NamedTuple):
     sides: frozenset[str]
+    zones: frozenset[str]  # of the lungs
     levels: Mapping[str, tuple[int, int]]  # the lowest and highest number, of ribs ("rib"), "c", "t" and "l"
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first side or level of each step that the reference names nowhere."""
     report = study.report[:REPORT_LIMIT]
-    judged = sided(study, candidate)
+    judged, known = sided(study, candidate), disputed(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
-            moved = _unreported_level(report, sentence)
+            if (position, (start, end)) in known:
+                continue
+            moved = _unreported_level(report, sentence) or _unreported_zone(report, sentence)
             if not moved and (position, (start, end)) not in judged:
                 moved = _unreported_side(report, sentence)
             if moved and not sentence.endswith("?"):
@@ -67,8 +71,13 @@ def _named(report: str) -> _Known:
     for kind, number, _ in _levels(report):
         low, high = levels.get(kind, (number, number))
         levels[kind] = min(low, number), max(high, number)
-    read = (parsed(report[start:end])[0] for start, end in sentences(report))
-    return _Known(frozenset(entry.side for found in read for entry in found.entries if entry.side), levels)
+    read = [entry for start, end in sentences(report) for entry in parsed(report[start:end])[0].entries]
+    zones = frozenset(zone for entry in read for zone in _zones(entry))
+    return _Known(frozenset(entry.side for entry in read if entry.side), zones, levels)
+
+
+def _zones(entry: Entry) -> frozenset[str]:
+    return lexicon().zones[entry.place] & _LUNG if entry.place else frozenset()
 
 
 def _levels(text: str) -> Iterator[tuple[str, int, str]]:
@@ -95,17 +104,33 @@ def _unreported_level(report: str, sentence: str) -> str | None:
 
 
 def _unreported_side(report: str, sentence: str) -> str | None:
-    """The side of a plain clause; where "both" is named, or either side, any finding may be meant."""
-    found, clauses, _ = parsed(sentence)
-    for at, entry in enumerate(found.entries):
-        if entry.side not in _OTHER or _named(report).sides != {_OTHER[entry.side]}:
-            continue
-        around = [
-            one for one, number in zip(found.entries, clauses.number, strict=True) if number == clauses.number[at]
-        ]
-        if not any(one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities) for one in around):
+    """The side of a plain clause, if the report names only the other one, or none and the sentence not both; where
+    "both" is named, or either side, any finding may be meant."""
+    known = _named(report).sides
+    if "bilateral" in known or len(known) > 1:
+        return None
+    sides = {entry.side for entry in parsed(sentence)[0].entries if entry.side}
+    for entry in _plain(sentence):
+        if entry.side in _OTHER and (known == {_OTHER[entry.side]} or (not known and len(sides) == 1)):
             return entry.side
     return None
+
+
+def _unreported_zone(report: str, sentence: str) -> str | None:
+    """A zone of the lungs in a plain clause that shares nothing with those that the report names, if it names any."""
+    known = _named(report).zones
+    for entry in _plain(sentence) if known and not tells_of_reading(sentence) else ():
+        if (zones := _zones(entry)) and zones.isdisjoint(known):
+            return (entry.place or "").replace("_", " ")
+    return None
+
+
+def _plain(sentence: str) -> Iterator[Entry]:
+    """What stands in clauses that deny and suppose nothing, and call nothing healthy."""
+    found, clauses, _ = parsed(sentence)
+    numbered = list(zip(found.entries, clauses.number, strict=True))
+    said = {number for one, number in numbered if one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities)}
+    return (entry for entry, number in numbered if number not in said)
 
 
 _APEX = """\
@@ -122,6 +147,8 @@ PASSES = (
 )
 FAILS = (
     Case(ten({5: "The right one is smaller."}, _APEX), "unreported_location", _APEX),
+    Case(ten({5: "Something dense occupies the left base."}, _APEX), "unreported_location", _APEX),
+    Case(ten({5: "The right one is smaller."}), "unreported_location"),
     Case(ten({5: "Something dense occupies the right apex."}, _APEX), "unreported_location", _APEX),
     Case(ten({9: "A deformed vertebra stands at L4."}, _APEX), "unreported_location", _APEX),
 )

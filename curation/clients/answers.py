@@ -19,6 +19,7 @@ from typing import Any
 from ...schemas.candidate import Usage
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
+from ..cited import each_key_once
 from ..teacher import Reply, Unanswered
 from .envelope import Envelope, error_in, failure
 from .unwrap import unwrap
@@ -198,19 +199,13 @@ def without_plan(text: str) -> tuple[str, str]:
     if '"plan"' not in text or not text.lstrip().startswith("{"):
         return text, ""
     try:
-        found = json.loads(text, strict=False, object_pairs_hook=_once)
+        found = json.loads(text, strict=False, object_pairs_hook=each_key_once)
     except (ValueError, RecursionError):
         return text, ""
     if not isinstance(found.get("plan"), str):
         return text, ""
     plan = found.pop("plan")
     return json.dumps(found, ensure_ascii=False), plan
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(values := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
-    return values
 
 
 def _object(answer: Envelope) -> dict[str, Any]:

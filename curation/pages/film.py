@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ...data.intake.plain import too_many_scans
 from ...schemas.errors import ImageError
 
 EDGE = 448  # pixels; enough to see what a report speaks of, small enough for a thousand films in one file
@@ -22,7 +23,10 @@ def data_uri(path: Path, edge: int = EDGE) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            data = path.read_bytes()
+            if too_many_scans(data):
+                raise ImageError("it would take too long to decode; is it damaged?", file=path)
+            with Image.open(io.BytesIO(data)) as image:
                 if image.width * image.height > _PIXELS:
                     raise ImageError(f"{image.width} x {image.height} pixels are too many to show", file=path)
                 image.draft("L", (edge, edge))  # lets JPEG decode at a fraction; does nothing for others

@@ -119,7 +119,7 @@ class Asker:
         if self._states.get(key) is not State.JUDGED:
             return None
         self._tally.recalled += 1
-        await asyncio.sleep(0)  # a long run is recalled without a pause otherwise, and deaf to Ctrl-C
+        await asyncio.sleep(0)  # else a long run is read from the journal without a pause, and deaf to Ctrl-C
         return self._run.journal.last(key, State.JUDGED)
 
     def conclude(self, answer: Answer, body: Mapping[str, object], raw: bytes | None = None) -> None:

@@ -53,7 +53,7 @@ def decide(
             decisions.append(_decide(teacher, endpoint, policy, attested, data_class, today))
     silent = sorted({str(d.endpoint) for d in decisions if not d.local and d.training_terms is None})
     reason = (
-        f"nobody attests that the terms of {', '.join(silent)} allow training on the answers; "
+        f"no attestation says that the terms of {', '.join(silent)} allow training on the answers; "
         "say who does, and since when, under policy.training_terms in the recipe, and run it again"
     )
     now = datetime.now(UTC).isoformat(timespec="seconds")

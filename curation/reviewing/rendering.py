@@ -65,7 +65,7 @@ class Renderer:
 
 
 def session_of(request: Request) -> ReaderSession:
-    """Whose request it is; guard.py lets nobody through without a session."""
+    """Whose request it is; guard.py lets no request through without a session."""
     session: ReaderSession = request.scope["session"]
     return session
 

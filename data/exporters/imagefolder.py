@@ -1,4 +1,4 @@
-"""imagefolder: `load_dataset("imagefolder", data_dir=...)`: images beside a metadata.jsonl, one folder a split.
+"""imagefolder: `load_dataset("imagefolder", data_dir=...)`: images next to a metadata.jsonl, one folder a split.
 
 A row with one image says `file_name`, rows with several say `images_file_names`, which loads as a list of images; all
 rows of a dataset say the same. Form: datasets 5.2.

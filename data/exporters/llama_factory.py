@@ -38,7 +38,7 @@ def write(rows: Iterable[Row], folder: Folder) -> None:
     info: dict[str, Any] = {}
     for split, some in by_split(rows):
         name = f"tenstep_{split}"
-        folder.array(f"{name}.json", (_sft(row, folder) for row in some))
+        folder.array(f"{name}.json", (sft_row(row, folder) for row in some))
         columns = {"messages": "messages", "images": "images"}
         info[name] = {"file_name": f"{name}.json", "formatting": "sharegpt", "columns": columns, "tags": _TAGS}
         name = f"tenstep_dpo_{split}"
@@ -63,7 +63,8 @@ def asked(row: Row) -> str:
     return PLACEHOLDER * len(row.films) + row.prompt
 
 
-def _sft(row: Row, folder: Folder) -> dict[str, Any]:
+def sft_row(row: Row, folder: Folder) -> dict[str, Any]:
+    """A row with question and answer as messages."""
     turns = [{"role": "user", "content": asked(row)}, {"role": "assistant", "content": row.target}]
     return {"messages": turns, "images": folder.images(row)}
 

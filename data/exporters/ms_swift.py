@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..exporter import Folder, Row, by_split
-from .llama_factory import asked, check
+from .llama_factory import check, sft_row
 
 __all__ = ["PAIRS", "check", "write"]
 
@@ -25,16 +25,11 @@ exec swift sft --model Qwen/Qwen2.5-VL-3B-Instruct --tuner_type lora --dataset "
 def write(rows: Iterable[Row], folder: Folder) -> None:
     """SPLIT.jsonl, dpo_SPLIT.jsonl and train.sh."""
     for split, some in by_split(rows):
-        folder.lines(f"{split}.jsonl", (_sft(row, folder) for row in some))
+        folder.lines(f"{split}.jsonl", (sft_row(row, folder) for row in some))
         folder.lines(f"dpo_{split}.jsonl", (pair for row in some for pair in _dpo(row, folder)))
     folder.text("train.sh", SCRIPT)
 
 
-def _sft(row: Row, folder: Folder) -> dict[str, Any]:
-    turns = [{"role": "user", "content": asked(row)}, {"role": "assistant", "content": row.target}]
-    return {"messages": turns, "images": folder.images(row)}
-
-
 def _dpo(row: Row, folder: Folder) -> Iterator[dict[str, Any]]:
     for rejection in row.rejected:
-        yield _sft(row, folder) | {"rejected_response": rejection.text}
+        yield sft_row(row, folder) | {"rejected_response": rejection.text}

@@ -3,36 +3,33 @@
 The time limit of deadline.py acts between two instructions of Python and on the main thread; a decoder of JPEG or JPEG
 2000 pixels is one call of a compiled library, which damaged bytes could keep busy for ever. The process starts with the
 first such film (about a second), serves those that follow, and ends with the process that started it.
-
-    to it       the file's length, its bytes, and whether unused bits are to be corrected
-    from it     the answer's length, then an array as numpy writes it, or nothing and why it could not be decoded
 """
 
+import atexit
 import io
 import os
+import pickle
 import select
-import struct
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..child import COMMAND, HEAD, framed, length_of
 from .deadline import MAX_SECONDS, TooSlowError
 
-_HEAD = struct.Struct("<Q?")  # length, and a flag: to it, correct unused bits; from it, decoded
-_COMMAND = (sys.executable, "-m", f"{__package__}.decoder")
+_ARRAY = b"\x93NUMPY"  # opens an array as numpy writes it
 
 
 class Decoder:
     """The process, started when it is needed and again after it was ended. Threads take turns."""
 
-    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -50,21 +47,21 @@ class Decoder:
             ValueError: it cannot be decoded.
         """
         with self._lock:
-            process = self._started()
-            assert process.stdin is not None and process.stdout is not None  # both are pipes
             try:
-                process.stdin.write(_HEAD.pack(len(data), correct_unused_bits) + data)
+                process = self._started()
+                assert process.stdin is not None and process.stdout is not None  # both are pipes
+                process.stdin.write(framed(bytes([correct_unused_bits]) + data))
                 process.stdin.flush()
                 until = time.monotonic() + seconds
-                length, decoded = _HEAD.unpack(_read(process.stdout.fileno(), _HEAD.size, until))
-                answer = _read(process.stdout.fileno(), length, until)
+                answers = process.stdout.fileno()
+                answer = _read(answers, length_of(_read(answers, HEAD, until)), until)
             except (OSError, EOFError) as error:  # the decoder took its process with it
                 self.close()
                 raise ValueError(f"the decoder ended ({type(error).__name__})") from None
-            except BaseException:  # too slow, or interrupted: whatever it is doing, nobody waits for it
+            except BaseException:  # too slow, or interrupted: its answer is not wanted any more
                 self.close()
                 raise
-        if not decoded:
+        if not answer.startswith(_ARRAY):
             raise ValueError(answer.decode("utf-8", "replace"))
         found: NDArray[Any] = np.load(io.BytesIO(answer), allow_pickle=False)
         return found
@@ -74,6 +71,8 @@ class Decoder:
             self._process = subprocess.Popen(  # noqa: S603  our own module, and no shell
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
+            assert self._process.stdin is not None  # a pipe
+            self._process.stdin.write(framed(pickle.dumps(decoding)))
         return self._process
 
     def close(self) -> None:
@@ -86,8 +85,10 @@ class Decoder:
 
 @cache
 def decoder() -> Decoder:
-    """The one of this process."""
-    return Decoder()
+    """The one of this process, which it ends with."""
+    found = Decoder()
+    atexit.register(found.close)
+    return found
 
 
 def pixels_of(dataset: Any, data: bytes, *, correct_unused_bits: bool = True) -> NDArray[Any]:
@@ -122,24 +123,18 @@ def _read(stream: int, length: int, until: float) -> bytes:
     return bytes(held)
 
 
-def serve(asked: BinaryIO, answers: BinaryIO) -> None:
-    """Decode until there is nothing more to do."""
+def decoding() -> Callable[[bytes], bytes]:
+    """What the process answers with: an array as numpy writes it, or why the pixels cannot be decoded."""
     import pydicom
     from pydicom.pixels import pixel_array
 
-    while head := asked.read(_HEAD.size):
-        length, correct = _HEAD.unpack(head)
-        data = asked.read(length)
+    def decode(message: bytes) -> bytes:
         stream = io.BytesIO()
         try:
-            dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-            np.save(stream, pixel_array(dataset, correct_unused_bits=correct), allow_pickle=False)
-            answer, decoded = stream.getvalue(), True
+            dataset = pydicom.dcmread(io.BytesIO(message[1:]), force=True)
+            np.save(stream, pixel_array(dataset, correct_unused_bits=bool(message[0])), allow_pickle=False)
         except Exception as error:  # noqa: BLE001  a decoder raises whatever damaged bytes make it trip over
-            answer, decoded = " ".join(str(error).split())[:200].encode() or b"damaged", False
-        answers.write(_HEAD.pack(len(answer), decoded) + answer)
-        answers.flush()
+            return " ".join(str(error).split())[:200].encode() or b"damaged"
+        return stream.getvalue()
 
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    return decode

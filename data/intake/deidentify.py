@@ -65,7 +65,7 @@ _PROPER = re.compile(r"(?<=[a-z,] )(?!(?:Right|Left|No|Not)\b)[A-Z][a-z'’-]+(?
 def without_surrogates(text: str) -> str:
     """The text with dates, names and numbers masked, and white space collapsed: what de-identification leaves alone.
 
-    Measurements (`4 mm`) are no surrogates and stay. Names are known by a title or a role beside them, or as
+    Measurements (`4 mm`) are no surrogates and stay. Names are known by a title or a role next to them, or as
     capitalised words inside a sentence.
     """
     plain = _DATE.sub("#", " ".join(text.split()))

@@ -14,7 +14,7 @@ from .reports import UNKNOWN_VIEW, Refusal, is_empty, join_sections
 
 
 def absent(columns: Columns, header: Collection[str]) -> str | None:
-    """The column of the mapping that a table needs and lacks: one that was asked for, the id, or any report."""
+    """The column of the mapping that a table needs and lacks: one that it names, the id, or any report."""
     for column in sorted({*columns.named(), columns.id}):
         if column not in header:
             return column

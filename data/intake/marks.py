@@ -30,7 +30,7 @@ def refuse_marked(study: Study, names: Iterable[str], columns: Collection[str] =
     Args:
         study: its id, patient, images and report are looked at.
         names: of the file and folder it is from.
-        columns: names of columns or keys that stood beside it.
+        columns: names of columns or keys of its row.
 
     Raises:
         InputError: it does; says which.

@@ -10,8 +10,8 @@ _ALIKE = {".jpg": ".jpeg", ".jpeg": ".jpg"}
 def find_file(root: Path, name: str) -> Path:
     """The file that a name means: as it is written, or as other systems write it; as it is written if none is there.
 
-    A Mac's file system takes accents apart, spreadsheets put them together; Windows writes `\\` for `/`, and suffixes
-    in capitals. Nothing outside `root` is looked for that the name itself does not lead to.
+    A Mac's file system writes accents as marks of their own, spreadsheets within the letter; Windows writes `\\` for
+    `/`, and suffixes in capitals. Nothing outside `root` is looked for that the name itself does not lead to.
     """
     for variant in _variants(name):
         place = root / variant

@@ -3,6 +3,9 @@
 8 bits of grey or RGB stay as they are. Readers differ on the rest, so it becomes an 8-bit picture here: 16 bits a
 channel (windowed by percentiles; most readers keep the high byte, of which a 12-bit film uses a sixteenth),
 transparency (over black, the background of a film), CMYK, and EXIF orientation.
+
+A JPEG may hold any number of scans, each of which goes over all pixels within one call of a compiled library that no
+time limit interrupts: 300 kB could keep it busy for a minute. Cameras and editors write ten or so.
 """
 
 import io
@@ -19,6 +22,7 @@ from .reports import Refusal
 from .window import Rendering, odd_greys, to_grey8
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_MAX_SCANS, _SCAN = 100, b"\xff\xda"
 ORIENTATION = 0x0112  # EXIF tag
 _COLOURED, _SHARE = 40, 0.1  # difference of channels, and share of pixels that have it, of a picture in colour
 
@@ -31,8 +35,15 @@ class Plain(NamedTuple):
     warnings: tuple[tuple[str, str], ...]
 
 
+def too_many_scans(data: bytes) -> bool:
+    """Whether a JPEG would take for ever to decode."""
+    return data.startswith(JPEG) and data.count(_SCAN) > _MAX_SCANS
+
+
 def decode_plain(data: bytes, max_pixels: int) -> Plain | Refusal:
     """Decode a PNG or JPEG file's bytes, or say why not."""
+    if too_many_scans(data):
+        return Refusal("slow_image", f"a JPEG of {data.count(_SCAN):,} scans; at most {_MAX_SCANS} are decoded")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # size is checked here, and odd metadata does no harm
         try:

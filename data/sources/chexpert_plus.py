@@ -125,11 +125,6 @@ def share(shard: Shard) -> float | None:
     return found
 
 
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
-
-
 def _table(path: Path) -> Path:
     if path.is_dir():
         found = sorted(file for pattern in _FILES for file in path.glob(pattern))

@@ -10,7 +10,6 @@ report. Rows whose id is taken are rejected.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
@@ -65,8 +64,3 @@ def share(shard: Shard) -> float | None:
     """How much of the file lies up to the end of a part."""
     found: float | None = shard[-1]
     return found
-
-
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))

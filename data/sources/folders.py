@@ -1,7 +1,7 @@
 """Folders: one study a folder, with its images and `report.txt`, which may be gzipped.
 
     id          folders/<the folder's name>
-    patient_id  of patients.csv (id, patient_id, perhaps split) beside the folders, or --patients CSV; without one, the
+    patient_id  of patients.csv (id, patient_id, perhaps split) next to the folders, or --patients CSV; without one, the
                 study's id: the layout does not say which studies share a patient
     images      all PNG, JPEG and DICOM files of the folder: image.png, frontal.png and lateral.png, image_1.png; a name
                 that says a view is that view; not opened with text_only
@@ -13,7 +13,6 @@ reference and the whole text goes to the store's traces.jsonl, which `tenstep au
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
@@ -71,11 +70,6 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
         yield from assemble(draft, options, options.form or "verbatim")
 
 
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, in the order of their folders' names."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
-
-
 def _draft(folder: Path, root: Path, data_class: DataClass) -> Draft | Refusal:
     text = report_of(folder, root)
     if isinstance(text, Refusal):
@@ -104,8 +98,8 @@ def _view_of(image: Path) -> str:
 
 
 def _mapping(path: Path, options: SourceOptions) -> Path | None:
-    beside = [path / name for name in ("patients.csv", "patients.csv.gz")]
-    return options.patients or next((file for file in beside if file.is_file()), None)
+    nearby = [path / name for name in ("patients.csv", "patients.csv.gz")]
+    return options.patients or next((file for file in nearby if file.is_file()), None)
 
 
 def _patients(

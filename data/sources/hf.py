@@ -12,7 +12,6 @@ is ever loaded from the hub, and no code of a dataset is run.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from ...schemas.errors import InputError
@@ -70,11 +69,6 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
             yield rejected(_NAME, where, draft)
         else:
             yield from assemble(draft, options, options.form or "verbatim")
-
-
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _places(path: Path) -> list[tuple[Path, str | None]]:

@@ -18,7 +18,6 @@ line that cannot be used is a rejected row that names it.
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +95,6 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
             yield row
             if isinstance(row, Study):
                 yield from _unknown_keys(fields, row.id, where, seen)
-
-
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _fields(data: bytes | str | None) -> dict[str, Any] | Refusal:

@@ -18,7 +18,6 @@ without age and sex. The data class is `restricted`, whatever is said.
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,11 +70,6 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
                 yield rejected(_NAME, name, text)
             else:
                 yield from _study(one, text, where, options)
-
-
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _text(one: Planned, where: Places, archive: BinaryIO | None) -> str | Refusal:

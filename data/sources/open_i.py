@@ -1,7 +1,7 @@
 """Open-i, the Indiana University chest X-ray collection: 3,955 public, de-identified examinations.
 
 Reads the official `NLMCXR_reports.tgz` (in place), its folder of XML files, or the Kaggle form
-(`indiana_reports.csv`, with `indiana_projections.csv` beside it for images and their projections).
+(`indiana_reports.csv`, with `indiana_projections.csv` next to it for images and their projections).
 
     id          open-i/CXR<n>, in both forms, so that the same examination is recognised
     patient_id  the study's id: the collection does not say which examinations share a patient
@@ -16,7 +16,7 @@ of 3,955 studies 3,419 have both; the others are rejected as no_findings, no_imp
 
 import re
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -58,7 +58,7 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     """Reports of the collection, some at a time; no image is opened.
 
     Raises:
-        InputError: neither images nor text_only was asked for, or there is nothing at `path` that can be read.
+        InputError: neither images nor text_only was given, or there is nothing at `path` that can be read.
     """
     if (options.images is None) == (not options.text_only):
         raise InputError("say where the images are with --images DIR, or take the reports alone with --text-only")
@@ -76,11 +76,6 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
             yield rejected(_NAME, where, report)
         else:
             yield from assemble(_draft(where, report, options), options, options.form or "four-header")
-
-
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 def _reports(path: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
@@ -146,14 +141,14 @@ def _parse(data: bytes) -> _Report | Refusal:
 
 
 def _kaggle(table: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
-    beside = table.with_name(_PROJECTIONS)
-    if options.images is not None and not beside.is_file():
-        raise InputError(f"images need {_PROJECTIONS} beside it, which names them", file=table)
+    projections = table.with_name(_PROJECTIONS)
+    if options.images is not None and not projections.is_file():
+        raise InputError(f"images need {_PROJECTIONS} in the same folder, which names them", file=table)
     images: dict[str, list[_ImageFiles]] = {}
-    if beside.is_file():
-        for line in read_csv(beside, ("uid", "filename", "projection")):
+    if projections.is_file():
+        for line in read_csv(projections, ("uid", "filename", "projection")):
             if isinstance(line.cells, Refusal):
-                yield f"{beside.name} row {line.number}", line.cells
+                yield f"{projections.name} row {line.number}", line.cells
             else:
                 image = _ImageFiles((line.cells["filename"],), line.cells["projection"].strip().lower() or UNKNOWN_VIEW)
                 images.setdefault(plain_id(line.cells["uid"]), []).append(image)

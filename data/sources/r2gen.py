@@ -1,7 +1,7 @@
 """R2Gen's annotation.json, for IU X-ray and for MIMIC-CXR: `{train|val|test: [{id, report, image_path, split}]}`.
 
     PATH        the JSON, gzipped or not
-    --images    the folder of the images; `images` beside the JSON if not given
+    --images    the folder of the images; `images` next to the JSON if not given
     id          r2gen/<id>; objects with one study_id (the MIMIC-CXR form has one for each image) are one study, which
                 bears the id of the first
     patient_id  as the sources mimic-cxr and open-i have it, so that the same patient is recognised in both: of
@@ -15,7 +15,6 @@ one study that name several splits are in none, with a warning; those whose repo
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,11 +92,6 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
         else:
             yield from assemble(draft, options, options.form or "verbatim")
     yield RowsRead(rows)
-
-
-def read(path: Path, options: SourceOptions) -> Iterator[Row]:
-    """All studies, one after the other."""
-    return chain.from_iterable(read_shard(shard, options) for shard in shards(path, options))
 
 
 class _AnnotatedImage(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...data.training import training_table
+from ...data.loading import training_table
 from ...schemas.distill_recipe import DistillRecipe
 from ..load import Loaded, device, half_dtype
 from .backend import Choice, adapted

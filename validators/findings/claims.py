@@ -4,7 +4,7 @@ A mention asserts its own finding, or what pairs.tsv makes of it and its organs;
 normal.tsv. A sentence is read once a process: reports and traces repeat themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from .lexicon import CUES, Entry, Lexicon, lexicon, word_set
 from .match import Match
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
 from .strength import is_weak
-from .switches import is_on, parts
+from .switches import is_on, part, parts
 from .text import NOT_ASSERTED, headed_sentences
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
@@ -40,19 +40,31 @@ parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute")
 
 
 def claims(text: str) -> tuple[Claim, ...]:
-    """What a report or a step asserts, in order, with spans in `text`.
+    """What a report or a step asserts, denies or leaves open, in the order of the text.
 
-    Sentences under headings that assert nothing of the image (indication, history, comparison) are passed over; a
-    question asserts nothing.
+    Sentences under headings that say nothing about the image (indication, history, comparison) are left out, and so are
+    questions, unless the sentence after one says yes.
+
+    Args:
+        text: English prose of a chest X-ray report.
+
+    Returns:
+        The claims, each with its span [start, end) in `text`.
     """
     found: list[Claim] = []
-    for start, end, heading in headed_sentences(text):
-        if heading.startswith(NOT_ASSERTED) or text[end - 1] == "?":
+    spans = headed_sentences(text)
+    for at, (start, end, heading) in enumerate(spans):
+        if heading.startswith(NOT_ASSERTED) or (text[end - 1] == "?" and not _is_affirmed(text, spans[at + 1 :])):
             continue
         for left in range(start, end, SENTENCE_LIMIT):
             read = read_sentence(text[left : min(end, left + SENTENCE_LIMIT)])
             found.extend([_moved(claim, left) for claim in read] if left else read)
     return tuple(found)
+
+
+@part("claims.affirmed", off=False)
+def _is_affirmed(text: str, after: Sequence[tuple[int, int, str]]) -> bool:
+    return bool(after) and text[after[0][0] :].lower().startswith("yes")
 
 
 def _moved(claim: Claim, by: int) -> Claim:

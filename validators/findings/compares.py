@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
@@ -30,10 +30,21 @@ _TRENDS = (
 )
 
 
+_PERFECT = ("has", "have", "has not", "have not")
+
+
+def _phrases() -> Iterator[tuple[str, str]]:
+    for kind, phrase in phrases("compare"):
+        if kind == "change":
+            yield from (("compare", f"{verb} {phrase}") for verb in _PERFECT)
+        else:
+            yield kind, phrase
+
+
 @cache
 def _trie() -> dict[str, Any]:
     top: dict[str, Any] = {}
-    for kind, phrase in phrases("compare"):
+    for kind, phrase in _phrases():
         node = top
         for word in phrase.split():
             node = node.setdefault(word, {})
@@ -44,7 +55,7 @@ def _trie() -> dict[str, Any]:
 @cache
 def _telling_words() -> frozenset[str]:
     """A word of each phrase, as few words in all as chance allows: a sentence without any of them compares nothing."""
-    found = [words_of(phrase) for kind, phrase in phrases("compare") if kind == "compare"]
+    found = [words_of(phrase) for kind, phrase in _phrases() if kind == "compare"]
     counts = Counter(word for phrase in found for word in phrase if len(word) > 4 or word in _SHORT)
     telling = {max(phrase, key=lambda word: (counts[word], len(word))) for phrase in found}
     return frozenset(telling | {lexicon().forms.get(word, word) for word in telling})

@@ -60,6 +60,7 @@ class Lexicon:
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
+    telling: frozenset[str]  # words of findings, devices, parts and places that no cue or comparison has
     vocabulary: frozenset[str]  # every word of every phrase
 
 
@@ -188,6 +189,14 @@ def phrase(words: list[str]) -> Entry | None:
     return found
 
 
+def _telling(forms: dict[str, str]) -> frozenset[str]:
+    def words(*tables: str) -> set[str]:
+        return {forms.get(word, word) for table in tables for *_, phrase in phrases(table) for word in _words(phrase)}
+
+    telling = words("findings", "devices", "organs", "places", "qualities")
+    return frozenset(telling - words("cues", "compare")).difference(*_word_sets().values())
+
+
 @cache
 def lexicon() -> Lexicon:
     """The lexicon, read and joined once a process."""
@@ -259,5 +268,6 @@ def lexicon() -> Lexicon:
         topics=frozenset(
             words[0] for words, entry in build.entries.items() if len(words) == 1 and (entry.organ or entry.finding)
         ),
+        telling=_telling(build.forms),
         vocabulary=frozenset(word for words in build.entries for word in words).union(*_word_sets().values()),
     )

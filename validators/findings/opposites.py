@@ -1,12 +1,16 @@
-"""Opposites: the parts and things that a sentence names, with the words of side, level and degree next to them."""
+"""Opposites: the parts, things and sizes that a sentence names, with its words of side, level, degree and number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ..steps import vocabulary
+from .attach import mentions
 from .clauses import BACKWARD, FORWARD
-from .lexicon import CUES, lexicon
+from .lexicon import CUES, Entry, lexicon, word_set
+from .match import Match
+from .measure import may_measure, measurements
 from .modifiers import parsed
+from .text import lower
 
+# Of each kind a thing has one, or the reference says more.
 _KINDS = (
     ("left", "right"),
     ("upper", "middle", "lower"),
@@ -18,51 +22,143 @@ _KINDS = (
     ("medial", "lateral"),
     ("proximal", "distal"),
     ("increase", "decrease", "increased", "decreased"),
+    ("aortic", "mitral", "tricuspid", "pulmonic"),
 )
 _KIND_OF = {word: kind for kind, words in enumerate(_KINDS) for word in words}
-_SIDES = 0
-_TWO_SIDED = frozenset({"both", "bilateral"})
-_WORDS = _TWO_SIDED | _KIND_OF.keys()
+SIDE, LEVEL, DEGREE, NUMBER = 0, 1, len(_KINDS), len(_KINDS) + 1
+_LEVELS = {"apex": "upper", "upper": "upper", "mid": "middle", "lower": "lower"}  # by the zones of a place
+DEGREES = {
+    "tiny": "slight", "borderline": "slight", "small": "slight", "mild": "slight", "moderate": "moderate",
+    "large": "severe", "severe": "severe",
+}  # fmt: skip
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_DIGITS = {str(number): word for number, word in enumerate(_NUMBERS, 1)}
+_SINGLE = frozenset({"single", "solitary", "sole", "lone"})
+_VAGUE = frozenset({"several", "multiple", "many", "numerous", "innumerable", "multilevel"})
+_TWO = frozenset({"both", "bilateral", "dual", "pair", "double", "bibasilar", "biapical"})
+_COUNTED = 2  # words from "one" to what it counts, else it stands for something
 _NAMELESS = frozenset({"side", "chest", "part", "area", "region", "view", "portion"}) | _KIND_OF.keys()
+_NO_THINGS = frozenset({"chest", "lung"})  # organs that everything is in
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
+_SOFT = word_set("soft") | word_set("soft_near")
+_EXAMINING = word_set("examining")
 NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
-
 
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
 
 
 def opposites(sentence: str) -> Opposites:
-    """The words of opposites in a sentence; "both" is left and right."""
-    found: Opposites = {}
-    if _WORDS.isdisjoint(vocabulary(sentence)):
-        return found
-    for word in parsed(sentence)[0].words:
+    """The words of opposites in a sentence, those of one kind brought to the same ("slight" for "small")."""
+    found = parsed(sentence)[0]
+    words: Opposites = {}
+    for word in found.words:
         if word in _KIND_OF:
-            found.setdefault(_KIND_OF[word], set()).add(word)
-        elif word in _TWO_SIDED:
-            found.setdefault(_SIDES, set()).update(_KINDS[_SIDES])
-    return found
+            words.setdefault(_KIND_OF[word], set()).add(word)
+    for entry in found.entries:
+        if entry.side:
+            words.setdefault(SIDE, set()).update(_KINDS[SIDE] if entry.side == "bilateral" else (entry.side,))
+        if entry.size:
+            words.setdefault(DEGREE, set()).add(DEGREES.get(entry.size, entry.size))
+        if entry.place:
+            levels = {_LEVELS[zone] for zone in lexicon().zones[entry.place] if zone in _LEVELS}
+            if levels:
+                words.setdefault(LEVEL, set()).update(levels)
+    if numbers := set(_numbers(found)):
+        words[NUMBER] = numbers
+    return words
+
+
+def _numbers(found: Match) -> Iterator[str]:
+    """Numbers as words, "several" for those that are not exact; "both" may be two or several, and allows either."""
+    vague = not _VAGUE.isdisjoint(found.words)
+    for at, word in enumerate(found.words):
+        if word in _SINGLE or (word == "one" and _counts(found, at)):
+            yield "one"
+        elif word in _NUMBERS[1:]:
+            yield word
+        elif word in _DIGITS and _noun(found, at + 1):
+            yield _DIGITS[word]
+        elif word in _VAGUE:
+            yield "several"
+        elif word in _TWO and not vague:
+            yield from ("two", "several")
+
+
+def _counts(found: Match, at: int) -> bool:
+    return any(
+        at < first <= at + _COUNTED and (entry.finding or entry.organ)
+        for first, entry in zip(found.first, found.entries, strict=True)
+    )
+
+
+def _noun(found: Match, at: int) -> str | None:
+    """The word at a position if it can be what a number counts."""
+    word = found.words[at] if at < len(found.words) else ""
+    return word if len(word) >= _NAME and word.isalpha() and word not in _KIND_OF else None
 
 
 def things(sentence: str) -> Iterator[str]:
-    """What a sentence names: words of the lexicon for parts, findings and devices, and those that it does not know."""
-    book = lexicon()
-    for name in dict.fromkeys(parsed(sentence)[0].words):
+    """What a sentence names: words of the lexicon for parts, findings and devices, and those that it does not know; its
+    findings, devices and parts by their names; what it counts; its measurements."""
+    book, found = lexicon(), parsed(sentence)[0]
+    for name in dict.fromkeys(found.words):
         known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
         if known and len(name) >= _NAME and name.isalpha() and name not in _NAMELESS:
             yield name
+        elif name in _NUMBERS[1:] or name in _DIGITS:
+            yield from filter(None, (_noun(found, found.words.index(name) + 1),))
+    yield from dict.fromkeys(_named(found.entries))
+    if may_measure(found.words):
+        yield from (f"{measure.value:g} {measure.unit}" for measure in measurements(lower(sentence)))
+
+
+def _named(entries: Iterable[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if entry.finding:
+            yield entry.finding.replace("_", " ")
+        if entry.organ and entry.organ not in _NO_THINGS:
+            yield entry.organ.replace("_", " ")
+
+
+def parts(sentence: str) -> Iterator[tuple[str, str]]:
+    """The parts of the chest that a sentence names, and whether it calls them "healthy", their clause denies or
+    supposes something ("open"), or it says something else of them ("other"); a sentence that weighs or asks says
+    nothing."""
+    found, clauses, modified = parsed(sentence)
+    if sentence.endswith("?") or not _SOFT.isdisjoint(found.words):
+        return
+    healthy = {at for at, entry in enumerate(found.entries) if not HEALTHY.isdisjoint(entry.qualities)}
+    called: set[int] = set()
+    if healthy:
+        heads = mentions(found, clauses, modified)
+        called = {organ for one in heads if one.index in healthy for organ in one.organs}
+    cued = {number for entry, number in zip(found.entries, clauses.number, strict=True) if entry.cues & NOT_SAID}
+    for at, entry in enumerate(found.entries):
+        if entry.organ and entry.organ not in _NO_THINGS:
+            state = "healthy" if at in called else "open" if clauses.number[at] in cued or healthy else "other"
+            yield entry.organ.replace("_", " "), state
 
 
 def is_of_any_side(name: str, kind: int) -> bool:
     """Whether a thing is on both sides of any film, so that a side of it tells nothing."""
-    return kind == _SIDES and name in _ON_BOTH_SIDES
+    return kind == SIDE and name in _ON_BOTH_SIDES
 
 
 def is_plain(sentence: str) -> bool:
-    """Whether a sentence denies and supposes nothing, and calls nothing healthy."""
-    return not any(
+    """Whether a sentence asks, denies and supposes nothing, and calls nothing healthy."""
+    return not sentence.endswith("?") and not any(
         entry.cues & NOT_SAID or not HEALTHY.isdisjoint(entry.qualities) for entry in parsed(sentence)[0].entries
     )
+
+
+def is_stated(sentence: str) -> bool:
+    """Whether a plain sentence also weighs and explains nothing, and tells of no act of reading."""
+    return is_plain(sentence) and _SOFT.isdisjoint(parsed(sentence)[0].words) and not tells_of_reading(sentence)
+
+
+def tells_of_reading(sentence: str) -> bool:
+    """Whether a sentence tells what was examined ("the trachea was followed to the carina")."""
+    return not _EXAMINING.isdisjoint(parsed(sentence)[0].words)

@@ -85,6 +85,12 @@ class Reference:
         spans = set(self.impression)
         return tuple(claim for found in self.present.values() for claim in found if claim.sentence in spans)
 
+    def left_open(self) -> tuple[Claim, ...]:
+        """The findings that the impression leaves open and nothing asserts, each once."""
+        spans = set(self.impression)
+        first = (next((claim for claim in found if claim.sentence in spans), None) for found in self.uncertain.values())
+        return tuple(claim for claim in first if claim and claim.finding not in self.present)
+
     @property
     def size(self) -> int:
         """How many claims it makes."""
