@@ -22,7 +22,7 @@ examples:
                    --radeval-python /envs/radeval/bin/python
   tenstep evaluate runs/sample --external 'Mine=/envs/mine/bin/python score.py' --external-stays-local
 
-a JSONL file has id, hypothesis, reference and perhaps patient_id on each line; nothing is ever fetched. Without --out
+a JSONL file has id, hypothesis, reference and optionally patient_id on each line; nothing is downloaded. Without --out
 the figures lie in RUN/evaluation, where the run's pages show them; for a model card: tenstep publish --evaluation
 """
 

@@ -2,6 +2,10 @@
 
     RUN or SELECTION -> records (ids, steps, hashes) -> rows (with report and images) -> an exporter -> export.json
 
+    export.json      what was exported: runs, prompt, rows, hashes of all files; written last
+    records.jsonl    of restricted studies, in place of rows: ids, steps and hashes
+    images/          copies of the images, named by the SHA-256 of their bytes
+
 Restricted studies stop at the records: `records.jsonl` may be shared where the data's terms allow derived text, and
 the owner of the studies restores the rest with `join`, which checks every report and image against its hash.
 """

@@ -2,10 +2,20 @@
 
     recipe.yaml      resolved, re-runnable, no secrets
     manifest.json    written first; its "finished" field is the mark of an ended run
-    journal.db       every attempt, every answer, every verdict (journal.py)
-    journal.mark     how many events it has held (high_water.py)
+    journal.db       SQLite: every request, every answer, every verdict, every reading (journal.py)
+    journal.mark     how many events the journal has held, to notice a journal that was cut (high_water.py)
     *.jsonl          accepted, doubted, and rejected or samples, written from the journal (tables.py)
     run.lock         held by the one process that writes
+
+Other commands write into it as well; none of these files is read by a later curate:
+
+    handover/<teacher>/   a teacher of kind file: questions.jsonl, answers.jsonl
+    audit.json .html      tenstep audit RUN
+    review.html           tenstep review RUN
+    judge/<name>/         tenstep judge: judgements.jsonl, and the judge's own journal
+    probe/                tenstep probe: probe.json, and a run folder of its answers
+    evaluation/           tenstep evaluate, of a student's run
+    attribution/          tenstep attribute: attribution.jsonl, attribution.json
 
 Teacher runs and student runs are the same kind of folder. One process writes (a file lock); others may read.
 This file knows who may open a folder, whether a call continues what lies there, and the manifest. It knows neither how

@@ -39,9 +39,18 @@ _NAMED = 3  # ids in a note
 class Options(Noun):
     """See the module."""
 
-    model: str | None = Field(None, min_length=1)
-    folder: str | None = None
-    endpoint: str | None = None
+    model: str | None = Field(
+        None,
+        min_length=1,
+        description="Who will answer; an answer by another model is an error. None: what the answers say.",
+    )
+    folder: str | None = Field(
+        None, description="Where questions.jsonl and answers.jsonl are. None: RUN/handover/NAME."
+    )
+    endpoint: str | None = Field(
+        None,
+        description="Where the questions are answered, if not on this machine: the policy guard decides on it.",
+    )
     images: bool = Field(True, description="Whether whoever answers is given the images' paths.")
 
 

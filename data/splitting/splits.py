@@ -40,8 +40,8 @@ class SourceSplit(Noun):
 class SplitRecipe(Noun):
     """The small file (splits.yaml)."""
 
-    kind: Literal["split"] = "split"
-    seed: int = 0
+    kind: Literal["split"] = Field("split", description="Which kind of recipe this is.")
+    seed: int = Field(0, description="Of the draw of patients.")
     test: float = Field(0.1, ge=0, lt=1, description="Share of patients, where the source has published no test.")
     validate_: float = Field(0.05, ge=0, lt=1, alias="validate", description="The same for validation.")
     published: bool = Field(True, description="Keep the splits that sources have published.")

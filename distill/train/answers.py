@@ -27,12 +27,12 @@ _BATCH = 16
 class HeldOut(Noun):
     """Means over the answers to held-out studies; shares are of all of them."""
 
-    step: int
-    studies: int
-    answers: int
+    step: int = Field(description="Optimizer step.")
+    studies: int = Field(description="Held-out studies.")
+    answers: int = Field(description="Answers to them.")
     structure: float = Field(description="The reward's parts; an answer that was cut gets nothing.")
-    grounding: float
-    coverage: float
+    grounding: float = Field(description="As structure.")
+    coverage: float = Field(description="As structure.")
     reward: float = Field(description="Their weighted mean.")
     accepted: float = Field(description="By all rules.")
     says_nothing: float = Field(description="Share whose steps claim nothing (the rule `substance`).")
