@@ -21,7 +21,7 @@ from .prompt import Prompts
 from .requests.tally import Tally
 from .teacher import Question, Teacher, request_key
 from .template_trace import FORM
-from .verifying.question import Asking
+from .verifying.question import VerifierPrompt
 
 _COUNTERS = ("codes", "verified")
 _OF_THE_CALL = ("reasons", "forecast", "passed_over")  # what a later call has none of
@@ -50,7 +50,7 @@ def mark_of(
     parts = {
         "recipe": recipe.model_dump(mode="json", exclude=set(without)),
         "code": [__version__, FORM],
-        "verifier": None if spec is None else [Asking(spec.prompt).sha256, _hash(spec.calibration)],
+        "verifier": None if spec is None else [VerifierPrompt(spec.prompt).sha256, _hash(spec.calibration)],
         "first": [request_key(teacher, question) for teacher in teachers],
         "store": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files],
     }
