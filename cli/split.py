@@ -34,7 +34,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "  tenstep split stage1 stage2 --seed 7 --test 0.1 --images --out splits.yaml --pairs pairs.jsonl\n"
         "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists\n"
         "  tenstep split studies --out splits.yaml --stores parts       parts/train to curate, parts/test to sample on",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="stores, of all stages that share a test")
     parser.add_argument("--out", metavar="YAML", type=Path, help="where to write the small file that reproduces it")

@@ -64,9 +64,9 @@ def runs_of(path: Path) -> tuple[Path, ...]:
     return tuple((folder / run.path).resolve() for run in read_selection(path).runs)
 
 
-def report_form_of(path: Path, *, studies: Path | None = None) -> ReportForm | None:
+def report_form_of(path: Path) -> ReportForm | None:
     """The form of the reports of a run's studies, or of the first run's of a selection; none without studies."""
-    with RunFolder.read(runs_of(path)[0], studies=studies) as run:
+    with RunFolder.read(runs_of(path)[0]) as run:
         return run.studies.head.report_form
 
 

@@ -3,11 +3,10 @@
 `tenstep attribute` writes it; review pages show it.
 """
 
-from typing import Literal
-
 from pydantic import Field
 
 from .base import Noun
+from .verdict import Outcome
 
 
 class Attributed(Noun):
@@ -18,7 +17,7 @@ class Attributed(Noun):
     key: str = Field(description="The candidate's request key.")
     before: float = Field(description="The base's loss.")
     after: float = Field(description="The student's loss.")
-    outcome: Literal["accept", "doubt", "reject"] | None = Field(None, description="The rules' verdict.")
+    outcome: Outcome | None = Field(None, description="The rules' verdict.")
     attempt: int | None = Field(None, description="1, or more for a repair.")
     author: str | None = Field(None, description="Who wrote it.")
     codes: tuple[str, ...] = Field((), description="Codes of its findings.")

@@ -6,7 +6,10 @@ from pydantic import Field, model_validator
 
 from .base import Noun
 from .recipe import RequestOptions, TeacherSpec
+from .trace import WrittenLayout
 from .verdict import Doubts, Weight
+
+Reach = Literal["doubts", "all", "off"]
 
 
 class Goal(Noun):
@@ -65,7 +68,7 @@ class CurateRecipe(RequestOptions):
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
     several: Several = Several()
     prompt: str = Field("informed", min_length=1, description="A prompt in curation/prompts, or the path of a file.")
-    layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
+    layout: WrittenLayout = Field("plain", description="How accepted examples are written.")
     goal: Goal = Goal()
     repair: Repair = Repair()
     severities: dict[str, Weight] = Field(
@@ -78,7 +81,7 @@ class CurateRecipe(RequestOptions):
         "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
     )
     verifier: VerifierSpec | None = None
-    verify: Literal["doubts", "all", "off"] = Field(
+    verify: Reach = Field(
         "doubts", description="What the verifier reads: traces in doubt, or those that the rules accept as well."
     )
     reader_overrides: Literal["doubts", "reject", "both"] = Field(

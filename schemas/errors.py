@@ -1,6 +1,6 @@
 """The error tree: one class per boundary that can be crossed wrongly.
 
-    TenstepError                 every error a user can mend; one line, exit code 2
+    TenstepError                 every error a user can fix; one line, exit code 2
     ├── InputError               a file, row or field that cannot be used
     │   ├── ImageError           an image that is missing, broken, too large or not an image
     │   └── LayoutError          a text that holds no readable trace
@@ -25,7 +25,7 @@ HOME = "https://github.com/tenstep/tenstep"
 
 
 class TenstepError(Exception):
-    """An error the user can mend.
+    """An error the user can fix.
 
     Args:
         message: what is wrong, and what to do, in one line.

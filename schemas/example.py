@@ -1,6 +1,6 @@
 """Example: an accepted trace in front of its reference. The only place where the two are joined."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from .base import Noun, Record, Sha256
 from .candidate import Author
 from .layout import write
 from .study import Study
-from .trace import STEPS, Trace
+from .trace import STEPS, Trace, WrittenLayout
 from .verdict import Resolution
 
 
@@ -37,7 +37,7 @@ class Example(Record):
 
     study: Study
     trace: Trace
-    layout: Literal["plain", "tagged"] = Field("plain", description="How the target is written.")
+    layout: WrittenLayout = Field("plain", description="How the target is written.")
     provenance: Provenance
 
     @model_validator(mode="after")

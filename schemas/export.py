@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Noun, Record, Sha256
 from .study import DataClass
+from .trace import WrittenLayout
 
 SplitName = Literal["train", "validation", "test"]  # as the hub and the trainers spell them
 
@@ -32,7 +33,7 @@ class ExportRecord(Record):
     source: str = Field(description="The source's name.")
     split: SplitName = Field(description="The split that it is exported in.")
     steps: tuple[str, ...] = Field(description="Texts of the ten steps.")
-    layout: Literal["plain", "tagged"] = Field(description="How the target is written.")
+    layout: WrittenLayout = Field(description="How the target is written.")
     report_sha256: Sha256 = Field(description="Of the reference report.")
     images: tuple[ImageHash, ...] = ()
     key: Sha256 = Field(description="The candidate's request key in its run.")

@@ -82,7 +82,7 @@ def load(kind: Kind, name: str) -> ModuleType:
     except Exception as error:  # noqa: BLE001 - another's code may raise anything, and the user must know whose it is
         raise InputError(
             f"the plugin '{point.name}' of {_package(point)} (tenstep.{kind}) cannot be imported: "
-            f"{type(error).__name__}: {error}; mend or uninstall it"
+            f"{type(error).__name__}: {error}; fix or uninstall it"
         ) from None
     return module
 

@@ -7,7 +7,8 @@ from pydantic import Field
 from .base import Noun
 
 STEPS = 10
-Layout = Literal["plain", "tagged", "json"]
+WrittenLayout = Literal["plain", "tagged"]  # of what we write; we read more
+Layout = Literal[WrittenLayout, "json"]
 
 
 class Step(Noun):

@@ -13,12 +13,12 @@ from distill_student import RECIPES, DemoStudent, demo_student, tenstep
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.run import RunFolder
+from tenstep.data.statistics import mcnemar
 from tenstep.demo import worth
 from tenstep.distill.ablate.ablation import Ablation
 from tenstep.distill.ablate.comparison import rows_of
 from tenstep.distill.ablate.outcomes import Outcomes
 from tenstep.distill.evaluate.labels import LABELS
-from tenstep.distill.evaluate.uncertainty import mcnemar
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.train.drawing import draw, labels_of, raked
 from tenstep.distill.train.examples import load_examples, pool

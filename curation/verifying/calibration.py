@@ -18,7 +18,6 @@ from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import RecipeError
 
 LEAST, ERRORS = 76, 3
-GOOD = "good"  # the family of good traces
 Decision = Literal["accept", "reject", "unreadable"]
 
 

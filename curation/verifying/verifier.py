@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...schemas.candidate import Candidate
-from ...schemas.curate_recipe import VerifierSpec
+from ...schemas.curate_recipe import Reach, VerifierSpec
 from ...schemas.errors import RecipeError
 from ...schemas.recipe import TeacherSpec
 from ...schemas.study import Study
@@ -26,9 +26,8 @@ from ..teacher import Teacher, load
 from .answer import VERIFIER, UnreadableVerification, Verification, read_verification
 from .calibration import check_calibration, read_calibration
 from .instructions import hidden_instruction
-from .question import Asking
+from .question import VerifierPrompt
 
-Reach = Literal["doubts", "all", "off"]
 State = Literal["lifted", "rejected", "held", "passed", "unreadable", "waiting", "unanswered", "unasked"]
 NAME = "verifier"
 # doubts that are about more than the claims of one trace: to find every claim supported does not resolve them
@@ -88,7 +87,7 @@ class Verifier:
     def __init__(self, lane: Lane, asker: Asker, spec: VerifierSpec, reach: Reach, doubts: Doubts = "verify") -> None:
         self.lane = lane
         self._asker = asker
-        self._asking = Asking(spec.prompt)
+        self._asking = VerifierPrompt(spec.prompt)
         self._reach, self._doubts = reach, doubts
         self.note: str | None = _NOT_CALIBRATED  # why nothing is lifted
         if spec.calibration is not None:
@@ -181,7 +180,14 @@ class NoAnswer:
 
 
 async def read_trace(
-    asker: Asker, lane: Lane, asking: Asking, study: Study, steps: Sequence[str], doubts: Sequence[Finding], *, of: str
+    asker: Asker,
+    lane: Lane,
+    asking: VerifierPrompt,
+    study: Study,
+    steps: Sequence[str],
+    doubts: Sequence[Finding],
+    *,
+    of: str,
 ) -> VerifierReading | NoAnswer:
     """Ask about one trace, and once more if the answer cannot be used.
 

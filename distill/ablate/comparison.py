@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from ... import __version__
+from ...data.statistics import mcnemar
 from ...schemas.base import Noun
 from ..evaluate.measure import Floats, Measure, mean
-from ..evaluate.uncertainty import compare, interval, mcnemar
+from ..evaluate.uncertainty import compare, interval
 from .outcomes import Outcomes
 
 

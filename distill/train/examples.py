@@ -23,7 +23,7 @@ from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import InputError, LayoutError, TrainingError
 from ...schemas.layout import write
 from ...schemas.study import Study
-from ...schemas.trace import STEPS
+from ...schemas.trace import STEPS, WrittenLayout
 from ..prompt import Prompt
 from .drawing import draw
 from .held_out import check_held_out
@@ -172,9 +172,7 @@ def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "rep
                     yield TrainingExample(study, run.studies, *_unfiltered(candidate, study, layout))
 
 
-def _unfiltered(
-    candidate: Candidate, study: Study, layout: Literal["plain", "tagged"]
-) -> tuple[str, str, tuple[str, ...]]:
+def _unfiltered(candidate: Candidate, study: Study, layout: WrittenLayout) -> tuple[str, str, tuple[str, ...]]:
     """Target, key and texts of an answer, whatever the rules say; one that is not ten steps is taken as it stands."""
     trace = candidate.trace
     if trace is not None and [step.number for step in trace.steps] == list(range(1, STEPS + 1)):
