@@ -19,7 +19,7 @@ import numpy as np
 from ..data.similarity import SIZE, likeness
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
 from .auditing.sketch import Sketch, sketch
-from .trace_index import TraceIndex
+from .sketch_index import SketchIndex
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}
@@ -56,7 +56,7 @@ class Templates:
         self._file = tempfile.NamedTemporaryFile(prefix="tenstep-", suffix=".db")  # noqa: SIM115 lives as long as we do
         self._db = sqlite3.connect(self._file.name, isolation_level=None, check_same_thread=False)
         self._db.executescript(_TABLES)
-        self._index = TraceIndex(self._db)
+        self._index = SketchIndex(self._db)
         self._marked = bytearray(1)  # by number, from 1: whether a trace has a twin
         self._db.execute("BEGIN")
 

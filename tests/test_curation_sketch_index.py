@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from tenstep.curation.auditing.sketch import ALIKE
-from tenstep.curation.trace_index import TraceIndex, _bits, _may_be_alike
+from tenstep.curation.sketch_index import SketchIndex, _bits, _may_be_alike
 from tenstep.data.similarity import SIZE, Signature, likeness
 
 
@@ -22,13 +22,13 @@ def sketches_in_groups(count: int, groups: int, differ: int, seed: int = 0) -> S
 
 
 @pytest.fixture
-def index() -> Iterator[TraceIndex]:
+def index() -> Iterator[SketchIndex]:
     db = sqlite3.connect(":memory:")
-    yield TraceIndex(db)
+    yield SketchIndex(db)
     db.close()
 
 
-def test_each_is_found_among_those_before_it(index: TraceIndex) -> None:
+def test_each_is_found_among_those_before_it(index: SketchIndex) -> None:
     sketches = sketches_in_groups(200, 60, 12)
     for at, ours in enumerate(sketches):
         same = likeness(ours, sketches[:at]) if at else np.array([])
@@ -36,14 +36,14 @@ def test_each_is_found_among_those_before_it(index: TraceIndex) -> None:
         assert dict(index.add(ours)) == expected  # in groups of a few, every one is a head
 
 
-def test_in_a_large_group_each_is_found_through_the_first_ones(index: TraceIndex) -> None:
+def test_in_a_large_group_each_is_found_through_the_first_ones(index: SketchIndex) -> None:
     sketches = sketches_in_groups(500, 1, 6)
     found = [len(index.add(ours)) for ours in sketches]
     assert found[0] == 0 and min(found[1:]) >= 1
     assert max(found) <= 8 * 16  # heads of all bands
 
 
-def test_the_first_wanted_one_that_is_alike_is_found_for_each(index: TraceIndex) -> None:
+def test_the_first_wanted_one_that_is_alike_is_found_for_each(index: SketchIndex) -> None:
     sketches = sketches_in_groups(200, 60, 12, seed=1)
     for ours in sketches:
         index.add(ours)

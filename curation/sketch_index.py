@@ -30,7 +30,7 @@ CREATE TABLE bands (band INTEGER PRIMARY KEY, heads BLOB);
 _NUMBERS = np.arange(BANDS, dtype=np.uint64) << np.uint64(58)
 
 
-class TraceIndex:
+class SketchIndex:
     """Numbers traces from 1, in the order in which they are added.
 
     Args:
