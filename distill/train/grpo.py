@@ -20,7 +20,7 @@ from ..generate import ends_of, text_of
 from ..pixels import open_image
 from .collator import TrainingRow
 
-Fields = Mapping[str, Any]  # one row's inputs beside the tokens, of shape (1 or more, ...)
+Fields = Mapping[str, Any]  # one row's inputs other than the tokens, of shape (1 or more, ...)
 _IDS = ("input_ids", "attention_mask")
 # inputs that have a value a token, and what an answer's tokens get: nothing of an image, or all that the prompt saw
 _ZEROS = ("token_type_ids", "mm_token_type_ids")
@@ -32,7 +32,7 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
 
     Args:
         recipe: its reward, and how long answers may be.
-        arguments: for its config, beside what is its own.
+        arguments: for its config, in addition to its own.
         given: for the trainer: model, tables, processor, adapters.
 
     Raises:
