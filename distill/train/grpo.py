@@ -158,12 +158,18 @@ def _trainer_class() -> Any:
     from trl import GRPOTrainer
 
     class Rewarded(GRPOTrainer):  # type: ignore[misc]  # trl is not typed
-        """Four methods of TRL's, so that rows carry their image inputs from the question to the loss."""
+        """Methods of TRL's, so that rows carry their image inputs from the question to the loss, and a run can be resumed."""
 
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
             self._films: list[str] = []
             self._rows: Sequence[Fields] = ()
+
+        def _get_train_sampler(self, *dataset: Any) -> Any:
+            sampler = super()._get_train_sampler(*dataset)
+            # TRL draws the order of each epoch from where the last one left its generator, which a resumed run forgot
+            sampler.set_epoch = lambda epoch: sampler.generator.manual_seed(self.args.seed + epoch)
+            return sampler
 
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             self._films = [one["film"] for one in inputs]
