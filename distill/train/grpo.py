@@ -158,7 +158,7 @@ def _trainer_class() -> Any:
     from trl import GRPOTrainer
 
     class Rewarded(GRPOTrainer):  # type: ignore[misc]  # trl is not typed
-        """Methods of TRL's, so that rows carry their image inputs from the question to the loss, and a run can be resumed."""
+        """Methods of TRL's, so that rows carry their image inputs to the loss, and a run can be resumed."""
 
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
