@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, untrained
+from distill_parts import changed, recipe_on
+from distill_student import base, run, store
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import load
@@ -24,24 +25,16 @@ from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
 from tiny_students import base_of
 
+__all__ = ["base", "run", "store"]  # fixtures
+
 TEN = read(path_of("ten-steps"))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("features"), 3)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    return untrained(
-        tmp_path_factory.mktemp("base") / "tiny",
-        [study.report for study in store],
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(
+        base,
+        limit=3,
         epochs=3,
         batch=2,
         log_every=1,
