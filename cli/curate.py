@@ -215,7 +215,7 @@ def _notes(args: argparse.Namespace, curated: "Curated") -> Iterator[str]:
     files = "accepted.jsonl, doubted.jsonl, rejected.jsonl, journal.db"
     yield f"{args.out}: {files}; look at them with: tenstep review {args.out}"
     if doubted := manifest.counts["doubted"]:
-        yield f"{doubted} studies are in doubt: they wait for a verifier or a reader, and are not exported"
+        yield f"studies in doubt: {doubted} (a verifier or a reader settles them; not exported)"
     if unanswered := manifest.counts.get("unknown", 0) - unread:
         yield (
             f"{unanswered} requests were sent and never answered; they may have been paid for. "
