@@ -15,8 +15,8 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .. import __version__
 from ..schemas.errors import InputError, TenstepError
+from ..schemas.version import __version__
 from .output import check_json_target, printable, say, show, write_json
 from .places import localize
 

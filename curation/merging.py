@@ -16,7 +16,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .. import __version__
 from ..data.files import hold, readable_by, replace_text, replacing_folder
 from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
@@ -27,6 +26,7 @@ from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import InputError, RunError
 from ..schemas.run import Manifest
+from ..schemas.version import __version__
 from .doubts import decided, doubts_of
 from .requests.history import History
 from .requests.policy import both

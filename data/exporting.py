@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from .. import __version__
 from ..schemas.errors import InputError, RunError
 from ..schemas.example import Example
 from ..schemas.export import ExportedRun, ExportManifest, ExportRecord, ImageHash, Pairs, Rejected, SplitName
 from ..schemas.layout import write
 from ..schemas.study import ReportForm, Study
+from ..schemas.version import __version__
 from ..schemas.views import best_frontal
 from . import exporter
 from .exporter import SPLITS, ExportImage, Folder, Rejection, Row

@@ -37,7 +37,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import yaml
 from pydantic import ValidationError
 
-from .. import __version__
 from ..schemas import plugins
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
@@ -46,6 +45,7 @@ from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, Settled, State
 from ..schemas.verdict import Verdict
+from ..schemas.version import __version__
 from . import tables
 from .files import PART, hold, readable_by, replace_text
 from .journal import Journal

@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from ... import __version__
 from ...data.statistics import wilson
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import RecipeError
+from ...schemas.version import __version__
 
 LEAST, ERRORS = 76, 3
 Decision = Literal["accept", "reject", "unreadable"]

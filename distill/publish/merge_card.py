@@ -16,9 +16,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from ... import __version__
 from ...schemas.base import Record, Sha256
 from ...schemas.errors import InputError, TrainingError
+from ...schemas.version import __version__
 from ..load import sha256_of
 
 FILE = "merged.json"

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ... import __version__
 from ...data.files import replace_text
 from ...data.memory import peak_megabytes
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import InputError
+from ...schemas.version import __version__
 from ..libraries import NAMES
 from .answers import HeldOut
 from .preflight import Preflight
