@@ -82,7 +82,7 @@ def _sized(report: str, position: int, text: str, spans: Iterable[tuple[int, int
         if known is None:
             read = (opposites(report[first:last]).get(DEGREE, set()) for first, last in sentences(report))
             known = set().union(*read)
-        if degrees.isdisjoint(known):
+        if degrees.isdisjoint(known) and "slight" not in degrees:
             yield find(
                 "size_added",
                 f"{text[start:end]!r}: nothing in this study is {min(degrees)}; leave the degree out.",

@@ -82,6 +82,8 @@ def modify(match: Match, clauses: Clauses) -> Modified:
         for at, entry in enumerate(match.entries):
             if entry.cues & BACKWARD:
                 _backward(match, clauses, found, at)
+    if "(" in match.words:
+        _aside(match, found)
     if match.cues & CUES["colon"]:
         _topic(match, found)
     if match.cues & _SURENESS:
@@ -194,6 +196,19 @@ def _modifies_next(match: Match, clauses: Clauses, cue: int) -> bool:
         and (is_head(entry) or bool(entry.organ or entry.side or entry.place or entry.size))
         and match.first[follow] - match.last[cue] <= _ADJECTIVE
     )
+
+
+@part("modifiers.brackets", off=None)
+def _aside(match: Match, found: Modified) -> None:
+    """What brackets name explains what stands before them ("its signs (septal lines, haze) are lacking") and is
+    asserted by them only if nothing else is named."""
+    opens, stops = match.words.index("("), len(match.words)
+    if ")" in match.words[opens:]:
+        stops = match.words.index(")", opens)
+    inside = [at for at, first in enumerate(match.first) if opens < first < stops]
+    if any(is_head(entry) for at, entry in enumerate(match.entries) if at not in inside):
+        for at in inside:
+            found.states[at] |= HYP
 
 
 @part("modifiers.topic", off=None)
