@@ -87,7 +87,8 @@ def _answered(text: str, start: int, after: Sequence[tuple[int, int, str]]) -> t
         return ()
     else:
         read = read_sentence(text[start:end].replace("?", " ")[:SENTENCE_LIMIT])
-    return tuple(_moved(claim, start) for claim in read)
+    moved = (_moved(claim, start) for claim in read)
+    return tuple(claim._replace(text=text[slice(*claim.span)]) for claim in moved)
 
 
 def _moved(claim: Claim, by: int) -> Claim:

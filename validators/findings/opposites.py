@@ -70,6 +70,8 @@ def opposites(sentence: str) -> Opposites:
                 words.setdefault(LEVEL, set()).update(levels)
     if numbers := set(_numbers(found)):
         words[NUMBER] = numbers
+    elif any(entry.finding and _is_plural(sentence, found, at) for at, entry in enumerate(found.entries)):
+        words[NUMBER] = {*_NUMBERS[1:], "several"}  # any but one
     return words
 
 
@@ -87,6 +89,12 @@ def _numbers(found: Match) -> Iterator[str]:
             yield "several"
         elif word in _TWO and not vague:
             yield from ("two", "several")
+
+
+def _is_plural(sentence: str, found: Match, at: int) -> bool:
+    last = found.last[at]
+    written = sentence[found.starts[last] : found.ends[last]].lower()
+    return written.endswith("s") and written != found.words[last]
 
 
 def _counts(found: Match, at: int) -> bool:
