@@ -124,7 +124,9 @@ def _numbers(sentence: str) -> set[str]:
     return {
         word
         for at, word in enumerate(found.words)
-        if word in _COUNTS and _TECHNIQUE.isdisjoint(found.words[at : at + _NEAR])
+        if word in _COUNTS
+        and _TECHNIQUE.isdisjoint(found.words[at : at + _NEAR])
+        and found.words[at + 1 : at + 2] != [":"]
         for entry, first, last in zip(found.entries, found.first, found.last, strict=True)
         if (entry.finding or entry.organ in _COUNTABLE) and first - _NEAR <= at <= last
     }

@@ -61,7 +61,7 @@ class Lexicon:
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
     telling: frozenset[str]  # words of findings, devices, parts and places that no cue or comparison has
-    abnormal: frozenset[str]  # those of them that only findings and devices have
+    abnormal: frozenset[str]  # those of them that say what may be wrong, and are no part or place
     vocabulary: frozenset[str]  # every word of every phrase
 
 
@@ -269,6 +269,7 @@ def lexicon() -> Lexicon:
             words[0] for words, entry in build.entries.items() if len(words) == 1 and (entry.organ or entry.finding)
         ),
         telling=_telling(build.forms, "findings", "devices", "organs", "places", "qualities"),
-        abnormal=_telling(build.forms, "findings", "devices") - _telling(build.forms, "organs", "places", "sides"),
+        abnormal=_telling(build.forms, "findings", "devices", "qualities")
+        - _telling(build.forms, "organs", "places", "sides"),
         vocabulary=frozenset(word for words in build.entries for word in words).union(*_word_sets().values()),
     )

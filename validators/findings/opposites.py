@@ -79,6 +79,8 @@ def _numbers(found: Match) -> Iterator[str]:
     """Numbers as words, "several" for those that are not exact; "both" may be two or several, and allows either."""
     vague = not _VAGUE.isdisjoint(found.words)
     for at, word in enumerate(found.words):
+        if found.words[at + 1 : at + 2] == [":"]:
+            continue  # "one: ..., two: ..."
         if word in _SINGLE or (word == "one" and _counts(found, at)):
             yield "one"
         elif word in _NUMBERS[1:]:
