@@ -216,11 +216,13 @@ def _aside(match: Match, found: Modified) -> None:
 def _compared(match: Match, found: Modified) -> None:
     """What stands after "than" is what another thing is compared with ("wider than in full inspiration")."""
     than = match.words.index("than")
-    if match.words[than - 1 : than] == ["other"]:
-        return  # "nothing other than an effusion"
-    for at, first in enumerate(match.first):
-        if than < first <= than + _COMPARED:
-            found.states[at] |= HYP
+    after = [at for at, first in enumerate(match.first) if than < first <= than + _COMPARED]
+    if match.words[than - 1 : than] == ["other"] or any(
+        a <= than <= b for a, b in zip(match.first, match.last, strict=True)
+    ):
+        return  # "nothing other than an effusion", "left greater than right effusion"
+    for at in after:
+        found.states[at] |= HYP
 
 
 @part("modifiers.topic", off=None)
