@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from .curation.library import audit, curate, select
     from .data.loading import load_run, load_studies
     from .distill.dataset import export
+    from .schemas.version import __version__ as __version__
     from .validators.check import check
     from .validators.findings import claims as findings
 
-__version__ = "0.2.0"
 __all__ = ["audit", "check", "curate", "export", "findings", "load_run", "load_studies", "select"]
 
 _HOMES = {
+    "__version__": ("schemas.version", "__version__"),
     "audit": ("curation.library", "audit"),
     "check": ("validators.check", "check"),
     "curate": ("curation.library", "curate"),

@@ -1,4 +1,4 @@
-"""The demo: the whole line on bundled data, offline, on a CPU. It runs the commands that it prints.
+"""The demo: the whole pipeline on bundled data, offline, on a CPU. It runs the commands that it prints.
 
     films and reports ──► ingest ──► curate ──► audit ──► distil ──► sample ──► review.html
     (made here, seeded)              (mistakes made on purpose, repaired)  (unseen films)

@@ -1,7 +1,7 @@
 """How many completions the reward judges in a second of one core: `python -m benchmarks.reward`.
 
 Reports of the demo's phantoms, each with the steps of eight studies in another order: the texts differ, their sentences
-repeat, as a student's do. Timed as TRL asks: three functions, one after another, on groups of eight completions to a
+repeat, as a student's do. Timed as TRL asks: four functions, one after another, on groups of eight completions to a
 reference. `cold` is timed with an empty memory before each group, where every reference and every sentence is read
 anew. At least 64 a second are promised.
 """
@@ -29,7 +29,7 @@ def main() -> None:
             if cold:
                 forget()
             since = time.process_time()
-            for part in (reward.structure, reward.grounding, reward.coverage):
+            for part in (reward.structure, reward.grounding, reward.coverage, reward.accepted):
                 part(texts, reference_report=[reference] * len(texts))
             spent += time.process_time() - since
         print(f"{name:12} {STUDIES * ANSWERS / spent:8,.0f} completions a CPU second")

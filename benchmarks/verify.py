@@ -18,14 +18,13 @@ from typing import Any
 from tenstep.curation.verifying.answer import keys
 from tenstep.curation.verifying.calibration import Decision, Seen, calibration
 from tenstep.curation.verifying.labelled import LabelledTrace, labelled_set
-from tenstep.curation.verifying.question import Asking
+from tenstep.curation.verifying.question import VerifierPrompt
 from tenstep.curation.verifying.recipe import VerifyRecipe
-from tenstep.curation.verifying.verifier import Reach
 from tenstep.curation.verifying.verify import verify_run
 from tenstep.data.run import RunFolder
 from tenstep.data.statistics import wilson
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.curate_recipe import CurateRecipe, Reach
 from tenstep.schemas.verdict import Outcome
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
@@ -74,7 +73,7 @@ def verified(traces: Sequence[LabelledTrace], reach: Reach, wrong: float, seed: 
     says_good = [trace.good != (draw.random() < wrong) for trace in traces]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run, asking = run_of(traces, folder), Asking()
+        run, asking = run_of(traces, folder), VerifierPrompt()
         decisions: list[Decision] = ["accept" if good else "reject" for good in says_good]
         seen = [Seen(t.id, t.good, t.family, d) for t, d in zip(traces, decisions, strict=True)]
         made = calibration(

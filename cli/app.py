@@ -15,8 +15,8 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .. import __version__
 from ..schemas.errors import InputError, TenstepError
+from ..schemas.version import __version__
 from .output import check_json_target, printable, say, show, write_json
 from .places import localize
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # one file of this folder each, which says more
 COMMANDS = {
-    "demo": "the whole line, offline, on a CPU, in minutes",
+    "demo": "everything from images to a student, offline, on a CPU, in minutes",
     "ingest": "read a source into a study store",
     "sections": "split MIMIC-CXR reports into sections by the official rules",
     "split": "split studies by patient into train, validate and test; find what they share",
@@ -47,7 +47,7 @@ COMMANDS = {
     "findings": "list what each text of a file asserts, denies or leaves open",
     "select": "a small set: quality, then difficulty, then diversity, within quotas",
     "export": "a dataset in the form that a trainer reads",
-    "join": "make an export of restricted studies whole, with one's own copy of them",
+    "join": "add reports and images to an export of restricted studies, from one's own copy of them",
     "distill": "train a student on the accepted traces of a run",
     "ablate": "measure what curation is worth: students that differ in one thing",
     "attribute": "rank a run's traces by how unlikely they are to a student",

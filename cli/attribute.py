@@ -18,12 +18,12 @@ _EXAMPLES = """\
 examples:
   tenstep attribute runs/curated student
   tenstep attribute runs/curated student --traces accepted --out attribution
-  tenstep attribute runs/curated student --leave-out attempt code             guessed from gradients
+  tenstep attribute runs/curated student --leave-out attempt code             estimated from gradients
   tenstep attribute runs/curated student --leave-out attempt --retrain        trained again without each group
 
-the loss of each trace before and after training, the highest first: a wrong trace among right ones stays unlikely, so
-the top of attribution.jsonl is where to look. Without --out it lies in RUN/attribution, where tenstep review RUN finds
-it: ranks stand at the traces, and --serve --queue loss reads the highest loss first
+Writes the loss of each trace before and after training, the highest first. A wrong trace among right ones keeps a high
+loss, so look at the top of attribution.jsonl. Without --out it is written into RUN/attribution, where tenstep review
+RUN finds it: the page shows ranks, and --serve --queue loss begins with the highest loss
 """
 
 
@@ -34,7 +34,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("student", type=Path, metavar="STUDENT", help="what tenstep distill wrote")
     parser.add_argument("--out", type=Path, metavar="DIR", help="attribution.jsonl and .json (RUN/attribution)")
     parser.add_argument(
-        "--traces", choices=("first", "accepted"), default="first", help="every first answer, or the examples (first)"
+        "--traces",
+        choices=("first", "accepted"),
+        default="first",
+        help="every first answer, or the accepted examples (first)",
     )
     parser.add_argument(
         "--leave-out",
@@ -44,7 +47,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="KIND",
         help="what the student would be without each group of this kind: finding, code, author, attempt, outcome",
     )
-    parser.add_argument("--retrain", action="store_true", help="with --leave-out: train without each, not guess")
+    parser.add_argument("--retrain", action="store_true", help="with --leave-out: train again without each group")
     parser.add_argument("--held-out", type=Path, metavar="RUN", help="of other patients (the validation traces)")
     parser.add_argument("--batch", type=positive, default=8, metavar="N", help="traces at once (8)")
     parser.set_defaults(run=_attribute, json_keys=(frozenset({"rows", "groups", "auc"}),))

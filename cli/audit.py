@@ -29,7 +29,7 @@ input: JSON Lines, a JSON array, Parquet, CSV (each also as .gz), a folder of <i
 to disk, a study store or a run folder. A row has text (steps, then the report), or messages, or prompt and completion,
 or reasoning and answer in columns, or Alpaca's output; and optionally id, reference_report, views, labels, patient_id,
 has_prior, split. Reasoning may be ten numbered steps, think or LLaVA-CoT tags, "Step N:", (1), bullets or prose:
-whatever steps or sentences there are, are held against the reference. Without reference_report, the rules that compare
+the steps or sentences that there are, are compared with the reference. Without reference_report, the rules that compare
 the report with it are skipped, with a note. A row that cannot be read is named, the rest is audited, exit code 2.
 """
 _APART = 1_000_000_000  # between the numbers of two datasets' cards

@@ -15,9 +15,10 @@ examples:
   tenstep calibrate verify.yaml                     writes calibrations/NAME/calibration.json
   tenstep calibrate curate.yaml --out calibrated    the verifier of a curation's recipe
 
-It is asked, blind, about 100 good and 100 bad traces of ours, or about those that the recipe names: `labelled` in a
-recipe of kind verify, a file or a run that readers have decided on. A verifier is trusted to lift doubts from 76 good
-and 76 bad with no more than 3 errors in 76 on either side; a recipe may set another bound (verifier.trust).
+The verifier judges 100 good and 100 bad traces that ship with tenstep, or those that the recipe names: `labelled` in a
+recipe of kind verify, a file or a run that readers have decided on. It is trusted to resolve doubts if it judged at
+least 76 good and 76 bad traces, with at most 3 errors in 76 on either side; a recipe may set another bound
+(verifier.trust).
 """
 
 

@@ -27,11 +27,11 @@ examples:
   tenstep curate examples/recipes/offline.yaml --studies studies --out runs/offline --limit 20
   tenstep curate recipe.yaml --studies studies --shard 2/8 --out runs/shard-2    one of eight machines; see merge-runs
 
-the same command again resumes: what has an answer is not asked again
+the same command again resumes: a request that has its answer is not sent again
 
-With a goal, a pilot goes first (goal.pilot studies) and forecasts what the goal will need. The run goes on by itself
-if that costs nothing, if the recipe sets a budget, or with --yes; else it asks, or, without a terminal, stops there.
-Ctrl-C lets requests in flight come in; a second one does not wait for them.
+With a goal, a pilot goes first (goal.pilot studies) and forecasts what the goal will need. The run continues by itself
+if it costs nothing, if the recipe sets a budget, or with --yes; otherwise it asks or, without a terminal, stops there.
+Ctrl-C waits for requests under way; a second Ctrl-C does not.
 """
 
 
@@ -52,7 +52,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--resend-unknown",
         choices=("ask", "yes", "unanswered", "no"),
         help="whether requests that brought no answer are sent again, and perhaps paid for again; unanswered: only "
-        "those to which nothing came at all (default: the recipe's; ask is no, and says so)",
+        "those to which nothing came at all (default: the recipe's; ask: no, with a note)",
     )
     curate.add_argument(
         "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
@@ -215,7 +215,7 @@ def _notes(args: argparse.Namespace, curated: "Curated") -> Iterator[str]:
     files = "accepted.jsonl, doubted.jsonl, rejected.jsonl, journal.db"
     yield f"{args.out}: {files}; look at them with: tenstep review {args.out}"
     if doubted := manifest.counts["doubted"]:
-        yield f"{doubted} studies are in doubt: they wait for a verifier or a reader, and are not exported"
+        yield f"studies in doubt: {doubted} (a verifier or a reader settles them; not exported)"
     if unanswered := manifest.counts.get("unknown", 0) - unread:
         yield (
             f"{unanswered} requests were sent and never answered; they may have been paid for. "

@@ -1,4 +1,4 @@
-"""`tenstep demo`: the whole line on bundled data; the story is in demo.py, and its commands run here."""
+"""`tenstep demo`: the whole pipeline on bundled data; the story is in demo.py, and its commands run here."""
 
 import argparse
 import sys
@@ -14,14 +14,16 @@ examples:
   tenstep demo --worth --out worth-out      what curation is worth: students of a biased teacher, before and after
 
 Nothing is downloaded and no model is asked: the films are phantoms made here, the teacher is a script that makes
-labelled mistakes first, and the student is a tiny Llama-3.2-Vision with random weights. It shows the line, and no
-medicine.
+labelled mistakes first, and the student is a tiny Llama-3.2-Vision with random weights. It shows how the parts work
+together, and no medicine.
 """
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command; it calls the others through the same table."""
-    demo = commands.add_parser("demo", help="the whole line, offline, on a CPU, in minutes", epilog=_EPILOG)
+    demo = commands.add_parser(
+        "demo", help="everything from images to a student, offline, on a CPU, in minutes", epilog=_EPILOG
+    )
     demo.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="a new folder (demo-out)")
     demo.add_argument("--worth", action="store_true", help="measure what curation is worth, in some minutes")
 

@@ -29,7 +29,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _doctor(args: argparse.Namespace) -> Outcome:
-    from .. import __version__
+    from ..schemas.version import __version__
 
     extras = _extras()
     free = shutil.disk_usage(Path.cwd()).free / 1e9

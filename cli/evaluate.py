@@ -22,7 +22,7 @@ examples:
                    --radeval-python /envs/radeval/bin/python
   tenstep evaluate runs/sample --external 'Mine=/envs/mine/bin/python score.py' --external-stays-local
 
-a JSONL file has id, hypothesis, reference and perhaps patient_id on each line; nothing is ever fetched. Without --out
+a JSONL file has id, hypothesis, reference and optionally patient_id on each line; nothing is downloaded. Without --out
 the figures lie in RUN/evaluation, where the run's pages show them; for a model card: tenstep publish --evaluation
 """
 
@@ -116,7 +116,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         resamples=args.resamples,
         seed=args.seed,
     )
-    if args.out is None and not args.source.is_dir():
+    if args.out is None and args.source.is_file():
         raise InputError("say where the figures of a file go", field="out")
     out = args.out or args.source / FOLDER
     check_out(out)

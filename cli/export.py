@@ -17,7 +17,7 @@ examples:
   tenstep export runs/first --to parquet --out hub          images inside; then: tenstep publish hub
 
 kinds: axolotl, imagefolder, jsonl, llama-factory, ms-swift, parquet, trl, trl-dpo, unsloth
-Restricted studies leave as ids, steps and hashes (records.jsonl); their owner makes the rest with: tenstep join
+Restricted studies are exported as ids, steps and hashes (records.jsonl); their owner adds the rest with: tenstep join
 """
 
 

@@ -42,7 +42,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--mode",
         choices=("hidden", "steps", "report"),
         default="hidden",
-        help="ten steps thought and not shown, thought and shown, or the report alone (hidden)",
+        help="ten steps written but not shown, written and shown, or the report alone (hidden)",
     )
     parser.add_argument(
         "--precision",
@@ -52,9 +52,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="what the student was trained for")
     parser.add_argument(
-        "--repetition-penalty", type=penalty, default=1.0, metavar="P", help="of what the answer says already (1: none)"
+        "--repetition-penalty",
+        type=penalty,
+        default=1.0,
+        metavar="P",
+        help="of tokens that the answer has already (1: none)",
     )
-    parser.add_argument("--stream", action="store_true", help="print while it is written")
+    parser.add_argument("--stream", action="store_true", help="print the answer while it is written")
     parser.set_defaults(run=_infer, json_keys=(frozenset({"image", "report"}), frozenset({"images", "readings"})))
 
 

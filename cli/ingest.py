@@ -36,7 +36,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "  tenstep ingest chexpert-plus df_chexpert_plus_240401.csv --images PNG --out studies\n"
         "  tenstep ingest csv pairs.csv --columns columns.yaml --one-image canvas --out studies\n"
         "  tenstep ingest folders my-studies --form four-header --out studies",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", metavar="KIND", help=f"what PATH is: {', '.join(kinds())}")
     parser.add_argument("path", metavar="PATH", type=Path, help="the file or folder to read")

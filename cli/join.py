@@ -11,7 +11,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     join = commands.add_parser(
         "join",
-        help="make an export of restricted studies whole, with one's own copy of them",
+        help="add reports and images to an export of restricted studies, from one's own copy of them",
         epilog="examples:\n  tenstep join shared --studies mimic-studies --out dataset\n\n"
         "every report and image is compared with its hash",
     )

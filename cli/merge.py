@@ -14,7 +14,7 @@ examples:
   tenstep merge student --out merged --studies unseen --rows 50 --license llama3.2
   tenstep merge student --out merged --gguf llama.cpp/convert_hf_to_gguf.py
 
-greedy answers of adapter and merged weights are compared before anything is called merged
+merged weights are written only if they predict as base and adapter do, shown the same answers
 """
 
 
@@ -25,7 +25,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--precision", choices=("fp16", "bf16", "nf4"), default="fp16", help="of the weights (fp16)")
     parser.add_argument(
-        "--studies", type=Path, metavar="STORE", help="to compare on; those it was trained on if not given"
+        "--studies", type=Path, metavar="STORE", help="to compare on (default: those it was trained on)"
     )
     parser.add_argument("--rows", type=int, default=20, metavar="K", help="studies to compare on (20)")
     parser.add_argument(

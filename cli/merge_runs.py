@@ -11,7 +11,7 @@ examples:
   tenstep curate recipe.yaml --studies studies --shard 2/2 --out runs/shard-2      on another
   tenstep merge-runs runs/whole runs/shard-1 runs/shard-2
 
-nothing is asked, and the runs stay as they are. The merged run is a run like any other: status, recheck, review and
+No request is sent, and the runs are not changed. The merged run is a run like any other: status, recheck, review and
 export take it, and tenstep curate with the recipe of the whole goes on where the shards left off.
 """
 

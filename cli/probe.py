@@ -13,9 +13,9 @@ examples:
   tenstep probe runs/mine --studies 20
   tenstep probe runs/mine --studies 20 --usd 2 --teacher gpt
 
-The run's own teacher answers again: with nothing changed, with another patient's report, with another patient's
+The run's teacher answers again: with nothing changed, with another patient's report, with another patient's
 image, and with a grey image. That costs up to four requests a study. Answers are kept in RUN/probe; the same command
-again asks nothing that was answered.
+again sends no request that was answered.
 """
 
 

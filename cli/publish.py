@@ -8,7 +8,7 @@ from ..schemas.outcome import Outcome, Table
 
 _EXAMPLES = """\
 examples:
-  tenstep publish merged --license llama3.2                          what would leave, and what keeps it here
+  tenstep publish merged --license llama3.2                          what would be published, and what forbids it
   tenstep publish student --license llama3.2 --out to-push           the same, put together for: hf upload REPO to-push
   tenstep publish merged --license llama3.2 --studies mimic-studies  where restricted text is looked for
   tenstep publish merged --license llama3.2 --evaluation runs/sample/evaluation --out to-push      figures in its card
@@ -31,7 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--evaluation", type=Path, nargs="+", default=[], metavar="DIR", help="of this model, for its card"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may leave")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may be published")
     parser.add_argument("--push", metavar="OWNER/NAME", help="a dataset, to the hub, into a private repository")
     parser.add_argument("--public", action="store_true", help="with --push: a new repository that anybody can read")
     parser.add_argument("--endpoint", metavar="URL", help="with --push: another hub")
@@ -55,7 +55,7 @@ def _publish(args: argparse.Namespace) -> Outcome:
         )
     problems = package.problems
     files = Table(
-        title="would leave" if not problems else "would leave, if nothing kept it here",
+        title="would be published" if not problems else "would be published, if nothing forbade it",
         columns=("file", "bytes", "SHA-256"),
         rows=tuple((file.name, f"{file.size:,}", file.sha256[:16]) for file in package.files[:_SHOWN]),
     )
@@ -73,7 +73,7 @@ def _publish(args: argparse.Namespace) -> Outcome:
         kind = " --repo-type dataset" if dataset else ""
         notes.append(f"{args.out}: ready; to push it: hf upload REPO {args.out}{kind}")
     else:
-        notes.append("nothing keeps it here; put it together with --out DIR")
+        notes.append("nothing forbids it; put it together with --out DIR")
     return Outcome(
         payload={
             "allowed": not problems,

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 examples:
-  tenstep recheck runs/offline      after an update of tenstep: which candidates does it judge otherwise, and why?
+  tenstep recheck runs/offline      after an update of tenstep: which candidates does it judge differently, and why?
   tenstep recheck runs/offline --severities unsupported_finding=warning,wrong_side=error --dry-run
   tenstep recheck runs/offline --recipe recipe.yaml     under its severities, doubts and verifier
 
-no teacher is asked: answers are in the journal. Old verdicts stay there; the last one counts. With --recipe or
+No teacher is asked: answers are in the journal. Old verdicts remain there; the last one counts. With --recipe or
 --severities the run's own recipe changes in these keys, so that tenstep curate goes on under them; with --dry-run
 nothing is written, and no verifier is asked. A severity is error, doubt, warning or off.
 """
@@ -35,9 +35,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     under.add_argument(
         "--recipe", type=Path, metavar="FILE", help="take severities, doubts and verifier from this recipe"
     )
-    under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes whose severity differs from here on")
+    under.add_argument("--severities", metavar="CODE=SEVERITY,...", help="codes that get another severity from now on")
     recheck.add_argument("--studies", type=Path, metavar="STORE", help="the run's study store, if it moved")
-    recheck.add_argument("--dry-run", action="store_true", help="only say what would change")
+    recheck.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
     add_engine_options(recheck)
     recheck.set_defaults(run=_recheck, json_keys=(frozenset({"candidates", "changed"}),))
 

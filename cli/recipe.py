@@ -19,7 +19,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "  tenstep recipe --explain repair.attempts",
     )
     recipe.add_argument("name", nargs="?", metavar="NAME")
-    recipe.add_argument("--explain", metavar="KEY", help="a key, or a key in a key: budget.max_cost")
+    recipe.add_argument("--explain", metavar="KEY", help="a key, or a key in a key: budget.usd")
     recipe.set_defaults(run=_recipe, json_keys=(frozenset({"recipes", "explained"}), frozenset({"name", "text"})))
 
 
@@ -47,17 +47,29 @@ def _recipe(args: argparse.Namespace) -> Outcome:
 def _about(text: str) -> str:
     """The first sentence of the comment above a recipe that is no command."""
     lines = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
-    said = " ".join(line for line in lines if line and not line.startswith("tenstep "))
-    return said.partition(". ")[0][:100]
+    said = " ".join(line for line in lines if line and not re.match(r"([A-Z_]+=\S+ )?tenstep ", line))
+    return said.partition(". ")[0].rstrip(".")
 
 
 def _explain(key: str) -> Outcome:
+    from ..curation.judging.recipe import JudgeRecipe
+    from ..curation.verifying.recipe import VerifyRecipe
+    from ..data.splitting.splits import SplitRecipe
+    from ..schemas.ablate_recipe import AblateRecipe
     from ..schemas.curate_recipe import CurateRecipe
     from ..schemas.distill_recipe import DistillRecipe
     from ..schemas.errors import InputError
     from ..schemas.sample_recipe import SampleRecipe
 
-    kinds = {"curate": CurateRecipe, "distill": DistillRecipe, "sample": SampleRecipe}
+    kinds = {
+        "curate": CurateRecipe,
+        "verify": VerifyRecipe,
+        "judge": JudgeRecipe,
+        "split": SplitRecipe,
+        "distill": DistillRecipe,
+        "ablate": AblateRecipe,
+        "sample": SampleRecipe,
+    }
     rows = [
         (kind, path, *described)
         for kind, noun in kinds.items()

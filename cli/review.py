@@ -16,7 +16,7 @@ examples:
   tenstep review runs/offline --serve --reader anna               anna decides, in her browser
   tenstep review runs/offline --serve --reader anna --reader ben  a link for each; a fifth of the traces is read by both
   tenstep review runs/offline --serve --queue finding:effusion    begin with what a reference says; or loss, code:NAME
-  tenstep review runs/stage1 runs/stage2 --serve                  which of two is better, not knowing which is which
+  tenstep review runs/stage1 runs/stage2 --serve                  compare two runs, blinded
   ssh -L 8765:127.0.0.1:8765 host                                 then --serve --no-browser --port 8765 on the host
 
 The server listens on this machine only. Decisions are kept in the run's journal; tables and counts follow when it ends.
@@ -49,7 +49,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--blind",
         choices=("never", "second", "always"),
         default="second",
-        help="whose findings stay hidden until they have decided: nobody's, second readers' (default), everyone's",
+        help="who sees no findings before deciding: nobody, second readers (default), everybody",
     )
     served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)")
     review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"})))

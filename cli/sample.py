@@ -30,7 +30,7 @@ examples:
   tenstep sample student --studies unseen --out runs/sample --redo failed
   tenstep curate RECIPE --studies failed --out runs/again                        what it failed on, curated again
 
-the same command again continues: what has its answer is not sampled again
+the same command again continues: answers that are there are not sampled again
 """
 
 
@@ -69,7 +69,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument("--limit", type=positive, metavar="N", help="only the first N studies")
     sample.add_argument("--batch", type=positive, default=8, metavar="N", help="answers at once, of each process (8)")
     sample.add_argument(
-        "--repetition-penalty", type=penalty, default=1.0, metavar="P", help="of what the answer says already (1: none)"
+        "--repetition-penalty",
+        type=penalty,
+        default=1.0,
+        metavar="P",
+        help="of tokens that the answer has already (1: none)",
     )
     server = sample.add_argument_group("through a server of OpenAI's chat completions, which serves MODEL")
     server.add_argument(

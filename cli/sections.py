@@ -17,7 +17,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="examples:\n"
         "  tenstep sections files/p10/p10000032/s50414267.txt\n"
         "  tenstep sections files/p10/p10000032/*.txt --json sections.jsonl",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="report files, as MIMIC-CXR has them")
     parser.set_defaults(run=_sections, json_keys=(frozenset({"file", "sections"}),))

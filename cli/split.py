@@ -27,13 +27,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="train, validate and test by patient, and what they share",
         description="Split study stores by patient, seeded; splits that a source has published are kept, so every "
         "source has its own held-out test. Then look for what train shares with the held-out studies, across all "
-        "stores: patients, studies, reports, images, exactly and nearly. Exit code 2 if a test would be none.",
+        "stores: patients, studies, reports, images, exactly and nearly. Exit code 2 if train and a held-out split "
+        "share a patient, a study or an image.",
         epilog="examples:\n"
         "  tenstep split studies --out splits.yaml\n"
         "  tenstep split stage1 stage2 --seed 7 --test 0.1 --images --out splits.yaml --pairs pairs.jsonl\n"
         "  tenstep split stage1 stage2 --recipe splits.yaml --ids lists\n"
         "  tenstep split studies --out splits.yaml --stores parts       parts/train to curate, parts/test to sample on",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="stores, of all stages that share a test")
     parser.add_argument("--out", metavar="YAML", type=Path, help="where to write the small file that reproduces it")

@@ -19,9 +19,10 @@ verify.yaml:
   verifier: {kind: openai, options: {model: gpt-5.5}, calibration: calibrations/second-reader/calibration.json}
   budget: {usd: 5}
 
-It answers with the statements of each step, the words it means and a label; code checks that the words stand there, and
-the labels decide. It may reject and hold; it lifts a doubt only with a calibration of the same model and prompt that is
-good enough (tenstep calibrate). The same command again asks nothing that was answered.
+The verifier lists the statements of each step, each with the words it means and a label. Code checks that these words
+are in the step, and the labels decide. A verifier may reject a trace or keep it in doubt; it resolves a doubt in the
+trace's favour only with a good enough calibration of the same model and prompt (tenstep calibrate). The same command
+again sends no request that was answered.
 """
 
 
@@ -30,7 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("verify", help="let a second model resolve a run's doubts", epilog=_EPILOG)
     parser.add_argument("path", type=Path, metavar="RUN")
     parser.add_argument("recipe", type=Path, metavar="RECIPE", nargs="?", help="of kind verify or curate")
-    parser.add_argument("--all", action="store_true", help="read also what the rules accept")
+    parser.add_argument("--all", action="store_true", help="also read traces that the rules accept")
     parser.set_defaults(run=_verify, json_keys=(frozenset({"run", "states"}),))
 
 

@@ -2,6 +2,27 @@
 
     rows (data/foreign.py) or a run ──► items: row, verdict ──► totals, examples ──► table, audit.json, audit.html
 
+    rows               rows that were judged
+    accepted           rows without an error or an open doubt; acceptance: the share, with its 95 % interval
+    doubted            rows in doubt
+    rejected           rows with an error
+    codes              findings by code
+    code_rows          rows by code
+    items              a row each: id, accepted, outcome, findings (rule, code, severity, step, message)
+    unreadable         rows that could not be judged, and why; odd: rows that were, and what is odd about them
+    problem_rows       how many there are of both
+    without_reference  rows without reference_report
+    without_report     rows that have no report of their own either
+    funnel             by rule, in order: rows that its errors stopped first, and rows left
+    steps              by step: words, claims, shares (grounded, copied, repeated), errors
+    grounded           share of claims that the reference supports
+    coverage           share of the references' findings that a step mentions, in all and by finding
+    copied             share of four-word phrases that are in the reference
+    conclusion         in which step the impression's conclusion is first asserted
+    near_duplicates    groups of traces that are nearly equal
+    splits             patients, studies, images and reports in two splits
+    by                 the outcomes by layout, view and other groups
+
 A row without `reference_report` is judged against the report in its own text: whether that report is verbatim
 cannot be said then, and the audit says so. A row that cannot be read is named and counted; the rest is audited.
 """

@@ -1,4 +1,4 @@
-"""Answers that cite: one JSON object, read without mercy, and quotations that really stand in a text."""
+"""Answers that cite: one JSON object, read strictly, and quotations that really stand in a text."""
 
 import json
 import re

@@ -4,11 +4,11 @@ The test is McNemar's, exact (binomial, two-sided), on studies that both runs ju
 """
 
 from collections import Counter
-from math import comb
 from pathlib import Path
 from typing import Any
 
 from ..data.run import RunFolder
+from ..data.statistics import mcnemar
 from ..schemas.base import Noun
 from ..schemas.errors import InputError
 
@@ -80,12 +80,7 @@ def compare(first: Path, second: Path) -> RunComparison:
         only_first=pairs[True, False],
         only_second=pairs[False, True],
         neither=pairs[False, False],
-        p_value=_mcnemar(pairs[True, False], pairs[False, True]),
+        p_value=mcnemar(pairs[True, False], pairs[False, True]),
         same_recipe=recipes[0] == recipes[1],
         differs={key: value for key, value in changed.items() if value[0] != value[1]},
     )
-
-
-def _mcnemar(one: int, other: int) -> float:
-    n, k = one + other, min(one, other)
-    return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n) if n else 1.0

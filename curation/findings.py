@@ -12,7 +12,7 @@ from ..data.workers import Failed, Workers, in_order
 from ..validators.findings import claims
 
 
-class Read(NamedTuple):
+class LineFindings(NamedTuple):
     """A line that was read: its record, or what is wrong with it."""
 
     row: int
@@ -22,7 +22,7 @@ class Read(NamedTuple):
 
 def findings_of(
     lines: Iterable[JsonLine], *, explain: bool = False, workers: Workers = 1, kept: Path | None = None
-) -> Iterator[Read]:
+) -> Iterator[LineFindings]:
     """The record of every line: id, and findings with status, side, place, text and span.
 
     Args:
@@ -33,22 +33,26 @@ def findings_of(
     """
     shards = keep(kept, "findings", {"explain": explain}, _content)
     for line, found in in_order(partial(_read, explain), lines, workers, shards):
-        yield Read(line.row, None, f"it could not be read: {found.reason}") if isinstance(found, Failed) else found
+        yield (
+            LineFindings(line.row, None, f"it could not be read: {found.reason}")
+            if isinstance(found, Failed)
+            else found
+        )
 
 
 def _content(line: JsonLine) -> str:
     return json.dumps([line.row, line.problem, line.found])
 
 
-def _read(explain: bool, lines: Sequence[JsonLine]) -> list[Read]:
+def _read(explain: bool, lines: Sequence[JsonLine]) -> list[LineFindings]:
     return [_one(line, explain=explain) for line in lines]
 
 
-def _one(line: JsonLine, *, explain: bool) -> Read:
+def _one(line: JsonLine, *, explain: bool) -> LineFindings:
     row = line.found or {}
     row_id, text = row.get("id"), row.get("text")
     if not isinstance(row_id, str | int) or not isinstance(text, str):
-        return Read(line.row, None, line.problem or "a string 'id' and a string 'text' are wanted")
+        return LineFindings(line.row, None, line.problem or "a string 'id' and a string 'text' are wanted")
     found = [
         {
             "finding": claim.finding,
@@ -61,4 +65,4 @@ def _one(line: JsonLine, *, explain: bool) -> Read:
         }
         for claim in claims(text)
     ]
-    return Read(line.row, {"id": row_id, "findings": found})
+    return LineFindings(line.row, {"id": row_id, "findings": found})

@@ -20,7 +20,14 @@ AnyPath = str | PathLike[str]
 
 
 def audit(path: AnyPath) -> "Audit":
-    """Judge any dataset: a file, a folder, a saved dataset, a run. `.to_pandas()` has a row for each of its rows.
+    """Judge any dataset; the same as `tenstep audit`. Close what it returns, or use it in a `with` block.
+
+    Args:
+        path: a file (JSON Lines, a JSON array, Parquet, CSV; also as .gz), a folder, a saved dataset, a run folder, or
+            a URL of these.
+
+    Returns:
+        The audit: `.totals`, `.summary()`, and `.to_pandas()` with a row for each row of the dataset.
 
     Raises:
         InputError: there is nothing to audit at this path.
@@ -38,13 +45,16 @@ def curate(
     studies: AnyPath | None = None,
     spend: bool = False,
 ) -> Run:
-    """Start a run, or go on with one; the same as `tenstep curate`.
+    """Start a run, or resume one; the same as `tenstep curate`.
 
     Args:
-        recipe: a YAML file, or the same as a mapping.
-        out: the run folder.
+        recipe: a YAML file, or the same keys as a mapping (without `kind`).
+        out: the run folder; an existing one is resumed.
         studies: a study store, in place of the recipe's.
-        spend: go on after the pilot though the recipe sets no budget; what costs nothing goes on in any case.
+        spend: continue after the pilot although the recipe sets no budget; a run that costs nothing continues anyway.
+
+    Returns:
+        The run, as `load_run` opens it.
 
     Raises:
         TenstepError: what `tenstep curate` would refuse.
@@ -68,10 +78,16 @@ def select(
 
     Args:
         runs: run folders.
-        n: how many.
-        out: a new folder for the selection, which `load_run` reads.
-        student: a run of a student's samples, for difficulty.
-        options: quality, difficulty, similarity, minimums, maximums, pool, seed: see `SelectOptions`.
+        n: how many examples.
+        out: a new folder for the selection, which `load_run` opens.
+        student: a run of a student's samples: the studies that it failed on are the difficult ones.
+        options: quality, difficulty, similarity, minimums, maximums, pool, seed: the command's options of these names.
+
+    Returns:
+        `.selection`, which is selection.json, and `.baselines`, selections of the same size by name.
+
+    Raises:
+        TenstepError: what `tenstep select` would refuse.
     """
     from .selecting.select import SelectOptions
     from .selecting.select import select as chosen

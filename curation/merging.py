@@ -16,7 +16,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .. import __version__
 from ..data.files import hold, readable_by, replace_text, replacing_folder
 from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
@@ -25,8 +24,9 @@ from ..data.run import CONTINUABLE, MANIFEST, RunFolder, recipe_sha256, relative
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, RunError, first_fault
 from ..schemas.run import Manifest
+from ..schemas.version import __version__
 from .doubts import decided, doubts_of
 from .requests.history import History
 from .requests.policy import both
@@ -94,9 +94,8 @@ def _recipe(run: RunFolder) -> CurateRecipe:
     try:
         return CurateRecipe.model_validate(run.manifest.recipe)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RunError(f"its recipe cannot be read ({where}: {first['msg']})", file=run.path) from None
+        message, field = first_fault(error)
+        raise RunError(f"its recipe cannot be read ({field}: {message})", file=run.path) from None
 
 
 def _missing(runs: Sequence[RunFolder], recipes: Sequence[CurateRecipe]) -> Iterator[str]:

@@ -128,8 +128,8 @@ def claims_moved(one: Trace, other: Trace) -> float:
     return 1 - len(first & second) / len(first | second) if first | second else 0.0
 
 
-def mean_over_patients(values: Sequence[tuple[str, float]], seed: int = 0) -> MeanInterval:
+def mean_over_patients(values: Sequence[tuple[str, float]]) -> MeanInterval:
     """The mean, and the percentiles of means over patients drawn with replacement."""
     sums = by_patient(np.array([[value, 1.0] for _, value in values]), [patient for patient, _ in values])
-    bounds = bootstrap(sums, lambda drawn: drawn[:, 0] / drawn[:, 1], rounds=_ROUNDS, seed=seed)
+    bounds = bootstrap(sums, lambda drawn: drawn[:, 0] / drawn[:, 1], rounds=_ROUNDS)
     return MeanInterval(float(sums[:, 0].sum() / sums[:, 1].sum()), *(bounds or (None, None)))

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import __version__
 from ..data.run import MANIFEST, RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.run import Manifest, Settled, State
+from ..schemas.version import __version__
 from .prompt import Prompts
 from .requests.tally import Tally
 from .teacher import Question, Teacher, request_key

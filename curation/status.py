@@ -181,7 +181,7 @@ def notes(found: Status) -> tuple[str, ...]:
     lines = []
     if found.doubted:
         lines.append(
-            f"{found.doubted} studies are in doubt and wait for a verifier or a reader (doubted.jsonl); "
+            f"studies in doubt: {found.doubted} (doubted.jsonl; a verifier or a reader settles them); "
             f"look at them with: tenstep review {found.run}"
         )
     if nothing_came(found):

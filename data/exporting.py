@@ -2,6 +2,10 @@
 
     RUN or SELECTION -> records (ids, steps, hashes) -> rows (with report and images) -> an exporter -> export.json
 
+    export.json      what was exported: runs, prompt, rows, hashes of all files; written last
+    records.jsonl    of restricted studies, in place of rows: ids, steps and hashes
+    images/          copies of the images, named by the SHA-256 of their bytes
+
 Restricted studies stop at the records: `records.jsonl` may be shared where the data's terms allow derived text, and
 the owner of the studies restores the rest with `join`, which checks every report and image against its hash.
 """
@@ -15,12 +19,12 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from .. import __version__
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, RunError, first_fault
 from ..schemas.example import Example
 from ..schemas.export import ExportedRun, ExportManifest, ExportRecord, ImageHash, Pairs, Rejected, SplitName
 from ..schemas.layout import write
 from ..schemas.study import ReportForm, Study
+from ..schemas.version import __version__
 from ..schemas.views import best_frontal
 from . import exporter
 from .exporter import SPLITS, ExportImage, Folder, Rejection, Row
@@ -137,8 +141,8 @@ def read_manifest(path: Path) -> ExportManifest:
     except OSError:
         raise InputError(f"holds no {MANIFEST}; make a dataset with: tenstep export", file=path) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(str(first["msg"]), file=path / MANIFEST, field=".".join(map(str, first["loc"]))) from None
+        message, field = first_fault(error)
+        raise InputError(message, file=path / MANIFEST, field=field) from None
 
 
 def must_be_new(out: Path) -> None:

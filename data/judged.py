@@ -5,6 +5,7 @@ This file knows that event's form and no other state of a request; it writes not
 
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +25,21 @@ class Judged(NamedTuple):
 def judged_events(journal: Journal, *, index: Path | None = None) -> Iterator[Event]:
     """The last judged event of every candidate, in the order they were first judged; a verifier's answers are none.
 
-    With the `index` of the study store (StudyStore.index): by study, in the store's order.
+    With the `index` of the study store (StudyStore.index): by study, in the store's order, and those of one study by
+    attempt, sample and teacher. Neither depends on which answer was quicker.
     """
-    return (event for event in journal.latest(State.JUDGED, index=index) if "candidate" in event.body)
+    events = (event for event in journal.latest(State.JUDGED, index=index) if "candidate" in event.body)
+    if index is None:
+        yield from events
+        return
+    for _, some in groupby(events, lambda event: event.study_id):
+        yield from sorted(some, key=_place)
+
+
+def _place(event: Event) -> tuple[int, int, str, str]:
+    """Of a candidate among those of its study."""
+    candidate = event.body["candidate"]
+    return candidate.get("attempt", 1), candidate.get("sample", 0), candidate["teacher"], event.key
 
 
 def judged(event: Event) -> Judged:

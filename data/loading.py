@@ -1,6 +1,7 @@
 """Runs and studies for notebooks and scripts: as objects, as a DataFrame, as a `datasets.Dataset`.
 
-Nothing here writes, and nothing is read before it is asked for.
+Nothing here writes, and nothing is read before it is used. Studies come in the order of the study store, as they do in
+the tables.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,11 +28,12 @@ class Run:
     """A run folder, or a selection of runs, read only.
 
     Attributes:
-        path: where it lies.
-        accepted: its examples; of a selection, the chosen ones by rank.
-        doubted: candidates in doubt, each with its verdict.
-        rejected: rejected candidates, each with its verdict.
-        manifest: what the run says of itself; of a selection, its first run's.
+        path: the folder.
+        accepted: the examples; of a selection, the chosen ones by rank.
+        doubted: candidates in doubt, as pairs of candidate and verdict.
+        rejected: rejected candidates, in the same form.
+        manifest: the contents of manifest.json; of a selection, those of its first run.
+        studies: the study store; of a selection, that of its first run.
     """
 
     def __init__(self, path: Path, studies: Path | None) -> None:
@@ -46,7 +48,7 @@ class Run:
 
     @cached_property
     def studies(self) -> StudyStore:
-        """The study store; of a selection, its first run's."""
+        """The study store; of a selection, that of its first run."""
         with RunFolder.read(self._runs[0], studies=self._given) as run:
             return run.studies
 
@@ -113,7 +115,7 @@ class Run:
     def _judged(self) -> Iterator[Judged]:
         for path in self._runs:
             with RunFolder.read(path, studies=self._given) as run:
-                yield from run.judged()
+                yield from run.judged(by_study=True)
 
     def _with(self, outcome: Outcome) -> tuple[Judged, ...]:
         return tuple(one for one in self._judged() if one.verdict.outcome == outcome)
@@ -126,8 +128,11 @@ def load_run(path: str | PathLike[str], *, studies: str | PathLike[str] | None =
         path: what `tenstep curate`, `sample` or `select` wrote.
         studies: the study store, if it is no longer where the run says.
 
+    Returns:
+        The run; its parts are read when they are used.
+
     Raises:
-        InputError, RunError: it is neither.
+        InputError, RunError: the folder is neither.
     """
     run = Run(Path(path), None if studies is None else Path(studies))
     assert run.manifest  # says at once if it is no run

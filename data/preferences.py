@@ -32,12 +32,12 @@ def pairs_of(
         studies: the run's study store, if it moved.
 
     Returns:
-        rejected candidates by study, in the order in which they were judged; and the counts.
+        rejected candidates by study, in the order of the store and of attempts; and the counts.
     """
     found: dict[str, list[Rejected]] = {}
     dropped: Counter[str] = Counter()
     with RunFolder.read(run, studies=studies) as opened:
-        for candidate, verdict in opened.judged():
+        for candidate, verdict in opened.judged(by_study=True):
             example = examples.get(candidate.study_id)
             if example is None or verdict.outcome != "reject":
                 continue

@@ -2,10 +2,20 @@
 
     recipe.yaml      resolved, re-runnable, no secrets
     manifest.json    written first; its "finished" field is the mark of an ended run
-    journal.db       every attempt, every answer, every verdict (journal.py)
-    journal.mark     how many events it has held (high_water.py)
+    journal.db       SQLite: every request, every answer, every verdict, every reading (journal.py)
+    journal.mark     how many events the journal has held, to notice a journal that was cut (high_water.py)
     *.jsonl          accepted, doubted, and rejected or samples, written from the journal (tables.py)
     run.lock         held by the one process that writes
+
+Other commands write into it as well; none of these files is read by a later curate:
+
+    handover/<teacher>/   a teacher of kind file: questions.jsonl, answers.jsonl
+    audit.json .html      tenstep audit RUN
+    review.html           tenstep review RUN
+    judge/<name>/         tenstep judge: judgements.jsonl, and the judge's own journal
+    probe/                tenstep probe: probe.json, and a run folder of its answers
+    evaluation/           tenstep evaluate, of a student's run
+    attribution/          tenstep attribute: attribution.jsonl, attribution.json
 
 Teacher runs and student runs are the same kind of folder. One process writes (a file lock); others may read.
 This file knows who may open a folder, whether a call continues what lies there, and the manifest. It knows neither how
@@ -27,7 +37,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import yaml
 from pydantic import ValidationError
 
-from .. import __version__
 from ..schemas import plugins
 from ..schemas.base import SCHEMA_VERSION, Noun
 from ..schemas.candidate import Candidate
@@ -36,6 +45,7 @@ from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, Settled, State
 from ..schemas.verdict import Verdict
+from ..schemas.version import __version__
 from . import tables
 from .files import PART, hold, readable_by, replace_text
 from .journal import Journal
@@ -212,8 +222,7 @@ class RunFolder:
     def judged(self, *, by_study: bool = False) -> Iterator[Judged]:
         """Every judged candidate with its last verdict, in the order they were first judged.
 
-        With `by_study`: in the order of the study store, whichever answer came first; only those of one study in the
-        order above.
+        With `by_study`: in the order of the study store, those of one study by attempt, whichever answer came first.
         """
         for event in judged_events(self.journal, index=self.studies.index if by_study else None):
             yield judged(event)

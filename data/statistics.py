@@ -3,6 +3,7 @@
     wilson      interval of a share (E. B. Wilson, JASA 22, 1927, 209-212)
     bootstrap   percentile interval of any statistic of sums, over patients: what is counted of one hangs together
     kappa       Cohen's, for two raters (Educ Psychol Meas 20, 1960, 37-46), weighted (Psychol Bull 70, 1968, 213-220)
+    mcnemar     exact test of two counts of discordant pairs, which is the sign test (McNemar, Psychometrika 12, 1947)
     alpha       Krippendorff's (Computing Krippendorff's Alpha-Reliability, 2011), nominal or ordinal
 
 Kappa and alpha are of tables of counts that add up over patients, so that thousands of draws cost one product of
@@ -132,6 +133,16 @@ def kappa(tables: "Floats", disagreement: "Floats") -> "Floats":
     expected = tables.sum(-1, keepdims=True) * tables.sum(-2, keepdims=True) / np.where(total, total, 1)
     found: Floats = 1.0 - ratio((tables * disagreement).sum((-1, -2)), (expected * disagreement).sum((-1, -2)))
     return found
+
+
+def mcnemar(one: int, other: int) -> float:
+    """Exact two-sided p: how likely two counts differ so far, if either side were as likely for each of them.
+
+    Twice the binomial probability, at 1/2, of the smaller count or less; 1 where nothing was counted.
+    """
+    n = one + other
+    tail = sum(math.comb(n, k) for k in range(min(one, other) + 1))
+    return min(1.0, 2 * tail / (1 << n))
 
 
 def alpha(coincidences: "Floats", *, ordinal: bool) -> "Floats":

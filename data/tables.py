@@ -14,7 +14,6 @@ file knows the manifest, the journal and the studies. It does not know who may w
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from pydantic_core import to_json
 
@@ -23,7 +22,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.example import Example, Provenance
 from ..schemas.run import Event, Manifest, State
 from ..schemas.study import Study
-from ..schemas.trace import STEPS
+from ..schemas.trace import STEPS, WrittenLayout
 from ..schemas.verdict import Verdict
 from .choice import Rank, rank
 from .files import readable_by, replacing
@@ -31,8 +30,6 @@ from .journal import Journal
 from .judged import judged, judged_events
 from .nearby import Nearby
 from .store.studies import StudyStore
-
-Layout = Literal["plain", "tagged"]  # those that Example can be written in
 
 
 def accepted(manifest: Manifest, journal: Journal, store: StudyStore) -> Iterator[Example]:
@@ -141,12 +138,12 @@ def _chosen(manifest: Manifest, journal: Journal) -> set[str]:
     return {found[-1] for found in best.values()}
 
 
-def _layout(manifest: Manifest) -> Layout:
-    layout: Layout = manifest.recipe.get("layout", "plain")
+def _layout(manifest: Manifest) -> WrittenLayout:
+    layout: WrittenLayout = manifest.recipe.get("layout", "plain")
     return layout
 
 
-def _example(study: Study, candidate: Candidate, verdict: Verdict, layout: Layout) -> Example:
+def _example(study: Study, candidate: Candidate, verdict: Verdict, layout: WrittenLayout) -> Example:
     assert candidate.trace is not None  # a candidate without a trace has an error, so it was not accepted
     provenance = Provenance(
         **candidate.model_dump(include=set(Provenance.model_fields) - {"warnings", "doubts", "resolution"}),
@@ -157,7 +154,7 @@ def _example(study: Study, candidate: Candidate, verdict: Verdict, layout: Layou
     return Example(study=study, trace=candidate.trace, layout=layout, provenance=provenance)
 
 
-def _line(study: Study, event: Event, layout: Layout) -> str:
+def _line(study: Study, event: Event, layout: WrittenLayout) -> str:
     """What `_example(...).model_dump_json()` writes, at a third of the price."""
     candidate, verdict = event.body["candidate"], event.body["verdict"]
     if [step["number"] for step in candidate["trace"]["steps"]] != list(range(1, STEPS + 1)):

@@ -10,7 +10,7 @@ can be imported.
 
 A row that cannot be worked on has a result, too: Failed, with the reason. A shard whose process dies is done again by
 itself, and row by row if it dies again, so that a row that takes too much memory costs nothing but itself. Errors that
-the user can mend (TenstepError), and those of the machine (a full disk), end the work.
+the user can fix (TenstepError), and those of the machine (a full disk), end the work.
 """
 
 import contextlib

@@ -11,7 +11,6 @@ Both are about the loss of held-out traces: those of the training's validation p
                 out; a delta that is no larger says nothing.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ from .load import Loaded
 from .pixels import open_image
 from .train.collator import CompletionCollator, TrainingRow
 from .train.examples import TrainingExample, pool
-from .train.folder import BASE, ROWS
+from .train.folder import BASE, read_rows
 from .train.preflight import TINY
 from .train.rows import rows_of
 from .train.train import distill
@@ -169,10 +168,7 @@ def influences(
 
 def _sides(run: Path, training: Path, held_out: Path | None) -> _Sides:
     """What was trained on, by rows.jsonl, and what is held out."""
-    try:
-        written = [json.loads(line) for line in (training / ROWS).read_text("utf-8").splitlines()]
-    except (OSError, ValueError):
-        raise InputError("holds no rows.jsonl that can be read; give the folder of a training", file=training) from None
+    written = read_rows(training)
     source = read_recipe(training / "recipe.yaml", DistillRecipe).traces.source
     examples = {example.key: example for example in pool(run, source)}
     train = [examples[row["key"]] for row in written if row["side"] == "train" and row["key"] in examples]

@@ -25,7 +25,7 @@ def redo(out: Path, store: Path) -> int:
     """
     with RunFolder.read(out) as run:
         passed: dict[str, bool] = {}
-        for candidate, verdict in run.judged():
+        for candidate, verdict in run.judged(by_study=True):
             passed[candidate.study_id] = passed.get(candidate.study_id, False) or verdict.accepted
         failed = [study_id for study_id, accepted in passed.items() if not accepted]
         if failed:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from ..data.run import RunFolder
+from ..data.run import MANIFEST, RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import InputError
@@ -54,6 +54,8 @@ def sample(
     """
     check_same_studies(out, store)
     model, asked, answering = model_of(recipe), prompt_of(recipe), Answering(recipe, batch)
+    if not (out / MANIFEST).is_file():
+        answering.load()  # a model that cannot be loaded leaves no run folder
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         done = {key for key, state in run.journal.states().items() if state is State.JUDGED}
         waiting, sampled = questions(run, recipe, done), 0

@@ -45,6 +45,13 @@ class Answering:
         """Whether this process asks and writes."""
         return self._ranks.first
 
+    def load(self) -> Loaded:
+        """The model, loaded once."""
+        if self._loaded is None:
+            with quiet():
+                self._loaded = model_of(self._recipe).load(self._recipe.model_sha256, self._ranks.local)
+        return self._loaded
+
     def answers(self, some: Sequence[StudentQuestion]) -> list[Completion]:
         """Answers to at most `at_once` questions; called by the first process."""
         if self._ranks.world == 1:
@@ -84,12 +91,10 @@ class Answering:
         if not some:
             return []
         with quiet():
-            if self._loaded is None:
-                self._loaded = model_of(self._recipe).load(self._recipe.model_sha256, self._ranks.local)
             images = {path: open_image(path) for path in {question.image for question in some}}
             requests = [Request(images[q.image], self._prompt.text, q.seed, q.temperature) for q in some]
             return generate(
-                self._loaded,
+                self.load(),
                 requests,
                 max_new_tokens=self._recipe.max_new_tokens,
                 repetition_penalty=self._recipe.repetition_penalty,

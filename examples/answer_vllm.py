@@ -4,14 +4,14 @@
     python examples/answer_vllm.py runs/by-file/handover/file google/medgemma-27b-it --engines 16 --cards 1
     tenstep curate examples/recipes/by-file.yaml --studies studies --out runs/by-file
 
-The second curate reads answers.jsonl, judges, and writes the repairs as new questions: run this script once more. What
-has an answer is not asked again. A question whose answer failed has none, and is asked again the next time.
+The second curate reads answers.jsonl, judges, and writes the repairs as new questions: run this script once more. A
+question that has an answer is not asked again; one whose answer failed has none, and is asked again the next time.
 
 Needs `pip install 'ray[data,llm]'` and a GPU. The nodes read images under the paths that questions.jsonl names.
 Restricted data stays on machines that you run; name them in the recipe if they are not this one
 (teachers.options.endpoint).
 
-The engine part was written against Ray 2.60 and has not been run by us: no card was at hand. What goes in and what
+The engine part was written against Ray 2.60 and has not been run by us, for want of a GPU. What goes in and what
 comes out (`messages`, `line`, `left`) is tested.
 """
 

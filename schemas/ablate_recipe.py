@@ -17,8 +17,8 @@ class Arm(Noun):
 class AblateRecipe(Noun):
     """`tenstep ablate RECIPE`: students that differ in one thing, trained equally and compared on the same studies."""
 
-    kind: Literal["ablate"]
-    name: Name
+    kind: Literal["ablate"] = Field(description="Which kind of recipe this is.")
+    name: Name = Field(description="The recipe's name: letters, digits, '.', '_' and '-'.")
     run: str | None = Field(None, description="A curation run; --run overrides it.")
     unseen: str | None = Field(None, description="A study store that no arm is trained on; --unseen overrides it.")
     student: str = Field(description="The distil recipe that all arms share.")

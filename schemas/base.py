@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -21,4 +21,4 @@ class Noun(BaseModel):
 class Record(Noun):
     """Something that is stored on its own; `schema_version` says how to read it."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = Field(SCHEMA_VERSION, description="Version of the record's form.")

@@ -13,18 +13,18 @@ Author = Literal["teacher", "student", "reader"]  # reader: a person rewrote ste
 class Usage(Noun):
     """Tokens as the provider counted them; none where it did not say."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
+    input_tokens: int | None = Field(None, description="Of the request.")
+    output_tokens: int | None = Field(None, description="Of the answer, reasoning included.")
+    reasoning_tokens: int | None = Field(None, description="Of output_tokens: those of reasoning.")
+    cached_tokens: int | None = Field(None, description="Of input_tokens: those that the provider had in its cache.")
 
 
 class Candidate(Record):
     """The whole answer, and the request it answers."""
 
     key: Sha256 = Field(description="The request key: the same key is never paid for twice.")
-    study_id: str
-    author: Author
+    study_id: str = Field(description="The study that was asked about.")
+    author: Author = Field(description="Who wrote it; reader: a person rewrote steps of another candidate.")
     teacher: str = Field(description="The author's name in the recipe.")
     model: str = Field(description="Model id; for a student, its base and adapter.")
     attempt: int = Field(1, ge=1, description="1, or more for a repair.")
@@ -39,10 +39,10 @@ class Candidate(Record):
     text: str = Field(description="The answer's text, as it came.")
     reasoning: str | None = Field(None, description="Thinking or its summary, verbatim; never steps.")
     trace: Trace | None = Field(None, description="The text, parsed; none if it could not be read.")
-    parse_error: str | None = None
+    parse_error: str | None = Field(None, description="Why the text could not be read as a trace.")
     usage: Usage = Usage()
     cost_usd: float | None = Field(None, description="None when a price is unknown, never 0 for that.")
-    stop_reason: str | None = None
+    stop_reason: str | None = Field(None, description="Why the author stopped, in the provider's word.")
     label: str | None = Field(None, description="What a scripted author did on purpose, e.g. nine_steps.")
     started_at: float = Field(description="Seconds since the epoch, UTC.")
     seconds: float = Field(ge=0, description="From request to the last byte.")

@@ -6,7 +6,10 @@ from pydantic import Field, model_validator
 
 from .base import Noun
 from .recipe import RequestOptions, TeacherSpec
+from .trace import WrittenLayout
 from .verdict import Doubts, Weight
+
+Reach = Literal["doubts", "all", "off"]
 
 
 class Goal(Noun):
@@ -33,7 +36,10 @@ class Repair(Noun):
 class Several(Noun):
     """What several teachers do: `split` gives each study to one of them in turn, `best` gives it to all."""
 
-    strategy: Literal["split", "best"] = "split"
+    strategy: Literal["split", "best"] = Field(
+        "split",
+        description="split: each study goes to one teacher, in turn. best: to all of them, and the best trace is kept.",
+    )
     samples: int = Field(1, ge=1, le=64, description="Answers a teacher gives to one study, each with its repairs.")
 
 
@@ -57,12 +63,12 @@ class VerifierSpec(TeacherSpec):
 class CurateRecipe(RequestOptions):
     """`tenstep curate RECIPE`."""
 
-    kind: Literal["curate"]
+    kind: Literal["curate"] = Field(description="Which kind of recipe this is.")
     studies: str | None = Field(None, description="A study store; --studies overrides it.")
     teachers: tuple[TeacherSpec, ...] = Field(min_length=1)
     several: Several = Several()
     prompt: str = Field("informed", min_length=1, description="A prompt in curation/prompts, or the path of a file.")
-    layout: Literal["plain", "tagged"] = Field("plain", description="How accepted examples are written.")
+    layout: WrittenLayout = Field("plain", description="How accepted examples are written.")
     goal: Goal = Goal()
     repair: Repair = Repair()
     severities: dict[str, Weight] = Field(
@@ -75,7 +81,7 @@ class CurateRecipe(RequestOptions):
         "asked, and what it may not lift is held. None: verify if a verifier is named, else hold.",
     )
     verifier: VerifierSpec | None = None
-    verify: Literal["doubts", "all", "off"] = Field(
+    verify: Reach = Field(
         "doubts", description="What the verifier reads: traces in doubt, or those that the rules accept as well."
     )
     reader_overrides: Literal["doubts", "reject", "both"] = Field(

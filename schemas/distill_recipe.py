@@ -20,8 +20,8 @@ Shape = Literal[  # the files of distill/students/*.json
 class DistillRecipe(Noun):
     """`tenstep distill RECIPE`."""
 
-    kind: Literal["distill"]
-    name: Name
+    kind: Literal["distill"] = Field(description="Which kind of recipe this is.")
+    name: Name = Field(description="The recipe's name: letters, digits, '.', '_' and '-'.")
     method: Literal["sft", "dpo", "grpo"] = Field(
         "sft",
         description="sft: imitate the targets. dpo: prefer each accepted text to the texts that rules rejected for the "
@@ -62,7 +62,7 @@ class DistillRecipe(Noun):
     optimizer: Optimizer = Optimizer()
     preference: PreferenceOptimization = Field(PreferenceOptimization(), description="How `method: dpo` learns.")
     reward: Reward = Field(Reward(), description="How `method: grpo` learns.")
-    epochs: int | None = Field(None, ge=1)
+    epochs: int | None = Field(None, ge=1, description="Passes over the examples; either this or steps.")
     steps: int | None = Field(None, ge=1, description="Optimizer steps; either this or epochs.")
     batch: int = Field(4, ge=1, description="Examples per forward pass and device.")
     accumulate: int = Field(1, ge=1, description="Forward passes per optimizer step.")
@@ -74,7 +74,9 @@ class DistillRecipe(Noun):
     shape: Shape | None = Field(
         None, description="Whose shape --preflight counts on where the base is not at hand; one of those that ship."
     )
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again in the backward pass: less memory, about a third slower."
+    )
     vision_cache: str | None = Field(
         None,
         description="A folder where features of a frozen vision tower are kept between epochs and runs; --preflight "
@@ -89,7 +91,7 @@ class DistillRecipe(Noun):
     limit: int | None = Field(
         None, gt=0, description="Only the first so many examples, in the order of the study store."
     )
-    seed: int = Field(3407, ge=0)
+    seed: int = Field(3407, ge=0, description="Of everything that is drawn by chance.")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:

@@ -1,6 +1,6 @@
 """The error tree: one class per boundary that can be crossed wrongly.
 
-    TenstepError                 every error a user can mend; one line, exit code 2
+    TenstepError                 every error a user can fix; one line, exit code 2
     ├── InputError               a file, row or field that cannot be used
     │   ├── ImageError           an image that is missing, broken, too large or not an image
     │   └── LayoutError          a text that holds no readable trace
@@ -19,13 +19,17 @@ A bad candidate is never an error: it is a record with findings.
 import json
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 HOME = "https://github.com/tenstep/tenstep"
 
 
 class TenstepError(Exception):
-    """An error the user can mend.
+    """An error the user can fix.
 
     Args:
         message: what is wrong, and what to do, in one line.
@@ -69,47 +73,83 @@ class TenstepError(Exception):
 
 
 class InputError(TenstepError):
-    """A file, row or field that cannot be used."""
+    """A file, row or field that cannot be used.
+
+    Correct what the message names, or name another file, and give the same command again.
+    """
 
 
 class ImageError(InputError):
-    """An image that is missing, broken, too large or not an image."""
+    """An image that is missing, broken, too large or not an image.
+
+    Restore the file from its source. If it really is another image now, ingest again.
+    """
 
 
 class LayoutError(InputError):
-    """A text that holds no readable trace."""
+    """A text that holds no readable trace.
+
+    In a run or an audit it is a finding of the answer; a text of your own needs ten numbered lines and the report.
+    """
 
 
 class RecipeError(TenstepError):
-    """A recipe with an unknown key, a wrong value or a missing part."""
+    """A recipe with an unknown key, a wrong value or a missing part.
+
+    Correct the key that is named; `tenstep recipe --explain KEY` says what it may hold.
+    """
 
 
 class RunError(TenstepError):
-    """A run folder that cannot be opened, written or continued."""
+    """A run folder that cannot be opened, written or continued.
+
+    Choose another `--out`, or restore the file that is named from a copy. Never delete journal.db: it holds every
+    answer that was paid for.
+    """
 
 
 class RunLockedError(RunError):
-    """Another process works on the run folder."""
+    """Another process works on the run folder.
+
+    Wait until it ends, or stop it. The lock goes with the process that holds it; there is no file to delete.
+    """
 
 
 class NewerRunError(RunError):
-    """A later version of tenstep wrote the run folder."""
+    """A later version of tenstep wrote the run folder.
+
+    Update tenstep.
+    """
 
 
 class PolicyError(TenstepError):
-    """Data may not go where it was about to go."""
+    """Data may not go where it was about to go.
+
+    Use a place on this machine, or have the place attested by somebody who may: docs/howto/teacher.md.
+    """
 
 
 class TeacherError(TenstepError):
-    """A teacher that cannot be asked at all."""
+    """A teacher that cannot be asked at all.
+
+    Start the server, or correct its address, key or quota; `tenstep doctor RECIPE` tries the addresses. Then give
+    the same command again, which resumes the run.
+    """
 
 
 class TrainingError(TenstepError):
-    """A training run that must not start, or cannot go on."""
+    """A training run that must not start, or cannot go on.
+
+    Correct what the message names and look at `--preflight`. With `--resume`, a training goes on from its last
+    checkpoint.
+    """
 
 
 class MissingExtraError(TenstepError):
-    """A part of tenstep that is not installed."""
+    """A part of tenstep that is not installed.
+
+    Install it with the line that is printed: docs/install.md.
+    """
 
     def __init__(self, extra: str, needs: str) -> None:
         super().__init__(f"{needs} is not installed; install it with: {install_command(extra)}")
@@ -118,6 +158,12 @@ class MissingExtraError(TenstepError):
     def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
         """Across processes: an exception is made again from its arguments."""
         return type(self), (self.extra, self.needs)
+
+
+def first_fault(error: "ValidationError") -> tuple[str, str | None]:
+    """What pydantic found wrong first, and in which field; not the value, which may be data."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return str(first["msg"]), ".".join(map(str, first["loc"])) or None
 
 
 def install_command(extra: str) -> str:

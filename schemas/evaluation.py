@@ -11,9 +11,9 @@ from .base import Noun, Record
 class Value(Noun):
     """A number with its interval."""
 
-    value: float
+    value: float = Field(description="The figure.")
     low: float | None = Field(None, description="Of 95 %, by patient; none for a single patient.")
-    high: float | None = None
+    high: float | None = Field(None, description="As low.")
 
 
 class OtherFigure(Value):
@@ -21,7 +21,7 @@ class OtherFigure(Value):
 
     difference: float = Field(description="The student's value less this one.")
     difference_low: float | None = Field(None, description="Of 95 %, both students drawn for the same patients.")
-    difference_high: float | None = None
+    difference_high: float | None = Field(None, description="As difference_low.")
     p: float = Field(description="Approximate randomisation by patient, two-sided.")
 
 
@@ -29,11 +29,11 @@ class Figure(Value):
     """One number, and everything needed to know what it is."""
 
     part: str = Field(description="What was measured: report, whole output, a section, a kind of studies.")
-    metric: str
+    metric: str = Field(description="Name of the metric.")
     label: str | None = Field(None, description="The finding that it is about; none for a figure over all.")
-    implementation: str
-    version: str
-    preprocessing: str
+    implementation: str = Field(description="What computed it.")
+    version: str = Field(description="Of the implementation.")
+    preprocessing: str = Field(description="Of the texts, before they are compared.")
     others: tuple[OtherFigure, ...] = Field((), description="In the order of the evaluation's other students.")
 
     @property
@@ -45,24 +45,24 @@ class Figure(Value):
 class EvaluatedStudent(Noun):
     """Who was evaluated."""
 
-    name: str
-    model: str | None = None
-    model_sha256: str | None = None
-    temperature: float | None = None
-    without_report: int = 0
-    not_asked: int = 0
+    name: str = Field(description="Of the run or the file.")
+    model: str | None = Field(None, description="Model id.")
+    model_sha256: str | None = Field(None, description="Of its weights.")
+    temperature: float | None = Field(None, description="Of the sampling; none for a file.")
+    without_report: int = Field(0, description="Studies without a readable report.")
+    not_asked: int = Field(0, description="Studies that could not be shown to the student, as those without an image.")
 
 
 class Evaluation(Record):
     """The result."""
 
-    student: EvaluatedStudent
-    others: tuple[EvaluatedStudent, ...] = ()
-    pairs: int
-    patients: int
+    student: EvaluatedStudent = Field(description="The one that the others are compared with.")
+    others: tuple[EvaluatedStudent, ...] = Field((), description="Students of --against.")
+    pairs: int = Field(description="Studies that were compared.")
+    patients: int = Field(description="Patients of these studies.")
     sources: tuple[str, ...] = Field((), description="Where the studies come from; empty if that is not known.")
-    resamples: int
-    seed: int
-    figures: tuple[Figure, ...]
-    notes: tuple[str, ...] = ()
-    code_version: str
+    resamples: int = Field(description="Draws of patients for the intervals.")
+    seed: int = Field(description="Of these draws.")
+    figures: tuple[Figure, ...] = Field(description="Every figure.")
+    notes: tuple[str, ...] = Field((), description="What to know when reading them.")
+    code_version: str = Field(description="Version of tenstep.")

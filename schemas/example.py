@@ -1,6 +1,6 @@
 """Example: an accepted trace in front of its reference. The only place where the two are joined."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from .base import Noun, Record, Sha256
 from .candidate import Author
 from .layout import write
 from .study import Study
-from .trace import STEPS, Trace
+from .trace import STEPS, Trace, WrittenLayout
 from .verdict import Resolution
 
 
@@ -16,15 +16,15 @@ class Provenance(Noun):
     """Where the steps came from."""
 
     key: Sha256 = Field(description="The candidate's request key.")
-    author: Author
-    teacher: str
-    model: str
-    attempt: int = Field(ge=1)
-    parent: Sha256 | None = None
-    prompt_id: str
-    prompt_sha256: Sha256
-    saw_image: bool
-    cost_usd: float | None = None
+    author: Author = Field(description="Who wrote the steps.")
+    teacher: str = Field(description="The author's name in the recipe.")
+    model: str = Field(description="Model id; for a student, its base and adapter.")
+    attempt: int = Field(ge=1, description="1, or more for a repair.")
+    parent: Sha256 | None = Field(None, description="Key of the candidate that this one repairs.")
+    prompt_id: str = Field(description="Name and version of the prompt.")
+    prompt_sha256: Sha256 = Field(description="Of the prompt as sent.")
+    saw_image: bool = Field(description="Whether an image went with the request.")
+    cost_usd: float | None = Field(None, description="None when a price is unknown.")
     warnings: tuple[str, ...] = Field((), description="Codes of warnings that stand.")
     doubts: tuple[str, ...] = Field((), description="Codes of doubts that were resolved.")
     resolution: Resolution | None = Field(
@@ -37,7 +37,7 @@ class Example(Record):
 
     study: Study
     trace: Trace
-    layout: Literal["plain", "tagged"] = "plain"
+    layout: WrittenLayout = Field("plain", description="How the target is written.")
     provenance: Provenance
 
     @model_validator(mode="after")

@@ -24,10 +24,10 @@ import json
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from .errors import LayoutError
-from .trace import STEPS, Step, Trace
+from .trace import STEPS, Step, Trace, WrittenLayout
 
 _STEP_LINE = re.compile(r"[ \t]*([0-9]{1,2})\.(?:[ \t]+|(?=\r?$))")
 _STEP_KEY = re.compile("step_[0-9]{2}")
@@ -48,7 +48,7 @@ _WRAPPED = 40
 _MOST_STEPS = 1000
 
 
-def write(steps: Sequence[str], report: str, layout: Literal["plain", "tagged"] = "plain") -> str:
+def write(steps: Sequence[str], report: str, layout: WrittenLayout = "plain") -> str:
     """Join steps and report.
 
     Args:

@@ -10,12 +10,16 @@ from .base import Noun
 class Lora(Noun):
     """Which weights learn. What is named here is what is trained: a preflight counts it."""
 
-    r: int = Field(16, ge=1)
-    alpha: float = Field(16, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    r: int = Field(16, ge=1, description="Rank of the adapter matrices.")
+    alpha: float = Field(16, gt=0, description="Scale of what the adapter adds; see rslora.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's inputs that is dropped in training.")
     rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
-    parts: tuple[Literal["vision", "language"], ...] = Field(("language",), min_length=1)
-    modules: tuple[Literal["attention", "mlp"], ...] = Field(("attention", "mlp"), min_length=1)
+    parts: tuple[Literal["vision", "language"], ...] = Field(
+        ("language",), min_length=1, description="Parts of the model that get adapters."
+    )
+    modules: tuple[Literal["attention", "mlp"], ...] = Field(
+        ("attention", "mlp"), min_length=1, description="Kinds of linear layers that get adapters."
+    )
     top_layers: int | None = Field(None, ge=1, description="Only the last so many layers of the language part.")
     whole: tuple[str, ...] = Field((), description="Modules trained in full and saved with the adapter: lm_head.")
 
@@ -23,11 +27,15 @@ class Lora(Noun):
 class Optimizer(Noun):
     """How the weights learn."""
 
-    name: Literal["adamw_8bit", "adamw_torch"] = "adamw_8bit"
-    learning_rate: float = Field(1e-4, gt=0)
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    name: Literal["adamw_8bit", "adamw_torch"] = Field(
+        "adamw_8bit", description="AdamW with 8-bit states (bitsandbytes), or torch's."
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="The highest of the schedule.")
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(
+        "cosine", description="How the learning rate falls after the warmup."
+    )
     warmup: float = Field(0.03, ge=0, lt=1, description="Share of all steps.")
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's.")
     clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
 
 
@@ -69,6 +77,9 @@ class Reward(Noun):
     structure: float = Field(0.3, ge=0, description="Weight of the form of an answer.")
     grounding: float = Field(0.5, ge=0, description="Weight of its agreement with the reference.")
     coverage: float = Field(0.2, ge=0, description="Weight of how much of the reference it speaks of.")
+    accepted: float = Field(
+        0.0, ge=0, description="Weight of being accepted by all rules, 1 or 0: of use where some answers are already."
+    )
     answers: int = Field(8, ge=2, description="To one study; they are compared with each other.")
     temperature: float = Field(1.0, gt=0, description="Of these answers.")
     beta: float = Field(0.0, ge=0, description="Weight of the divergence from the base; 0 saves its forward pass.")
@@ -76,6 +87,11 @@ class Reward(Noun):
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
-        if not self.structure + self.grounding + self.coverage:
-            raise ValueError("one of structure, grounding and coverage must weigh something")
+        if not any(self.weights):
+            raise ValueError("one of structure, grounding, coverage and accepted must weigh something")
         return self
+
+    @property
+    def weights(self) -> tuple[float, float, float, float]:
+        """Of structure, grounding, coverage and acceptance."""
+        return self.structure, self.grounding, self.coverage, self.accepted

@@ -31,11 +31,11 @@ KINDS: tuple[Kind, ...] = ("rules", "teachers", "sources", "students", "exporter
 class Plugin(Noun):
     """One plugin, as a run's manifest names it."""
 
-    kind: Kind
-    name: str
+    kind: Kind = Field(description="Which kind of plugin.")
+    name: str = Field(description="Under which it is used.")
     module: str = Field(description="What is imported; of a file, its path.")
     package: str = Field(description="The distribution that brings it; of a file, its SHA-256.")
-    version: str = ""
+    version: str = Field("", description="Of the package.")
 
 
 @cache
@@ -82,7 +82,7 @@ def load(kind: Kind, name: str) -> ModuleType:
     except Exception as error:  # noqa: BLE001 - another's code may raise anything, and the user must know whose it is
         raise InputError(
             f"the plugin '{point.name}' of {_package(point)} (tenstep.{kind}) cannot be imported: "
-            f"{type(error).__name__}: {error}; mend or uninstall it"
+            f"{type(error).__name__}: {error}; fix or uninstall it"
         ) from None
     return module
 

@@ -42,21 +42,21 @@ class StorageAttestation(Record):
 class EndpointDecision(Noun):
     """What was found of one teacher's endpoint."""
 
-    teacher: str
+    teacher: str = Field(description="The teacher's name in the recipe.")
     endpoint: str | None = Field(description="None: the teacher runs in this process.")
     local: bool = Field(description="Nothing leaves this machine.")
     attestation: str | None = Field(None, description="The contract it rests on, for restricted data.")
-    attestation_sha256: Sha256 | None = None
-    signed_by: str | None = None
-    valid_until: date | None = None
+    attestation_sha256: Sha256 | None = Field(None, description="Of the attestation file.")
+    signed_by: str | None = Field(None, description="Who signed it.")
+    valid_until: date | None = Field(None, description="Its last day.")
     training_terms: str | None = Field(None, description="Who attests what, and since when.")
 
 
 class PolicyDecision(Noun):
     """Why a run was allowed to send what it sends, and what may become of its answers."""
 
-    data_class: DataClass
+    data_class: DataClass = Field(description="Of the studies.")
     decided: str = Field(description="ISO 8601, UTC.")
-    endpoints: tuple[EndpointDecision, ...]
+    endpoints: tuple[EndpointDecision, ...] = Field(description="What was decided on each endpoint.")
     training: bool = Field(description="Whether accepted traces may be exported for training.")
     reason: str | None = Field(None, description="If not: why, and what would allow it.")

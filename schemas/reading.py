@@ -14,7 +14,9 @@ class StepReading(Noun):
     """What a reader thinks of one step."""
 
     step: int = Field(ge=1, description="By position, from 1.")
-    mark: Literal["good", "wrong", "unneeded"] | None = None
+    mark: Literal["good", "wrong", "unneeded"] | None = Field(
+        None, description="The reader's mark; none if the step was only rewritten."
+    )
     text: str | None = Field(None, description="The step as the reader rewrote it; none if it was left as it is.")
 
 
@@ -22,7 +24,7 @@ class Reading(Record):
     """One decision of one reader about one candidate."""
 
     key: Sha256 = Field(description="The candidate's request key.")
-    study_id: str
+    study_id: str = Field(description="The candidate's study.")
     reader: str = Field(min_length=1, max_length=80, description="The reader's name, as given at the start.")
     kind: Kind = Field("reading", description="adjudication settles readings that differ.")
     revision: int = Field(ge=1, description="1 for the first decision of a reader on a candidate; the last one counts.")

@@ -11,9 +11,9 @@ from .base import Name, Noun, Words
 class TeacherSpec(Noun):
     """One teacher; `kind` is the name of a file in curation/teachers, which checks `options` itself."""
 
-    kind: Name
+    kind: Name = Field(description='Which teacher: a name under "Options of teachers", or a plugin\'s.')
     name: Name | None = Field(None, description="What records call it; its kind if not given.")
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict, description="Keys of this kind.")
 
 
 class Budget(Noun):
@@ -27,8 +27,10 @@ class Budget(Noun):
 class Rate(Noun):
     """What one endpoint and model may be asked in a minute, where the provider says so."""
 
-    requests_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
-    tokens_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
+    requests_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False, description="None: no limit.")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Input and output together. None: no limit."
+    )
 
 
 class TrainingTerms(Noun):
@@ -36,7 +38,7 @@ class TrainingTerms(Noun):
 
     endpoint: str = Field(description="As in the teacher: scheme, host and port decide.")
     attested_by: Words = Field(description="A person, by name.")
-    attested_on: date
+    attested_on: date = Field(description="The day, as YYYY-MM-DD.")
     basis: Words = Field(description="The terms: title, version, clause.")
 
 
@@ -52,8 +54,8 @@ class Policy(Noun):
 class RequestOptions(Noun):
     """How requests are sent, whatever they ask: what every recipe with a teacher, judge or verifier holds."""
 
-    kind: str
-    name: Name
+    kind: str = Field(description="Which kind of recipe this is.")
+    name: Name = Field(description="The recipe's name: letters, digits, '.', '_' and '-'.")
     resend_unknown: Literal["ask", "yes", "unanswered", "no"] = Field(
         "ask",
         description="Requests that were sent and brought no answer that can be read: yes sends them again; unanswered: "
@@ -65,4 +67,4 @@ class RequestOptions(Noun):
     concurrency: int = Field(8, ge=1, le=4096, description="Most requests under way to one endpoint and model.")
     rate: Rate = Rate()
     retries: int = Field(5, ge=0, le=20, description="How often a request that the server turned away is sent again.")
-    seed: int = 0
+    seed: int = Field(0, description="Of everything that is drawn by chance.")

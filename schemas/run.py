@@ -47,17 +47,19 @@ class Settled(Noun):
 class Manifest(Record):
     """Written first, completed last: a run without `finished` did not finish."""
 
-    kind: Literal["curate", "sample", "distill"]
-    name: str
+    kind: Literal["curate", "sample", "distill"] = Field(description="Which command wrote the run.")
+    name: str = Field(description="Of the recipe.")
     recipe: dict[str, Any] = Field(description="The resolved recipe.")
-    recipe_sha256: Sha256
+    recipe_sha256: Sha256 = Field(description="Of the resolved recipe.")
     studies: str = Field(description="Where the studies lie, seen from the run's folder.")
-    code_version: str
+    code_version: str = Field(description="Version of tenstep.")
     started: str = Field(description="ISO 8601, UTC.")
-    finished: str | None = None
-    counts: dict[str, int] = Field(default_factory=dict)
+    finished: str | None = Field(None, description="ISO 8601, UTC; none while the run is open or after a kill.")
+    counts: dict[str, int] = Field(
+        default_factory=dict, description="Studies, attempts, accepted, doubted, rejected, repaired."
+    )
     spend_usd: float | None = Field(0.0, description="None when a price is unknown.")
-    seconds: float = 0.0
+    seconds: float = Field(0.0, description="Of all calls on this run together.")
     plugins: tuple[Plugin, ...] = Field((), description="What other packages, or the recipe's own files, brought.")
     settled: Settled | None = Field(None, description="curate: nothing is left to do while this holds.")
     policy: PolicyDecision | None = Field(None, description="curate: where data went, and what answers may be for.")

@@ -32,13 +32,13 @@ class ImageRef(Noun):
 class Sections(Noun):
     """The parts of a report, each the source's own text, or none."""
 
-    technique: str | None = None
-    view: str | None = None
-    findings: str | None = None
-    impression: str | None = None
-    indication: str | None = None
-    comparison: str | None = None
-    history: str | None = None
+    technique: str | None = Field(None, description="How the images were taken.")
+    view: str | None = Field(None, description="Which views were taken.")
+    findings: str | None = Field(None, description="What is seen.")
+    impression: str | None = Field(None, description="The conclusion.")
+    indication: str | None = Field(None, description="Why the examination was done.")
+    comparison: str | None = Field(None, description="Earlier examinations that were compared.")
+    history: str | None = Field(None, description="The patient's history.")
 
 
 class Study(Record):
@@ -73,7 +73,7 @@ class Study(Record):
 class RejectedRow(Record):
     """A source row that did not become a Study, and why."""
 
-    source: str
+    source: str = Field(description="The source's name.")
     row: str = Field(description="Where it stood: file and row, or the native id.")
     reason: str = Field(description="A short code, counted in tables: unreadable_image, empty_report, ...")
     detail: str = Field("", description="What was seen, and what to do about it.")

@@ -7,7 +7,8 @@ from pydantic import Field
 from .base import Noun
 
 STEPS = 10
-Layout = Literal["plain", "tagged", "json"]
+WrittenLayout = Literal["plain", "tagged"]  # of what we write; we read more
+Layout = Literal[WrittenLayout, "json"]
 
 
 class Step(Noun):
@@ -22,7 +23,7 @@ class Trace(Noun):
 
     steps: tuple[Step, ...] = ()
     report: str | None = Field(None, description="As the author wrote it; none if no report was written.")
-    layout: Layout = "plain"
+    layout: Layout = Field("plain", description="How the steps were written.")
     preamble: str = Field("", description="Text before step 1.")
     between: str = Field("", description="Tagged layout: text between the steps' end and the report's tag.")
     trailer: str = Field("", description="Tagged layout: text after the report's end tag.")

@@ -32,7 +32,7 @@ class Resolution(Noun):
     """Who settled what the rules left open."""
 
     by: Literal["verifier", "reader", "recipe"] = Field(description="recipe: its `doubts` says accept or reject.")
-    outcome: Literal["accept", "reject"]
+    outcome: Literal["accept", "reject"] = Field(description="How the doubts were settled.")
     name: str | None = Field(None, description="The verifier as the recipe calls it, or the reader.")
     key: Sha256 | None = Field(None, description="The verifier's request, in the journal that it is kept in.")
     note: str | None = Field(None, description="Why, in the reader's words.")

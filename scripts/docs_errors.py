@@ -44,6 +44,10 @@ def _in_file(tree: ast.Module, kinds: frozenset[str]) -> Iterator[tuple[str, str
             assigned.setdefault(node.targets[0].id, []).append(node.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds and node.args:
+            if node.func.id == "MissingExtraError":  # (extra, what needs it); the class makes the message
+                extra, needs = (next(_texts(one, assigned), _hole(one)) for one in (*node.args, node.args[0])[:2])
+                yield node.func.id, f"{needs} is not installed; install it with: pip install 'tenstep[{extra}] @ ...'"
+                continue
             for text in _texts(node.args[0], assigned):
                 yield node.func.id, text
 

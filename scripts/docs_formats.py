@@ -6,6 +6,7 @@ phantoms, made when the page is made; long texts and lists are cut.
 
 import ast
 import contextlib
+import importlib
 import io
 import json
 import re
@@ -15,19 +16,33 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
     ("Study store", "Written by `tenstep ingest`.", ("data/store/studies.py",)),
-    ("Run folder", "Written by `tenstep curate` and `tenstep sample`.", ("data/run.py", "data/tables.py")),
-    ("Selection", "Written by `tenstep select`.", ("data/selection.py",)),
+    (
+        "Run folder",
+        "Written by `tenstep curate` and `tenstep sample`. In every table, studies come in the order of the study "
+        "store, and several candidates of one study in the order of their answers. So the same answers make the same "
+        "tables, whichever arrived first.",
+        ("data/tables.py", "data/run.py"),
+    ),
+    ("Selection", "Written by `tenstep select`.", ("curation/selecting/writing.py",)),
     ("Student", "Written by `tenstep distill`.", ("distill/train/folder.py",)),
+    ("Merged student", "Written by `tenstep merge`.", ("distill/publish/merge_card.py",)),
+    ("Evaluation", "Written by `tenstep evaluate`.", ("distill/evaluate/table.py",)),
     ("Ablation", "Written by `tenstep ablate`.", ("distill/ablate/ablation.py",)),
-    ("Export", "Written by `tenstep export`, with the files of its kind.", ("distill/publish/dataset_card.py",)),
+    (
+        "Export",
+        "Written by `tenstep export` and `tenstep join`.",
+        ("data/exporting.py", "distill/publish/dataset_card.py"),
+    ),
+    ("audit.json", "Written by `tenstep audit --json`, and into a run folder. Its keys:", ("curation/audit.py",)),
 )
 # which file of the small run holds which record
 RECORDS = {
     "studies/rejected.jsonl": ("RejectedRow",),
-    "run/recipe.yaml": ("CurateRecipe",),
     "run/manifest.json": ("Manifest",),
     "run/accepted.jsonl": ("Example",),
     "run/doubted.jsonl": ("Candidate", "Verdict"),
@@ -48,9 +63,32 @@ _LONGEST, _MOST = 100, 2  # characters of a text, items of a list
 def folders() -> Iterator[str]:
     """What every folder holds."""
     for title, what, modules in FOLDERS:
-        yield f"\n## {title}\n\n{what}\n\n| file | what it holds |\n|---|---|"
+        yield f"\n## {title}\n\n{what}\n\n| {'key' if title == 'audit.json' else 'file'} | what it holds |\n|---|---|"
         for module in modules:
             yield from (f"| `{name}` | {about} |" for name, about in _listing(module))
+
+
+def exports() -> Iterator[str]:
+    """What each kind of export writes."""
+    yield "\n## Kinds of export\n\n| kind | form | files of its own |\n|---|---|---|"
+    for file in sorted((ROOT / "data" / "exporters").glob("[a-z]*.py")):
+        module = importlib.import_module(f"tenstep.data.exporters.{file.stem}")
+        kind = file.stem.replace("_", "-")
+        about = " ".join((module.__doc__ or "").split("\n\n")[0].split()).partition(": ")[2]
+        files = " ".join((module.write.__doc__ or "").split())
+        yield f"| `{kind}` | {about} | {files} |".replace("``", "`")
+    yield ""
+
+
+def unpublished() -> Iterator[type[BaseModel]]:
+    """Records that only tenstep reads: described here, without a published schema."""
+    from tenstep.curation.verifying.calibration import Calibration
+    from tenstep.distill.publish.merge_card import MergedCard
+    from tenstep.distill.train.run_card import RunCard
+    from tenstep.schemas.attribution import Attributed
+    from tenstep.schemas.evaluation import Evaluation
+
+    yield from (Calibration, RunCard, MergedCard, Evaluation, Attributed)
 
 
 def lines() -> Iterator[str]:
@@ -63,6 +101,8 @@ def lines() -> Iterator[str]:
     for name, text in _example().items():
         nouns = [f"[{noun}](#{noun.lower()})" for noun in RECORDS.get(name, ())]
         yield f"### {name}\n"
+        if name == "run/recipe.yaml":
+            yield "[Its keys](recipes.md#kind-curate).\n"
         if nouns:
             yield f"Record: {', '.join(nouns)}\n"
         yield f"```{'yaml' if name.endswith('.yaml') else 'json'}\n{text.strip()}\n```\n"

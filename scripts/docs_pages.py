@@ -52,8 +52,12 @@ def rules() -> Iterator[str]:
         "\nA trace is accepted when no rule finds an error and no doubt is left open. A recipe may give every code "
         "another severity (`severities:`). Examples are the rules' own test cases.\n\n"
         f"*Good hit* and *bad hit*: how many traces the code hit, of {found.of}. A hit on a good trace is a false "
-        "alarm, and a hit on a bad one need not be on its mistake. `tenstep rules CODE` shows the same."
+        "alarm; a hit on a bad one need not be on its mistake. *Precision*: the share of the traces hit that are bad; "
+        "empty for a code that hit none, and vague where few were hit. `tenstep rules --measured RUN` has it for your "
+        "own reports, by the decisions of your readers. `tenstep rules CODE` explains a code in the terminal.\n"
     )
+    yield "| severity | effect |\n|---|---|\n| error | the trace is rejected |"
+    yield "| doubt | it waits for a verifier or a reader |\n| warning | it is recorded |"
     if not found.current:
         yield "\nThe rules have changed since they were measured: `python -m benchmarks.code_precision --write`."
     for group in dict.fromkeys(rule.GROUP for rule in RULES):
@@ -62,8 +66,13 @@ def rules() -> Iterator[str]:
             name = rule.__name__.rpartition(".")[2]
             yield f"\n### {name}\n\n{_doc(sys.modules[rule.__name__])}\n"
             hits = {code: found.codes.get(code) or (0, 0) for code in rule.CODES}
-            rows = [(f"`{code}`", weight, *map(str, hits[code])) for code, weight in rule.CODES.items()]
-            yield from _table(("code", "severity", "good hit", "bad hit"), rows)
+            rows = [
+                (f"`{code}`", weight, *map(str, hits[code]), f"{hits[code][1] / sum(hits[code]):.0%}")
+                if any(hits[code])
+                else (f"`{code}`", weight, "0", "0", "")
+                for code, weight in rule.CODES.items()
+            ]
+            yield from _table(("code", "severity", "good hit", "bad hit", "precision"), rows)
             for title, case in (("passes", rule.PASSES[0]), *((f"`{one.code}`", one) for one in rule.FAILS)):
                 yield f'\n??? example "{title}"\n'
                 yield _indented(_fenced(_cut(case.text)))
@@ -82,30 +91,41 @@ def recipes() -> Iterator[str]:
     from tenstep.schemas.distill_recipe import DistillRecipe
     from tenstep.schemas.sample_recipe import SampleRecipe
 
-    yield "# Recipe keys\n\nA recipe is a YAML file. Unknown keys are errors. Keys without a default must be given."
-    yield "`tenstep recipe NAME` prints one to start from, and `tenstep recipe --explain KEY` says what is said here."
+    yield "# Recipe keys\n\nA recipe is a YAML file. An unknown key is an error. *required*: the key has no default."
+    yield "`tenstep recipe` lists the recipes that ship, `tenstep recipe NAME` prints one to start from, and"
+    yield "`tenstep recipe --explain KEY` prints the lines of this page for one key. Paths are relative to the folder"
+    yield "in which the command is given, except for `rules` and an ablation's recipes: relative to the recipe."
+    done: dict[type[BaseModel], str] = {}
     for noun in (CurateRecipe, VerifyRecipe, JudgeRecipe, SplitRecipe, DistillRecipe, AblateRecipe, SampleRecipe):
-        yield f"\n## {noun.__name__}\n\n{_doc(noun)}\n"
-        yield from _fields(noun)
+        kind = noun.model_fields["kind"]
+        yield f"\n## kind: {_type(kind.annotation).strip('`')}\n\n{_doc(noun)}\n"
+        yield from _fields(noun, done)
     yield "\n## Options of teachers\n\nWhat `options` of a teacher, a verifier or a judge may hold, by its `kind`.\n"
     for file in sorted((ROOT / "curation" / "teachers").glob("[a-z]*.py")):
         module = importlib.import_module(f"tenstep.curation.teachers.{file.stem}")
         yield f"\n### {file.stem.replace('_', '-')}\n\n{_doc(module).split(chr(10) * 2)[0]}\n"
-        yield from _fields(module.Options, "options.") if module.Options.model_fields else ("No options.",)
+        yield from _fields(module.Options, done, "options.") if module.Options.model_fields else ("No options.",)
 
 
-def _fields(noun: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _fields(noun: type[BaseModel], done: dict[type[BaseModel], str], prefix: str = "") -> Iterator[str]:
+    """A table of a record's keys, then those of the records in it; a record that the page has already is linked."""
     rows: list[tuple[str, ...]] = []
     nested: list[tuple[str, type[BaseModel]]] = []
-    for key, field in noun.model_fields.items():
-        inner = next(_nouns_in(field.annotation), None)
-        if inner is not None:
-            nested.append((f"{prefix}{key}", inner))
-        rows.append((f"`{prefix}{key}`", _type(field.annotation), _default(field), field.description or ""))
+    for name, field in noun.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        meaning = field.description or ""
+        if inner := next(_nouns_in(field.annotation), None):
+            described = any(one.description for one in inner.model_fields.values())
+            if described and inner not in done:
+                done[inner] = f"keys-of-{inner.__name__.lower()}"
+                nested.append((key, inner))
+            meaning = meaning or _first(inner)
+            meaning += f" [Its keys](#{done[inner]})." if described else ""
+        rows.append((f"`{key}`", _type(field.annotation), _default(field), meaning))
     yield from _table(("key", "type", "default", "meaning"), rows)
     for key, inner in nested:
-        yield f"\n**`{key}`**: {_doc(inner)}\n"
-        yield from _fields(inner, f"{key}.")
+        yield f'\n<span id="{done[inner]}"></span>**`{key}`**: {_doc(inner)}\n'
+        yield from _fields(inner, done, f"{key}.")
 
 
 def commands() -> Iterator[str]:
@@ -113,30 +133,47 @@ def commands() -> Iterator[str]:
     from tenstep.cli.app import parser
 
     root = parser()
-    yield "# Commands\n\nEvery command takes `--json [FILE]` for machines. Exit codes: 0 it ran, 1 a fault of tenstep, "
-    yield "2 something you can mend (one line says what), 130 interrupted."
-    (subparsers,) = (a for a in root._actions if isinstance(a, argparse._SubParsersAction))
-    for name, command in subparsers.choices.items():
+    yield (
+        "# Commands\n\nWhat `tenstep COMMAND --help` prints. Every command takes `--json [FILE]`, which prints its "
+        "result as JSON or writes it to a file.\n\nExit codes: 0 the command ran; 1 a fault of tenstep, or what the "
+        "command's help says; 2 something that you can correct, which one line names; 130 interrupted.\n"
+    )
+    for name, command in _commands(root):
+        about = _escaped(_said(command).partition("\n")[0])
+        yield f"- [`tenstep {name}`](#tenstep-{name}): {about}"
+    for name, command in _commands(root):
         text = re.sub(r"\x1b\[[0-9;]*m", "", command.format_help())  # newer Pythons colour help
         yield f"\n## tenstep {name}\n\n{_fenced(text.strip(), 'text')}"
+
+
+def _commands(root: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    (subparsers,) = (a for a in root._actions if isinstance(a, argparse._SubParsersAction))
+    yield from subparsers.choices.items()
+
+
+def _said(command: argparse.ArgumentParser) -> str:
+    """What a command is for: the first sentence of its description."""
+    return re.split(r"(?<=\.) ", " ".join((command.description or "").split()))[0]
 
 
 def formats() -> Iterator[str]:
     """Every folder and file, a line of each, and every record field by field."""
     from tenstep.schemas.publish import NOUNS, name_of
 
-    yield "# Data formats\n\nRecords are JSON, one object a line in `.jsonl` files; each carries `schema_version`."
-    yield "A reader skips what it does not know; [JSON Schemas](schemas.md) say what must be there."
+    yield "# Data formats\n\nRecords are JSON, one object a line in `.jsonl` files; each has a `schema_version`. Skip"
+    yield "keys that you do not know: later versions may add some. [JSON Schemas](schemas.md) say what there must be."
     yield from docs_formats.folders()
+    yield from docs_formats.exports()
     yield from docs_formats.lines()
     yield "\n# Records\n"
-    for noun in NOUNS:
-        yield f"\n## {noun.__name__}\n\n{_doc(noun)}\n\nSchema: [{name_of(noun)}](schemas.md#{name_of(noun)}).\n"
-        rows = [
-            (f"`{key}`", _type(field.annotation), _default(field), field.description or "")
-            for key, field in noun.model_fields.items()
-        ]
-        yield from _table(("field", "type", "default", "meaning"), rows)
+    done = {noun: noun.__name__.lower() for noun in NOUNS}
+    yield "The fields of every record; those of records within a record stand below it."
+    published = [noun for noun in NOUNS if not noun.__name__.endswith("Recipe")]
+    for noun in (*published, *docs_formats.unpublished()):
+        schema = f" Schema: [{name_of(noun)}](schemas.md#{name_of(noun)})." if noun in published else ""
+        yield f"\n## {noun.__name__}\n\n{_doc(noun)}{schema}\n"
+        yield from _fields(noun, done)
+    yield "\nRecipes have [a page of their own](recipes.md).\n"
 
 
 def schemas() -> Iterator[str]:
@@ -159,23 +196,23 @@ def errors() -> Iterator[str]:
 
     yield "# Errors"
     yield (
-        "\nAn error names the file, the row and the field, says what to do, and ends the command with exit code 2. "
-        "Nothing that was paid for or written before is lost: give the command again once it is mended. With `--json` "
-        'the error is an object: `{"error": {"kind", "message", "file", "row", "field"}}`.\n'
+        "\nAn error names the file, the row and the field, and ends the command with exit code 2. Nothing that was "
+        "paid for or written before is lost: correct the cause and repeat the command. With `--json` the error "
+        'is an object: `{"error": {"kind", "message", "file", "row", "field"}}`. In Python, catch `TenstepError`.\n\n'
+        "Exit code 1 with a traceback is a fault of tenstep: please report it, without texts of restricted data.\n"
     )
     classes = [
         value for value in vars(tree).values() if inspect.isclass(value) and issubclass(value, tree.TenstepError)
     ]
     rows = [
-        (f"`{one.__name__}`", ", ".join(f"`{b.__name__}`" for b in one.__bases__), _doc(one).split("\n\n")[0])
-        for one in classes
+        (f"`{one.__name__}`", ", ".join(f"`{b.__name__}`" for b in one.__bases__), *_paragraphs(one)) for one in classes
     ]
-    yield from _table(("kind", "a kind of", "meaning"), rows)
+    yield from _table(("kind", "a kind of", "meaning", "what to do"), rows)
     found = docs_errors.messages(ROOT, frozenset(one.__name__ for one in classes))
     yield f"\n## The {len(found)} messages\n"
     yield (
-        "Grouped by the part of tenstep that says it; what is filled in stands in braces. The file, the row and the "
-        "field stand before a message. Search this page for the words that you see."
+        "Search this page for the words that you see. Words in braces are filled in, and the file, the row and the "
+        "field come before the message. Messages are grouped by the part of tenstep that they come from."
     )
     for room in dict.fromkeys(one.room for one in found):
         yield f"\n### {room}\n"
@@ -220,6 +257,20 @@ def labelled() -> Iterator[str]:
     yield from _table(("traces", "accepted", "in doubt", "rejected"), rows)
 
 
+def _paragraphs(error: type[Exception]) -> tuple[str, str]:
+    """What an error means, and what to do: the first two paragraphs of its docstring."""
+    meaning, _, advice = _doc(error).partition("\n\n")
+    page = {"docs/howto/teacher.md": "../howto/teacher.md", "docs/install.md": "../install.md"}
+    for file, link in page.items():
+        advice = advice.replace(file, f"[{Path(file).stem}]({link})")
+    return meaning, advice
+
+
+def _first(thing: object) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join(_doc(thing).split("\n\n")[0].split())
+
+
 def _doc(thing: object) -> str:
     """A docstring as Markdown: indented blocks become code."""
     text = inspect.getdoc(thing) or ""
@@ -254,11 +305,15 @@ def _type(annotation: Any) -> str:
 
 def _default(field: Any) -> str:
     if field.is_required():
-        return "(required)"
+        return "*required*"
     value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined or isinstance(value, BaseModel):
+    if value is PydanticUndefined or isinstance(value, BaseModel) or value == "":
         return ""
-    return "`[]`" if value == () else f"`{value}`"
+    if isinstance(value, dict) and value and all(isinstance(one, BaseModel) for one in value.values()):
+        return ", ".join(f"`{key}`" for key in value)
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{value}`"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

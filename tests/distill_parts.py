@@ -79,7 +79,8 @@ import os, signal, sys
 from pathlib import Path
 from tenstep.distill.train.train import distill
 from tenstep.schemas.distill_recipe import DistillRecipe
-recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+recipe, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[3])
+run = Path(sys.argv[2]) if sys.argv[2] else None
 def on_progress(what, step, steps):
     if step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -87,8 +88,8 @@ distill(recipe, run, out, on_progress=on_progress)
 """
 
 
-def kill_at_step_5(recipe: DistillRecipe, run: Path, out: Path) -> None:
+def kill_at_step_5(recipe: DistillRecipe, run: Path | None, out: Path) -> None:
     """Train in another process, in which any warning is an error, until a signal that nothing can catch."""
-    words = [sys.executable, "-W", "error", "-c", _KILLED, recipe.model_dump_json(), str(run), str(out)]
+    words = [sys.executable, "-W", "error", "-c", _KILLED, recipe.model_dump_json(), str(run or ""), str(out)]
     killed = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()

@@ -1,15 +1,20 @@
-"""A tiny student, briefly trained, once a session: what merging, inference and publishing start from."""
+"""Students that are trained once a session, for tests that only read them: a tiny one, and the demo's."""
 
+import json
 from functools import cache
+from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from distill_parts import accepted_run, filmed, untrained
+from tenstep.__main__ import main
+from tenstep.data.demo.folders import write_folders
 from tenstep.schemas.learning import Lora, Optimizer
 from tenstep.schemas.study import DataClass
 
 STUDIES, TOKENS = 6, 240
+RECIPES = Path(str(resources.files("tenstep").joinpath("data", "demo")))
 
 
 class Trained(NamedTuple):
@@ -18,6 +23,39 @@ class Trained(NamedTuple):
     run: Path  # of the training
     studies: Path
     films: Path
+
+
+class DemoStudent(NamedTuple):
+    """The demo's student."""
+
+    folder: Path  # of the training
+    said: dict[str, Any]  # by `tenstep distill --json`
+
+
+def tenstep(*words: str | Path) -> dict[str, Any]:
+    """Run a command and read its JSON."""
+    out = Path(words[words.index("--out") + 1])
+    said = out.with_name(f"{out.name}.{words[0]}.json")
+    assert main([*map(str, words), "--json", str(said)]) == 0
+    found = json.loads(said.read_text("utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture(scope="session")
+def demo_student(tmp_path_factory: pytest.TempPathFactory) -> DemoStudent:
+    """Trained as `tenstep demo` does, on as many films."""
+    return _demo_student(tmp_path_factory.getbasetemp() / "demo")
+
+
+@cache
+def _demo_student(folder: Path) -> DemoStudent:
+    write_folders(folder / "films", 400, defects=False)
+    form = ("--form", "four-header", "--data-class", "public")
+    tenstep("ingest", "folders", folder / "films", *form, "--out", folder / "studies")
+    tenstep("curate", RECIPES / "curate.yaml", "--studies", folder / "studies", "--out", folder / "curated")
+    words = ("distill", RECIPES / "distill.yaml", "--run", folder / "curated", "--out", folder / "student")
+    return DemoStudent(folder / "student", tenstep(*words))
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ def test_status_audit_and_review_show_doubts(
     assert (status["accepted"], status["doubted"], status["rejected"]) == (1, 1, 1)
     assert status["by_attempt"][0]["doubted"] == 1
     assert main(["status", run]) == 0
-    assert "1 studies are in doubt and wait for a verifier or a reader" in capsys.readouterr().out
+    assert "studies in doubt: 1 (doubted.jsonl; a verifier or a reader settles them)" in capsys.readouterr().out
     assert main(["audit", run, "--json"]) == 0
     audit = json.loads(capsys.readouterr().out)
     outcomes = {item["id"]: (item["outcome"], item["accepted"]) for item in audit["items"]}

@@ -1,6 +1,7 @@
 """Learning from preference: pairs of a run, one batch of both texts, a margin that grows; refusals and resuming."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tenstep.distill.load import load
 from tenstep.distill.pixels import open_image
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.train.collator import CompletionCollator
-from tenstep.distill.train.dpo import PairCollator
+from tenstep.distill.train.dpo import PairCollator, check_image_token
 from tenstep.distill.train.examples import load_examples
 from tenstep.distill.train.preflight import preflight
 from tenstep.distill.train.rows import rows_of
@@ -26,8 +27,11 @@ from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
+from tiny_students import base_of
 
 STUDIES = 6
+OLD = tuple(map(int, version("trl").split(".")[:2])) < (1, 16)
+trains = pytest.mark.skipif(OLD, reason="this TRL cannot train Llama 3.2 Vision so: see below")
 TEN = read(path_of("ten-steps"))
 
 
@@ -95,6 +99,7 @@ def margins(base: str, adapter: Path | None, rows: list[Any]) -> list[float]:
     return (sums[: len(rows)] - sums[len(rows) :]).tolist()
 
 
+@trains
 def test_the_accepted_text_becomes_likelier_than_the_rejected_one(
     recipe: DistillRecipe, run: Path, tmp_path: Path
 ) -> None:
@@ -126,6 +131,17 @@ def test_a_batch_holds_the_accepted_texts_then_the_rejected_ones(recipe: Distill
     assert "labels" not in batch and len(batch["pixel_values"]) == 4
 
 
+def test_a_version_of_trl_that_cannot_read_the_image_token_is_refused(recipe: DistillRecipe, tmp_path: Path) -> None:
+    with quiet():
+        model = load(recipe.base, None, "none").model
+        gemma = load(base_of("gemma3", recipe.base, tmp_path / "gemma", ["The heart is normal."]), None, "none").model
+    check_image_token(model, "1.16.0")
+    check_image_token(gemma, "1.14.2")
+    with pytest.raises(TrainingError, match=r"trains a mllama with TRL 1.16 or newer, and 1\.14\.2 is installed"):
+        check_image_token(model, "1.14.2")
+
+
+@trains
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     recipe: DistillRecipe, run: Path, tmp_path: Path
 ) -> None:
@@ -138,6 +154,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
         distill(changed(recipe, preference={"beta": 0.2}), run, tmp_path / "killed", resume=True)
 
 
+@trains
 def test_validation_pairs_are_watched_and_the_best_adapter_is_kept(
     recipe: DistillRecipe, run: Path, tmp_path: Path
 ) -> None:

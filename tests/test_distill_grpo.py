@@ -22,7 +22,7 @@ from tenstep.distill.train.train import distill
 from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
-from tiny_students import BUILDERS
+from tiny_students import base_of
 
 STUDIES, TOKENS = 5, 24
 TEN = read(path_of("ten-steps"))
@@ -78,12 +78,9 @@ def test_answers_are_as_likely_as_the_model_finds_them_with_their_own_images(
 ) -> None:
     import torch
 
-    base = Path(recipe.base)
-    if family != "mllama":
-        base = tmp_path / family
-        BUILDERS[family](base, [study.report for study in store])
+    base = base_of(family, recipe.base, tmp_path / family, [study.report for study in store])
     with quiet():
-        trainer = trainer_of(changed(recipe, base=str(base)), rows, tmp_path / "out")
+        trainer = trainer_of(changed(recipe, base=base), rows, tmp_path / "out")
         found: list[tuple[Any, dict[str, Any]]] = []
         compute = trainer._compute_loss
         trainer._compute_loss = lambda model, inputs: found.append((model, inputs)) or compute(model, inputs)
@@ -142,11 +139,12 @@ def test_a_family_whose_inputs_are_not_known_is_refused(recipe: DistillRecipe, r
 
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
-    recipe: DistillRecipe, run: Path, tmp_path: Path
+    recipe: DistillRecipe, store: StudyStore, tmp_path: Path
 ) -> None:
-    whole = distill(recipe, run, tmp_path / "whole")
-    kill_at_step_5(recipe, run, tmp_path / "killed")
-    resumed = distill(recipe, run, tmp_path / "killed", resume=True)
+    recipe = changed(recipe, studies=[str(store.root)], max_new_tokens=120)  # only reports must fit
+    whole = distill(recipe, None, tmp_path / "whole")
+    kill_at_step_5(recipe, None, tmp_path / "killed")
+    resumed = distill(recipe, None, tmp_path / "killed", resume=True)
     assert [session.from_step for session in resumed.sessions] == [0, 4]
     assert resumed.adapter_sha256 == whole.adapter_sha256
     assert resumed.held_out == whole.held_out
@@ -174,11 +172,11 @@ def test_an_answer_that_does_not_end_gets_nothing(
 
 def test_held_out_answers_are_judged_for_what_a_reward_does_not_see(store: StudyStore, rows: list[TrainingRow]) -> None:
     truth = {study.id: f"{steps(study)}\n\n{study.report}" for study in store}
-    good = count(rows, [(truth[row["study"]], True) for row in rows], (0.3, 0.5, 0.2), step=0)
-    same = count(rows, [(truth[rows[0]["study"]], True)] * len(rows), (0.3, 0.5, 0.2), step=1)
+    good = count(rows, [(truth[row["study"]], True) for row in rows], (0.3, 0.5, 0.2, 0.0), step=0)
+    same = count(rows, [(truth[rows[0]["study"]], True)] * len(rows), (0.3, 0.5, 0.2, 0.0), step=1)
     nothing = "\n".join(f"{at}. Region {at} is looked at." for at in range(1, 11))
-    silent = count(rows, [(f"{nothing}\n\n{row['reference_report']}", True) for row in rows], (1, 0, 0), step=2)
-    cut = count(rows, [(truth[row["study"]], False) for row in rows], (1, 1, 1), step=3)
+    silent = count(rows, [(f"{nothing}\n\n{row['reference_report']}", True) for row in rows], (1, 0, 0, 0), step=2)
+    cut = count(rows, [(truth[row["study"]], False) for row in rows], (1, 1, 1, 1), step=3)
     assert (good.accepted, good.says_nothing, good.repeated) == (1.0, 0.0, 0.0) and good.reward == 1.0
     assert same.repeated == 1.0 and same.accepted < 1.0
     assert silent.says_nothing == 1.0 and silent.coverage == 0.0

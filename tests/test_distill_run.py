@@ -360,6 +360,7 @@ def test_weights_that_do_not_belong_together_are_not_sampled(
     weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(TrainingError, match="not those that were trained here"):
         sample(student, store, tmp_path / "samples", batch=1)
+    assert not (tmp_path / "samples").exists()  # so that the mended student can be sampled into it
     weights.write_bytes(good)
     card = (out / "adapter" / "student.json").read_text()
     (out / "adapter" / "student.json").write_text(card.replace(recipe.base, str(tmp_path / "gone")))

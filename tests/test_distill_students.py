@@ -1,13 +1,16 @@
 """Students: the tiny checkpoint is what it says it is, every weight belongs to a part, and foreign files stay out."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tenstep.distill.libraries import quiet
 from tenstep.distill.load import fingerprint, load
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.student import kind_of, layer_of, student_of
 from tenstep.distill.train.tiny import IMAGE, build
+from tenstep.distill.train.tiny_base import tiny_base
 from tenstep.schemas.errors import InputError, RecipeError, TrainingError
 
 SENTENCES = ["The heart is normal.", "There is a small left pleural effusion.", "1. 2. 3. Findings: Impression:"] * 3
@@ -23,6 +26,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> Any:
     return load(str(checkpoint), None, "nf4").model
+
+
+def test_a_pretrained_base_is_known_again_by_what_earlier_versions_wrote_into_it(tmp_path: Path) -> None:
+    with quiet():
+        out = tiny_base(tmp_path / "base", SENTENCES, steps=0)
+        written = json.loads((out / "pretrained.json").read_text())
+        assert written["shape"].startswith("Shape(hidden=128, ") and (written["seed"], written["steps"]) == (0, 0)
+        before = (out / "config.json").stat().st_mtime_ns
+        tiny_base(out, SENTENCES[::-1], steps=0)
+    assert (out / "config.json").stat().st_mtime_ns == before
 
 
 def test_the_same_seed_gives_the_same_checkpoint(checkpoint: Path, tmp_path: Path) -> None:

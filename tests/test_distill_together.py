@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from distill_parts import accepted_run, changed, filmed, untrained
+from tenstep.__main__ import main
 from tenstep.cli.app import parser
 from tenstep.data.run import RunFolder
 from tenstep.distill.adapter import WEIGHTS
@@ -19,29 +20,40 @@ from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
 
+# trains as the command does, and writes down what each process has learned
 _RANK = """
 import hashlib, os, sys
 from pathlib import Path
+from tenstep.__main__ import main
 from tenstep.distill.train import train
-from tenstep.schemas.distill_recipe import DistillRecipe
-recipe, run, out = DistillRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 seen = {}
 build = train.trainers.build
 def keep(*args, **named):
     seen["trainer"] = build(*args, **named)
     return seen["trainer"]
 train.trainers.build = keep
-train.distill(recipe, run, out)
+code = main(sys.argv[2:])
 digest = hashlib.sha256()
 for name, weight in sorted(seen["trainer"].accelerator.unwrap_model(seen["trainer"].model).named_parameters()):
     if weight.requires_grad:
         digest.update(weight.detach().numpy().tobytes())
-Path(sys.argv[4] + os.environ["RANK"]).write_text(digest.hexdigest())
+Path(sys.argv[1] + os.environ["RANK"]).write_text(digest.hexdigest())
+sys.exit(code)
 """
 
 
+def launch(words: list[str], node: int, port: int) -> "subprocess.Popen[str]":
+    """One of two machines, both of which are this one."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1"]
+    torchrun += ["--node_rank", str(node), "--master_addr", "127.0.0.1", "--master_port", str(port)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.Popen([*torchrun, *words], env=environment, stdout=-1, stderr=-1, text=True)
+
+
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path: Path) -> None:
+def test_two_machines_train_as_one_with_twice_the_accumulation_in_a_shared_folder_and_not_in_two(
+    tmp_path: Path,
+) -> None:
     run = accepted_run(filmed(tmp_path, 8), tmp_path / "run")
     recipe = untrained(
         tmp_path / "tiny",
@@ -56,13 +68,17 @@ def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path: Path) 
         optimizer=Optimizer(name="adamw_torch", learning_rate=1e-3),
         report_to=(),
     )
-    script = tmp_path / "rank.py"
-    script.write_text(_RANK)
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    words += [str(script), recipe.model_dump_json(), str(run), str(tmp_path / "two"), str(tmp_path / "rank")]
-    done = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    (tmp_path / "rank.py").write_text(_RANK)
+    words = ["distill", str(tmp_path / "recipe.yaml"), "--run-folder", str(run), "--out"]
+    ranks = [str(tmp_path / "rank.py"), str(tmp_path / "rank"), *words, str(tmp_path / "two")]
+    nodes = [launch(ranks, node, free_port) for free_port in (port(),) for node in (0, 1)]
+    said = [node.communicate(timeout=240) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert "distill" in said[0][0] and said[1][0] == ""  # the first speaks for both
     assert (tmp_path / "rank0").read_text() == (tmp_path / "rank1").read_text()
+    checkpoint = tmp_path / "two" / "checkpoints" / "checkpoint-4"
+    assert {f"rng_state_{rank}.pth" for rank in (0, 1)} <= {file.name for file in checkpoint.iterdir()}
 
     one = distill(changed(recipe, accumulate=2), run, tmp_path / "one")
     two = RunCard.read(tmp_path / "two")
@@ -76,60 +92,33 @@ def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path: Path) 
     assert ours.keys() == theirs.keys()
     assert max(float(abs(ours[name] - theirs[name]).max()) for name in ours) < 2e-3
 
-
-@pytest.mark.slow
-def test_two_processes_answer_as_one(tmp_path: Path) -> None:
-    store = filmed(tmp_path, 5)
-    untrained(tmp_path / "tiny", [study.report for study in store] * 2, steps=1)
-    words = ["-m", "tenstep", "sample", str(tmp_path / "tiny"), "--studies", str(store.root), "--max-new-tokens", "12"]
-    words += ["--temperature", "0.7", "--answers", "2", "--batch", "2", "--json"]
-    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    texts = []
-    for how in ([sys.executable], two):
-        out = tmp_path / f"run{len(texts)}"
-        done = subprocess.run(
-            [*how, *words, "--out", str(out)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stderr.decode()[-3000:]
-        assert json.loads(done.stdout)["samples"] == 10  # the other process prints nothing
-        with RunFolder.read(out) as run:
-            texts.append({one.candidate.key: one.candidate.text for one in run.judged()})
-    assert texts[0] == texts[1] and len(texts[0]) == 10
-
-
-def launch(words: list[str], node: int, port: int) -> "subprocess.Popen[str]":
-    """One of two machines, both of which are this one."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1"]
-    torchrun += ["--node_rank", str(node), "--master_addr", "127.0.0.1", "--master_port", str(port), "-m", "tenstep"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen([*torchrun, *words], env=environment, stdout=-1, stderr=-1, text=True)
-
-
-@pytest.mark.slow
-def test_two_machines_train_together_in_a_shared_folder_and_not_in_two(tmp_path: Path) -> None:
-    run = accepted_run(filmed(tmp_path, 8), tmp_path / "run")
-    sentences = ["The heart is normal.", "There is a small left pleural effusion."] * 3
-    recipe = untrained(
-        tmp_path / "tiny", sentences, steps=2, save_every=1, max_new_tokens=1500, lora=Lora(r=4), report_to=()
-    )
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    words = ["distill", str(tmp_path / "recipe.yaml"), "--run-folder", str(run), "--out"]
-    nodes = [launch([*words, str(tmp_path / "shared")], node, free_port) for free_port in (port(),) for node in (0, 1)]
-    said = [node.communicate(timeout=240) for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], said
-    assert "distill" in said[0][0] and said[1][0] == ""  # the first speaks for both
-    card = RunCard.read(tmp_path / "shared")
-    assert (card.processes, card.finished is not None) == (2, True)
-    checkpoint = tmp_path / "shared" / "checkpoints" / "checkpoint-2"
-    assert {f"rng_state_{rank}.pth" for rank in (0, 1)} <= {file.name for file in checkpoint.iterdir()}
-
-    nodes = [launch([*words, str(tmp_path / f"own{node}")], node, at) for at in (port(),) for node in (0, 1)]
+    own = [["-m", "tenstep", *words, str(tmp_path / f"own{node}")] for node in (0, 1)]
+    nodes = [launch(own[node], node, at) for at in (port(),) for node in (0, 1)]
     said = [node.communicate(timeout=240) for node in nodes]
     assert all(node.returncode for node in nodes)
     assert "process 1 of 2 does not see what the first process wrote here" in said[1][1]
+
+
+@pytest.mark.slow
+def test_two_processes_answer_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = filmed(tmp_path, 5)
+    untrained(tmp_path / "tiny", [study.report for study in store] * 2, steps=1)
+    words = ["sample", str(tmp_path / "tiny"), "--studies", str(store.root), "--max-new-tokens", "12"]
+    words += ["--temperature", "0.7", "--answers", "2", "--batch", "2", "--json"]
+    assert main([*words, "--out", str(tmp_path / "one")]) == 0
+    said = [capsys.readouterr().out]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tenstep"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    two = [*torchrun, *words, "--out", str(tmp_path / "two")]
+    done = subprocess.run(two, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said.append(done.stdout)  # the other process prints nothing
+    assert [json.loads(one)["samples"] for one in said] == [10, 10]
+    texts = []
+    for name in ("one", "two"):
+        with RunFolder.read(tmp_path / name) as run:
+            texts.append({one.candidate.key: one.candidate.text for one in run.judged()})
+    assert texts[0] == texts[1] and len(texts[0]) == 10
 
 
 def port() -> int:

@@ -22,7 +22,7 @@ from tenstep.distill.train.vision_cache import VisionCache, check_sound
 from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
-from tiny_students import BUILDERS
+from tiny_students import base_of
 
 TEN = read(path_of("ten-steps"))
 
@@ -65,12 +65,9 @@ def test_gradients_are_equal_bit_for_bit_and_cost_less(
     from peft import get_peft_model
     from torch.utils.flop_counter import FlopCounterMode
 
-    base = Path(recipe.base)
-    if family != "mllama":
-        base = tmp_path / family
-        BUILDERS[family](base, [study.report for study in store])
+    base = base_of(family, recipe.base, tmp_path / family, [study.report for study in store])
     with quiet():
-        loaded = load(str(base), None, quantize)
+        loaded = load(base, None, quantize)
         check_sound(recipe, loaded.model, loaded.student)
         collate = CompletionCollator(loaded.processor, None, open_image)
         cache = VisionCache(tmp_path / "features", loaded, collate)

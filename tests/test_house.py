@@ -152,6 +152,11 @@ def test_rooms_import_only_rooms_on_lower_floors() -> None:
     assert [i.place for i in all_imports() if not allowed(i)] == []
 
 
+def test_no_room_imports_from_the_root_which_stands_above_them_all() -> None:
+    at_root = [i for i in all_imports() if i.target == "tenstep" or i.target.rpartition(".")[0] == "tenstep"]
+    assert [i.place for i in at_root if i.target not in trees()] == []
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     modules = set(trees())
     graph: dict[str, set[str]] = {module: set() for module in modules}

@@ -43,6 +43,11 @@ def test_the_parts_are_bounded_and_sum_to_the_total() -> None:
         assert score(text) == [pytest.approx(sum(w * p for w, p in zip(reward.WEIGHTS.values(), parts, strict=True)))]
 
 
+def test_a_text_is_accepted_or_not() -> None:
+    texts = [GOOD, WRONG, EMPTY, NINE, ""]
+    assert reward.accepted(texts, reference_report=[SICK] * len(texts)) == [1.0, 0.0, 0.0, 0.0, 0.0]
+
+
 def test_chats_and_strings_are_read_alike_and_unknown_columns_pass() -> None:
     chat = [{"role": "assistant", "content": GOOD}]
     columns = {"reference_report": [SICK], "views": [["PA"]], "prompts": ["x"], "completion_ids": [[1]]}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenstep.curation.verifying.question import Asking
+from tenstep.curation.verifying.question import VerifierPrompt
 
 Answer = dict[str, Any]
 
@@ -61,7 +61,12 @@ def answer_all(folder: Path, answer: Callable[[Mapping[str, Any]], Any] = clean,
 def calibration(folder: Path, **changed: Any) -> str:
     """A calibration of the model and prompt that these tests use."""
     rate = {"n": 100, "right": 99, "share": 0.99, "low": 0.9455, "high": 0.9982}
-    found = {"model": "reader-1", "prompt_id": Asking().id, "prompt_sha256": Asking().sha256, "labelled": "tenstep"}
+    found = {
+        "model": "reader-1",
+        "prompt_id": VerifierPrompt().id,
+        "prompt_sha256": VerifierPrompt().sha256,
+        "labelled": "tenstep",
+    }
     found |= {"labelled_sha256": "0" * 64, "good": rate, "bad": rate, "families": {}, "unreadable": 0}
     path = folder / "calibration.json"
     path.write_text(json.dumps(found | {"code_version": "1"} | changed))

@@ -22,15 +22,17 @@ def check(
     """Judge one trace.
 
     Args:
-        text: ten steps, then the report, in a layout of schemas/layout.py.
-        reference: the reference report. Without it the text's own report is the reference, so that every rule
-            but the one about verbatim copies can decide.
-        views: the views that were shown, e.g. ["PA", "lateral"].
+        text: ten steps, numbered `1.` to `10.`, one line each; an empty line; the report. The tagged layout and
+            a JSON object with `step_01` to `step_10` are read as well.
+        reference: the reference report. Without it, the text's own report takes its place, and only the rule that
+            compares the two byte for byte cannot decide.
+        views: the views that the writer saw, e.g. ["PA", "lateral"].
         has_prior: whether the writer was given an earlier image or report.
-        author: a teacher's report must be the reference; a student's is its own reading.
+        author: a teacher's report must equal the reference; a student's is its own reading.
 
     Returns:
-        The findings; `outcome` is reject if one is an error, doubt if one is a doubt, else accept.
+        A verdict: `findings`, `outcome` (reject if one of them is an error, doubt if one is a doubt, else accept) and
+        `accepted`.
     """
     return judge(*as_pair(text, "text", reference, views=views, has_prior=has_prior, author=author))
 

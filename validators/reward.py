@@ -2,15 +2,16 @@
 
 Each function takes `completions` and the columns of the data set as keywords, and returns one number a completion,
 from 0 to 1. The column `reference_report` is wanted; `views` and `has_prior` are used where they are. `total` is the
-weighted sum of the three, for trainers that take one function.
+weighted sum of the first three, for trainers that take one function.
 
     structure   the share of the groups completion, structure, report, form and honesty without an error
     grounding   1 less what the grounding rules find: an error costs ERROR, a doubt DOUBT; 0 if nothing is claimed
     coverage    the share of what the reference has, or denies if it is normal, that the steps speak of
+    accepted    1 if all rules accept the text, else 0: what is wanted in the end, and rare where a student is weak
 
-A text without readable steps gets 0 for the last two, so that saying nothing is never worth more than trying. Known
-hazard: in published work (ChexReason) such rewards gained on their own data and lost on another set; keep a held-out
-set that the rules do not judge.
+A text without readable steps gets 0 but for its structure, so that saying nothing is never worth more than trying.
+Known hazard: in published work (ChexReason) such rewards gained on their own data and lost on another set; keep a
+held-out set that the rules do not judge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,9 @@ ERROR, DOUBT = 0.5, 0.15
 _GROUPS: tuple[Group, ...] = ("completion", "structure", "report", "form", "honesty")
 _OF_PARTS = tuple(rule for rule in gate.group("grounding") if rule is not coverage_rule)
 _COMPLETIONS = 512  # judged ones that are remembered: the three functions are asked one after another
+
+
+_Row = tuple[str, str, tuple[str, ...], bool]  # text, reference, views, whether an earlier examination was supplied
 
 
 class Scores(NamedTuple):
@@ -58,19 +62,29 @@ def coverage(completions: Sequence[Any], **columns: Any) -> list[float]:
     return [scores.coverage for scores in _all(completions, columns)]
 
 
+def accepted(completions: Sequence[Any], **columns: Any) -> list[float]:
+    """Whether the rules accept each completion; see the module."""
+    return [float(accepts(*row)) for row in _rows(completions, columns)]
+
+
 def total(completions: Sequence[Any], **columns: Any) -> list[float]:
     """The weighted sum of the three, from 0 to 1."""
     return [sum(WEIGHTS[part] * value for part, value in s._asdict().items()) for s in _all(completions, columns)]
 
 
 def _all(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[Scores]:
+    return [scores_of(*row) for row in _rows(completions, columns)]
+
+
+def _rows(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[_Row]:
+    """What decides the reward of each completion."""
     references = columns.get("reference_report")
     if references is None or len(references) != len(completions):
         raise ValueError("a reward needs the column 'reference_report', one reference for each completion")
     views = columns.get("views") or [()] * len(completions)
     priors = columns.get("has_prior") or [False] * len(completions)
     return [
-        scores_of(_text(completion), reference, tuple(shown), bool(prior))
+        (_text(completion), reference, tuple(shown), bool(prior))
         for completion, reference, shown, prior in zip(completions, references, views, priors, strict=True)
     ]
 
@@ -99,6 +113,13 @@ def scores_of(text: str, reference: str, views: tuple[str, ...] = (), has_prior:
     if not candidate.trace.steps:
         return Scores(form, 0.0, 0.0)
     return Scores(form, _grounded(study, candidate), _covered(study, candidate))
+
+
+@remembered
+@lru_cache(maxsize=_COMPLETIONS)
+def accepts(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bool = False) -> bool:
+    """Whether all rules accept a completion; as `scores_of`."""
+    return gate.judge(*as_pair(text, "reward", reference, views=views, has_prior=has_prior, author="student")).accepted
 
 
 def _errors(found: Any) -> list[Finding]:

@@ -46,7 +46,8 @@ def _count_message(trace: Trace) -> str:
             f"There are no numbered steps; write exactly {STEPS}, each on its own line, numbered '1. ' to '{STEPS}. '."
         )
     more = f"{count - STEPS} too many; merge some" if count > STEPS else f"{STEPS - count} too few; add what is missing"
-    message = f"There are {count} steps, {more}, so that there are exactly {STEPS}."
+    steps = "is 1 step" if count == 1 else f"are {count} steps"
+    message = f"There {steps}, {more}, so that there are exactly {STEPS}."
     anew = sum(step.number <= before.number for before, step in pairwise(trace.steps))
     if count > STEPS and anew:
         message += f" The numbering begins anew {anew} times: lists inside a step are read as steps; write sentences."

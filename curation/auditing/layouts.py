@@ -13,12 +13,11 @@ are indented within it, belong to it. It knows text. It judges nothing: that a l
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from ...validators.findings.text import sentences
 
 LayoutName = Literal["think", "tags", "step_word", "numbered", "bullets", "prose"]
-LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 
 _THINK = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|rationale)"
 _BEGIN = re.compile(rf"<({_THINK})>", re.I)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ... import __version__
+from ...schemas.version import __version__
 from ..pages.cards import STATUS
 from ..pages.templates import closing, opening, part, ranked, render
 from .figures import crosstabbed, figures, probed

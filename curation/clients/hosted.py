@@ -31,7 +31,7 @@ KeyEnv = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 class Remote(Noun):
     """What every such teacher takes. A key is never an option: `key_env` names the variable that holds it."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, description="As the server calls it.")
     seconds: float = Field(600, gt=0, description="For a whole request; then its answer counts as lost.")
     max_side: int = Field(1536, ge=64, le=8000, description="Pixels; an image with a longer side is made smaller.")
     images: bool = Field(True, description="Whether the model takes images; if not, only text is sent.")

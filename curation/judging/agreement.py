@@ -4,13 +4,15 @@ What a trace asserts is its set of (finding, status) in all steps, as the rules 
 not agreement in truth: two teachers that copy the same reference agree.
 """
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from typing import get_args
 
 from pydantic import Field
 
 from ...data.judged import Judged
+from ...data.statistics import kappa
 from ...schemas.base import Noun
 from ...schemas.candidate import Candidate
 from ...schemas.verdict import Outcome
@@ -44,16 +46,19 @@ Seen = tuple[Outcome, frozenset[tuple[str, str]] | None]
 
 
 def _compare(one: str, other: str, pairs: Sequence[tuple[Seen, Seen]]) -> TeacherAgreement:
-    n = len(pairs)
-    same = sum(a[0] == b[0] for a, b in pairs) / n
-    ones, others = Counter(a[0] for a, _ in pairs), Counter(b[0] for _, b in pairs)
-    chance = sum(ones[outcome] * others[outcome] for outcome in ones) / n**2
+    import numpy as np
+
+    outcomes = get_args(Outcome)
+    table = np.zeros((len(outcomes), len(outcomes)))
+    for a, b in pairs:
+        table[outcomes.index(a[0]), outcomes.index(b[0])] += 1
+    beyond_chance = float(kappa(table, 1 - np.eye(len(outcomes))))
     alike = [_jaccard(a[1], b[1]) for a, b in pairs if a[1] is not None and b[1] is not None]
     return TeacherAgreement(
         teachers=(one, other),
-        studies=n,
-        same_verdict=same,
-        kappa=None if chance > 1 - 1e-12 else (same - chance) / (1 - chance),
+        studies=len(pairs),
+        same_verdict=float(table.trace()) / len(pairs),
+        kappa=None if math.isnan(beyond_chance) else beyond_chance,
         same_claims=sum(alike) / len(alike) if alike else None,
     )
 

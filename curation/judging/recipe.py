@@ -10,7 +10,7 @@ from ...schemas.recipe import RequestOptions, TeacherSpec
 class JudgeRecipe(RequestOptions):
     """`tenstep judge RUN RECIPE`."""
 
-    kind: Literal["judge"]
+    kind: Literal["judge"] = Field(description="Which kind of recipe this is.")
     judges: tuple[TeacherSpec, ...] = Field(min_length=1, description="Kinds and options as for teachers.")
     rubric: str | None = Field(None, description="A file in place of curation/judging/rubric.yaml.")
     repeats: int = Field(2, ge=1, le=16, description="Judgements of one trace by one judge.")

@@ -1,4 +1,4 @@
-"""The rubric: the questions that a judge is asked about a trace, and its answer read without mercy.
+"""The rubric: the questions that a judge is asked about a trace, and its answer read strictly.
 
 A score counts only with its citation: words that really stand in the step it names, or in the reference. An answer with
 a question left out, a score that is none, or a made-up quotation is unreadable: an error, never a score. The

@@ -18,6 +18,7 @@ from ...schemas.verdict import Severity
 
 CUT = 6_000  # characters of one text that are shown
 SEVERITIES: tuple[Severity, ...] = ("error", "doubt", "warning")  # the worst first
+_AROUND = 90  # characters of an excerpt on either side of its mark
 _DIFF = 400  # words: comparing takes quadratic time
 # Controls, format characters (bidi, zero width, joiners), surrogates, line and paragraph separators
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -58,9 +59,9 @@ def marked(text: str, marks: Sequence[Mark], cut: int = CUT) -> Markup:
     return Markup("".join(parts) + _tail(text, cut))  # noqa: S704 - each part is escaped by `_visible`
 
 
-def excerpt(text: str, mark: Mark, around: int = 90) -> Markup:
+def excerpt(text: str, mark: Mark) -> Markup:
     """A marked span with its surroundings."""
-    start, end = max(0, mark.start - around), min(len(text), max(mark.end, mark.start + 1) + around)
+    start, end = max(0, mark.start - _AROUND), min(len(text), max(mark.end, mark.start + 1) + _AROUND)
     moved = mark._replace(start=mark.start - start, end=mark.end - start)
     body = marked(text[start:end], [moved], cut=400)
     return ("… " if start else "") + body + (" …" if end < len(text) else "")

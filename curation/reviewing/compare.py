@@ -5,13 +5,13 @@ session shows the same. Preferences are appended to `preferences.jsonl` in the f
 the next pair is shown. The test is the exact sign test on pairs that are no ties (two-sided).
 """
 
-import math
 import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from ...data.run import RunFolder
+from ...data.statistics import mcnemar
 from ...schemas.errors import InputError
 from ...schemas.reading import Preference
 from .index import TraceIndex
@@ -105,12 +105,10 @@ class BlindedComparison:
 
 
 def sign_test(preferences: Sequence[Preference]) -> Result:
-    """Counts, and the exact two-sided sign test: 2 P(X <= the smaller count), X binomial with p = 1/2."""
+    """Counts, and the exact two-sided sign test."""
     counts = Counter(one.better for one in preferences)
     first, second = counts["first"], counts["second"]
-    decided = first + second
-    tail = sum(math.comb(decided, k) for k in range(min(first, second) + 1)) / 2**decided if decided else 1.0
-    return Result(first, second, counts["tie"], min(1.0, 2 * tail))
+    return Result(first, second, counts["tie"], mcnemar(first, second))
 
 
 def _chosen(index: TraceIndex, study_id: str) -> str:

@@ -8,15 +8,14 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ...data.judged import Judged, judged
 from ...data.run import RunFolder
 from ...schemas.errors import InputError, RunError
 from ...schemas.run import State
+from ...schemas.verdict import Outcome, outcome_of
 from ...validators.findings import claims
-
-Outcome = Literal["accept", "doubt", "reject"]
 
 _SQL = """
 SELECT seq, key, study_id, json_extract(body, '$.candidate.teacher', '$.candidate.author', '$.candidate.parent',
@@ -113,4 +112,4 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _weigh(findings: Sequence[Mapping[str, str]]) -> tuple[Outcome, tuple[str, ...]]:
     severities = {finding["severity"] for finding in findings}
     codes = dict.fromkeys(finding["code"] for finding in findings if finding["severity"] != "warning")
-    return "reject" if "error" in severities else "doubt" if "doubt" in severities else "accept", tuple(codes)
+    return outcome_of(severities, None, None), tuple(codes)

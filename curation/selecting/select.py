@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import Field
 
-from ... import __version__
 from ...data.run import RunFolder
 from ...data.selection import FILE, stored_path
 from ...data.workers import Workers
 from ...schemas.base import Noun
 from ...schemas.errors import InputError, RunError
 from ...schemas.selection import Chosen, Method, SelectedRun, Selection
+from ...schemas.version import __version__
 from .baselines import by_domain, drawn
 from .difficulty import difficulty, failures
 from .diversity import GROUND, Pick, Space, choose

@@ -1,4 +1,11 @@
-"""A selection's folder: selection.json, removed.jsonl, two plots, and a folder for each baseline."""
+"""A selection's folder.
+
+selection.json   what was chosen, and why; the parameters and counts
+removed.jsonl    every example that was not chosen: at which stage, and why
+coverage.svg     how well the chosen examples cover the pool, as their number grows
+stages.svg       how many examples each stage left
+baselines/       a selection of the same size for each baseline: random, hard-random, domain
+"""
 
 import json
 from collections.abc import Mapping, Sequence

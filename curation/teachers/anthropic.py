@@ -22,10 +22,12 @@ class Options(Hosted):
     """See the module."""
 
     base_url: str = Field("https://api.anthropic.com", description="Without /v1.")
-    key_env: KeyEnv = "ANTHROPIC_API_KEY"
+    key_env: KeyEnv = Field("ANTHROPIC_API_KEY", description="The environment variable that holds the key.")
     max_tokens: int = Field(8192, ge=16, description="Thinking included.")
     thinking: Literal["adaptive", "disabled"] | None = Field(None, description="None leaves it to the model.")
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
+        None, description="How much the model thinks and writes. None leaves it to the model."
+    )
 
 
 class Teacher(HostedTeacher[Options]):

@@ -37,11 +37,13 @@ _OTHER: Mapping[Side, Side] = {"left": "right", "right": "left"}
 class Options(Noun):
     """See the module."""
 
-    mistakes: tuple[Mistake, ...] = ()
-    share: float = Field(0.37, ge=0, le=1)
-    denies_heart: float = Field(0.0, ge=0, le=1)
-    stubborn: float = Field(0.0, ge=0, le=1)
-    seed: int = 0
+    mistakes: tuple[Mistake, ...] = Field((), description="Mistakes that are made on purpose.")
+    share: float = Field(0.37, ge=0, le=1, description="Of the studies that get one of them, where it can be made.")
+    denies_heart: float = Field(
+        0.0, ge=0, le=1, description="Of the studies with an enlarged heart: the share that is called normal."
+    )
+    stubborn: float = Field(0.0, ge=0, le=1, description="Share of those mistakes that is made at every attempt.")
+    seed: int = Field(0, description="Of the draw of studies and mistakes.")
 
 
 class Teacher(LabelledTeacher):

@@ -35,8 +35,8 @@ _CONTEXT = 8192  # tokens; what the model was trained for
 class Options(Noun):
     """See the module."""
 
-    max_tokens: int = Field(1200, ge=16)
-    temperature: float = Field(0.2, ge=0, le=2)
+    max_tokens: int = Field(1200, ge=16, description="Of an answer.")
+    temperature: float = Field(0.2, ge=0, le=2, description="Of the sampling; 0 is greedy.")
     seed: int = Field(0, ge=0, description="Of the first sample; the next one gets the next.")
 
 

@@ -33,11 +33,13 @@ class Options(Remote):
     """See the module."""
 
     base_urls: tuple[str, ...] = Field(("http://127.0.0.1:8000/v1",), min_length=1, description="Each with /v1.")
-    server: Literal["vllm", "llama.cpp", "ollama", "other"] = "vllm"
+    server: Literal["vllm", "llama.cpp", "ollama", "other"] = Field(
+        "vllm", description="Which software serves the model: it decides how the answer's schema is sent."
+    )
     key_env: KeyEnv | None = Field(None, description="If the servers want a key.")
     limit: int = Field(64, ge=1, description="Requests that each server takes at once; more wait here.")
     max_tokens: int = Field(4096, ge=16, description="Reasoning included.")
-    temperature: float | None = Field(None, ge=0, le=2)
+    temperature: float | None = Field(None, ge=0, le=2, description="None: the server's own.")
     seed: int | None = Field(None, ge=0, description="Of the first sample; the next one gets the next.")
     constrained: bool = Field(True, description="Whether the server must enforce the answer's schema.")
     extra: dict[str, Any] = Field(default_factory=dict, description="Further parameters of this server's requests.")

@@ -21,14 +21,18 @@ from ..teacher import Question, Reply
 class Options(Hosted):
     """See the module."""
 
-    api: Literal["responses", "chat"] = "responses"
+    api: Literal["responses", "chat"] = Field(
+        "responses", description="responses, or chat for servers that have only chat completions."
+    )
     base_url: str = Field("https://api.openai.com/v1", description="With /v1.")
-    key_env: KeyEnv = "OPENAI_API_KEY"
+    key_env: KeyEnv = Field("OPENAI_API_KEY", description="The environment variable that holds the key.")
     max_output_tokens: int = Field(8192, ge=16, description="Reasoning included.")
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
+        None, description="How much the model thinks. None leaves it to the model."
+    )
     reasoning_summary: Literal["auto", "concise", "detailed"] | None = Field("auto", description="responses only.")
     temperature: float | None = Field(None, ge=0, le=2, description="Reasoning models take none.")
-    image_detail: Detail = "high"
+    image_detail: Detail = Field("high", description="The resolution at which the model sees images.")
 
 
 class Teacher(HostedTeacher[Options]):

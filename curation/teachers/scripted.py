@@ -45,11 +45,13 @@ Mistake = Literal[
 class Options(Noun):
     """See the module."""
 
-    script: str | None = None
-    mistakes: tuple[Mistake, ...] = ()
-    share: float = Field(0.3, ge=0, le=1)
-    stubborn: float = Field(0.0, ge=0, le=1)
-    seed: int = 0
+    script: str | None = Field(
+        None, description="A JSON Lines file of answers: id of the study, texts by attempt. Either this or mistakes."
+    )
+    mistakes: tuple[Mistake, ...] = Field((), description="Mistakes that are made on purpose.")
+    share: float = Field(0.3, ge=0, le=1, description="Of the studies that get a mistake.")
+    stubborn: float = Field(0.0, ge=0, le=1, description="Share of those mistakes that is made at every attempt.")
+    seed: int = Field(0, description="Of the draw of studies and mistakes.")
     seconds: float = Field(0.0, ge=0, description="How long each answer takes.")
     log: str | None = Field(None, description="A file that gets one line a question: who was asked, and when.")
 

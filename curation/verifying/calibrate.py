@@ -20,7 +20,7 @@ from ..requests.tally import Tally
 from .answer import Verification
 from .calibration import Calibration, Decision, Seen, calibration
 from .labelled import LabelledSet, LabelledTrace, labelled_set
-from .question import Asking
+from .question import VerifierPrompt
 from .recipe import VerifyRecipe
 from .verifier import NoAnswer, load_verifier, read_trace
 
@@ -52,7 +52,7 @@ def calibrate(recipe: VerifyRecipe, out: Path, on_trace: Callable[[Tally], None]
     chosen = labelled_set(recipe.labelled)
     traces = chosen.traces[: recipe.limit]
     spec = recipe.verifier
-    verifier, asking = load_verifier(spec, []), Asking(spec.prompt)
+    verifier, asking = load_verifier(spec, []), VerifierPrompt(spec.prompt)
     if getattr(verifier, "batch", False):
         raise RecipeError("a calibration does not work in batches; say batch: false", field="verifier")
     store = _store(out / f"studies-{chosen.sha256[:8]}", chosen)
@@ -82,7 +82,7 @@ def calibrate(recipe: VerifyRecipe, out: Path, on_trace: Callable[[Tally], None]
 
 async def _ask_all(
     session: Session,
-    asking: Asking,
+    asking: VerifierPrompt,
     traces: tuple[LabelledTrace, ...],
     seen: list[Seen],
     recipe: VerifyRecipe,

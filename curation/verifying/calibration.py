@@ -12,39 +12,38 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from ... import __version__
 from ...data.statistics import wilson
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import RecipeError
+from ...schemas.version import __version__
 
 LEAST, ERRORS = 76, 3
-GOOD = "good"  # the family of good traces
 Decision = Literal["accept", "reject", "unreadable"]
 
 
 class Accuracy(Noun):
     """How often it was right, with the 95 % interval (Wilson)."""
 
-    n: int
-    right: int
-    share: float
-    low: float
-    high: float
+    n: int = Field(description="Traces.")
+    right: int = Field(description="Traces on which the verifier was right.")
+    share: float = Field(description="right / n.")
+    low: float = Field(description="Of the interval.")
+    high: float = Field(description="Of the interval.")
 
 
 class Calibration(Record):
     """calibration.json."""
 
-    model: str
-    prompt_id: str
+    model: str = Field(description="The verifier's model id.")
+    prompt_id: str = Field(description="Name and version of its prompt.")
     prompt_sha256: Sha256 = Field(description="Of the prompt file.")
     labelled: str = Field(description="The set: ours, or a path.")
-    labelled_sha256: Sha256
+    labelled_sha256: Sha256 = Field(description="Of that set.")
     good: Accuracy = Field(description="Good traces, and how many of them were found clean.")
     bad: Accuracy = Field(description="Bad traces, and how many of them were rejected.")
     families: dict[str, Accuracy] = Field(description="Bad traces by what is wrong with them.")
     unreadable: int = Field(description="Traces without a usable answer; errors, on either side.")
-    code_version: str
+    code_version: str = Field(description="Version of tenstep.")
 
     def trusted(self, bound: float | None = None) -> bool:
         """Whether it is enough to lift a doubt.

@@ -23,7 +23,7 @@ from .answer import MISSING, keys, schema
 _PACKAGE = __package__ or ""
 
 
-class VerifyPrompt(Noun):
+class VerifierPromptFile(Noun):
     """verify.yaml, or a file of one's own."""
 
     version: int = Field(ge=1)
@@ -39,7 +39,7 @@ class VerifyPrompt(Noun):
         return self
 
 
-class Asking:
+class VerifierPrompt:
     """A prompt file, ready to be filled.
 
     Args:
@@ -51,7 +51,7 @@ class Asking:
 
     def __init__(self, path: str | None = None) -> None:
         content = content_of(path or resources.files(_PACKAGE).joinpath("verify.yaml"), "verifier.prompt")
-        self._file = read_prompt_file(VerifyPrompt, content, path, "prompt for a verifier", "verifier.prompt")
+        self._file = read_prompt_file(VerifierPromptFile, content, path, "prompt for a verifier", "verifier.prompt")
         self.id = f"{Path(path).stem if path else 'verify'}@{self._file.version}"
         self.sha256 = hashlib.sha256(content.encode()).hexdigest()
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ...data.recipes import read_recipe
 from ...schemas.base import Noun
-from ...schemas.curate_recipe import CurateRecipe, VerifierSpec
+from ...schemas.curate_recipe import CurateRecipe, Reach, VerifierSpec
 from ...schemas.errors import RecipeError
 from ...schemas.recipe import RequestOptions
 
@@ -15,9 +15,9 @@ from ...schemas.recipe import RequestOptions
 class VerifyRecipe(RequestOptions):
     """`tenstep verify RUN RECIPE` and `tenstep calibrate RECIPE`."""
 
-    kind: Literal["verify"]
+    kind: Literal["verify"] = Field(description="Which kind of recipe this is.")
     verifier: VerifierSpec
-    verify: Literal["doubts", "all", "off"] = Field("doubts", description="Traces in doubt, or accepted ones as well.")
+    verify: Reach = Field("doubts", description="Traces in doubt, or accepted ones as well.")
     labelled: str | None = Field(
         None,
         description="calibrate: labelled traces, JSON Lines, or a run that readers have decided on; ours if not given.",

@@ -14,21 +14,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...schemas.candidate import Candidate
-from ...schemas.curate_recipe import VerifierSpec
-from ...schemas.errors import RecipeError
+from ...schemas.curate_recipe import Reach, VerifierSpec
 from ...schemas.recipe import TeacherSpec
 from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Finding, Resolution, Verdict
-from ..judging.families import family_of
+from ..judging.families import check_family
 from ..requests.asker import Asker
 from ..requests.budget import Lane
 from ..teacher import Teacher, load
 from .answer import VERIFIER, UnreadableVerification, Verification, read_verification
 from .calibration import check_calibration, read_calibration
 from .instructions import hidden_instruction
-from .question import Asking
+from .question import VerifierPrompt
 
-Reach = Literal["doubts", "all", "off"]
 State = Literal["lifted", "rejected", "held", "passed", "unreadable", "waiting", "unanswered", "unasked"]
 NAME = "verifier"
 # doubts that are about more than the claims of one trace: to find every claim supported does not resolve them
@@ -61,13 +59,8 @@ def load_verifier(spec: VerifierSpec, written_by: Sequence[tuple[str, str]]) -> 
         RecipeError: there is no such kind, or it is of an author's family.
     """
     verifier = load(TeacherSpec(kind=spec.kind, name=spec.name or NAME, options=spec.options))
-    family = family_of(str(verifier.identity().get("provider", "")), verifier.model)
-    if not spec.same_family and family in {family_of(provider, model) for provider, model in written_by}:
-        raise RecipeError(
-            f"the verifier is of the family '{family}', which writes the traces; models favour their own. Take a model "
-            "of another family, or say same_family: true",
-            field="verifier",
-        )
+    if not spec.same_family:
+        check_family(verifier, "the verifier", written_by, "verifier")
     return verifier
 
 
@@ -88,7 +81,7 @@ class Verifier:
     def __init__(self, lane: Lane, asker: Asker, spec: VerifierSpec, reach: Reach, doubts: Doubts = "verify") -> None:
         self.lane = lane
         self._asker = asker
-        self._asking = Asking(spec.prompt)
+        self._asking = VerifierPrompt(spec.prompt)
         self._reach, self._doubts = reach, doubts
         self.note: str | None = _NOT_CALIBRATED  # why nothing is lifted
         if spec.calibration is not None:
@@ -181,7 +174,14 @@ class NoAnswer:
 
 
 async def read_trace(
-    asker: Asker, lane: Lane, asking: Asking, study: Study, steps: Sequence[str], doubts: Sequence[Finding], *, of: str
+    asker: Asker,
+    lane: Lane,
+    asking: VerifierPrompt,
+    study: Study,
+    steps: Sequence[str],
+    doubts: Sequence[Finding],
+    *,
+    of: str,
 ) -> VerifierReading | NoAnswer:
     """Ask about one trace, and once more if the answer cannot be used.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...data.judged import Judged
 from ...data.run import RunFolder
-from ...schemas.curate_recipe import VerifierSpec
+from ...schemas.curate_recipe import Reach, VerifierSpec
 from ...schemas.errors import RecipeError
 from ...schemas.recipe import RequestOptions
 from ...schemas.verdict import Doubts, Verdict
@@ -19,7 +19,7 @@ from ..requests.policy import both
 from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
 from ..requests.tally import Tally
-from .verifier import Reach, Verifier, load_verifier
+from .verifier import Verifier, load_verifier
 
 
 @dataclass

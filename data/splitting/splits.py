@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ...schemas.base import Noun
-from ...schemas.errors import InputError, RecipeError
+from ...schemas.errors import InputError, RecipeError, first_fault
 from ...schemas.study import Study
 from ..files import replace_text
 from ..ids import patient_key
@@ -40,8 +40,8 @@ class SourceSplit(Noun):
 class SplitRecipe(Noun):
     """The small file (splits.yaml)."""
 
-    kind: Literal["split"] = "split"
-    seed: int = 0
+    kind: Literal["split"] = Field("split", description="Which kind of recipe this is.")
+    seed: int = Field(0, description="Of the draw of patients.")
     test: float = Field(0.1, ge=0, lt=1, description="Share of patients, where the source has published no test.")
     validate_: float = Field(0.05, ge=0, lt=1, alias="validate", description="The same for validation.")
     published: bool = Field(True, description="Keep the splits that sources have published.")
@@ -88,7 +88,7 @@ def recipe_of(seed: int, test: float, validate: float, *, published: bool) -> Sp
     try:
         return SplitRecipe.model_validate({"seed": seed, "test": test, "validate": validate, "published": published})
     except ValidationError as error:
-        raise RecipeError(f"the shares of test and validate cannot be used: {error.errors()[0]['msg']}") from None
+        raise RecipeError(f"the shares of test and validate cannot be used: {first_fault(error)[0]}") from None
 
 
 class _Seen(NamedTuple):

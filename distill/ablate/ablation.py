@@ -15,13 +15,13 @@ from pathlib import Path
 import yaml
 from pydantic import Field
 
-from ... import __version__
 from ...data.files import readable_by
 from ...data.store.studies import StudyStore
 from ...schemas.ablate_recipe import AblateRecipe
 from ...schemas.base import Record
 from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import InputError, RunError
+from ...schemas.version import __version__
 from .. import prompt as prompts
 from ..evaluate.labels import LABELS
 from ..libraries import quiet

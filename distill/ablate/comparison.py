@@ -11,10 +11,11 @@ from functools import partial
 import numpy as np
 from pydantic import Field
 
-from ... import __version__
+from ...data.statistics import mcnemar
 from ...schemas.base import Noun
+from ...schemas.version import __version__
 from ..evaluate.measure import Floats, Measure, mean
-from ..evaluate.uncertainty import compare, interval, mcnemar
+from ..evaluate.uncertainty import compare, interval
 from .outcomes import Outcomes
 
 

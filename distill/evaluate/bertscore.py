@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
 from ...schemas.errors import InputError
+from ...schemas.version import __version__
 from ..libraries import quiet
 from .encoding import Encoder
 from .measure import Measure, MeasureOf, Pair, mean, mean_of

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ... import __version__
 from ...schemas.errors import InputError
 from ...schemas.evaluation import EvaluatedStudent, Evaluation, Figure, OtherFigure
+from ...schemas.version import __version__
 from . import coco, plain, uncertainty
 from .bertscore import bertscore
 from .chexbert import chexbert_f1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ... import __version__
+from ...schemas.version import __version__
 from ...validators.findings import claims
 from .labels import LABELS, Positive, f1_measures
 from .measure import Measure, Pair

@@ -1,4 +1,11 @@
-"""An evaluation as files: evaluation.json, metrics.csv, metrics.md, metrics.svg and labels.svg. It computes nothing."""
+"""An evaluation as files. It computes nothing.
+
+evaluation.json  every figure with interval and implementation, and the notes
+metrics.csv      a row a figure
+metrics.md       the same as a table
+metrics.svg      the figures, plotted with their intervals
+labels.svg       sensitivity and specificity by label
+"""
 
 import csv
 import io

@@ -4,7 +4,6 @@ Patients are drawn, not reports, because reports of one patient are alike. The t
 patient with probability one half (Noreen 1989) and asks how often the difference becomes as large as the observed one.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -67,12 +66,6 @@ def compare(
         differences = one.value(swapped) - one.value(total - swapped)
         extreme += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
     return Comparison(observed, (extreme + 1) / (shuffles + 1), _paired(one, other, first, second, shuffles, seed))
-
-
-def mcnemar(better: int, worse: int) -> float:
-    """Exact two-sided p of McNemar's test, from the two counts of discordant pairs (McNemar 1947)."""
-    n, fewer = better + worse, min(better, worse)
-    return min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(fewer + 1)))
 
 
 def _paired(one: Measure, other: Measure, first: Floats, second: Floats, draws: int, seed: int) -> Bounds | None:

@@ -100,7 +100,7 @@ def _run(path: Path) -> dict[str, Any]:
     models: Counter[str] = Counter()
     with RunFolder.read(path) as run:
         manifest = run.manifest
-        for candidate, verdict in run.judged():
+        for candidate, verdict in run.judged(by_study=True):
             prompts[candidate.prompt_id] += 1
             models[f"{candidate.teacher}: {candidate.model}"] += 1
             if verdict.outcome == "reject":

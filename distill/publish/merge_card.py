@@ -1,5 +1,12 @@
-"""What a folder of merged weights says of itself (merged.json): which adapter is in it, and that it was seen to answer
-as base and adapter do.
+"""What a folder of merged weights says of itself: which adapter is in it, and that it was seen to answer as base and
+adapter do.
+
+    *.safetensors    the weights
+    config.json      and the tokenizer's and processor's files, as transformers reads them
+    prompt.yaml      the prompt that the student was trained with
+    merged.json      base, adapter, precision, hashes, and how the comparison came out
+    run_card.json    the card of the training
+    README.md        the model card
 """
 
 import hashlib
@@ -9,9 +16,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from ... import __version__
 from ...schemas.base import Record, Sha256
 from ...schemas.errors import InputError, TrainingError
+from ...schemas.version import __version__
 from ..load import sha256_of
 
 FILE = "merged.json"
@@ -21,15 +28,15 @@ Precision = Literal["fp16", "bf16", "nf4"]
 class MergedCard(Record):
     """Who is in the folder, and what was compared before it was called merged."""
 
-    name: str
-    base: str
-    base_sha256: Sha256
+    name: str = Field(description="Of the training's recipe.")
+    base: str = Field(description="Folder or hub name of the base.")
+    base_sha256: Sha256 = Field(description="The one of the run card.")
     adapter_sha256: Sha256 = Field(description="The one of the run card.")
-    recipe_sha256: Sha256
-    model_type: str
-    precision: Precision
+    recipe_sha256: Sha256 = Field(description="The one of the run card.")
+    model_type: str = Field(description="The family, as in the base's config.json.")
+    precision: Precision = Field(description="Of the weights.")
     weights_sha256: Sha256 = Field(description="Of the safetensors files, by name.")
-    max_new_tokens: int
+    max_new_tokens: int = Field(description="Tokens of an answer, at most, as it was trained.")
     rows: int = Field(description="Studies whose greedy answers were compared.")
     equal: int = Field(description="Answers that were the same, to the last token.")
     agreement: float = Field(description="Mean share of an answer's tokens before the first difference.")
@@ -40,7 +47,7 @@ class MergedCard(Record):
     same_findings: float | None = Field(None, description="Share of answers that assert the same of the 14 labels.")
     sources: tuple[str, ...] = Field(description="Where the training data come from.")
     restricted: bool = Field(description="Whether the training data are.")
-    code_version: str = __version__
+    code_version: str = Field(__version__, description="Version of tenstep.")
 
     @property
     def model(self) -> str:

@@ -27,12 +27,12 @@ _BATCH = 16
 class HeldOut(Noun):
     """Means over the answers to held-out studies; shares are of all of them."""
 
-    step: int
-    studies: int
-    answers: int
+    step: int = Field(description="Optimizer step.")
+    studies: int = Field(description="Held-out studies.")
+    answers: int = Field(description="Answers to them.")
     structure: float = Field(description="The reward's parts; an answer that was cut gets nothing.")
-    grounding: float
-    coverage: float
+    grounding: float = Field(description="As structure.")
+    coverage: float = Field(description="As structure.")
     reward: float = Field(description="Their weighted mean.")
     accepted: float = Field(description="By all rules.")
     says_nothing: float = Field(description="Share whose steps claim nothing (the rule `substance`).")
@@ -54,7 +54,7 @@ def answer_held_out(
     Args:
         loaded: the student as it is now.
         rows: held-out studies, with their reports.
-        weights: of structure, grounding and coverage.
+        weights: of structure, grounding, coverage and acceptance.
         max_new_tokens: where an answer is cut.
         temperature: of the answers; each is drawn from a seed of its own, always the same.
         step: after how many steps.
@@ -84,7 +84,7 @@ def count(
     Args:
         rows: what each is about.
         texts: each answer, and whether the student ended it.
-        weights: of structure, grounding and coverage.
+        weights: of structure, grounding, coverage and acceptance.
         step: after how many steps they were given.
     """
     parts = [0.0, 0.0, 0.0]
@@ -105,7 +105,7 @@ def count(
         said.append(candidate.trace.texts if candidate.trace is not None else (text,))
         steps.setdefault(said[-1], set()).add(row["reference_report"])
     n = len(rows)
-    means = [part / n for part in parts]
+    means = [part / n for part in (*parts, accepted)]
     return HeldOut(
         step=step,
         studies=len({row["study"] for row in rows}),

@@ -5,11 +5,15 @@ separately, which fails for Llama 3.2 Vision as it does in supervised training. 
 to is its base, with the adapters switched off, so the recipe's base is the student that is to be improved: merged.
 """
 
+import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...schemas.errors import TrainingError
 from ...schemas.learning import PreferenceOptimization
 from .collator import IGNORED, Collate, TrainingRow, with_rejected
+
+_READS_IMAGE_TOKENS = (1, 16)
 
 
 class PairCollator:
@@ -39,8 +43,28 @@ def preferring(
         arguments: for its config, beside what is its own.
         given: for the trainer: model, tables, processor, adapters.
         collate: rows to batches.
+
+    Raises:
+        TrainingError: this version of TRL cannot train the family.
     """
     from trl import DPOConfig, DPOTrainer
 
+    check_image_token(given["model"], importlib.metadata.version("trl"))
     config = DPOConfig(**arguments, beta=preference.beta, max_length=None)  # ours is checked, not cut
     return DPOTrainer(args=config, data_collator=PairCollator(collate), **given)
+
+
+def check_image_token(model: Any, version: str) -> None:
+    """TRL before 1.16 looks up every token of a text among those that the head predicts, and Llama 3.2 Vision's image
+    token is not one of them.
+
+    Raises:
+        TrainingError: this version of TRL cannot train the model.
+    """
+    token, rows = getattr(model.config, "image_token_id", None), model.get_output_embeddings().out_features
+    if tuple(map(int, version.split(".")[:2])) < _READS_IMAGE_TOKENS and token is not None and token >= rows:
+        raise TrainingError(
+            f"method dpo trains a {model.config.model_type} with TRL 1.16 or newer, and {version} is installed; "
+            "upgrade trl, or train with method sft or grpo",
+            field="method",
+        )

@@ -7,12 +7,12 @@ file knows studies and targets, and nothing of tokens.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ...data.run import RunFolder
 from ...data.selection import examples_of, runs_of
@@ -23,7 +23,7 @@ from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import InputError, LayoutError, TrainingError
 from ...schemas.layout import write
 from ...schemas.study import Study
-from ...schemas.trace import STEPS
+from ...schemas.trace import STEPS, WrittenLayout
 from ..prompt import Prompt
 from .drawing import draw
 from .held_out import check_held_out
@@ -63,6 +63,15 @@ class TrainingExamples:
         """The others."""
         train, validation = (
             tuple(one for one in side if one.study.id not in studies) for side in (self.train, self.validation)
+        )
+        return replace(self, train=train, validation=validation)
+
+    def ordered_as(self, rows: Iterable[Mapping[str, Any]]) -> "TrainingExamples":
+        """The same in the order of a rows.jsonl; those that it does not list come last."""
+        places = {(row["study"], row["key"]): at for at, row in enumerate(rows)}
+        train, validation = (
+            tuple(sorted(side, key=lambda one: places.get((one.study.id, one.key), len(places))))
+            for side in (self.train, self.validation)
         )
         return replace(self, train=train, validation=validation)
 
@@ -163,9 +172,7 @@ def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "rep
                     yield TrainingExample(study, run.studies, *_unfiltered(candidate, study, layout))
 
 
-def _unfiltered(
-    candidate: Candidate, study: Study, layout: Literal["plain", "tagged"]
-) -> tuple[str, str, tuple[str, ...]]:
+def _unfiltered(candidate: Candidate, study: Study, layout: WrittenLayout) -> tuple[str, str, tuple[str, ...]]:
     """Target, key and texts of an answer, whatever the rules say; one that is not ten steps is taken as it stands."""
     trace = candidate.trace
     if trace is not None and [step.number for step in trace.steps] == list(range(1, STEPS + 1)):

@@ -10,11 +10,13 @@ adapter/         the trained student (adapter.py)
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...data.files import hold
-from ...schemas.errors import RunError
+from ...schemas.errors import InputError, RunError
 from .run_card import FILE
 
 ADAPTER, BASE, BOARD, CHECKPOINTS, ROWS = "adapter", "base", "tensorboard", "checkpoints", "rows.jsonl"
@@ -45,3 +47,15 @@ def claimed(out: Path, *, restricted: bool, resume: bool) -> Iterator[None]:
     out.mkdir(parents=True, exist_ok=True, mode=0o700 if restricted else 0o777)
     with hold(out / "run.lock", "training here"):
         yield
+
+
+def read_rows(out: Path) -> list[dict[str, Any]]:
+    """Which rows a training trains on and validates on, in their order.
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    try:
+        return [json.loads(line) for line in (out / ROWS).read_text("utf-8").splitlines()]
+    except (OSError, ValueError):
+        raise InputError(f"holds no {ROWS} that can be read; give the folder of a training", file=out) from None

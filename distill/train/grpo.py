@@ -1,7 +1,7 @@
 """Answers rewarded by the rules, through TRL's GRPOTrainer: several to a study, the better ones made likelier.
 
-The reward is validators/reward.py: form, agreement with the reference, coverage, each from 0 to 1, weighted. An answer
-that does not end within max_new_tokens gets nothing.
+The reward is validators/reward.py: form, agreement with the reference, coverage and acceptance, each from 0 to 1,
+weighted. An answer that does not end within max_new_tokens gets nothing.
 
 TRL 1.16 asks a model again with the image inputs that it knows by name; Llama 3.2 Vision's (aspect_ratio_ids,
 aspect_ratio_mask, cross_attention_mask) are not among them. So it is shown no images here: questions are made as they
@@ -41,6 +41,7 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
     from trl import GRPOConfig
 
     wanted = recipe.reward
+    image = getattr(given["model"].config, "image_token_id", None)
     config = GRPOConfig(
         **arguments,
         num_generations=wanted.answers,
@@ -48,7 +49,9 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
         max_completion_length=recipe.max_new_tokens,
         temperature=wanted.temperature,
         beta=wanted.beta,
-        reward_weights=[wanted.structure, wanted.grounding, wanted.coverage],
+        reward_weights=list(wanted.weights),
+        # an answer with an image's token would want a second image; TRL 1.16 sees to it, 1.14 does not
+        generation_kwargs={} if image is None else {"suppress_tokens": [image]},
     )
     processor = given["processing_class"]
     asked_of(processor, given["train_dataset"][0]["prompt"], open_image(given["train_dataset"][0]["film"]))
@@ -119,7 +122,7 @@ def _stretched(value: Any, asked: int, answered: int, *, repeat: bool) -> Any:
 
 
 def _rewards(processor: Any, ends: frozenset[int]) -> list[Callable[..., list[float]]]:
-    """The three parts, as functions that TRL calls; they read answers as sampling does."""
+    """The parts, as functions that TRL calls; they read answers as sampling does."""
 
     def of(part: Callable[..., list[float]]) -> Callable[..., list[float]]:
         def rewards(completion_ids: Sequence[list[int]], **columns: Any) -> list[float]:
@@ -131,7 +134,7 @@ def _rewards(processor: Any, ends: frozenset[int]) -> list[Callable[..., list[fl
         rewards.__name__ = part.__name__
         return rewards
 
-    return [of(reward.structure), of(reward.grounding), of(reward.coverage)]
+    return [of(reward.structure), of(reward.grounding), of(reward.coverage), of(reward.accepted)]
 
 
 class _Seeing:

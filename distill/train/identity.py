@@ -23,9 +23,9 @@ def resolve(recipe: DistillRecipe, run: Path | None) -> dict[str, Any]:
     """
     fields = recipe.model_dump(mode="json")
     defaults = DistillRecipe(kind="distill", name="defaults", base="any", steps=1).model_dump(mode="json")
-    for traces in (fields["traces"], defaults["traces"]):
-        if not traces["without"]:
-            del traces["without"]
+    for group, name in (("traces", "without"), ("reward", "accepted")):
+        if fields[group][name] == defaults[group][name]:
+            del fields[group][name], defaults[group][name]
     fields = {name: value for name, value in fields.items() if name not in _NEWER or value != defaults[name]}
     return fields | ({"run": str(run.resolve())} if run is not None else {})
 
@@ -61,4 +61,5 @@ def check_same(old: RunCard | None, now: dict[str, str], out: Path) -> None:
         return
     changed = [name.removesuffix("_sha256") for name, value in now.items() if getattr(old, name) != value]
     if changed:
-        raise RunError(f"cannot go on: {', '.join(changed)} changed since; choose another --out", file=out)
+        what = " (rows, texts, images or their order)" if "data" in changed else ""
+        raise RunError(f"cannot go on: {', '.join(changed)} changed since{what}; choose another --out", file=out)

@@ -3,13 +3,37 @@
 Texts are held in memory, images stay on disk until their batch is made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
 
 from ...schemas.errors import ImageError, TrainingError
 from ..pixels import check_all, choose
 from ..prompt import Prompt
 from .collator import TrainingRow
-from .examples import TrainingExample
+from .examples import TrainingExample, TrainingExamples
+
+
+class TrainingData(NamedTuple):
+    """Examples, and the rows of both sides."""
+
+    examples: TrainingExamples
+    train: list[TrainingRow]
+    validation: list[TrainingRow]
+
+    @classmethod
+    def of(cls, examples: TrainingExamples, prompt: Prompt, *, reward: bool) -> Self:
+        """As `rows_of`."""
+        return cls(examples, *(rows_of(side, prompt, reward=reward) for side in (examples.train, examples.validation)))
+
+    @property
+    def rows(self) -> list[TrainingRow]:
+        """Of both sides."""
+        return [*self.train, *self.validation]
+
+    def without(self, studies: Collection[str]) -> "TrainingData":
+        """The others."""
+        sides = ([row for row in some if row["study"] not in studies] for some in (self.train, self.validation))
+        return TrainingData(self.examples.without(studies), *sides)
 
 
 def rows_of(examples: Sequence[TrainingExample], prompt: Prompt, *, reward: bool = False) -> list[TrainingRow]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ... import __version__
 from ...data.files import replace_text
 from ...data.memory import peak_megabytes
 from ...schemas.base import Noun, Record, Sha256
 from ...schemas.errors import InputError
+from ...schemas.version import __version__
 from ..libraries import NAMES
 from .answers import HeldOut
 from .preflight import Preflight
@@ -24,9 +24,9 @@ FILE = "run_card.json"
 class Loss(Noun):
     """A logged loss, the mean since the one before."""
 
-    step: int
-    loss: float
-    learning_rate: float
+    step: int = Field(description="Optimizer step.")
+    loss: float = Field(description="Mean over the target's tokens, in nats.")
+    learning_rate: float = Field(description="At this step.")
     others: Mapping[str, float] = Field(
         default_factory=dict, description="What the method watches besides: margins of pairs, rewards of answers."
     )
@@ -35,8 +35,8 @@ class Loss(Noun):
 class ValidationLoss(Noun):
     """The validation loss after a step."""
 
-    step: int
-    loss: float
+    step: int = Field(description="Optimizer step.")
+    loss: float = Field(description="Mean over the target's tokens, in nats.")
 
 
 class TrainingSession(Noun):
@@ -51,30 +51,30 @@ class RunCard(Record):
     """Written at the start, updated at every checkpoint, completed last."""
 
     recipe: Mapping[str, Any] = Field(description="Resolved.")
-    recipe_sha256: Sha256
-    base: str
-    base_sha256: Sha256
+    recipe_sha256: Sha256 = Field(description="Of the resolved recipe.")
+    base: str = Field(description="Folder or hub name of the base.")
+    base_sha256: Sha256 = Field(description="Of the base's files; of name and commit for one on the hub.")
     data_sha256: Sha256 = Field(description="Of the examples: keys, targets and image hashes, in order.")
-    prompt_sha256: Sha256
-    code_version: str = __version__
+    prompt_sha256: Sha256 = Field(description="Of the prompt file.")
+    code_version: str = Field(__version__, description="Version of tenstep.")
     code_sha256: Sha256 = Field(description="Of the source that ran.")
-    libraries: Mapping[str, str]
-    hardware: str
+    libraries: Mapping[str, str] = Field(description="Versions by name.")
+    hardware: str = Field(description="GPU or processor.")
     processes: int = Field(1, description="Started by torchrun; each takes batches of its own.")
     backend: str = Field(description="Which, and why it was chosen.")
     loaded: str | None = Field(None, description="What the library says it loaded, with its commit.")
-    preflight: Preflight
+    preflight: Preflight = Field(description="What was checked before the first step.")
     steps: int = Field(description="Optimizer steps in all.")
-    sessions: tuple[TrainingSession, ...]
-    losses: tuple[Loss, ...] = ()
-    evaluations: tuple[ValidationLoss, ...] = ()
+    sessions: tuple[TrainingSession, ...] = Field(description="Starts of the process.")
+    losses: tuple[Loss, ...] = Field((), description="Every `log_every` steps.")
+    evaluations: tuple[ValidationLoss, ...] = Field((), description="Validation losses, every `save_every` steps.")
     held_out: tuple[HeldOut, ...] = Field(
         (), description="Answers about held-out studies before and after training by reward."
     )
     signs: tuple[str, ...] = Field((), description="What in them speaks against the student.")
     best_step: int | None = Field(None, description="The step whose adapter was kept, with a validation set.")
     peak_memory_mb: float | None = Field(None, description="Of the device on CUDA, else of the process.")
-    adapter_sha256: Sha256 | None = None
+    adapter_sha256: Sha256 | None = Field(None, description="Of the trained adapter.")
     finished: str | None = Field(None, description="ISO 8601, UTC; none for a run that did not finish.")
 
     @property

@@ -9,6 +9,7 @@ Phantoms are of seeds that neither the demo's studies nor its unseen ones use. S
 weights (on one machine); about half a minute on one core.
 """
 
+import functools
 import hashlib
 import json
 import random
@@ -16,8 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from ...data.demo.phantom import phantom
+from ...data.demo.truth import draw
+from ...data.demo.words import report, sections
 from .collator import CompletionCollator, TrainingRow
 from .tiny import SHAPE, TinyShape, build
 
@@ -57,21 +59,24 @@ def tiny_base(
 
     known = sorted(set(sentences))
     language = hashlib.sha256("\n".join(known).encode()).hexdigest()
-    settings = {"seed": seed, "steps": steps, "shape": repr(shape), "sentences_sha256": language}
+    sizes = f"Shape{repr(shape).removeprefix(type(shape).__name__)}"  # the name that it always had in these files
+    settings = {"seed": seed, "steps": steps, "shape": sizes, "sentences_sha256": language}
     if (out / _MARK).is_file() and json.loads((out / _MARK).read_text("utf-8")) == settings:
         return out
     torch.set_num_threads(1)
-    films, texts = _films(shape.image)
+    truths = [draw(FIRST_SEED + at) for at in range(FILMS)]
+    texts = [{"report": report(truth), **sections(truth)} for truth in truths]
     prompts = [_IMPRESSION, _DEVICES, _REPORT]
     prompts += map(_LINES.format, range(2, LINES + 1))
     corpus = [*(text["report"] + "\n\n" for text in texts), "\n".join(known), *prompts]
     build(out, corpus, shape=shape, seed=seed)
     model: Any = AutoModelForImageTextToText.from_pretrained(out).train()
-    collate = CompletionCollator(AutoProcessor.from_pretrained(out), 4096, films.__getitem__)
+    films = functools.cache(lambda at: phantom(FIRST_SEED + int(at), shape.image)[0].convert("RGB"))
+    collate = CompletionCollator(AutoProcessor.from_pretrained(out), 4096, films)
     weights = [3 if any(rare in text["impression"].lower() for rare in _RARE) else 1 for text in texts]
     dice = random.Random(seed)  # noqa: S311 an order, no secret
 
-    def draw(step: int) -> list[TrainingRow]:
+    def batch(step: int) -> list[TrainingRow]:
         reading = step % 3 == 2
         rows = []
         for at in dice.choices(range(FILMS), weights, k=8 if reading else 32):
@@ -79,22 +84,10 @@ def tiny_base(
             rows.append(TrainingRow(study=str(at), image=str(at), prompt=prompt, target=target))
         return rows
 
-    _train(model, collate, steps, draw, on_step)
+    _train(model, collate, steps, batch, on_step)
     model.save_pretrained(out)
     (out / _MARK).write_text(json.dumps(settings), encoding="utf-8")
     return out
-
-
-def _films(size: int) -> tuple[dict[str, Image.Image], list[dict[str, str]]]:
-    from ...data.demo.phantom import phantom
-    from ...data.demo.words import report, sections
-
-    films, texts = {}, []
-    for at in range(FILMS):
-        film, truth = phantom(FIRST_SEED + at, size)
-        films[str(at)] = film.convert("RGB")
-        texts.append({"report": report(truth), **sections(truth)})
-    return films, texts
 
 
 def _seeing(dice: random.Random, text: Mapping[str, str]) -> tuple[str, str]:
@@ -115,7 +108,7 @@ def _train(
     model: Any,
     collate: CompletionCollator,
     steps: int,
-    draw: Callable[[int], Sequence[TrainingRow]],
+    batch: Callable[[int], Sequence[TrainingRow]],
     on_step: Callable[[], object],
 ) -> None:
     """Full-parameter AdamW; the rate rises over 20 steps and falls to nothing over the last third."""
@@ -125,7 +118,7 @@ def _train(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / 20, 3 * (steps - step) / steps)
-        loss = model(**collate(draw(step))).loss
+        loss = model(**collate(batch(step))).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

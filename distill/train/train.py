@@ -16,14 +16,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ...data.files import readable_by
+from ...data.files import readable_by, replace_text
 from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import RecipeError, TrainingError
 from .. import adapter
@@ -36,13 +36,13 @@ from . import trainer as trainers
 from .answers import HeldOut, answer_held_out, signs
 from .collator import CompletionCollator, TrainingRow
 from .examples import load_examples
-from .folder import ADAPTER, CHECKPOINTS, ROWS, claimed
+from .folder import ADAPTER, CHECKPOINTS, ROWS, claimed, read_rows
 from .identity import base_of, build_base, check_same, resolve
 from .lengths import measure
 from .memory import estimate
 from .preflight import TINY, build_preflight
 from .ranks import Ranks, check_launch
-from .rows import rows_of, sizes_of
+from .rows import TrainingData, sizes_of
 from .run_card import FILE, RunCard, TrainingSession, code, hardware, versions
 from .tracking import check_tracking
 from .vision_cache import VisionCache, check_sound
@@ -87,9 +87,10 @@ def distill(
         _claimed(out, ranks, examples.restricted, resume=resume),
     ):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
-        rows, validation = (
-            rows_of(side, prompt, reward=recipe.method == "grpo") for side in (examples.train, examples.validation)
-        )
+        if old is not None and old.data_sha256 != examples.sha256 and (out / ROWS).is_file():
+            # earlier versions took them in the order in which answers had arrived
+            examples = examples.ordered_as(read_rows(out))
+        data = TrainingData.of(examples, prompt, reward=recipe.method == "grpo")
         resolved = resolve(recipe, run)
         identity = {
             "recipe_sha256": hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest(),
@@ -98,107 +99,124 @@ def distill(
         }
         check_same(old, identity, out)
         if ranks.first:
-            (out / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
-            (out / ROWS).write_text("".join(json.dumps(row) + "\n" for row in examples.rows), encoding="utf-8")
+            replace_text(out / "recipe.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            replace_text(out / ROWS, "".join(json.dumps(row) + "\n" for row in examples.rows))
             build_base(recipe, examples, prompt, out, on_progress)
         ranks.wait()
         ranks.check_shared(out / "recipe.yaml")
-        base = base_of(recipe, out)
-        identity["base_sha256"] = fingerprint(base, recipe.revision)
+        identity["base_sha256"] = fingerprint(base_of(recipe, out), recipe.revision)
         check_same(old, identity, out)
         if old is not None and old.finished:
             return old
-        odd = f"method {recipe.method}" if recipe.method != "sft" else "vision_cache" if recipe.vision_cache else None
-        choice = backend.choose(recipe.backend, odd)
-        loaded = backend.load_base(choice, base, recipe, local_rank=ranks.local)
-        collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
-        everything = [*rows, *validation]
-        tokens = measure(
-            everything, sizes_of(examples.all), collate, recipe.max_new_tokens, drop=recipe.too_long == "drop"
-        )
-        dropped, examples_validated = set(tokens.dropped), bool(validation)
-        rows, validation = ([row for row in some if row["study"] not in dropped] for some in (rows, validation))
-        examples = examples.without(dropped)
-        if not rows or (examples_validated and not validation):
-            raise TrainingError("every example is too long; raise max_length and max_new_tokens", field="too_long")
-        wanted = lora.expected(loaded.model, loaded.student, recipe.lora)
-        weights = loaded.model.num_parameters()
-        memory = estimate(loaded.model, recipe, sum(wanted.values()), tokens.conversation.longest)
-        answers = recipe.reward.answers if recipe.method == "grpo" else 1
-        steps = recipe.steps or _steps(recipe, len(rows) * answers / ranks.world)
-        cache = _filled(recipe, loaded, collate, [*rows, *validation], ranks, on_progress)
-        trainer = trainers.build(
-            recipe,
-            loaded,
-            rows,
-            validation,
-            cache or collate,
-            out / CHECKPOINTS,
-            steps=steps,
-            choice=choice,
-            ranks=ranks,
-        )
-        found = lora.trainable(trainer.model, loaded.student)
-        lora.agree(wanted, found)
-        checked = build_preflight(
-            examples,
-            tokens,
-            tests=recipe.test_sets,
-            shape=recipe.base,
-            trainable=found,
-            weights=weights,
-            memory=memory,
-            features=cache.size([*rows, *validation]) if cache else None,
-        )
-        at = checkpoints.last(out / CHECKPOINTS) if ranks.first else None
-        ranks.wait()
-        at = checkpoints.last(out / CHECKPOINTS) if not ranks.first else at
-        card = RunCard(
-            recipe=resolved,
-            base=recipe.base,
-            code_sha256=code(),
-            libraries=versions(),
-            hardware=hardware(),
-            processes=ranks.world,
-            backend=f"{choice.name}: {choice.why}",
-            loaded=_loaded(loaded.model),
-            preflight=checked.public,
-            steps=steps,
-            sessions=(
-                *(old.sessions if old else ()),
-                TrainingSession(from_step=checkpoints.step_of(at) if at else 0, started=_now()),
-            ),
-            **identity,
-        )
-        answered = functools.partial(_held_out, recipe, loaded, trainer, validation, on_progress=on_progress)
-        if recipe.method == "grpo" and ranks.first:
-            before = old.held_out[:1] if old is not None else ()
-            card = card.model_copy(update={"held_out": before or (answered(step=0),)})
-        ranks.wait()
-        card = loop.run(recipe, trainer, card, out, at, ranks, on_progress, tokens.conversation.longest)
-        if not ranks.first:
-            return card
-        if recipe.method == "grpo":
-            held_out = (*card.held_out, answered(step=card.steps))
-            card = card.model_copy(update={"held_out": held_out, "signs": signs(*held_out)})
-        student = adapter.save(
-            trainer.accelerator.unwrap_model(trainer.model),
-            loaded.processor,
-            out / ADAPTER,
-            prompt=prompts.path_of(recipe.prompt),
-            name=recipe.name,
-            base=recipe.base,
-            base_path=os.path.relpath(base, out / ADAPTER) if recipe.base == TINY else base,
-            revision=recipe.revision,
-            base_sha256=card.base_sha256,
-            recipe_sha256=card.recipe_sha256,
-            quantize=recipe.quantize,
-            whole=recipe.lora.whole,
-            max_new_tokens=recipe.max_new_tokens,
-        )
-        card = card.model_copy(update={"adapter_sha256": student.adapter_sha256, "finished": _now()})
-        card.write(out)
+        return _train(recipe, data, out, ranks, old, {"recipe": resolved, **identity}, on_progress)
+
+
+def _train(
+    recipe: DistillRecipe,
+    data: TrainingData,
+    out: Path,
+    ranks: Ranks,
+    old: RunCard | None,
+    identity: Mapping[str, Any],
+    on_progress: OnProgress,
+) -> RunCard:
+    """Everything that needs the base; `identity` is what the run card says of recipe, data, prompt and base."""
+    base = base_of(recipe, out)
+    odd = f"method {recipe.method}" if recipe.method != "sft" else "vision_cache" if recipe.vision_cache else None
+    choice = backend.choose(recipe.backend, odd)
+    loaded = backend.load_base(choice, base, recipe, local_rank=ranks.local)
+    collate = CompletionCollator(loaded.processor, recipe.max_length, open_image)
+    sizes, drop = sizes_of(data.examples.all), recipe.too_long == "drop"
+    tokens = measure(data.rows, sizes, collate, recipe.max_new_tokens, drop=drop)
+    validates = bool(data.validation)
+    data = data.without(set(tokens.dropped))
+    if not data.train or (validates and not data.validation):
+        raise TrainingError("every example is too long; raise max_length and max_new_tokens", field="too_long")
+    wanted = lora.expected(loaded.model, loaded.student, recipe.lora)
+    weights = loaded.model.num_parameters()
+    memory = estimate(loaded.model, recipe, sum(wanted.values()), tokens.conversation.longest)
+    answers = recipe.reward.answers if recipe.method == "grpo" else 1
+    steps = recipe.steps or _steps(recipe, len(data.train) * answers / ranks.world)
+    cache = _filled(recipe, loaded, collate, data.rows, ranks, on_progress)
+    trainer = trainers.build(
+        recipe,
+        loaded,
+        data.train,
+        data.validation,
+        cache or collate,
+        out / CHECKPOINTS,
+        steps=steps,
+        choice=choice,
+        ranks=ranks,
+    )
+    found = lora.trainable(trainer.model, loaded.student)
+    lora.agree(wanted, found)
+    checked = build_preflight(
+        data.examples,
+        tokens,
+        tests=recipe.test_sets,
+        shape=recipe.base,
+        trainable=found,
+        weights=weights,
+        memory=memory,
+        features=cache.size(data.rows) if cache else None,
+    )
+    at = _last(out, ranks)
+    begun = TrainingSession(from_step=checkpoints.step_of(at) if at else 0, started=_now())
+    card = RunCard(
+        base=recipe.base,
+        code_sha256=code(),
+        libraries=versions(),
+        hardware=hardware(),
+        processes=ranks.world,
+        backend=f"{choice.name}: {choice.why}",
+        loaded=_loaded(loaded.model),
+        preflight=checked.public,
+        steps=steps,
+        sessions=(*(old.sessions if old else ()), begun),
+        **identity,
+    )
+    answered = functools.partial(_held_out, recipe, loaded, trainer, data.validation, on_progress=on_progress)
+    if recipe.method == "grpo" and ranks.first:
+        before = old.held_out[:1] if old is not None else ()
+        card = card.model_copy(update={"held_out": before or (answered(step=0),)})
+    ranks.wait()
+    card = loop.run(recipe, trainer, card, out, at, ranks, on_progress, tokens.conversation.longest)
+    if not ranks.first:
         return card
+    if recipe.method == "grpo":
+        held_out = (*card.held_out, answered(step=card.steps))
+        card = card.model_copy(update={"held_out": held_out, "signs": signs(*held_out)})
+    return _finished(recipe, card, trainer.accelerator.unwrap_model(trainer.model), loaded.processor, base, out)
+
+
+def _finished(recipe: DistillRecipe, card: RunCard, model: Any, processor: Any, base: str, out: Path) -> RunCard:
+    """The adapter's folder, and the card that says so."""
+    student = adapter.save(
+        model,
+        processor,
+        out / ADAPTER,
+        prompt=prompts.path_of(recipe.prompt),
+        name=recipe.name,
+        base=recipe.base,
+        base_path=os.path.relpath(base, out / ADAPTER) if recipe.base == TINY else base,
+        revision=recipe.revision,
+        base_sha256=card.base_sha256,
+        recipe_sha256=card.recipe_sha256,
+        quantize=recipe.quantize,
+        whole=recipe.lora.whole,
+        max_new_tokens=recipe.max_new_tokens,
+    )
+    card = card.model_copy(update={"adapter_sha256": student.adapter_sha256, "finished": _now()})
+    card.write(out)
+    return card
+
+
+def _last(out: Path, ranks: Ranks) -> Path | None:
+    """The checkpoint to go on from; the first process removes broken ones before the others look."""
+    at = checkpoints.last(out / CHECKPOINTS) if ranks.first else None
+    ranks.wait()
+    return at if ranks.first else checkpoints.last(out / CHECKPOINTS)
 
 
 @contextlib.contextmanager
@@ -242,7 +260,7 @@ def _held_out(
     return answer_held_out(
         Loaded(trainer.accelerator.unwrap_model(trainer.model), loaded.processor, loaded.student),
         rows[: wanted.held_out],
-        (wanted.structure, wanted.grounding, wanted.coverage),
+        wanted.weights,
         max_new_tokens=recipe.max_new_tokens,
         temperature=wanted.temperature,
         step=step,

@@ -46,10 +46,16 @@ parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute")
 
 
 def claims(text: str) -> tuple[Claim, ...]:
-    """What a report or a step asserts, in order, with spans in `text`.
+    """What a report or a step asserts, denies or leaves open, in the order of the text.
 
-    Sentences under headings that assert nothing of the image (indication, history, comparison) are passed over; a
-    question asserts what the sentence after it answers.
+    Sentences under headings that say nothing about the image (indication, history, comparison) are left out; a question
+    asserts what the sentence after it answers.
+
+    Args:
+        text: English prose of a chest X-ray report.
+
+    Returns:
+        The claims, each with its span [start, end) in `text`.
     """
     found: list[Claim] = []
     spans = headed_sentences(text)
