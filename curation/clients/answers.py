@@ -28,7 +28,23 @@ CUT = "incomplete"  # the gate's name for an answer that was not finished, whate
 _CUT = {"length": "length", "max_tokens": "max_tokens", "max_output_tokens": "max_output_tokens"}
 _CUT |= {"model_context_window_exceeded": "max_tokens", "model_length": "length"}
 # Words of a reason. `max_tokens` and `tool_use` are no good ends, whatever else they hold.
-_NOT_WHOLE = frozenset("stop stopped eos eot end ended endoftext complete completed finish finished done".split())
+_NOT_WHOLE = frozenset({"length", "max", "limit", "window", "incomplete", "error", "tool", "tools", "function"})
+_WHOLE = frozenset(
+    {
+        "stop",
+        "stopped",
+        "eos",
+        "eot",
+        "end",
+        "ended",
+        "endoftext",
+        "complete",
+        "completed",
+        "finish",
+        "finished",
+        "done",
+    }
+)
 _FILTERED = re.compile(r"content_?filter|safety|recitation|blocklist|prohibited|guardrail|\bspii\b")
 
 
