@@ -24,7 +24,7 @@ from ..data.run import CONTINUABLE, MANIFEST, RunFolder, recipe_sha256, relative
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, RunError, first_fault
 from ..schemas.run import Manifest
 from ..schemas.version import __version__
 from .doubts import decided, doubts_of
@@ -94,9 +94,8 @@ def _recipe(run: RunFolder) -> CurateRecipe:
     try:
         return CurateRecipe.model_validate(run.manifest.recipe)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RunError(f"its recipe cannot be read ({where}: {first['msg']})", file=run.path) from None
+        message, field = first_fault(error)
+        raise RunError(f"its recipe cannot be read ({field}: {message})", file=run.path) from None
 
 
 def _missing(runs: Sequence[RunFolder], recipes: Sequence[CurateRecipe]) -> Iterator[str]:

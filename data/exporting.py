@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, RunError, first_fault
 from ..schemas.example import Example
 from ..schemas.export import ExportedRun, ExportManifest, ExportRecord, ImageHash, Pairs, Rejected, SplitName
 from ..schemas.layout import write
@@ -141,8 +141,8 @@ def read_manifest(path: Path) -> ExportManifest:
     except OSError:
         raise InputError(f"holds no {MANIFEST}; make a dataset with: tenstep export", file=path) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(str(first["msg"]), file=path / MANIFEST, field=".".join(map(str, first["loc"]))) from None
+        message, field = first_fault(error)
+        raise InputError(message, file=path / MANIFEST, field=field) from None
 
 
 def must_be_new(out: Path) -> None:
