@@ -38,7 +38,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             words = _strange(text[start:end], study.report[:REPORT_LIMIT])
-            if len(words) >= _SEVERAL and not lexicon().telling.isdisjoint(words):
+            if len(words) >= _SEVERAL and not lexicon().abnormal.isdisjoint(words):
                 yield find(
                     "unread_statement",
                     f"{text[start:end]!r}: the study has nothing of {', '.join(words)}; say what it shows.",

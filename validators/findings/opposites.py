@@ -21,10 +21,11 @@ _KINDS = (
     ("superior", "inferior"),
     ("medial", "lateral"),
     ("proximal", "distal"),
-    ("increase", "decrease", "increased", "decreased"),
+    ("increase", "decrease"),
     ("aortic", "mitral", "tricuspid", "pulmonic"),
 )
 _KIND_OF = {word: kind for kind, words in enumerate(_KINDS) for word in words}
+_SAME = {"increased": "increase", "decreased": "decrease"}
 SIDE, LEVEL, DEGREE, NUMBER = 0, 1, len(_KINDS), len(_KINDS) + 1
 _LEVELS = {"apex": "upper", "upper": "upper", "mid": "middle", "lower": "lower"}  # by the zones of a place
 DEGREES = {
@@ -42,6 +43,7 @@ _NO_THINGS = frozenset({"chest", "lung"})  # organs that everything is in
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
+_AT_LIMIT = frozenset({"upper_normal", "borderline"})
 _NAME = 4  # letters
 _SOFT = word_set("soft") | word_set("soft_near")
 _EXAMINING = word_set("examining")
@@ -54,7 +56,7 @@ def opposites(sentence: str) -> Opposites:
     """The words of opposites in a sentence, those of one kind brought to the same ("slight" for "small")."""
     found = parsed(sentence)[0]
     words: Opposites = {}
-    for word in found.words:
+    for word in (_SAME.get(word, word) for word in found.words):
         if word in _KIND_OF:
             words.setdefault(_KIND_OF[word], set()).add(word)
     for entry in found.entries:
@@ -68,6 +70,8 @@ def opposites(sentence: str) -> Opposites:
                 words.setdefault(LEVEL, set()).update(levels)
     if numbers := set(_numbers(found)):
         words[NUMBER] = numbers
+    elif any(entry.finding and _is_plural(sentence, found, at) for at, entry in enumerate(found.entries)):
+        words[NUMBER] = {*_NUMBERS[1:], "several"}  # any but one
     return words
 
 
@@ -75,6 +79,8 @@ def _numbers(found: Match) -> Iterator[str]:
     """Numbers as words, "several" for those that are not exact; "both" may be two or several, and allows either."""
     vague = not _VAGUE.isdisjoint(found.words)
     for at, word in enumerate(found.words):
+        if found.words[at + 1 : at + 2] == [":"]:
+            continue  # "one: ..., two: ..."
         if word in _SINGLE or (word == "one" and _counts(found, at)):
             yield "one"
         elif word in _NUMBERS[1:]:
@@ -85,6 +91,12 @@ def _numbers(found: Match) -> Iterator[str]:
             yield "several"
         elif word in _TWO and not vague:
             yield from ("two", "several")
+
+
+def _is_plural(sentence: str, found: Match, at: int) -> bool:
+    last = found.last[at]
+    written = sentence[found.starts[last] : found.ends[last]].lower()
+    return written.endswith("s") and written != found.words[last]
 
 
 def _counts(found: Match, at: int) -> bool:
@@ -131,6 +143,8 @@ def parts(sentence: str) -> Iterator[tuple[str, str]]:
     if sentence.endswith("?") or not _SOFT.isdisjoint(found.words):
         return
     healthy = {at for at, entry in enumerate(found.entries) if not HEALTHY.isdisjoint(entry.qualities)}
+    if any(not _AT_LIMIT.isdisjoint(entry.qualities) for entry in found.entries):
+        healthy = set()  # "at the upper limit of normal"
     called: set[int] = set()
     if healthy:
         heads = mentions(found, clauses, modified)
@@ -143,8 +157,9 @@ def parts(sentence: str) -> Iterator[tuple[str, str]]:
 
 
 def is_of_any_side(name: str, kind: int) -> bool:
-    """Whether a thing is on both sides of any film, so that a side of it tells nothing."""
-    return kind == SIDE and name in _ON_BOTH_SIDES
+    """Whether a thing is on both sides of any film, so that a side of it tells nothing; nor does a size of the lung,
+    that everything is in."""
+    return (kind == SIDE and name in _ON_BOTH_SIDES) or (kind == DEGREE and name in _NO_THINGS)
 
 
 def is_plain(sentence: str) -> bool:
