@@ -163,7 +163,7 @@ def _base(arm: DistillRecipe, examples: Mapping[str, TrainingExamples], out: Pat
 
 
 def _case_mix(run: Path, examples: Mapping[str, TrainingExamples]) -> dict[str, dict[str, float]]:
-    """By label, the share of rows whose reference has it; labels that nobody has are left out."""
+    """By label, the share of rows whose reference has it; labels that no row has are left out."""
     sides = {"all": [row.study for row in pool(run, "first")]}
     sides |= {name: [row.study for row in found.all] for name, found in examples.items()}
     labels = {side: [labels_of(study) for study in studies] for side, studies in sides.items()}
