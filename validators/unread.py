@@ -5,8 +5,8 @@ lies in the jugular vein", "bronchi: cuffing"). Telling are words of findings, d
 the lexicon has never seen; a sentence that asks, denies, weighs, calls something healthy, speaks of technique or makes
 a claim is none of its business.
 
-Of 147 good traces of the development sets that no other rule doubted 5 are; of 100 with a step of another study that
-none doubted, 38.
+Of 259 good traces of the development sets one is doubted by it alone; of 680 that have a step of another study 14 are
+found by nothing else.
 """
 
 from collections.abc import Iterator, Mapping

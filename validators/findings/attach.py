@@ -16,7 +16,6 @@ from .switches import part
 
 _ARTICLES = frozenset({"a", "an"})
 _NEAR = 6  # words between a quality and the organ after it, or between two qualities of one organ
-_THAN = 3  # words from "than" to the side that is compared with
 _AROUND = 24  # phrases around a place in which its mention stands
 _OF = word_set("of")
 _VERB, _COMMA, _CONJ, _PREP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"]
@@ -169,7 +168,7 @@ def _locate(match: Match, clauses: Clauses, modified: Modified, located: dict[in
             size = own.size
             own.take(match, at)
             own.size = size if entry.qualities or entry.finding else own.size
-        if entry.side and (quantifies(match, at) or _is_compared_with(match, at)):
+        if entry.side and quantifies(match, at):
             continue
         if at in located and not (entry.size and entry.qualities and entry.finding is None):
             continue
@@ -216,17 +215,8 @@ def _target(match: Match, clauses: Clauses, heads: list[int], at: int) -> int | 
     if after is not None:
         return after
     if before is not None and entries[at].organ and any(e.cues & _COMMA for e in entries[before + 1 : at]):
-        if later is None and _ends_statement(match, clauses, at):
-            return before  # "calcified granuloma, right lower lobe"
         return later if later is not None and not blocked else None  # "with the volume loss, the hilum is retracted"
     return before if before is not None else later
-
-
-@part("attach.fragment", off=False)
-def _ends_statement(match: Match, clauses: Clauses, at: int) -> bool:
-    """Whether no verb comes after a place: then it is said of what stands before it, and not the subject of its own."""
-    rest = range(at + 1, len(match.entries))
-    return not any(match.entries[k].cues & _VERB for k in rest if clauses.number[k] == clauses.number[at])
 
 
 @part("attach.postponed", off=False)
@@ -243,13 +233,6 @@ def _postponed(match: Match, at: int, before: int) -> bool:
         if entry.cues & _CONJ and not (match.entries[back - 1].side or match.entries[back - 1].place):
             return False
     return False
-
-
-@part("attach.than", off=False)
-def _is_compared_with(match: Match, at: int) -> bool:
-    """ "Higher than the left": the side after "than" is not that of the finding."""
-    first = match.first[at]
-    return "than" in match.words[max(0, first - _THAN) : first]
 
 
 @part("attach.quantifiers", off=False)
