@@ -19,7 +19,7 @@ from .findings.claims import read_sentence
 from .findings.lexicon import lexicon, word_set
 from .findings.match import Match
 from .findings.modifiers import parsed
-from .findings.opposites import is_stated
+from .findings.opposites import tone
 from .grounding import REPORT_LIMIT, novel_words
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -50,7 +50,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _strange(sentence: str, report: str) -> list[str]:
     """The telling and the unknown words of a plain statement without claims that the reference does not have."""
-    if any(not claim.implied for claim in read_sentence(sentence)) or not is_stated(sentence):
+    if any(not claim.implied for claim in read_sentence(sentence)) or not tone(sentence).stated:
         return []
     found = parsed(sentence)[0]
     if not _TECHNIQUE.isdisjoint(found.words) or not any(
