@@ -28,6 +28,7 @@ _KINDS = (
 )
 _KIND_OF = {word: kind for kind, words in enumerate(_KINDS) for word in words}
 _SAME = {"increased": "increase", "decreased": "decrease"}
+_OPPOSED = frozenset(_KIND_OF.keys() | _SAME.keys())
 SIDE, LEVEL, DEGREE, NUMBER = 0, 1, len(_KINDS), len(_KINDS) + 1
 _LEVELS = {"apex": "upper", "upper": "upper", "mid": "middle", "lower": "lower"}  # by the zones of a place
 DEGREES = {
@@ -39,6 +40,7 @@ _DIGITS = {str(number): word for number, word in enumerate(_NUMBERS, 1)}
 _SINGLE = frozenset({"single", "solitary", "sole", "lone"})
 _VAGUE = frozenset({"several", "multiple", "many", "numerous", "innumerable", "multilevel"})
 _TWO = frozenset({"both", "bilateral", "dual", "pair", "double", "bibasilar", "biapical"})
+_COUNTING = _SINGLE | _VAGUE | _TWO | _DIGITS.keys() | {*_NUMBERS}
 _COUNTED = 2  # words from "one" to what it counts, else it stands for something
 _NAMELESS = frozenset({"side", "chest", "part", "area", "region", "view", "portion"}) | _KIND_OF.keys()
 _NO_THINGS = frozenset({"chest", "lung"})  # organs that everything is in
@@ -60,9 +62,8 @@ def opposites(sentence: str) -> Opposites:
     """The words of opposites in a sentence, those of one kind brought to the same ("slight" for "small")."""
     found = parsed(sentence)[0]
     words: Opposites = {}
-    for word in (_SAME.get(word, word) for word in found.words):
-        if word in _KIND_OF:
-            words.setdefault(_KIND_OF[word], set()).add(word)
+    for word in (_SAME.get(word, word) for word in _OPPOSED.intersection(found.words)):
+        words.setdefault(_KIND_OF[word], set()).add(word)
     for entry in found.entries:
         if entry.side:
             words.setdefault(SIDE, set()).update(_KINDS[SIDE] if entry.side == "bilateral" else (entry.side,))
@@ -81,6 +82,8 @@ def opposites(sentence: str) -> Opposites:
 
 def _numbers(found: Match) -> Iterator[str]:
     """Numbers as words, "several" for those that are not exact; "both" may be two or several, and allows either."""
+    if _COUNTING.isdisjoint(found.words):
+        return
     vague = not _VAGUE.isdisjoint(found.words)
     for at, word in enumerate(found.words):
         if found.words[at + 1 : at + 2] == [":"]:
