@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..data.files import hold, readable_by, replace_text, replacing_folder
+from ..data.files import hold, must_be_new, readable_by, replace_text, replacing_folder
 from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
 from ..data.nearby import Nearby
@@ -63,8 +63,7 @@ def merge_runs(out: Path, paths: Sequence[Path], studies: Path | None = None) ->
         RunLockedError: another process works on one of them.
         RunError: one cannot be read, `out` is there already, or it cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError("is there already; choose another name for the merged run", file=out)
+    must_be_new(out, "is there already; choose another name for the merged run")
     for number, path in enumerate(paths):
         if path.resolve() in [other.resolve() for other in paths[:number]]:
             raise InputError("is named twice", file=path)

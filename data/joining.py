@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from ..schemas.errors import InputError, first_fault
 from ..schemas.export import ExportManifest, ExportRecord
 from ..schemas.study import Study
-from .exporting import RECORDS, ExportOptions, Found, must_be_new, read_manifest, write_whole
+from .exporting import RECORDS, ExportOptions, Found, read_manifest, write_whole
+from .files import must_be_new
 from .formats.json_lines import json_lines
 from .store.studies import StudyStore
 
