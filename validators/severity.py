@@ -12,7 +12,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
-from .findings.opposites import DEGREE, is_stated, opposites
+from .findings.opposites import DEGREE, opposites, tone
 from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, disputed, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
@@ -96,7 +96,7 @@ def _states(sentence: str) -> bool:
     """Whether a sentence plainly says something of a finding, or of what was named before ("they are extensive")."""
     found, _, _ = parsed(sentence)
     named = any(entry.finding for entry in found.entries) or found.words[0] in ("it", "they", "these")
-    return named and is_stated(sentence)
+    return named and tone(sentence).stated
 
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from .findings import sentences
 from .findings.lexicon import ORDINALS, Entry, lexicon
 from .findings.match import is_head
 from .findings.modifiers import parsed
-from .findings.opposites import HEALTHY, NOT_SAID, tells_of_reading
+from .findings.opposites import tone
 from .grounding import REPORT_LIMIT, disputed, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -113,7 +113,7 @@ def _unreported_side(report: str, sentence: str) -> str | None:
     entries = parsed(sentence)[0].entries
     sides = {entry.side for entry in entries if entry.side}
     says = len(sides) == 1 and any(is_head(entry) and not entry.size for entry in entries)
-    for entry in _plain(sentence):
+    for entry in tone(sentence).said:
         if entry.side in _OTHER and (known == {_OTHER[entry.side]} or (not known and says)):
             return entry.side
     return None
@@ -122,18 +122,10 @@ def _unreported_side(report: str, sentence: str) -> str | None:
 def _unreported_zone(report: str, sentence: str) -> str | None:
     """A zone of the lungs in a plain clause that shares nothing with those that the report names, if it names any."""
     known = _named(report).zones
-    for entry in _plain(sentence) if known and not tells_of_reading(sentence) else ():
+    for entry in tone(sentence).said if known and not tone(sentence).reading else ():
         if (zones := _zones(entry)) and zones.isdisjoint(known):
             return (entry.place or "").replace("_", " ")
     return None
-
-
-def _plain(sentence: str) -> Iterator[Entry]:
-    """What stands in clauses that deny and suppose nothing, and call nothing healthy."""
-    found, clauses, _ = parsed(sentence)
-    numbered = list(zip(found.entries, clauses.number, strict=True))
-    said = {number for one, number in numbered if one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities)}
-    return (entry for entry, number in numbered if number not in said)
 
 
 _APEX = """\
