@@ -18,7 +18,7 @@ help:  ## list the targets
 
 setup: $(READY)  ## a virtual environment with tenstep and everything its tests need
 
-demo: $(READY)  ## the whole line on bundled data, offline, in minutes; replaces demo-out/, open its review.html
+demo: $(READY)  ## the whole pipeline on bundled data, offline, in minutes; replaces demo-out/, open its review.html
 	rm -rf demo-out
 	$(BIN)/tenstep demo --out demo-out
 

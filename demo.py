@@ -1,4 +1,4 @@
-"""The demo: the whole line on bundled data, offline, on a CPU. It runs the commands that it prints.
+"""The demo: the whole pipeline on bundled data, offline, on a CPU. It runs the commands that it prints.
 
     films and reports ──► ingest ──► curate ──► audit ──► distil ──► sample ──► review.html
     (made here, seeded)              (mistakes made on purpose, repaired)  (unseen films)
@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .data.files import in_use
 from .schemas.errors import InputError, MissingExtraError
 from .schemas.outcome import Outcome, Table
 
@@ -85,7 +86,7 @@ def tell(out: Path, run: Run) -> Outcome:
 
 def _begin(out: Path) -> Path:
     """Check that the demo can run; the folder of its recipes."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if in_use(out):
         raise InputError("is not an empty folder; remove it, or choose another --out", file=out)
     _check_libraries()
     return Path(str(resources.files(__package__ or "tenstep").joinpath("data", "demo")))

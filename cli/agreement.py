@@ -63,19 +63,12 @@ def _agreement(args: argparse.Namespace) -> Outcome:
 
 
 def _rows(name: str, found: "RaterAgreement", paths: list[Path]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [(name, "all", str(found.items), "", "", _said(found.alpha))]
+    rows: list[tuple[str, ...]] = [(name, "all", str(found.items), "", "", str(found.alpha))]
     for pair in found.pairs:
         raters = " / ".join(paths[at].stem for at in pair.raters)
-        kappa = f"{_said(pair.quadratic)} quadratic" if pair.quadratic else _said(pair.kappa)
-        rows.append((name, raters, str(pair.items), _said(pair.raw), kappa, ""))
+        kappa = f"{pair.quadratic} quadratic" if pair.quadratic else str(pair.kappa)
+        rows.append((name, raters, str(pair.items), str(pair.raw), kappa, ""))
     return rows if len(found.pairs) > 1 else [(*rows[1][:5], rows[0][5])]
-
-
-def _said(found: "Estimate") -> str:
-    if found.value is None:
-        return "not defined"
-    interval = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
-    return f"{found.value:.2f}{interval}"
 
 
 def _as_dict(found: "RaterAgreement") -> dict[str, Any]:

@@ -45,11 +45,7 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
         "calibration": str(out / "calibration.json") if found else None,
         "traces": done.traces,
         "open": done.open,
-        "asked": tally.asked,
-        "recalled": tally.recalled,
-        "waiting": tally.waiting,
-        "spend_usd": tally.spend_usd,
-        "ended": tally.ended,
+        **tally.as_dict(),
     }
     rows = [("traces / without an answer", f"{done.traces} / {done.open}")]
     rows += [("requests now/earlier", f"{tally.asked} / {tally.recalled}"), ("spend", money(tally.spend_usd))]

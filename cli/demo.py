@@ -1,4 +1,4 @@
-"""`tenstep demo`: the whole line on bundled data; the story is in demo.py, and its commands run here."""
+"""`tenstep demo`: the whole pipeline on bundled data; the story is in demo.py, and its commands run here."""
 
 import argparse
 import sys

@@ -73,11 +73,7 @@ def _verify(args: argparse.Namespace) -> Outcome:
         payload={
             "run": str(args.path),
             "states": dict(tally.verified),
-            "asked": tally.asked,
-            "recalled": tally.recalled,
-            "waiting": tally.waiting,
-            "spend_usd": tally.spend_usd,
-            "ended": tally.ended,
+            **tally.as_dict(),
             "lifts": found.note is None,
             **rechecked_payload(found.changed),
         },

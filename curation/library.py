@@ -27,7 +27,7 @@ def audit(path: AnyPath) -> "Audit":
             a URL of these.
 
     Returns:
-        The audit: `.totals`, `.summary()`, and `.to_pandas()` with a row for each row of the dataset.
+        The audit, with `.totals`, `.summary()`, and `.to_pandas()` with a row for each row of the dataset.
 
     Raises:
         InputError: there is nothing to audit at this path.

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..data.files import hold, readable_by, replace_text, replacing_folder
+from ..data.files import hold, must_be_new, readable_by, replace_text, replacing_folder
 from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
 from ..data.nearby import Nearby
@@ -24,7 +24,7 @@ from ..data.run import CONTINUABLE, MANIFEST, RunFolder, recipe_sha256, relative
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, RunError, first_fault
 from ..schemas.run import Manifest
 from ..schemas.version import __version__
 from .doubts import decided, doubts_of
@@ -63,8 +63,7 @@ def merge_runs(out: Path, paths: Sequence[Path], studies: Path | None = None) ->
         RunLockedError: another process works on one of them.
         RunError: one cannot be read, `out` is there already, or it cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError("is there already; choose another name for the merged run", file=out)
+    must_be_new(out, "is there already; choose another name for the merged run")
     for number, path in enumerate(paths):
         if path.resolve() in [other.resolve() for other in paths[:number]]:
             raise InputError("is named twice", file=path)
@@ -94,9 +93,8 @@ def _recipe(run: RunFolder) -> CurateRecipe:
     try:
         return CurateRecipe.model_validate(run.manifest.recipe)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RunError(f"its recipe cannot be read ({where}: {first['msg']})", file=run.path) from None
+        message, field = first_fault(error)
+        raise RunError(f"its recipe cannot be read ({field}: {message})", file=run.path) from None
 
 
 def _missing(runs: Sequence[RunFolder], recipes: Sequence[CurateRecipe]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..schemas.base import Noun
-from ..schemas.errors import RecipeError
+from ..schemas.errors import RecipeError, first_fault
 
 File = TypeVar("File", bound=Noun)
 
@@ -45,5 +45,5 @@ def read_prompt_file(noun: type[File], content: str, file: str | None, kind: str
     try:
         return noun.model_validate(yaml.safe_load(content))
     except (yaml.YAMLError, ValidationError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
+        why = first_fault(error)[0] if isinstance(error, ValidationError) else "no YAML"
         raise RecipeError(f"is no {kind}: {why}", file=file, field=field) from None

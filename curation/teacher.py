@@ -20,7 +20,7 @@ from ..data.recipes import KEPT_OUT
 from ..data.secrets import secret_in
 from ..schemas import plugins
 from ..schemas.candidate import Candidate, Usage
-from ..schemas.errors import RecipeError, TeacherError
+from ..schemas.errors import RecipeError, TeacherError, first_fault
 from ..schemas.recipe import TeacherSpec
 from ..schemas.run import State
 from ..schemas.study import ImageRef, Study
@@ -159,9 +159,8 @@ def load(spec: TeacherSpec) -> Teacher:
     try:
         options = module.Options.model_validate(spec.options)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RecipeError(f"teacher '{spec.kind}': {first['msg']}", field=f"teachers.options.{where}") from None
+        message, field = first_fault(error)
+        raise RecipeError(f"teacher '{spec.kind}': {message}", field=f"teachers.options.{field or ''}") from None
     teacher: Teacher = module.Teacher(spec.name or spec.kind, options)
     return teacher
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..schemas.attribution import Attributed
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, first_fault
 from .formats.json_lines import json_lines
 
 FOLDER, FILE = "attribution", "attribution.jsonl"
@@ -35,8 +35,7 @@ def read_attribution(place: Path) -> dict[str, Attributed]:
         try:
             row = Attributed.model_validate(line.found, strict=False)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            raise InputError(line.problem or str(first["msg"]), file=file, row=line.row, field=field) from None
+            message, field = first_fault(error)
+            raise InputError(line.problem or message, file=file, row=line.row, field=field) from None
         found[row.key] = row
     return found

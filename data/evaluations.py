@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, first_fault
 from ..schemas.evaluation import Evaluation, Figure
 
 FOLDER, FILE = "evaluation", "evaluation.json"
@@ -34,8 +34,7 @@ def read_evaluation(place: Path) -> Evaluation:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); make it with: tenstep evaluate", file=file) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"is no evaluation ({first['msg']})", file=file) from None
+        raise InputError(f"is no evaluation ({first_fault(error)[0]})", file=file) from None
 
 
 def columns(evaluation: Evaluation) -> list[str]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, first_fault
 from ..schemas.example import Example
 from ..schemas.export import ExportedRun, ExportManifest, ExportRecord, ImageHash, Pairs, Rejected, SplitName
 from ..schemas.layout import write
@@ -28,7 +28,7 @@ from ..schemas.version import __version__
 from ..schemas.views import best_frontal
 from . import exporter
 from .exporter import SPLITS, ExportImage, Folder, Rejection, Row
-from .files import readable_by, replace_text, replacing
+from .files import must_be_new, readable_by, replace_text, replacing
 from .ids import patient_key
 from .preferences import rejected_of
 from .run import RunFolder
@@ -141,18 +141,8 @@ def read_manifest(path: Path) -> ExportManifest:
     except OSError:
         raise InputError(f"holds no {MANIFEST}; make a dataset with: tenstep export", file=path) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(str(first["msg"]), file=path / MANIFEST, field=".".join(map(str, first["loc"]))) from None
-
-
-def must_be_new(out: Path) -> None:
-    """Refuse a folder that holds something.
-
-    Raises:
-        RunError: it does, or is none.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError("is there already; choose another --out", file=out)
+        message, field = first_fault(error)
+        raise InputError(message, file=path / MANIFEST, field=field) from None
 
 
 def _placing(splits: Path | None) -> Callable[[Study], SplitName]:

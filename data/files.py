@@ -131,6 +131,21 @@ def _whole(path: Path, *, private: bool) -> Iterator[int]:
     sync_folder(path.parent)
 
 
+def in_use(folder: Path) -> bool:
+    """Whether something lies there: a file, or a folder that is not empty."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def must_be_new(folder: Path, what: str = "is there already; choose another --out") -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        RunError: it does, or is none.
+    """
+    if in_use(folder):
+        raise RunError(what, file=folder)
+
+
 def sync_folder(path: Path) -> None:
     """Put a folder's list of names on disk: a rename survives a power cut only then."""
     folder = os.open(path, os.O_RDONLY)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, first_fault
 from ..schemas.export import ExportManifest, ExportRecord
 from ..schemas.study import Study
-from .exporting import RECORDS, ExportOptions, Found, must_be_new, read_manifest, write_whole
+from .exporting import RECORDS, ExportOptions, Found, read_manifest, write_whole
+from .files import must_be_new
 from .formats.json_lines import json_lines
 from .store.studies import StudyStore
 
@@ -41,8 +42,7 @@ def join(path: Path, studies: Sequence[Path], out: Path, options: ExportOptions 
         try:
             record = ExportRecord.model_validate(line.found, strict=False)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise InputError(line.problem or str(first["msg"]), file=path / RECORDS, row=line.row) from None
+            raise InputError(line.problem or first_fault(error)[0], file=path / RECORDS, row=line.row) from None
         found.append((record, *_owned(record, stores)))
     forms = {study.report_form for _, study, _ in found}
     return write_whole(out, manifest, found, forms.pop() if len(forms) == 1 else None, options)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, first_fault
 from ..schemas.example import Example
 from ..schemas.selection import Selection
 from ..schemas.study import ReportForm
@@ -49,11 +49,8 @@ def read_selection(path: Path) -> Selection:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=file) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"])) or None
-        raise InputError(
-            f"is no selection: {first['msg']}; make one with: tenstep select", file=file, field=field
-        ) from None
+        message, field = first_fault(error)
+        raise InputError(f"is no selection: {message}; make one with: tenstep select", file=file, field=field) from None
 
 
 def runs_of(path: Path) -> tuple[Path, ...]:

@@ -1,7 +1,7 @@
 """The questions of a `file` teacher, answered by vLLM engines on the GPUs of a Ray cluster, without a server.
 
     tenstep curate examples/recipes/by-file.yaml --studies studies --out runs/by-file
-    python examples/answer_vllm.py runs/by-file/handover/file google/medgemma-27b-it --engines 16 --cards 1
+    python examples/answer_vllm.py runs/by-file/handover/file google/medgemma-27b-it --engines 16 --gpus 1
     tenstep curate examples/recipes/by-file.yaml --studies studies --out runs/by-file
 
 The second curate reads answers.jsonl, judges, and writes the repairs as new questions: run this script once more. A
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="with questions.jsonl")
     parser.add_argument("model")
     parser.add_argument("--engines", type=int, default=1, help="replicas of the model")
-    parser.add_argument("--cards", type=int, default=1, help="GPUs of a replica (tensor parallel)")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of a replica (tensor parallel)")
     parser.add_argument("--max-tokens", type=int, default=4096)
     parser.add_argument("--max-model-len", type=int, default=16384)
     args = parser.parse_args()
@@ -78,7 +78,7 @@ def main() -> None:
 
     config = vLLMEngineProcessorConfig(
         model_source=args.model,
-        engine_kwargs={"tensor_parallel_size": args.cards, "max_model_len": args.max_model_len},
+        engine_kwargs={"tensor_parallel_size": args.gpus, "max_model_len": args.max_model_len},
         concurrency=args.engines,
         batch_size=16,  # small blocks: what a kill loses
         should_continue_on_error=True,

@@ -19,7 +19,11 @@ A bad candidate is never an error: it is a record with findings.
 import json
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 HOME = "https://github.com/tenstep/tenstep"
 
@@ -154,6 +158,12 @@ class MissingExtraError(TenstepError):
     def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
         """Across processes: an exception is made again from its arguments."""
         return type(self), (self.extra, self.needs)
+
+
+def first_fault(error: "ValidationError") -> tuple[str, str | None]:
+    """What pydantic found wrong first, and in which field; not the value, which may be data."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return str(first["msg"]), ".".join(map(str, first["loc"])) or None
 
 
 def install_command(extra: str) -> str:

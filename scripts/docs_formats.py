@@ -112,9 +112,10 @@ def _listing(module: str) -> Iterator[tuple[str, str]]:
     """The lines `name   what it is` of a module's docstring."""
     text = ast.get_docstring(ast.parse((ROOT / module).read_text("utf-8"))) or ""
     for line in text.splitlines():
-        if found := re.fullmatch(r"(?:    )?((?:SELECTION/)?[\w*./<>-]+(?: \.\w+)*)  +(\S.*)", line):
+        found = re.fullmatch(r"(?:    )?([\w*./<>-]+(?: \.\w+)*)  +(\S.*)", line)
+        if found and found[1] != "*.jsonl":  # the tables have a listing of their own
             about = re.sub(r" \((?:see )?[\w/]+\.py\)", "", found[2])
-            yield found[1].removeprefix("SELECTION/"), about.replace("|", "\\|")
+            yield found[1], about.replace("|", "\\|")
 
 
 @cache

@@ -52,8 +52,12 @@ def rules() -> Iterator[str]:
         "\nA trace is accepted when no rule finds an error and no doubt is left open. A recipe may give every code "
         "another severity (`severities:`). Examples are the rules' own test cases.\n\n"
         f"*Good hit* and *bad hit*: how many traces the code hit, of {found.of}. A hit on a good trace is a false "
-        "alarm, and a hit on a bad one need not be on its mistake. `tenstep rules CODE` shows the same."
+        "alarm; a hit on a bad one need not be on its mistake. *Precision*: the share of the traces hit that are bad; "
+        "empty for a code that hit none, and vague where few were hit. `tenstep rules --measured RUN` has it for your "
+        "own reports, by the decisions of your readers. `tenstep rules CODE` explains a code in the terminal.\n"
     )
+    yield "| severity | effect |\n|---|---|\n| error | the trace is rejected |"
+    yield "| doubt | it waits for a verifier or a reader |\n| warning | it is recorded |"
     if not found.current:
         yield "\nThe rules have changed since they were measured: `python -m benchmarks.code_precision --write`."
     for group in dict.fromkeys(rule.GROUP for rule in RULES):
@@ -62,8 +66,13 @@ def rules() -> Iterator[str]:
             name = rule.__name__.rpartition(".")[2]
             yield f"\n### {name}\n\n{_doc(sys.modules[rule.__name__])}\n"
             hits = {code: found.codes.get(code) or (0, 0) for code in rule.CODES}
-            rows = [(f"`{code}`", weight, *map(str, hits[code])) for code, weight in rule.CODES.items()]
-            yield from _table(("code", "severity", "good hit", "bad hit"), rows)
+            rows = [
+                (f"`{code}`", weight, *map(str, hits[code]), f"{hits[code][1] / sum(hits[code]):.0%}")
+                if any(hits[code])
+                else (f"`{code}`", weight, "0", "0", "")
+                for code, weight in rule.CODES.items()
+            ]
+            yield from _table(("code", "severity", "good hit", "bad hit", "precision"), rows)
             for title, case in (("passes", rule.PASSES[0]), *((f"`{one.code}`", one) for one in rule.FAILS)):
                 yield f'\n??? example "{title}"\n'
                 yield _indented(_fenced(_cut(case.text)))

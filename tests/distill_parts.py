@@ -66,6 +66,11 @@ def filmed(folder: Path, studies: int, *, data_class: DataClass = "public") -> S
 def untrained(base: Path, sentences: Sequence[str], **fields: Any) -> DistillRecipe:
     """A recipe on a new tiny student, whose tokenizer learns from these sentences."""
     build(base, sentences)
+    return recipe_on(base, **fields)
+
+
+def recipe_on(base: Path, **fields: Any) -> DistillRecipe:
+    """A recipe on a student that is there."""
     return DistillRecipe(kind="distill", base=str(base), **({"name": "probe"} | fields))
 
 

@@ -1,4 +1,4 @@
-"""Students that are trained once a session, for tests that only read them: a tiny one, and the demo's."""
+"""What is made once a session, for tests that only read it: phantoms with their run, and trained students."""
 
 import json
 from functools import cache
@@ -10,6 +10,8 @@ import pytest
 from distill_parts import accepted_run, filmed, untrained
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
+from tenstep.data.store.studies import StudyStore
+from tenstep.distill.train.tiny import build
 from tenstep.schemas.learning import Lora, Optimizer
 from tenstep.schemas.study import DataClass
 
@@ -23,6 +25,47 @@ class Trained(NamedTuple):
     run: Path  # of the training
     studies: Path
     films: Path
+
+
+class Phantoms(NamedTuple):
+    """Eight studies, all accepted."""
+
+    films: Path
+    store: StudyStore
+    run: Path
+    base: Path  # an untrained student whose tokenizer has read their reports
+
+
+PHANTOMS = 8
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _phantoms(tmp_path_factory.getbasetemp()).films
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
+    return _phantoms(tmp_path_factory.getbasetemp()).store
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _phantoms(tmp_path_factory.getbasetemp()).run
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _phantoms(tmp_path_factory.getbasetemp()).base
+
+
+@cache
+def _phantoms(folder: Path) -> Phantoms:
+    place = folder / "phantoms"
+    place.mkdir()
+    found = filmed(place, PHANTOMS)
+    build(place / "tiny", [study.report for study in found])
+    return Phantoms(place / "films", found, accepted_run(found, place / "run"), place / "tiny")
 
 
 class DemoStudent(NamedTuple):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import changed, filmed, kill_at_step_5, steps, untrained
+from distill_parts import changed, kill_at_step_5, recipe_on, steps
+from distill_student import PHANTOMS, base, store
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.libraries import quiet
@@ -29,7 +30,8 @@ from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
 from tiny_students import base_of
 
-STUDIES = 6
+__all__ = ["base", "store"]  # fixtures
+
 OLD = tuple(map(int, version("trl").split(".")[:2])) < (1, 16)
 trains = pytest.mark.skipif(OLD, reason="this TRL cannot train Llama 3.2 Vision so: see below")
 TEN = read(path_of("ten-steps"))
@@ -55,20 +57,14 @@ def judged_run(store: StudyStore, out: Path, rejected: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("dpo"), STUDIES)
-
-
-@pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return judged_run(store, tmp_path_factory.mktemp("run") / "run", STUDIES - 1)
+    return judged_run(store, tmp_path_factory.mktemp("run") / "run", PHANTOMS - 1)
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    return untrained(
-        tmp_path_factory.mktemp("base") / "tiny",
-        [study.report for study in store],
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(
+        base,
         method="dpo",
         steps=10,
         batch=2,
@@ -104,8 +100,8 @@ def test_the_accepted_text_becomes_likelier_than_the_rejected_one(
     recipe: DistillRecipe, run: Path, tmp_path: Path
 ) -> None:
     card = distill(recipe, run, tmp_path / "out")
-    assert card.preflight.pairs == {"unsupported_measurement": STUDIES - 1}
-    assert card.preflight.examples == STUDIES - 1
+    assert card.preflight.pairs == {"unsupported_measurement": PHANTOMS - 1}
+    assert card.preflight.examples == PHANTOMS - 1
     assert card.losses[0].loss == pytest.approx(0.6931, abs=1e-3)  # log 2: no preference yet
     assert card.losses[-1].loss < 0.3
     assert card.losses[-1].others["rewards/margins"] > 1
@@ -113,7 +109,7 @@ def test_the_accepted_text_becomes_likelier_than_the_rejected_one(
     before, after = margins(recipe.base, None, rows), margins(recipe.base, tmp_path / "out" / "adapter", rows)
     assert all(one < other for one, other in zip(before, after, strict=True))
     written = [json.loads(line) for line in (tmp_path / "out" / "rows.jsonl").read_text().splitlines()]
-    assert len(written) == STUDIES - 1 and all(len(row["rejected"]) == 1 for row in written)
+    assert len(written) == PHANTOMS - 1 and all(len(row["rejected"]) == 1 for row in written)
     assert (tmp_path / "out" / "adapter" / "student.json").is_file()
 
 
@@ -165,8 +161,8 @@ def test_validation_pairs_are_watched_and_the_best_adapter_is_kept(
 
 def test_the_preflight_counts_pairs_and_measures_both_texts(recipe: DistillRecipe, run: Path) -> None:
     found = preflight(recipe, run)
-    assert found.pairs == {"unsupported_measurement": STUDIES - 1} and found.examples == STUDIES - 1
-    with pytest.raises(TrainingError, match="10 examples have more than the 200 tokens"):
+    assert found.pairs == {"unsupported_measurement": PHANTOMS - 1} and found.examples == PHANTOMS - 1
+    with pytest.raises(TrainingError, match=f"{2 * (PHANTOMS - 1)} examples have more than the 200 tokens"):
         preflight(changed(recipe, max_length=200), run)
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 import transformers
-from distill_parts import accepted_run, filmed
+from distill_student import run, store
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.shape import on_meta, processor_of, shape_of, shipped_config, shipped_shapes
 from tenstep.distill.student import student_of
@@ -23,6 +23,8 @@ from tiny_students import BUILDERS, write_converter
 from tiny_video_students import WITH_VIDEO
 from whole_way import BOTH, whole_way
 
+__all__ = ["run", "store"]  # fixtures
+
 WANTED = {"torchvision==0.28.0": "torchvision/version.py", "num2words==0.5.14": "num2words/__init__.py"}
 WEIGHTS = {  # as the checkpoints' pages say
     "InternVL3-8B-hf": 7_944_373_760,
@@ -32,16 +34,6 @@ WEIGHTS = {  # as the checkpoints' pages say
     "llava-onevision-qwen2-7b-ov-hf": 8_030_807_584,
     "medgemma-1.5-4b-it": 4_300_079_472,
 }
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("families"), 4)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
 
 
 @pytest.mark.parametrize("family", sorted(BUILDERS))

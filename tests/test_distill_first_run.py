@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, untrained
+from distill_parts import changed, recipe_on
+from distill_student import PHANTOMS, base, run, store
 from tenstep.data.recipes import read_recipe
-from tenstep.data.store.studies import StudyStore
 from tenstep.distill.shape import on_meta, shape_of, shipped_config
 from tenstep.distill.student import Student, kind_of, layer_of, student_of
 from tenstep.distill.train import checkpoints, lora
@@ -24,24 +24,14 @@ from tenstep.schemas.errors import RecipeError, TrainingError
 from tenstep.schemas.learning import Lora
 
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
-STUDIES = 6
+
+__all__ = ["base", "run", "store"]  # fixtures
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("store"), STUDIES)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    base = tmp_path_factory.mktemp("base") / "tiny"
+def recipe(base: Path) -> DistillRecipe:
     fields = {"steps": 4, "batch": 2, "max_new_tokens": 300, "save_every": 50, "log_every": 1, "report_to": ()}
-    return untrained(base, [study.report for study in store], lora=Lora(r=4, whole=("lm_head",)), **fields)
+    return recipe_on(base, lora=Lora(r=4, whole=("lm_head",)), **fields)
 
 
 def lengths(recipe: DistillRecipe, run: Path) -> tuple[int, int]:
@@ -66,7 +56,7 @@ def test_examples_that_are_too_long_can_be_left_out_and_are_listed(
     median, _ = lengths(recipe, run)
     card = distill(changed(recipe, max_new_tokens=median, too_long="drop", steps=1), run, tmp_path / "out")
     dropped = card.preflight.dropped
-    assert dropped and card.preflight.examples == STUDIES - len(dropped)
+    assert dropped and card.preflight.examples == PHANTOMS - len(dropped)
     assert card.preflight.target is not None and card.preflight.target.longest <= median
     with pytest.raises(TrainingError, match="every example is too long"):
         preflight(changed(recipe, max_new_tokens=1, too_long="drop"), run)

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, kill_at_step_5, steps, untrained
+from distill_parts import changed, kill_at_step_5, recipe_on, steps
+from distill_student import PHANTOMS, base, run, store
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import load
@@ -24,25 +25,16 @@ from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
 from tiny_students import base_of
 
-STUDIES, TOKENS = 5, 24
+__all__ = ["base", "run", "store"]  # fixtures
+
+TOKENS = 24
 TEN = read(path_of("ten-steps"))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("grpo"), STUDIES)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    return untrained(
-        tmp_path_factory.mktemp("base") / "tiny",
-        [study.report for study in store],
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(
+        base,
         method="grpo",
         steps=6,
         batch=4,
@@ -188,7 +180,7 @@ def test_held_out_answers_are_judged_for_what_a_reward_does_not_see(store: Study
 
 def test_studies_need_no_traces(recipe: DistillRecipe, store: StudyStore) -> None:
     examples = load_examples(changed(recipe, studies=[str(store.root)]), None, TEN)
-    assert len(examples.all) == STUDIES and examples.validation
+    assert len(examples.all) == PHANTOMS and examples.validation
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from distill_parts import changed, filmed, steps, untrained
+from distill_parts import changed, recipe_on, steps
+from distill_student import PHANTOMS, base, store
 from tenstep.data.preferences import rejected_of
 from tenstep.data.run import RunFolder
 from tenstep.data.selection import examples_of
@@ -26,7 +27,9 @@ from tenstep.schemas.study import Study
 from tenstep.validators.gate import judge
 from tenstep.validators.reading import read_candidate
 
-STUDIES, SAMPLES = 6, 3
+__all__ = ["base", "store"]  # fixtures
+
+SAMPLES = 3
 TEN = read(path_of("ten-steps"))
 Arrival = tuple[str, int]  # study and sample
 
@@ -53,11 +56,6 @@ def run_of(store: StudyStore, out: Path, arrivals: Sequence[Arrival], *, mended:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("order"), STUDIES)
-
-
-@pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> list[Path]:
     """The same answers, in the order of the store and in two others."""
     asked = [(study.id, sample) for study in store for sample in range(SAMPLES)]
@@ -67,9 +65,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> list[Pa
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    base = tmp_path_factory.mktemp("base") / "tiny"
-    return untrained(base, [study.report for study in store], steps=1, batch=2, max_new_tokens=400, report_to=())
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(base, steps=1, batch=2, max_new_tokens=400, report_to=())
 
 
 @pytest.mark.parametrize(
@@ -108,13 +105,13 @@ def test_the_first_of_several_answers_is_the_one_that_was_asked_first(runs: list
 def test_exported_pairs_do_not_depend_on_it_either(runs: list[Path]) -> None:
     found = [rejected_of(examples_of(run), pair_codes(form=False), most=2) for run in runs]
     assert [list(pairs.items()) for pairs, _ in found] == [list(found[0][0].items())] * 3
-    assert (found[0][1].made, found[0][1].dropped) == (2 * STUDIES, {"more than 2 of a study": STUDIES})
+    assert (found[0][1].made, found[0][1].dropped) == (2 * PHANTOMS, {"more than 2 of a study": PHANTOMS})
 
 
 def test_studies_to_teach_again_keep_the_order_of_their_store(store: StudyStore, tmp_path: Path) -> None:
     arrivals = [(study.id, 0) for study in reversed(list(store))]
     run = run_of(store, tmp_path / "run", arrivals, mended=False)
-    assert redo(run, tmp_path / "again") == STUDIES
+    assert redo(run, tmp_path / "again") == PHANTOMS
     assert [study.id for study in StudyStore.open(tmp_path / "again")] == [study.id for study in store]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, ingested, untrained
+from distill_parts import accepted_run, changed, filmed, ingested, recipe_on
+from distill_student import PHANTOMS, base, run, store
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
 from tenstep.data.recipes import read_recipe
@@ -23,26 +24,15 @@ from tenstep.schemas.errors import ImageError, InputError, PolicyError, TenstepE
 from tenstep.schemas.learning import Lora
 from tenstep.schemas.policy import PolicyDecision
 
+__all__ = ["base", "run", "store"]  # fixtures
+
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
-STUDIES = 8
 TEN = read(path_of("ten-steps"))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("preflight"), STUDIES)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    reports = [study.report for study in store]
-    lora = Lora(r=4, parts=("vision", "language"))
-    return untrained(tmp_path_factory.mktemp("base") / "tiny", reports, steps=2, max_new_tokens=300, lora=lora)
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(base, steps=2, max_new_tokens=300, lora=Lora(r=4, parts=("vision", "language")))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +66,7 @@ def test_everything_at_hand_is_looked_at_and_nothing_is_written(recipe: DistillR
     before = sorted(path.name for path in run.iterdir() if "journal" not in path.name)
     found = preflight(changed(recipe, validation=0.3, split_seed=2), run)
     assert found.unchecked == ()
-    assert found.examples + found.validation == found.images == STUDIES
+    assert found.examples + found.validation == found.images == PHANTOMS
     assert 0 < found.validation == found.patients_validation
     assert found.conversation is not None and found.target is not None
     assert found.conversation.median <= found.conversation.p95 <= found.conversation.p99 <= found.conversation.longest
@@ -120,7 +110,7 @@ def test_a_mismatch_is_one_line(recipe: DistillRecipe, run: Path, fields: dict[s
 def test_reports_alone_are_learned_from_study_stores(recipe: DistillRecipe, store: StudyStore) -> None:
     stage1 = changed(recipe, studies=[str(store.root)], prompt="report-only")
     found = preflight(stage1, None)
-    assert found.examples == STUDIES and found.unchecked == ()
+    assert found.examples == PHANTOMS and found.unchecked == ()
     assert all(text.startswith("Technique: ") for text in found.shown)
     with pytest.raises(TrainingError, match="asks for ten steps and the report, but the targets are reports alone"):
         preflight(changed(stage1, prompt="ten-steps"), None)

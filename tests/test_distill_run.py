@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, ingested, kill_at_step_5, untrained
-from tenstep.data.demo.folders import write_folders
+from distill_parts import accepted_run, changed, filmed, ingested, kill_at_step_5, recipe_on
+from distill_student import PHANTOMS, base, films, run, store
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill import adapter
@@ -25,29 +25,13 @@ from tenstep.schemas.learning import Lora
 from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.schemas.verdict import Verdict
 
-STUDIES = 8
+__all__ = ["base", "films", "run", "store"]  # fixtures
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folders(tmp_path_factory.mktemp("films") / "films", STUDIES, size=64, defects=False)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, films: Path) -> StudyStore:
-    return ingested(tmp_path_factory.mktemp("store") / "studies", films)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    return untrained(
-        tmp_path_factory.mktemp("base") / "tiny",
-        [study.report for study in store],
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(
+        base,
         steps=6,
         batch=2,
         accumulate=2,
@@ -131,7 +115,7 @@ def test_a_second_process_is_told_of_the_first(recipe: DistillRecipe, run: Path,
 def test_the_card_says_what_was_done(recipe: DistillRecipe, trained: Path) -> None:
     card = RunCard.read(trained)
     assert card.recipe["lora"]["r"] == 4
-    assert card.preflight.examples == STUDIES
+    assert card.preflight.examples == PHANTOMS
     assert set(card.preflight.trainable) == {"vision", "language", "head"}
     assert [loss.step for loss in card.losses] == [1, 2, 3, 4, 5, 6]
     assert card.losses[-1].loss < card.losses[0].loss
@@ -294,8 +278,8 @@ def test_sampling_goes_on_where_it_was_and_gives_the_same_answers(
     with pytest.raises(Stop):
         sample(asked(trained), store, tmp_path / "a", batch=3, on_judged=stop)
     manifest = sample(asked(trained), store, tmp_path / "a", batch=4)
-    assert manifest.counts["sampled"] == STUDIES * 2 - 5
-    assert manifest.counts["attempts"] == STUDIES * 2
+    assert manifest.counts["sampled"] == PHANTOMS * 2 - 5
+    assert manifest.counts["attempts"] == PHANTOMS * 2
     again = sample(asked(trained), store, tmp_path / "a", batch=4)
     assert again.counts["sampled"] == 0
 

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from distill_parts import accepted_run, changed, filmed, untrained
+from distill_parts import changed, recipe_on
+from distill_student import base, run, store
 from tenstep.__main__ import main
 from tenstep.cli.app import parser
 from tenstep.data.run import RunFolder
+from tenstep.data.store.studies import StudyStore
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.train.ranks import check_launch
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
+
+__all__ = ["base", "run", "store"]  # fixtures
 
 # trains as the command does, and writes down what each process has learned
 _RANK = """
@@ -52,18 +56,16 @@ def launch(words: list[str], node: int, port: int) -> "subprocess.Popen[str]":
 
 @pytest.mark.slow
 def test_two_machines_train_as_one_with_twice_the_accumulation_in_a_shared_folder_and_not_in_two(
-    tmp_path: Path,
+    base: Path, run: Path, tmp_path: Path
 ) -> None:
-    run = accepted_run(filmed(tmp_path, 8), tmp_path / "run")
-    recipe = untrained(
-        tmp_path / "tiny",
-        ["The heart is normal.", "There is a small left pleural effusion."] * 3,
+    recipe = recipe_on(
+        base,
         steps=4,
         batch=2,
         accumulate=1,
         save_every=2,
         log_every=1,
-        max_new_tokens=1500,
+        max_new_tokens=300,
         lora=Lora(r=4, whole=("lm_head",)),
         optimizer=Optimizer(name="adamw_torch", learning_rate=1e-3),
         report_to=(),
@@ -100,10 +102,10 @@ def test_two_machines_train_as_one_with_twice_the_accumulation_in_a_shared_folde
 
 
 @pytest.mark.slow
-def test_two_processes_answer_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = filmed(tmp_path, 5)
-    untrained(tmp_path / "tiny", [study.report for study in store] * 2, steps=1)
-    words = ["sample", str(tmp_path / "tiny"), "--studies", str(store.root), "--max-new-tokens", "12"]
+def test_two_processes_answer_as_one(
+    base: Path, store: StudyStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", str(base), "--studies", str(store.root), "--limit", "5", "--max-new-tokens", "12"]
     words += ["--temperature", "0.7", "--answers", "2", "--batch", "2", "--json"]
     assert main([*words, "--out", str(tmp_path / "one")]) == 0
     said = [capsys.readouterr().out]

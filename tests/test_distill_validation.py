@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, kill_at_step_5, untrained
+from distill_parts import changed, kill_at_step_5, recipe_on
+from distill_student import base, run
 from tenstep.distill.adapter import WEIGHTS
 from tenstep.distill.load import sha256_of
 from tenstep.distill.train import checkpoints
@@ -14,25 +15,20 @@ from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import MissingExtraError, TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
 
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("watched")
-    return accepted_run(filmed(folder, 8), folder / "run")
+__all__ = ["base", "run"]  # fixtures
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> DistillRecipe:
-    return untrained(
-        tmp_path_factory.mktemp("base") / "tiny",
-        ["The heart is normal.", "There is a small left pleural effusion."] * 3,
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(
+        base,
         steps=6,
         batch=2,
         validation=0.3,
         split_seed=2,
         save_every=2,
         log_every=1,
-        max_new_tokens=1500,
+        max_new_tokens=300,
         lora=Lora(r=4, dropout=0.1, whole=("lm_head",)),
     )
 
@@ -110,7 +106,7 @@ def test_a_full_card_says_what_to_lower(recipe: DistillRecipe, run: Path, tmp_pa
 
 def test_a_loss_that_is_no_number_ends_the_run(diverging: DistillRecipe, run: Path, tmp_path: Path) -> None:
     wild = diverging.optimizer.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(TrainingError, match=r"at step \d the (eval_loss|loss|adapter) is no number any more"):
+    with pytest.raises(TrainingError, match=r"at step \d the (eval_loss|loss|adapter) is not a finite number"):
         distill(changed(diverging, optimizer=wild.model_dump()), run, tmp_path / "out")
 
 
@@ -118,7 +114,7 @@ def test_no_checkpoint_without_numbers_is_written(diverging: DistillRecipe, run:
     wild = diverging.optimizer.model_copy(update={"learning_rate": 1e30})
     late = changed(diverging, optimizer=wild.model_dump(), patience=None, validation=0.0, save_every=2, log_every=10)
     with pytest.raises(
-        TrainingError, match=r"at step \d the (loss|adapter) is no number any more; .* choose another --out"
+        TrainingError, match=r"at step \d the (loss|adapter) is not a finite number; .* choose another --out"
     ):
         distill(late, run, tmp_path / "out")
     for weights in (tmp_path / "out" / "checkpoints").rglob("adapter_model.safetensors"):

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_parts import accepted_run, changed, filmed, untrained
+from distill_parts import changed, recipe_on
+from distill_student import base, run, store
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.libraries import quiet
 from tenstep.distill.load import load
 from tenstep.distill.pixels import open_image
 from tenstep.distill.prompt import path_of, read
-from tenstep.distill.shape import on_meta, shipped_config
 from tenstep.distill.student import student_of
 from tenstep.distill.train import lora
 from tenstep.distill.train.collator import CompletionCollator, TrainingRow
@@ -24,24 +24,16 @@ from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Lora, Optimizer
 from tiny_students import base_of
 
+__all__ = ["base", "run", "store"]  # fixtures
+
 TEN = read(path_of("ten-steps"))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return filmed(tmp_path_factory.mktemp("features"), 3)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> Path:
-    return accepted_run(store, tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, store: StudyStore) -> DistillRecipe:
-    return untrained(
-        tmp_path_factory.mktemp("base") / "tiny",
-        [study.report for study in store],
+def recipe(base: Path) -> DistillRecipe:
+    return recipe_on(
+        base,
+        limit=3,
         epochs=3,
         batch=2,
         log_every=1,
@@ -146,35 +138,3 @@ def _dropout() -> Any:
     import torch
 
     return torch.nn.Dropout(0.1)
-
-
-def test_a_sample_of_the_11b_model_costs_a_quarter_of_stage_2_as_it_was() -> None:
-    """Counted on the meta device: 700 tokens, four tiles, forward and backward with checkpointing; in TFLOP."""
-    import torch
-    from peft import get_peft_model
-    from tenstep.data.recipes import read_recipe
-    from tenstep.distill.train.frozen import remove_input_gradients
-    from torch.utils.flop_counter import FlopCounterMode
-
-    recipe = read_recipe(Path(__file__).parent.parent / "examples" / "recipes" / "stage2.yaml", DistillRecipe)
-    tokens, tiles = 700, 4
-    with quiet():
-        bare = on_meta(shipped_config())
-        model = get_peft_model(
-            bare, lora.config(bare, student_of("mllama"), recipe.lora), low_cpu_mem_usage=True
-        ).train()
-        base: Any = model.base_model.model
-        getattr(base, "activation_checkpointing_enable", base.gradient_checkpointing_enable)({"use_reentrant": False})
-        remove_input_gradients(model)
-        with torch.device("meta"):
-            batch = {
-                "input_ids": torch.zeros(1, tokens, dtype=torch.long),
-                "attention_mask": torch.zeros(1, 1, tokens, tokens),  # of four dimensions: never looked into
-                "cross_attention_states": torch.zeros(
-                    tiles, bare.model.vision_model.num_patches, bare.model.hidden_size
-                ),
-                "cross_attention_mask": torch.ones(1, tokens, 1, tiles, dtype=torch.long),
-            }
-        with FlopCounterMode(display=False) as counter:
-            model(**batch).logits.float().mean().backward()
-    assert counter.get_total_flops() / 1e12 == pytest.approx(23.0, abs=0.1)

@@ -12,7 +12,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import lexicon, word_set
-from .findings.opposites import is_stated
+from .findings.opposites import tone
 from .grounding import REPORT_LIMIT, novel_words
 from .patterns import Patterns
 from .rule import Case, Finder, Group, ten
@@ -39,7 +39,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             match = _ORIGIN.search(text[start:end])
-            if match and is_stated(text[start:end]) and (words := _novel(match["cause"], report)):
+            if match and tone(text[start:end]).stated and (words := _novel(match["cause"], report)):
                 yield find(
                     "unsupported_cause",
                     f"{match.group().strip()!r}: the study has nothing of {', '.join(words)}; leave it out.",

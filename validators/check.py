@@ -31,8 +31,8 @@ def check(
         author: a teacher's report must equal the reference; a student's is its own reading.
 
     Returns:
-        A verdict: `findings`, `outcome` (reject if one of them is an error, doubt if one is a doubt, else accept) and
-        `accepted`.
+        The verdict, with `findings`, `outcome` (reject if one of them is an error, doubt if one is a doubt, else
+        accept) and `accepted`.
     """
     return judge(*as_pair(text, "text", reference, views=views, has_prior=has_prior, author=author))
 

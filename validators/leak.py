@@ -16,7 +16,7 @@ from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
 GROUP: Group = "honesty"
-CODES: Mapping[str, Severity] = {"reference_leak": "error"}
+CODES: Mapping[str, Severity] = {"reference_leak": "error", "outside_source": "doubt"}
 find = Finder(__name__, CODES)
 
 _SAYS = (
@@ -100,15 +100,27 @@ _LEAKS = (
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )
 _PATTERN = Patterns(*_LEAKS)
+# what came with the images: who speaks of it as known was told of the patient
+_OUTSIDE = Patterns(
+    r"\b(?:the|this|that|her|his|their|patient'?s?|stated|clinical|presenting)\s+(?:\w+\s+)?"
+    r"(?P<source>request|requisition|complaint|history|indication|referral|card)\b"
+)
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """The first words of each step that point to a given text."""
+    """The first words of each step that point to a given text, or to what was told of the patient."""
     for position, text in steps_of(candidate):
         if match := _PATTERN.search(text):
             yield find(
                 "reference_leak",
                 f"{match.group()!r} speaks of a given text; describe what the image shows instead.",
+                step=position,
+                span=match.span(),
+            )
+        elif (match := _OUTSIDE.search(text)) and match["source"].lower() not in study.report.lower():
+            yield find(
+                "outside_source",
+                f"{match.group()!r} speaks of what no image shows; describe what is seen.",
                 step=position,
                 span=match.span(),
             )
@@ -129,4 +141,5 @@ FAILS = (
     Case(ten({5: "The lungs are clear according to the findings."}), "reference_leak"),
     Case(ten({5: "The radiologist saw clear lungs."}), "reference_leak"),
     Case(ten({5: "Clear lungs, which fits the ground truth."}), "reference_leak"),
+    Case(ten({9: "The request asks for a cause of her cough, and none is seen."}), "outside_source"),
 )

@@ -4,25 +4,30 @@ It protects against invented precision. Numbers are compared with their units (4
 projections are not measurements.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import may_measure, measurements
+from .findings.measure import UNIT
 from .findings.text import lower
 from .grounding import reference_of
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {"unsupported_measurement": "error"}
+CODES: Mapping[str, Severity] = {"unsupported_measurement": "error", "unsupported_number": "doubt"}
 find = Finder(__name__, CODES)
+
+_DECIMAL = re.compile(rf"(?<![\d.,])\d{{0,5}}\.\d{{1,4}}(?![\d.]|[\s-]?(?:{UNIT})(?![a-z]))", re.I)
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Measurements of a step that are not the reference's."""
     known = {(found.value, found.unit) for found in reference_of(study).measurements}
+    decimals: set[str] | None = None
     for position, text in steps_of(candidate):
         for found in measurements(lower(text)) if may_measure(vocabulary(text)) else ():
             if (found.value, found.unit) not in known:
@@ -32,6 +37,19 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                     step=position,
                     span=found.span,
                 )
+        for bare in _DECIMAL.finditer(text):
+            decimals = {_value(match) for match in _DECIMAL.finditer(study.report)} if decimals is None else decimals
+            if _value(bare) not in decimals:
+                yield find(
+                    "unsupported_number",
+                    f"{bare.group()!r} is no number of this study; leave it out.",
+                    step=position,
+                    span=bare.span(),
+                )
+
+
+def _value(number: re.Match[str]) -> str:
+    return number.group().lstrip("0")
 
 
 _NODULE = """\
@@ -48,5 +66,6 @@ PASSES = (
 FAILS = (
     Case(ten({5: "The mass in the right upper lobe measures 4.5 cm."}, _NODULE), "unsupported_measurement", _NODULE),
     Case(ten({3: "The cardiothoracic ratio is 0.45, which is normal."}), "unsupported_measurement"),
+    Case(ten({3: "The heart takes up 0.66 of the chest."}), "unsupported_number"),
     Case(ten({3: "The heart spans twelve centimeters."}), "unsupported_measurement"),
 )

@@ -15,7 +15,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.opposites import SIDE, Opposites, is_of_any_side, is_plain, opposites, parts, things
+from .findings.opposites import SIDE, Opposites, is_of_any_side, opposites, parts, things, tone
 from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -49,7 +49,7 @@ def _moved(report: str, sentence: str, but: int | None) -> tuple[str, str, list[
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
     words_of_kinds = opposites(sentence).items()
     given = [(kind, next(iter(words))) for kind, words in words_of_kinds if len(words) == 1 and kind != but]
-    if not given or not is_plain(sentence):
+    if not given or not tone(sentence).plain:
         return None
     known = _named(report)
     for name in things(sentence):

@@ -5,8 +5,8 @@ lies in the jugular vein", "bronchi: cuffing"). Telling are words of findings, d
 the lexicon has never seen; a sentence that asks, denies, weighs, calls something healthy, speaks of technique or makes
 a claim is none of its business.
 
-Of 147 good traces of the development sets that no other rule doubted 5 are; of 100 with a step of another study that
-none doubted, 38.
+Of 259 good traces of the development sets one is doubted by it alone; of 680 that have a step of another study 14 are
+found by nothing else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from .findings.claims import read_sentence
 from .findings.lexicon import lexicon, word_set
 from .findings.match import Match
 from .findings.modifiers import parsed
-from .findings.opposites import is_stated
+from .findings.opposites import tone
 from .grounding import REPORT_LIMIT, novel_words
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -38,7 +38,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             words = _strange(text[start:end], study.report[:REPORT_LIMIT])
-            if len(words) >= _SEVERAL and not lexicon().telling.isdisjoint(words):
+            if len(words) >= _SEVERAL and not lexicon().abnormal.isdisjoint(words):
                 yield find(
                     "unread_statement",
                     f"{text[start:end]!r}: the study has nothing of {', '.join(words)}; say what it shows.",
@@ -50,7 +50,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _strange(sentence: str, report: str) -> list[str]:
     """The telling and the unknown words of a plain statement without claims that the reference does not have."""
-    if any(not claim.implied for claim in read_sentence(sentence)) or not is_stated(sentence):
+    if any(not claim.implied for claim in read_sentence(sentence)) or not tone(sentence).stated:
         return []
     found = parsed(sentence)[0]
     if not _TECHNIQUE.isdisjoint(found.words) or not any(

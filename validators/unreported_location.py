@@ -14,8 +14,9 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import ORDINALS, Entry, lexicon
+from .findings.match import is_head
 from .findings.modifiers import parsed
-from .findings.opposites import HEALTHY, NOT_SAID, tells_of_reading
+from .findings.opposites import tone
 from .grounding import REPORT_LIMIT, disputed, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -104,14 +105,16 @@ def _unreported_level(report: str, sentence: str) -> str | None:
 
 
 def _unreported_side(report: str, sentence: str) -> str | None:
-    """The side of a plain clause, if the report names only the other one, or none and the sentence not both; where
-    "both" is named, or either side, any finding may be meant."""
+    """The side of a plain clause, if the report names only the other one, or none and the sentence not both, but a
+    finding or quality; where "both" is named, or either side, any finding may be meant."""
     known = _named(report).sides
     if "bilateral" in known or len(known) > 1:
         return None
-    sides = {entry.side for entry in parsed(sentence)[0].entries if entry.side}
-    for entry in _plain(sentence):
-        if entry.side in _OTHER and (known == {_OTHER[entry.side]} or (not known and len(sides) == 1)):
+    entries = parsed(sentence)[0].entries
+    sides = {entry.side for entry in entries if entry.side}
+    says = len(sides) == 1 and any(is_head(entry) and not entry.size for entry in entries)
+    for entry in tone(sentence).said:
+        if entry.side in _OTHER and (known == {_OTHER[entry.side]} or (not known and says)):
             return entry.side
     return None
 
@@ -119,18 +122,10 @@ def _unreported_side(report: str, sentence: str) -> str | None:
 def _unreported_zone(report: str, sentence: str) -> str | None:
     """A zone of the lungs in a plain clause that shares nothing with those that the report names, if it names any."""
     known = _named(report).zones
-    for entry in _plain(sentence) if known and not tells_of_reading(sentence) else ():
+    for entry in tone(sentence).said if known and not tone(sentence).reading else ():
         if (zones := _zones(entry)) and zones.isdisjoint(known):
             return (entry.place or "").replace("_", " ")
     return None
-
-
-def _plain(sentence: str) -> Iterator[Entry]:
-    """What stands in clauses that deny and suppose nothing, and call nothing healthy."""
-    found, clauses, _ = parsed(sentence)
-    numbered = list(zip(found.entries, clauses.number, strict=True))
-    said = {number for one, number in numbered if one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities)}
-    return (entry for entry, number in numbered if number not in said)
 
 
 _APEX = """\
@@ -148,7 +143,7 @@ PASSES = (
 FAILS = (
     Case(ten({5: "The right one is smaller."}, _APEX), "unreported_location", _APEX),
     Case(ten({5: "Something dense occupies the left base."}, _APEX), "unreported_location", _APEX),
-    Case(ten({5: "The right one is smaller."}), "unreported_location"),
+    Case(ten({5: "The right one is hazy."}), "unreported_location"),
     Case(ten({5: "Something dense occupies the right apex."}, _APEX), "unreported_location", _APEX),
     Case(ten({9: "A deformed vertebra stands at L4."}, _APEX), "unreported_location", _APEX),
 )

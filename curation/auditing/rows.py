@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError, field_validator
 from ...data.ids import is_missing
 from ...schemas.base import Noun, Status
 from ...schemas.candidate import Author
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.example import Example
 
 Form = Literal["text", "messages", "conversations", "completion", "trace", "columns"]
@@ -177,8 +177,7 @@ def read_row(fields: Mapping[str, Any], default_id: str, columns: Mapping[str, s
     try:
         return AuditRow.model_validate(given), form
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise BadRow(first["msg"], ".".join(map(str, first["loc"]))) from None
+        raise BadRow(*first_fault(error)) from None
 
 
 def _filled(value: object) -> bool:
@@ -241,8 +240,8 @@ def _example(fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
         example = Example.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise BadRow(f"is no example: {first['msg']}", ".".join(map(str, first["loc"]))) from None
+        message, field = first_fault(error)
+        raise BadRow(f"is no example: {message}", field) from None
     study = example.study
     return {
         "id": study.id,

@@ -1,6 +1,10 @@
 """Families: whose model a model is, so that no family judges itself. An unknown model is a family of its own."""
 
 import re
+from collections.abc import Iterable
+
+from ...schemas.errors import RecipeError
+from ..teacher import Teacher
 
 _FAMILIES = {
     "openai": r"gpt|chatgpt|o[1-9](?:-|$)|davinci",
@@ -25,3 +29,24 @@ def family_of(provider: str, model: str) -> str:
     if found:
         return min(found)[1]
     return provider if model in ("", "none") else model.rsplit("/", 1)[-1].lower()
+
+
+def check_family(model: Teacher, what: str, written_by: Iterable[tuple[str, str]], field: str) -> None:
+    """Refuse a judge or a verifier that would read traces of its own family.
+
+    Args:
+        model: who would read them.
+        what: what an error calls it.
+        written_by: (provider or teacher, model) of whoever wrote or writes the traces.
+        field: the key of the recipe that names it.
+
+    Raises:
+        RecipeError: it is of an author's family.
+    """
+    family = family_of(str(model.identity().get("provider", "")), model.model)
+    if family in {family_of(provider, name) for provider, name in written_by}:
+        raise RecipeError(
+            f"{what} is of the family '{family}', which writes the traces; models favour their own. Take a model of "
+            "another family, or say same_family: true",
+            field=field,
+        )

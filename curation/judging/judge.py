@@ -32,7 +32,7 @@ from ..requests.polite import run_politely
 from ..requests.session import Session, check_requests
 from ..requests.tally import Reason, Tally
 from ..teacher import Question, Teacher
-from .families import family_of
+from .families import check_family
 from .raters import Estimate, Rated, agreement
 from .recipe import JudgeRecipe
 from .rubric import Rubric, RubricScore, UnreadableJudgement
@@ -161,7 +161,14 @@ def judge_run(
         store = run.studies
     if not traces:
         raise RunError("holds no trace to judge; 'which: all' takes rejected ones as well", file=path)
-    _check_families(traces, judges, recipe)
+    if not recipe.same_family:
+        for judge in judges:
+            check_family(
+                judge,
+                f"judge '{judge.name}'",
+                ((one.candidate.teacher, one.candidate.model) for one in traces),
+                "judges",
+            )
     folder = path / "judge" / recipe.name
     with RunFolder.open(folder, kind="curate", recipe=recipe, studies=store) as book:
         work = _Work(book, recipe, judges, on_trace)
@@ -205,20 +212,6 @@ def _traces(run: RunFolder, recipe: JudgeRecipe) -> Iterator[JudgedTrace]:
     for candidate, _ in run.judged():
         if candidate.key in wanted:
             yield JudgedTrace(run.studies.get(candidate.study_id), candidate)
-
-
-def _check_families(traces: Sequence[JudgedTrace], judges: Sequence[Teacher], recipe: JudgeRecipe) -> None:
-    if recipe.same_family:
-        return
-    authors = {family_of(one.candidate.teacher, one.candidate.model) for one in traces}
-    for judge in judges:
-        family = family_of(str(judge.identity().get("provider", "")), judge.model)
-        if family in authors:
-            raise RecipeError(
-                f"judge '{judge.name}' is of the family '{family}', which wrote traces of this run; models favour "
-                "their own. Take a judge of another family, or say same_family: true",
-                field="judges",
-            )
 
 
 class _Work:

@@ -41,6 +41,12 @@ class Estimate(NamedTuple):
     low: float | None
     high: float | None
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return "not defined"
+        interval = "" if self.low is None else f" ({self.low:.2f} to {self.high:.2f})"
+        return f"{self.value:.2f}{interval}"
+
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:

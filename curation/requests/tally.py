@@ -44,6 +44,10 @@ class Tally:
         nothing = not (self.recalled or self.accepted or self.doubted or self.rejected or self.refused)
         return nothing and bool(self.failed or self.unknown)
 
+    def as_dict(self) -> dict[str, object]:
+        """Requests and spend of this call, for machines."""
+        return {name: getattr(self, name) for name in ("asked", "recalled", "waiting", "spend_usd", "ended")}
+
     def why(self) -> str:
         """The commonest reasons why requests brought nothing, in one line."""
         return "; ".join(f"{reason} ({n} times)" if n > 1 else reason for reason, n in self.reasons.most_common(3))

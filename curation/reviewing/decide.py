@@ -16,7 +16,7 @@ from ...data.judged import Judged, judged, judged_event
 from ...data.readings import Readings, final
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate, Usage
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.layout import parse, write
 from ...schemas.reading import Kind, Reading, StepReading
 from ...schemas.run import State
@@ -180,8 +180,7 @@ class DecisionWriter:
                 }
             )
         except ValidationError as error:
-            field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
-            raise InputError("the form is not whole; load the page again", field=field or None) from None
+            raise InputError("the form is not whole; load the page again", field=first_fault(error)[1]) from None
         if not self.readings.append(reading):
             return None
         self._settle(original)

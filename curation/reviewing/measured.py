@@ -13,7 +13,7 @@ from ...data.readings import final
 from ...data.run import RunFolder
 from ...data.statistics import wilson
 from ...schemas.reading import Reading
-from ..judging.raters import Estimate, agreement, by_question
+from ..judging.raters import agreement, by_question
 from .index import TraceIndex
 from .shown import explained
 
@@ -94,9 +94,9 @@ def agreement_rows(run: RunFolder, readings: Sequence[Reading]) -> list[dict[str
                         "question": question,
                         "readers": f"{one}, {other}",
                         "items": str(pair.items),
-                        "equal": _estimate(pair.raw),
-                        "kappa": _estimate(pair.kappa),
-                        "alpha": _estimate(found.alpha),
+                        "equal": str(pair.raw),
+                        "kappa": str(pair.kappa),
+                        "alpha": str(found.alpha),
                     }
                 )
     return rows
@@ -106,13 +106,6 @@ def _patients(run: RunFolder, readings: Sequence[Reading]) -> Mapping[str, str]:
     studies = {reading.study_id for reading in readings}
     patient = {study: person for study, person in run.studies.patients() if study in studies}
     return {reading.key: patient.get(reading.study_id, reading.study_id) for reading in readings}
-
-
-def _estimate(found: Estimate) -> str:
-    if found.value is None:
-        return "not defined"
-    interval = "" if found.low is None or found.high is None else f" ({found.low:.2f} to {found.high:.2f})"
-    return f"{found.value:.2f}{interval}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ...data.formats.packed import open_file
 from ...data.ids import plain_id
 from ...data.run import RunFolder
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.reading import Reading
 from .index import TraceIndex
 
@@ -160,7 +160,7 @@ def readings_from(
                 }
             )
         except ValidationError as error:
-            field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
+            _, field = first_fault(error)
             wrong = "accept, reject or unsure is wanted" if field == "decision" else "cannot be read"
             raise InputError(wrong, file=path, row=row, field=field) from None
         new.append(reading)

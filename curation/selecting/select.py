@@ -16,11 +16,12 @@ from typing import Any
 
 from pydantic import Field
 
+from ...data.files import must_be_new
 from ...data.run import RunFolder
 from ...data.selection import FILE, stored_path
 from ...data.workers import Workers
 from ...schemas.base import Noun
-from ...schemas.errors import InputError, RunError
+from ...schemas.errors import InputError
 from ...schemas.selection import Chosen, Method, SelectedRun, Selection
 from ...schemas.version import __version__
 from .baselines import by_domain, drawn
@@ -95,8 +96,7 @@ def select(
         PolicyError: a run may not be used for training.
         InputError: something cannot be read, or nothing is left to choose from.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError("is there already; choose another --out", file=out)
+    must_be_new(out)
     for run in runs:
         if (run / FILE).is_file():
             raise InputError("is a selection; select from its runs", file=run)

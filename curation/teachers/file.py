@@ -27,7 +27,7 @@ from ...data.files import readable_by, replacing
 from ...data.formats.json_lines import json_lines
 from ...schemas.base import Noun
 from ...schemas.candidate import Usage
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.run import State
 from ..clients.answers import without_plan
 from ..clients.bodies import answer_schema
@@ -184,8 +184,8 @@ def _read(path: Path) -> dict[str, tuple[int, _Row]]:
         try:
             row = _Row.model_validate(line.found)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(first["msg"], file=path, row=number, field=".".join(map(str, first["loc"]))) from None
+            message, field = first_fault(error)
+            raise InputError(message, file=path, row=number, field=field) from None
         if row.id in found:
             message = f"answers the question '{row.id[:12]}…' again, after row {found[row.id][0]}; keep one of the two"
             raise InputError(message, file=path, row=number, field="id")

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from ...data.formats.packed import open_file
 from ...data.run import RunFolder
 from ...schemas.base import Noun
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.study import DataClass, Study
 from ...validators.findings import compares_with_prior, sentences
 
@@ -102,8 +102,8 @@ def _rows(content: str, path: Path | None) -> Iterator[LabelledTrace]:
         try:
             row = LabelledTrace.model_validate(json.loads(line))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(first["msg"], file=path, row=number, field=".".join(map(str, first["loc"]))) from None
+            message, field = first_fault(error)
+            raise InputError(message, file=path, row=number, field=field) from None
         except (ValueError, RecursionError):
             raise InputError("is not one JSON object", file=path, row=number) from None
         if row.id in seen:

@@ -15,11 +15,10 @@ from typing import Any, Literal
 
 from ...schemas.candidate import Candidate
 from ...schemas.curate_recipe import Reach, VerifierSpec
-from ...schemas.errors import RecipeError
 from ...schemas.recipe import TeacherSpec
 from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Finding, Resolution, Verdict
-from ..judging.families import family_of
+from ..judging.families import check_family
 from ..requests.asker import Asker
 from ..requests.budget import Lane
 from ..teacher import Teacher, load
@@ -61,13 +60,8 @@ def load_verifier(spec: VerifierSpec, written_by: Sequence[tuple[str, str]]) -> 
         RecipeError: there is no such kind, or it is of an author's family.
     """
     verifier = load(TeacherSpec(kind=spec.kind, name=spec.name or NAME, options=spec.options))
-    family = family_of(str(verifier.identity().get("provider", "")), verifier.model)
-    if not spec.same_family and family in {family_of(provider, model) for provider, model in written_by}:
-        raise RecipeError(
-            f"the verifier is of the family '{family}', which writes the traces; models favour their own. Take a model "
-            "of another family, or say same_family: true",
-            field="verifier",
-        )
+    if not spec.same_family:
+        check_family(verifier, "the verifier", written_by, "verifier")
     return verifier
 
 

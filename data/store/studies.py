@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from pydantic import ValidationError
 
 from ...schemas.base import SCHEMA_VERSION, Record
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.study import DataClass, ImageRef, RejectedRow, Study
 from ..remote import fetch_into, local, origin_of
 from ..source import SourceTrace, SourceWarning
@@ -241,6 +241,5 @@ def _read(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def _unreadable(error: ValidationError, path: Path, row: int | None) -> InputError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
-    return InputError(f"damaged: {first['msg']}; ingest again", file=path, row=row, field=field)
+    message, field = first_fault(error)
+    return InputError(f"damaged: {message}; ingest again", file=path, row=row, field=field)

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from pydantic import Field
 
-from ...data.files import readable_by
+from ...data.files import must_be_new, readable_by
 from ...data.store.studies import StudyStore
 from ...schemas.ablate_recipe import AblateRecipe
 from ...schemas.base import Record
@@ -145,8 +145,8 @@ def _claim(recipe: AblateRecipe, run: Path, unseen: Path, out: Path) -> None:
     held = out / "recipe.yaml"
     if held.is_file() and held.read_text("utf-8") != text:
         raise RunError("holds another ablation; choose another --out", file=out)
-    if not held.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError("is not empty and holds no ablation; choose another --out", file=out)
+    if not held.is_file():
+        must_be_new(out, "is not empty and holds no ablation; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     held.write_text(text, encoding="utf-8")
 
@@ -163,7 +163,7 @@ def _base(arm: DistillRecipe, examples: Mapping[str, TrainingExamples], out: Pat
 
 
 def _case_mix(run: Path, examples: Mapping[str, TrainingExamples]) -> dict[str, dict[str, float]]:
-    """By label, the share of rows whose reference has it; labels that nobody has are left out."""
+    """By label, the share of rows whose reference has it; labels that no row has are left out."""
     sides = {"all": [row.study for row in pool(run, "first")]}
     sides |= {name: [row.study for row in found.all] for name, found in examples.items()}
     labels = {side: [labels_of(study) for study in studies] for side, studies in sides.items()}

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from ...data.recipes import read_recipe
 from ...schemas.ablate_recipe import AblateRecipe, Arm
 from ...schemas.distill_recipe import DistillRecipe
-from ...schemas.errors import RecipeError
+from ...schemas.errors import RecipeError, first_fault
 from ..train.examples import pool
 
 BALANCED = "-balanced"
@@ -69,9 +69,8 @@ def _arm(name: str, arm: Arm, recipe: AblateRecipe) -> DistillRecipe:
     try:
         return DistillRecipe.model_validate(fields | {"run": None, "studies": ()}, strict=False)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise RecipeError(f"arm '{name}': {first['msg']}", field=f"arms.{name}.changes.{field}") from None
+        message, field = first_fault(error)
+        raise RecipeError(f"arm '{name}': {message}", field=f"arms.{name}.changes.{field}") from None
 
 
 def _equal(arms: Mapping[str, DistillRecipe]) -> None:

@@ -37,7 +37,7 @@ def outcomes(folder: Path, *, steps: bool) -> Outcomes:
 
     Args:
         folder: the run.
-        steps: whether the student was asked for steps.
+        steps: whether the prompt asked for steps.
     """
     with RunFolder.read(folder) as run:
         judged = sorted(run.judged(), key=lambda one: one.candidate.study_id)

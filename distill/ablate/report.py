@@ -1,6 +1,6 @@
 """An ablation as files: ablation.json, ablation.md, and ablation.html with its plot. It computes nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...data.charts import ChartValue, Dots, dots
 from ...data.files import replace_text
+from ..markdown import table
 from .ablation import Ablation
 from .comparison import ArmFigure, FigureRow, Paired
 
@@ -78,8 +79,7 @@ def as_markdown(ablation: Ablation) -> str:
     """For a paper or a model card."""
     lines = [f"# {ablation.name}", "", f"{summary(ablation)}.", ""]
     for grid in (figures(ablation), paired(ablation), case_mix(ablation)):
-        lines += [f"## {grid.title}", "", _line(grid.columns), _line(["---"] * len(grid.columns))]
-        lines += [*map(_line, grid.rows), ""]
+        lines += [f"## {grid.title}", "", *table(grid.columns, grid.rows), ""]
     return "\n".join([*lines, *(f"- {note}" for note in ablation.notes)]) + "\n"
 
 
@@ -146,7 +146,3 @@ def _counts(pair: Paired) -> str:
 
 def _each(values: Sequence[float], form: str) -> str:
     return ", ".join(map(form.format, values)) or "-"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -12,6 +12,7 @@ from typing import Any
 from ...schemas.errors import InputError
 from ...schemas.version import __version__
 from ..libraries import quiet
+from ..load import sha256_of
 from .encoding import Encoder
 from .measure import Measure, MeasureOf, Pair, mean, mean_of
 
@@ -99,6 +100,5 @@ def _f1(ours: tuple[Any, Any], theirs: tuple[Any, Any]) -> float:
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()[:12]

@@ -66,7 +66,7 @@ def read(path: Path, temperature: float | None = None, unanswered: Unanswered = 
 
 
 def read_all(paths: Sequence[Path], temperature: float | None, unanswered: Unanswered) -> list[StudentOutputs]:
-    """Several students; those whose folders have one name are told apart by the folder above.
+    """Several students; those whose folders have one name get that of the folder above as well.
 
     Raises:
         InputError: see `read`; or the same is named twice, or more than eight.

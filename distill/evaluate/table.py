@@ -15,6 +15,7 @@ from ...data.charts import ChartValue, Dots, dots
 from ...data.evaluations import FILE, cells, chosen, columns, described
 from ...schemas.errors import InputError
 from ...schemas.evaluation import Evaluation
+from ..markdown import table
 from .labels import SENSITIVITY, SPECIFICITY
 
 _COLUMNS = (
@@ -91,11 +92,9 @@ def as_markdown(evaluation: Evaluation) -> str:
 def markdown_table(evaluation: Evaluation, *, by_label: bool = False) -> list[str]:
     """Figures over all labels, or of each label, as lines of Markdown."""
     heads = [*columns(evaluation), "implementation"]
-    lines = [_line(heads), _line(["---"] * len(heads))]
-    for figure in chosen(evaluation, by_label=by_label):
-        how = f"{figure.implementation} {figure.version}: {figure.preprocessing}"
-        lines.append(_line([*cells(figure), how]))
-    return lines
+    found = chosen(evaluation, by_label=by_label)
+    hows = (f"{figure.implementation} {figure.version}: {figure.preprocessing}" for figure in found)
+    return table(heads, ([*cells(figure), how] for figure, how in zip(found, hows, strict=True)))
 
 
 def table_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
@@ -109,10 +108,6 @@ def preprocessings(evaluation: Evaluation) -> list[str]:
     """What each implementation did to the texts, each once."""
     figures = evaluation.figures
     return list(dict.fromkeys(f"{figure.implementation}: {figure.preprocessing}" for figure in figures))
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _svg(evaluation: Evaluation, *, labels: bool) -> str:

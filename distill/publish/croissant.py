@@ -4,13 +4,13 @@ The document is a plain dict, and its RAI keys are checked against our own list:
 one in silence. Record sets describe what can be read without us: JSON lines and parquet. Form: Croissant 1.1, RAI 1.0.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...schemas.export import ExportManifest
+from ..load import sha256_of
 from .model_card import DISCLAIMER, UNKNOWN
 from .terms import dataset_terms
 
@@ -111,7 +111,7 @@ def _file(out: Path, name: str) -> dict[str, Any]:
         "contentUrl": name,
         "contentSize": f"{path.stat().st_size} B",
         "encodingFormat": _TYPES[path.suffix],
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256_of(path),
     }
 
 

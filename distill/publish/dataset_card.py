@@ -23,6 +23,7 @@ from ...schemas.export import ExportManifest
 from ...validators import measured
 from ...validators.findings import claims
 from ...validators.gate import RULES
+from ..markdown import facts
 from . import croissant
 from .model_card import DISCLAIMER, INHERITED, UNKNOWN
 from .terms import dataset_terms
@@ -152,7 +153,7 @@ def render(manifest: ExportManifest, figures: Mapping[str, Any], *, licence: str
         *dataset_terms(manifest.sources, restricted=manifest.data_class == "restricted"),
         "## What it holds",
         "",
-        *_table(
+        *facts(
             {
                 "rows": ", ".join(f"{split} {n:,}" for split, n in manifest.rows.items()),
                 "patients": f"{manifest.patients:,}",
@@ -206,7 +207,7 @@ def _head(manifest: ExportManifest, rows: int, licence: str | None) -> list[str]
 def _made(run: Mapping[str, Any]) -> list[str]:
     spend = run["spend_usd"]
     return [
-        *_table(
+        *facts(
             {
                 "run": run["name"],
                 "teachers": _counted(run["teachers"]),
@@ -268,11 +269,6 @@ def _limits() -> list[str]:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items()) or "none"
-
-
-def _table(rows: Mapping[str, object]) -> list[str]:
-    cells = (str(value).replace("|", "\\|").replace("\n", " ") for value in rows.values())
-    return ["| | |", "| --- | --- |", *(f"| {name} | {cell} |" for name, cell in zip(rows, cells, strict=True)), ""]
 
 
 def _plot(findings: Mapping[str, int]) -> str:

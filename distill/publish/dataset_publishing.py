@@ -5,7 +5,6 @@ restricted studies, without their reports and images. A restricted one is never 
 terms say.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from ...data.files import readable_by
 from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, MissingExtraError, PolicyError, RunError
 from ...schemas.export import ExportManifest
+from ..load import sha256_of
 from .checks import Problem, secrets, verbatim_report_text
 from .dataset_card import CARD_FILES, read_figures, write_card
 from .publishing import Package, PackagedFile
@@ -59,7 +59,7 @@ def publish(folder: Path, *, licence: str | None, studies: Path | None = None, o
         if restricted:
             problems += _restricted(staged, manifest, store)
         listed = tuple(
-            PackagedFile(file.relative_to(staged).as_posix(), file.stat().st_size, _sha256(file))
+            PackagedFile(file.relative_to(staged).as_posix(), file.stat().st_size, sha256_of(file))
             for file in sorted(staged.rglob("*"))
             if file.is_file() and not file.is_symlink()
         )
@@ -126,7 +126,7 @@ def _changed(folder: Path, manifest: ExportManifest) -> Iterator[Problem]:
         path = folder / name
         if not path.is_file():
             yield Problem(name, "missing", "it was exported, and is not here")
-        elif name not in CARD_FILES and _sha256(path) != sha256:
+        elif name not in CARD_FILES and sha256_of(path) != sha256:
             yield Problem(name, "changed", "it is not as it was exported; export again")
 
 
@@ -137,8 +137,3 @@ def _restricted(folder: Path, manifest: ExportManifest, store: StudyStore | None
         yield Problem("", "unsearched", "made of restricted studies; name them with --studies to look for their text")
     else:
         yield from verbatim_report_text(folder, ((study.id, study.report) for study in store))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.evaluation import Evaluation
+from ..markdown import facts
 from ..train.run_card import FILE, RunCard
 from . import evaluated
 from .merge_card import MergedCard
@@ -76,10 +77,10 @@ def render(
         *model_terms(sources, restricted=card.preflight.restricted),
         "## What it is",
         "",
-        *_table(_identity(card, merged)),
+        *facts(_identity(card, merged)),
         "## How it was trained",
         "",
-        *_table(
+        *facts(
             {
                 "examples": f"{preflight['examples']} ({preflight['validation']} for validation)",
                 "patients": f"{preflight['patients']} ({preflight['patients_validation']} for validation)",
@@ -151,8 +152,3 @@ def _identity(card: RunCard, merged: MergedCard | None) -> dict[str, object]:
 def _counts(trainable: Mapping[str, int], weights: int) -> str:
     parts = ", ".join(f"{part} {count:,}" for part, count in sorted(trainable.items()))
     return f"{sum(trainable.values()):,} of {weights:,} ({parts})"
-
-
-def _table(rows: Mapping[str, object]) -> list[str]:
-    cells = (str(value).replace("|", "\\|") for value in rows.values())
-    return ["| | |", "| --- | --- |", *(f"| {name} | {cell} |" for name, cell in zip(rows, cells, strict=True)), ""]

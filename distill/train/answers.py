@@ -2,8 +2,8 @@
 
 A reward can be gained without getting better: by saying nothing that could be wrong, or by saying the same of every
 film. Neither is seen in the reward of the studies that are trained on; so some held out by patient are answered, at the
-reward's temperature and from fixed seeds, and these are counted beside their reward. In published work (ChexReason)
-rewards of this kind gained on their own data and lost on another set: what holds here has not been shown to hold there.
+reward's temperature and from fixed seeds, and these are counted together with their reward. In published work
+(ChexReason) rewards of this kind gained on their own data and lost on another set: what holds here may not hold there.
 """
 
 from collections.abc import Callable, Sequence

@@ -31,8 +31,8 @@ def choose(wanted: Literal["auto", "hf", "unsloth"], only_hf: str | None = None)
         only_hf: what unsloth is not wired for, if the recipe has it.
 
     Raises:
-        TrainingError: unsloth was asked for, and there is no CUDA.
-        MissingExtraError: unsloth was asked for, and is not installed.
+        TrainingError: the recipe says unsloth, and there is no CUDA.
+        MissingExtraError: the recipe says unsloth, and it is not installed.
     """
     if wanted == "hf":
         return Choice("hf", "the recipe says so")

@@ -78,7 +78,7 @@ def follow(
 
 def no_number(what: str, step: int) -> TrainingError:
     """The error for a loss, or weights, that are infinite or none; checkpoints from before are as they were."""
-    message = f"at step {step} the {what} is no number any more; lower the learning rate and choose another --out"
+    message = f"at step {step} the {what} is not a finite number; lower the learning rate and choose another --out"
     return TrainingError(message, field="optimizer.learning_rate")
 
 

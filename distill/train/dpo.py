@@ -40,7 +40,7 @@ def preferring(
 
     Args:
         preference: the recipe's.
-        arguments: for its config, beside what is its own.
+        arguments: for its config, in addition to its own.
         given: for the trainer: model, tables, processor, adapters.
         collate: rows to batches.
 

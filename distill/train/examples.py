@@ -221,8 +221,8 @@ def _split(recipe: DistillRecipe, found: list[TrainingExample]) -> TrainingExamp
         raise TrainingError(
             f"{len(shared)} patients are in training and in validation: their source split them by study"
         )
-    watched = recipe.validation or recipe.patience is not None or recipe.method == "grpo"
-    if not train or (watched and not validation):
+    validates = recipe.validation or recipe.patience is not None or recipe.method == "grpo"
+    if not train or (validates and not validation):
         raise TrainingError(
             f"the split leaves {len(train)} examples for training and {len(validation)} for validation; "
             + ("split again, with patients to validate on" if recipe.splits else "change the share or the split_seed"),

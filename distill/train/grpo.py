@@ -20,7 +20,7 @@ from ..generate import ends_of, text_of
 from ..pixels import open_image
 from .collator import TrainingRow
 
-Fields = Mapping[str, Any]  # one row's inputs beside the tokens, of shape (1 or more, ...)
+Fields = Mapping[str, Any]  # one row's inputs other than the tokens, of shape (1 or more, ...)
 _IDS = ("input_ids", "attention_mask")
 # inputs that have a value a token, and what an answer's tokens get: nothing of an image, or all that the prompt saw
 _ZEROS = ("token_type_ids", "mm_token_type_ids")
@@ -32,7 +32,7 @@ def rewarded(recipe: DistillRecipe, arguments: dict[str, Any], given: dict[str, 
 
     Args:
         recipe: its reward, and how long answers may be.
-        arguments: for its config, beside what is its own.
+        arguments: for its config, in addition to its own.
         given: for the trainer: model, tables, processor, adapters.
 
     Raises:
@@ -158,12 +158,18 @@ def _trainer_class() -> Any:
     from trl import GRPOTrainer
 
     class Rewarded(GRPOTrainer):  # type: ignore[misc]  # trl is not typed
-        """Four methods of TRL's, so that rows carry their image inputs from the question to the loss."""
+        """Methods of TRL's, so that rows carry their image inputs to the loss, and a run can be resumed."""
 
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
             self._films: list[str] = []
             self._rows: Sequence[Fields] = ()
+
+        def _get_train_sampler(self, *dataset: Any) -> Any:
+            sampler = super()._get_train_sampler(*dataset)
+            # TRL draws the order of each epoch from where the last one left its generator, which a resumed run forgot
+            sampler.set_epoch = lambda epoch: sampler.generator.manual_seed(self.args.seed + epoch)
+            return sampler
 
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             self._films = [one["film"] for one in inputs]

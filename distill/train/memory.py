@@ -1,10 +1,10 @@
-"""What a run will need of a card, estimated before it is asked for. An estimate: allocators round up and fragment.
+"""What a run will need of a card, estimated before it starts. An estimate: allocators round up and fragment.
 
 Of each weight it is known what it costs: nf4 with double quantization takes 4 bits, 8 for every 64 weights and 32 for
 every 64 * 256 (Dettmers et al. 2023, QLoRA, section 3); everything else is bfloat16; what learns is float32, with a
-gradient and two moments beside it. Activations are counted for the usual decoder block: with checkpointing one tensor a
-layer and one block's worth of work, without it every block's, and three copies of the logits (bfloat16, float32,
-gradient). A preference pair is two texts; what answers keep while a rewarded student writes them is not counted.
+gradient and two moments. Activations are counted for the usual decoder block: with checkpointing one tensor a layer
+and one block's worth of work, without it every block's, and three copies of the logits (bfloat16, float32, gradient).
+A preference pair is two texts; what answers keep while a rewarded student writes them is not counted.
 """
 
 from typing import Any

@@ -92,7 +92,7 @@ _SHARDERS = {
 
 def check_launch(environment: Mapping[str, str] = os.environ) -> None:
     """Raises:
-    TrainingError: accelerate was told to shard the model, which the trainer here does not do.
+    TrainingError: accelerate is set to shard the model, which the trainer here does not do.
     """
     for variable, name in _SHARDERS.items():
         if environment.get(variable, "").lower() in ("1", "true", "yes"):

@@ -125,7 +125,7 @@ def _config(tokenizer: Any, rows: int, shape: TinyShape) -> Any:
         num_global_layers=1,
         attention_heads=4,
         intermediate_size=2 * shape.vision_hidden,
-        vision_output_dim=2 * shape.vision_hidden,  # the last layer's output beside one intermediate layer's
+        vision_output_dim=2 * shape.vision_hidden,  # the last layer's output and one intermediate layer's
         intermediate_layers_indices=[0],
         image_size=shape.image,
         patch_size=shape.patch,

@@ -45,7 +45,7 @@ def build(
     """
     from transformers import PrinterCallback, set_seed
 
-    arguments = _arguments(recipe, out, steps, ranks, watched=bool(validation) and recipe.method != "grpo")
+    arguments = _arguments(recipe, out, steps, ranks, validates=bool(validation) and recipe.method != "grpo")
     set_seed(recipe.seed)  # the older trainer leaves it to us, and adapters begin at random
     model, adapters = adapted(choice, loaded.model, loaded.student, recipe)
     given: dict[str, Any] = {
@@ -90,8 +90,8 @@ def in_float32(model: Any) -> None:
             weight.data = weight.data.to(torch.float32)
 
 
-def _arguments(recipe: DistillRecipe, out: Path, steps: int, ranks: Ranks, *, watched: bool) -> dict[str, Any]:
-    """What every method's config is given; `watched` where there is a validation loss."""
+def _arguments(recipe: DistillRecipe, out: Path, steps: int, ranks: Ranks, *, validates: bool) -> dict[str, Any]:
+    """What every method's config is given; `validates` where there is a validation loss."""
     import torch
 
     cuda = device() == "cuda"
@@ -103,7 +103,7 @@ def _arguments(recipe: DistillRecipe, out: Path, steps: int, ranks: Ranks, *, wa
             "metric_for_best_model": VALIDATION,
             "greater_is_better": False,
         }
-        if watched
+        if validates
         else {}
     )
     together: dict[str, Any] = (

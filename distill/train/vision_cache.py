@@ -26,7 +26,7 @@ from ..load import Loaded, device, half_dtype
 from ..student import Part, Student
 from .collator import CompletionCollator, TrainingRow
 
-# what the tower is given beside pixel_values; the language model has no use for it
+# what the tower is given in addition to pixel_values; the language model has no use for it
 _OF_TOWER = ("pixel_values", "pixel_attention_mask", "aspect_ratio_ids", "aspect_ratio_mask")
 FAMILIES = ("gemma3", "idefics3", "mllama")
 _PARTS: tuple[Part, ...] = ("vision", "projector")

@@ -16,7 +16,6 @@ from .switches import part
 
 _ARTICLES = frozenset({"a", "an"})
 _NEAR = 6  # words between a quality and the organ after it, or between two qualities of one organ
-_THAN = 3  # words from "than" to the side that is compared with
 _AROUND = 24  # phrases around a place in which its mention stands
 _OF = word_set("of")
 _VERB, _COMMA, _CONJ, _PREP = CUES["verb"], CUES["comma"], CUES["conj"], CUES["prep"]
@@ -169,7 +168,7 @@ def _locate(match: Match, clauses: Clauses, modified: Modified, located: dict[in
             size = own.size
             own.take(match, at)
             own.size = size if entry.qualities or entry.finding else own.size
-        if entry.side and (quantifies(match, at) or _is_compared_with(match, at)):
+        if entry.side and quantifies(match, at):
             continue
         if at in located and not (entry.size and entry.qualities and entry.finding is None):
             continue
@@ -243,13 +242,6 @@ def _postponed(match: Match, at: int, before: int) -> bool:
         if entry.cues & _CONJ and not (match.entries[back - 1].side or match.entries[back - 1].place):
             return False
     return False
-
-
-@part("attach.than", off=False)
-def _is_compared_with(match: Match, at: int) -> bool:
-    """ "Higher than the left": the side after "than" is not that of the finding."""
-    first = match.first[at]
-    return "than" in match.words[max(0, first - _THAN) : first]
 
 
 @part("attach.quantifiers", off=False)

@@ -4,6 +4,7 @@ A mention asserts its own finding, or what pairs.tsv makes of it and its organs;
 normal.tsv. A sentence is read once a process: reports and traces repeat themselves.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,6 +26,11 @@ _CLAIM = 450  # bytes of a claim, about
 _RESERVED = word_set("reserved")
 _LIMITS = word_set("limit")
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
+_FIRST = re.compile(r"[a-z]+")
+_ASKS = re.compile(
+    r"\W*(?:is|are|was|were|does|do|did|has|have|can|could|would|should|might|may|will|what|where|which|why|how|who|whether)\b"
+)
+_NO = frozenset({"no", "none", "nothing", "not", "nowhere", "neither"})
 _PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
 _ENDS = NEG_PRE | CUES["comma"] | CUES["verb"]
 _NORMAL_OF = {
@@ -42,8 +48,8 @@ parts("claims.reserved", "claims.nameless", "claims.unlike", "claims.acute")
 def claims(text: str) -> tuple[Claim, ...]:
     """What a report or a step asserts, denies or leaves open, in the order of the text.
 
-    Sentences under headings that say nothing about the image (indication, history, comparison) are left out, and so are
-    questions, unless the sentence after one says yes.
+    Sentences under headings that say nothing about the image (indication, history, comparison) are left out; a question
+    asserts what the sentence after it answers.
 
     Args:
         text: English prose of a chest X-ray report.
@@ -54,7 +60,10 @@ def claims(text: str) -> tuple[Claim, ...]:
     found: list[Claim] = []
     spans = headed_sentences(text)
     for at, (start, end, heading) in enumerate(spans):
-        if heading.startswith(NOT_ASSERTED) or (text[end - 1] == "?" and not _is_affirmed(text, spans[at + 1 :])):
+        if heading.startswith(NOT_ASSERTED):
+            continue
+        if text[end - 1] == "?":
+            found.extend(_answered(text, start, spans[at + 1 :]))
             continue
         for left in range(start, end, SENTENCE_LIMIT):
             read = read_sentence(text[left : min(end, left + SENTENCE_LIMIT)])
@@ -62,9 +71,30 @@ def claims(text: str) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-@part("claims.affirmed", off=False)
-def _is_affirmed(text: str, after: Sequence[tuple[int, int, str]]) -> bool:
-    return bool(after) and text[after[0][0] :].lower().startswith("yes")
+@part("claims.answered", off=())
+def _answered(text: str, start: int, after: Sequence[tuple[int, int, str]]) -> tuple[Claim, ...]:
+    """What a question asserts by the sentence after it: what it names if that says yes, its absence if it says no or
+    none, and else both as one statement if neither is a sentence of its own ("Heart size? Normal.")."""
+    if not after:
+        return ()
+    first, end, _ = after[0]
+    question, answer = text[start:first].rstrip(), text[first:end]
+    word = _FIRST.match(answer.lower())
+    said = word.group() if word else ""
+    if said == "yes" or said in _NO:
+        read = read_sentence(question[:-1][:SENTENCE_LIMIT])
+        if said != "yes":
+            read = tuple(
+                claim._replace(status="absent", strength="explicit")
+                for claim in read
+                if not claim.implied and claim.status != "absent"
+            )
+    elif read_sentence(answer[:SENTENCE_LIMIT]) or _ASKS.match(question.lower()):
+        return ()
+    else:
+        read = read_sentence(text[start:end].replace("?", " ")[:SENTENCE_LIMIT])
+    moved = (_moved(claim, start) for claim in read)
+    return tuple(claim._replace(text=text[slice(*claim.span)]) for claim in moved)
 
 
 def _moved(claim: Claim, by: int) -> Claim:

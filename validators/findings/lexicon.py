@@ -61,6 +61,7 @@ class Lexicon:
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
     telling: frozenset[str]  # words of findings, devices, parts and places that no cue or comparison has
+    abnormal: frozenset[str]  # those of them that say what may be wrong, and are no part or place
     vocabulary: frozenset[str]  # every word of every phrase
 
 
@@ -189,12 +190,11 @@ def phrase(words: list[str]) -> Entry | None:
     return found
 
 
-def _telling(forms: dict[str, str]) -> frozenset[str]:
+def _telling(forms: dict[str, str], *names: str) -> frozenset[str]:
     def words(*tables: str) -> set[str]:
         return {forms.get(word, word) for table in tables for *_, phrase in phrases(table) for word in _words(phrase)}
 
-    telling = words("findings", "devices", "organs", "places", "qualities")
-    return frozenset(telling - words("cues", "compare")).difference(*_word_sets().values())
+    return frozenset(words(*names) - words("cues", "compare")).difference(*_word_sets().values())
 
 
 @cache
@@ -268,6 +268,8 @@ def lexicon() -> Lexicon:
         topics=frozenset(
             words[0] for words, entry in build.entries.items() if len(words) == 1 and (entry.organ or entry.finding)
         ),
-        telling=_telling(build.forms),
+        telling=_telling(build.forms, "findings", "devices", "organs", "places", "qualities"),
+        abnormal=_telling(build.forms, "findings", "devices", "qualities")
+        - _telling(build.forms, "organs", "places", "sides"),
         vocabulary=frozenset(word for words in build.entries for word in words).union(*_word_sets().values()),
     )

@@ -36,17 +36,17 @@ _UNITS = {
 }  # fmt: skip
 _NUMBER = r"\d\d{0,5}(?:[.,]\d{1,4})?"
 _WORDS = "|".join(_NUMBER_WORDS)
-_UNIT = (
+UNIT = (
     r"mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?|%|percent|ml|cc|millilit(?:er|re)s?|lit(?:er|re)s?"
     r"|degrees?|°|french|fr|hounsfield|hu"
 )
 # It opens with a digit, so that the search can skip to one; what may not stand before it is looked at afterwards.
 _IN_DIGITS = re.compile(
     rf"(?P<first>{_NUMBER})(?:\s?(?:x|×|by|-|–|to|and|or)\s?(?P<second>{_NUMBER}))?"
-    rf"(?:\s?(?:x|×|by)\s?(?P<third>{_NUMBER}))?[\s-]?(?P<unit>{_UNIT})(?![a-z])"
+    rf"(?:\s?(?:x|×|by)\s?(?P<third>{_NUMBER}))?[\s-]?(?P<unit>{UNIT})(?![a-z])"
 )
 _INSIDE_WORD = re.compile(r"[\w.,]")
-_IN_WORDS = Patterns(rf"\b(?P<first>{_WORDS})(?:\s|-)(?P<unit>{_UNIT})(?![a-z])")
+_IN_WORDS = Patterns(rf"\b(?P<first>{_WORDS})(?:\s|-)(?P<unit>{UNIT})(?![a-z])")
 _RATIO = Patterns(r"\bratio (?:[a-z]+ ){0,4}?(?P<first>0?\.\d{1,3}|\d{1,2}(?:\.\d+)?(?=\s?(?::|to)\s?\d))")
 
 

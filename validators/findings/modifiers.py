@@ -47,6 +47,7 @@ MODIFIERS = {
 _KINDS = tuple((CUES[kind], modifier) for kind, modifier in MODIFIERS.items())
 _TOPIC = 6  # words before a colon, at most
 _NEAR = 8  # phrases before a mention in which its statement has a verb
+_COMPARED = 3  # words from "than" to what is compared with
 _ADJECTIVE = 3  # words from an adjective to its noun
 _SURENESS = CUES["certain"] | CUES["doubt"]
 _FINITE = CUES["verb"] | CUES["unc_pre"]
@@ -82,6 +83,10 @@ def modify(match: Match, clauses: Clauses) -> Modified:
         for at, entry in enumerate(match.entries):
             if entry.cues & BACKWARD:
                 _backward(match, clauses, found, at)
+    if "(" in match.words:
+        _aside(match, found)
+    if "than" in match.words:
+        _compared(match, found)
     if match.cues & CUES["colon"]:
         _topic(match, found)
     if match.cues & _SURENESS:
@@ -194,6 +199,30 @@ def _modifies_next(match: Match, clauses: Clauses, cue: int) -> bool:
         and (is_head(entry) or bool(entry.organ or entry.side or entry.place or entry.size))
         and match.first[follow] - match.last[cue] <= _ADJECTIVE
     )
+
+
+@part("modifiers.brackets", off=None)
+def _aside(match: Match, found: Modified) -> None:
+    """What brackets name explains what stands before them ("its signs (septal lines, haze) are lacking")."""
+    opens, stops = match.words.index("("), len(match.words)
+    if ")" in match.words[opens:]:
+        stops = match.words.index(")", opens)
+    for at, first in enumerate(match.first):
+        if opens < first < stops:
+            found.states[at] |= HYP
+
+
+@part("modifiers.than", off=None)
+def _compared(match: Match, found: Modified) -> None:
+    """What stands after "than" is what another thing is compared with ("wider than in full inspiration")."""
+    than = match.words.index("than")
+    after = [at for at, first in enumerate(match.first) if than < first <= than + _COMPARED]
+    if match.words[than - 1 : than] == ["other"] or any(
+        a <= than <= b for a, b in zip(match.first, match.last, strict=True)
+    ):
+        return  # "nothing other than an effusion", "left greater than right effusion"
+    for at in after:
+        found.states[at] |= HYP
 
 
 @part("modifiers.topic", off=None)

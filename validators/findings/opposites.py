@@ -1,7 +1,9 @@
 """Opposites: the parts, things and sizes that a sentence names, with its words of side, level, degree and number."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+from ..memory import remember
 from .attach import mentions
 from .clauses import BACKWARD, FORWARD
 from .lexicon import CUES, Entry, lexicon, word_set
@@ -21,10 +23,12 @@ _KINDS = (
     ("superior", "inferior"),
     ("medial", "lateral"),
     ("proximal", "distal"),
-    ("increase", "decrease", "increased", "decreased"),
+    ("increase", "decrease"),
     ("aortic", "mitral", "tricuspid", "pulmonic"),
 )
 _KIND_OF = {word: kind for kind, words in enumerate(_KINDS) for word in words}
+_SAME = {"increased": "increase", "decreased": "decrease"}
+_OPPOSED = frozenset(_KIND_OF.keys() | _SAME.keys())
 SIDE, LEVEL, DEGREE, NUMBER = 0, 1, len(_KINDS), len(_KINDS) + 1
 _LEVELS = {"apex": "upper", "upper": "upper", "mid": "middle", "lower": "lower"}  # by the zones of a place
 DEGREES = {
@@ -36,27 +40,30 @@ _DIGITS = {str(number): word for number, word in enumerate(_NUMBERS, 1)}
 _SINGLE = frozenset({"single", "solitary", "sole", "lone"})
 _VAGUE = frozenset({"several", "multiple", "many", "numerous", "innumerable", "multilevel"})
 _TWO = frozenset({"both", "bilateral", "dual", "pair", "double", "bibasilar", "biapical"})
+_COUNTING = _SINGLE | _VAGUE | _TWO | _DIGITS.keys() | {*_NUMBERS}
 _COUNTED = 2  # words from "one" to what it counts, else it stands for something
 _NAMELESS = frozenset({"side", "chest", "part", "area", "region", "view", "portion"}) | _KIND_OF.keys()
 _NO_THINGS = frozenset({"chest", "lung"})  # organs that everything is in
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
+_AT_LIMIT = frozenset({"upper_normal", "borderline"})
 _NAME = 4  # letters
 _SOFT = word_set("soft") | word_set("soft_near")
 _EXAMINING = word_set("examining")
 NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
+_MEMORY, _KIND = 2_000_000, 100  # bytes in all, and of one answer of several, about
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
 
 
+@remember(_MEMORY, cost=lambda found: _KIND * len(found))
 def opposites(sentence: str) -> Opposites:
     """The words of opposites in a sentence, those of one kind brought to the same ("slight" for "small")."""
     found = parsed(sentence)[0]
     words: Opposites = {}
-    for word in found.words:
-        if word in _KIND_OF:
-            words.setdefault(_KIND_OF[word], set()).add(word)
+    for word in (_SAME.get(word, word) for word in _OPPOSED.intersection(found.words)):
+        words.setdefault(_KIND_OF[word], set()).add(word)
     for entry in found.entries:
         if entry.side:
             words.setdefault(SIDE, set()).update(_KINDS[SIDE] if entry.side == "bilateral" else (entry.side,))
@@ -68,13 +75,19 @@ def opposites(sentence: str) -> Opposites:
                 words.setdefault(LEVEL, set()).update(levels)
     if numbers := set(_numbers(found)):
         words[NUMBER] = numbers
+    elif any(entry.finding and _is_plural(sentence, found, at) for at, entry in enumerate(found.entries)):
+        words[NUMBER] = {*_NUMBERS[1:], "several"}  # any but one
     return words
 
 
 def _numbers(found: Match) -> Iterator[str]:
     """Numbers as words, "several" for those that are not exact; "both" may be two or several, and allows either."""
+    if _COUNTING.isdisjoint(found.words):
+        return
     vague = not _VAGUE.isdisjoint(found.words)
     for at, word in enumerate(found.words):
+        if found.words[at + 1 : at + 2] == [":"]:
+            continue  # "one: ..., two: ..."
         if word in _SINGLE or (word == "one" and _counts(found, at)):
             yield "one"
         elif word in _NUMBERS[1:]:
@@ -85,6 +98,12 @@ def _numbers(found: Match) -> Iterator[str]:
             yield "several"
         elif word in _TWO and not vague:
             yield from ("two", "several")
+
+
+def _is_plural(sentence: str, found: Match, at: int) -> bool:
+    last = found.last[at]
+    written = sentence[found.starts[last] : found.ends[last]].lower()
+    return written.endswith("s") and written != found.words[last]
 
 
 def _counts(found: Match, at: int) -> bool:
@@ -100,9 +119,14 @@ def _noun(found: Match, at: int) -> str | None:
     return word if len(word) >= _NAME and word.isalpha() and word not in _KIND_OF else None
 
 
-def things(sentence: str) -> Iterator[str]:
+@remember(_MEMORY, cost=lambda found: _KIND * len(found))
+def things(sentence: str) -> tuple[str, ...]:
     """What a sentence names: words of the lexicon for parts, findings and devices, and those that it does not know; its
     findings, devices and parts by their names; what it counts; its measurements."""
+    return tuple(_things(sentence))
+
+
+def _things(sentence: str) -> Iterator[str]:
     book, found = lexicon(), parsed(sentence)[0]
     for name in dict.fromkeys(found.words):
         known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
@@ -123,14 +147,21 @@ def _named(entries: Iterable[Entry]) -> Iterator[str]:
             yield entry.organ.replace("_", " ")
 
 
-def parts(sentence: str) -> Iterator[tuple[str, str]]:
+@remember(_MEMORY, cost=lambda found: _KIND * len(found))
+def parts(sentence: str) -> tuple[tuple[str, str], ...]:
     """The parts of the chest that a sentence names, and whether it calls them "healthy", their clause denies or
     supposes something ("open"), or it says something else of them ("other"); a sentence that weighs or asks says
     nothing."""
+    return tuple(_parts(sentence))
+
+
+def _parts(sentence: str) -> Iterator[tuple[str, str]]:
     found, clauses, modified = parsed(sentence)
     if sentence.endswith("?") or not _SOFT.isdisjoint(found.words):
         return
     healthy = {at for at, entry in enumerate(found.entries) if not HEALTHY.isdisjoint(entry.qualities)}
+    if any(not _AT_LIMIT.isdisjoint(entry.qualities) for entry in found.entries):
+        healthy = set()  # "at the upper limit of normal"
     called: set[int] = set()
     if healthy:
         heads = mentions(found, clauses, modified)
@@ -143,22 +174,29 @@ def parts(sentence: str) -> Iterator[tuple[str, str]]:
 
 
 def is_of_any_side(name: str, kind: int) -> bool:
-    """Whether a thing is on both sides of any film, so that a side of it tells nothing."""
-    return kind == SIDE and name in _ON_BOTH_SIDES
+    """Whether a thing is on both sides of any film, so that a side of it tells nothing; nor does a size of the lung,
+    that everything is in."""
+    return (kind == SIDE and name in _ON_BOTH_SIDES) or (kind == DEGREE and name in _NO_THINGS)
 
 
-def is_plain(sentence: str) -> bool:
-    """Whether a sentence asks, denies and supposes nothing, and calls nothing healthy."""
-    return not sentence.endswith("?") and not any(
-        entry.cues & NOT_SAID or not HEALTHY.isdisjoint(entry.qualities) for entry in parsed(sentence)[0].entries
-    )
+class Tone(NamedTuple):
+    """How a sentence speaks: `plain` asks, denies and supposes nothing, and calls nothing healthy; `reading` tells what
+    was examined ("the trachea was followed to the carina"); `stated` is plain, and weighs, explains and tells of
+    reading nothing. `said` are the phrases in its plain clauses."""
+
+    plain: bool
+    reading: bool
+    stated: bool
+    said: tuple[Entry, ...]
 
 
-def is_stated(sentence: str) -> bool:
-    """Whether a plain sentence also weighs and explains nothing, and tells of no act of reading."""
-    return is_plain(sentence) and _SOFT.isdisjoint(parsed(sentence)[0].words) and not tells_of_reading(sentence)
-
-
-def tells_of_reading(sentence: str) -> bool:
-    """Whether a sentence tells what was examined ("the trachea was followed to the carina")."""
-    return not _EXAMINING.isdisjoint(parsed(sentence)[0].words)
+@remember(_MEMORY, cost=lambda tone: _KIND * (1 + len(tone.said)))
+def tone(sentence: str) -> Tone:
+    """How a sentence speaks."""
+    found, clauses, _ = parsed(sentence)
+    numbered = list(zip(found.entries, clauses.number, strict=True))
+    said = {number for one, number in numbered if one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities)}
+    plain = not sentence.endswith("?") and not said
+    reading = not _EXAMINING.isdisjoint(found.words)
+    stated = plain and not reading and _SOFT.isdisjoint(found.words)
+    return Tone(plain, reading, stated, tuple(entry for entry, number in numbered if number not in said))

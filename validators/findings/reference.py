@@ -119,7 +119,7 @@ class Reference:
             _MASKED.search(self.text)
             or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
         ):
-            return "related"  # its name may be what was taken out
+            return "supported"  # its name may be what was taken out
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
@@ -217,6 +217,8 @@ def _impression(report: str) -> tuple[tuple[int, int], ...]:
 
 
 def abnormal(reference: Reference) -> Iterator[Claim]:
-    """The asserted findings of a report, each finding once, devices included."""
-    for found in reference.present.values():
-        yield found[0]
+    """The asserted findings of a report, each finding once, devices included; a heart at the upper limit of normal is
+    none."""
+    for finding, found in reference.present.items():
+        if finding != "borderline_heart_size" and found[0].size != "borderline":
+            yield found[0]
