@@ -8,6 +8,7 @@ in doubt.
 import json
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -53,19 +54,24 @@ def make_store(folder: Path, rows: int) -> StudyStore:
     return StudyStore.open(folder)
 
 
-def make_run(folder: Path, rows: int) -> list[str]:
-    """A store and a run of all of it under a folder.
+def make_run(folder: Path, rows: int, left: int = 0) -> list[str]:
+    """A store and a run of it under a folder.
+
+    Args:
+        folder: it is there.
+        rows: studies of the run.
+        left: further ones of the store.
 
     Returns:
         The words of the command that curated it, but for `tenstep`.
     """
-    store = make_store(folder / "studies", rows)
+    store = make_store(folder / "studies", rows + left)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
     recipe = CurateRecipe.model_validate(RECIPE | {"studies": str(store.root.resolve())})
     teacher = load(recipe.teachers[0])
     with RunFolder.open(folder / "run", kind="curate", recipe=recipe, studies=store) as run:
         batch: list[Event] = []
-        for number, study in enumerate(store):
+        for number, study in enumerate(islice(store, rows)):
             batch += _events(teacher, Question(study, Prompts(recipe.prompt).fill(study)), number)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 run.journal.append(*batch).result()

@@ -1,8 +1,9 @@
 """What a finished run costs to look at and to go on with: `python -m benchmarks.status [--rows 2000 20000 50000]`.
 
     status      `tenstep status RUN`
-    go through  the same `tenstep curate` again where it cannot know that nothing is left: every verdict is read, and
-                compared with the others, and the tables are written
+    go through  `tenstep curate` on a run that does not say which studies have come to an end, as those of earlier
+                versions: every verdict is read, and compared with the others, and the tables are written
+    go on       `tenstep curate` with 100 further studies: those that have their end are passed over
     finished    the same once more: nothing is left to do, and the manifest says so
 
 Each command runs in a process of its own; seconds include the start of Python. The runs are made (made_runs.py).
@@ -16,16 +17,19 @@ from pathlib import Path
 from .fresh import command
 from .made_runs import make_run
 
+_LEFT = 100
+
 
 def measure(rows: int) -> None:
     """Make a run of so many studies and print a line for each command."""
     with tempfile.TemporaryDirectory() as place:
         since = time.process_time()
-        again = make_run(Path(place), rows)
+        again = make_run(Path(place), rows, left=_LEFT)
         run = Path(place) / "run"
         size = (run / "journal.db").stat().st_size / rows
         print(f"{rows:7,} studies, {size / 1024:.1f} KB of journal each, made in {time.process_time() - since:.0f} s")
-        commands = {"go through": again, "status": ["status", str(run), "--json"], "finished": again}
+        commands = {"go through": [*again, "--limit", str(rows)], "status": ["status", str(run), "--json"]}
+        commands |= {"go on": again, "finished": again}
         for name, words in commands.items():
             took = command(words)
             print(f"{'':16}{name:12}{took.seconds:8.2f} s {took.cpu:8.2f} s of CPU {took.mb:6.0f} MB", flush=True)

@@ -53,7 +53,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--steps", choices=("10", "any"), default="10", help="any: another number or form of steps is no error (10)"
     )
     audit.add_argument("--images", action="store_true", help="open the films that rows name by path, and check them")
-    add_engine_options(audit)
+    add_engine_options(audit, classed=False)
     audit.set_defaults(run=_audit, json_keys=(frozenset({"rows", "accepted"}), frozenset({"datasets", "comparison"})))
 
 
@@ -68,7 +68,7 @@ def _audit(args: argparse.Namespace) -> Outcome:
     runs = [path for path in paths if is_run(path)] if len(paths) == 1 else []
     with ExitStack() as stack:
         found: list[Audit] = []
-        workers = stack.enter_context(engine_of(args))
+        workers = stack.enter_context(engine_of(args, reads=args.paths, data_class=args.data_class))
         for path in paths:
             found.append(stack.enter_context(_audited(path, len(found), args, workers, wanted=bool(args.html or runs))))
         notes = [note if len(found) == 1 else f"{a.path}: {note}" for a in found for note in a.notes]

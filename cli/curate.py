@@ -61,7 +61,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument(
         "--upload", metavar="URL", help="copy the run to a remote place at the end (s3://..., gs://...)"
     )
-    curate.add_argument("--attestation", type=Path, metavar="FILE", help="why restricted data may lie there, signed")
+    curate.add_argument(
+        "--attestation", type=Path, metavar="FILE", help="why restricted data may go there, or to a cluster, signed"
+    )
     curate.add_argument("--yes", action="store_true", help="go on after the pilot without asking")
     curate.set_defaults(run=_curate, json_keys=(frozenset({"run", "asked"}),))
 
@@ -90,10 +92,12 @@ def _curate(args: argparse.Namespace) -> Outcome:
 
 def _on_engine(args: argparse.Namespace, recipe: "CurateRecipe") -> "Curated":
     from ..curation.curating_offline import curate_offline
+    from ..data.store.studies import StudyStore
 
     if args.shard is not None:
         raise InputError("--engine divides the run itself; leave --shard out")
-    with engine_of(args) as engine, progress(None, "shards") as bar:
+    data_class = StudyStore.open(str(recipe.studies)).data_class
+    with engine_of(args, data_class=data_class) as engine, progress(None, "shards") as bar:
         assert not isinstance(engine, int)  # those are for --engine processes
         return curate_offline(recipe, args.out.resolve(), engine, bar.reach)
 
@@ -120,9 +124,13 @@ class _Bar:
 
     def advance(self, tally: "Tally") -> None:
         """One more study is done."""
-        self._done += 1
+        passed, self._done = self._done, max(self._done + 1, tally.passed_over)
         self._bar.advance(
-            accepted=tally.accepted, doubted=tally.doubted, rejected=tally.rejected, spend_usd=tally.spend_usd
+            self._done - passed,
+            accepted=tally.accepted,
+            doubted=tally.doubted,
+            rejected=tally.rejected,
+            spend_usd=tally.spend_usd,
         )
 
     def hidden_for(self, question: Callable[[], bool]) -> bool:

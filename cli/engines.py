@@ -1,27 +1,46 @@
-"""The options of commands whose work is spread over processes or a cluster: --workers, --engine, --address, --keep."""
+"""The options of commands whose work is spread over processes or a cluster: --workers, --engine, --address, --keep.
+
+Rows of restricted data leave for the nodes of a cluster that are other machines only with --attestation
+(data/attested.py), and what does not say that it is public is restricted.
+"""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
+from ..schemas.study import DataClass
 from .arguments import positive
 
 if TYPE_CHECKING:
     from ..data.workers import Workers
 
 
-def add_engine_options(parser: argparse.ArgumentParser, *, keeps: bool = True) -> None:
+def add_engine_options(
+    parser: argparse.ArgumentParser, *, keeps: bool = True, attests: bool = True, classed: bool = True
+) -> None:
     """Add them.
 
     Args:
         parser: the command's.
         keeps: whether finished shards can be kept in a folder.
+        attests: whether it needs --attestation; another part of the command may have added it.
+        classed: whether what it reads says of itself if it is public; else --data-class says so.
     """
     parser.add_argument("--workers", type=positive, metavar="N", help="processes of this machine (one a core)")
     add_engine_choice(parser)
+    if attests:
+        parser.add_argument(
+            "--attestation", type=Path, metavar="FILE", help="why restricted data may go to a cluster's nodes, signed"
+        )
+    if not classed:
+        parser.add_argument(
+            "--data-class",
+            choices=("public", "restricted"),
+            help="of rows that go to other machines, where they do not say it (restricted)",
+        )
     if keeps:
         parser.add_argument(
             "--keep", type=Path, metavar="DIR", help="keep finished shards here: after a kill, only the others are done"
@@ -47,15 +66,24 @@ def check_address(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def engine_of(args: argparse.Namespace, default: int | None = None) -> Iterator["Workers"]:
+def engine_of(
+    args: argparse.Namespace,
+    default: int | None = None,
+    *,
+    reads: Sequence[Path] = (),
+    data_class: DataClass | None = None,
+) -> Iterator["Workers"]:
     """Who does the work of a command.
 
     Args:
         args: with `add_engine_options`.
         default: processes, if nothing else is said; one a core if none.
+        reads: runs, stores and files whose rows go there.
+        data_class: of the rows; if not given, what the folders that it reads say.
 
     Raises:
         InputError: options that contradict each other, or no cluster at the address.
+        PolicyError: its nodes are other machines, the rows are restricted, and nobody says that they may go there.
         MissingExtraError: Ray is not installed.
     """
     from ..data.workers import cores
@@ -66,7 +94,10 @@ def engine_of(args: argparse.Namespace, default: int | None = None) -> Iterator[
         return
     if args.workers:
         raise InputError("--workers is of this machine; a Ray cluster uses all its processors: leave it out")
+    from ..data.attested import class_of
     from ..data.ray_engine import RayEngine
 
-    with RayEngine(args.address) as engine:
+    if data_class is None:
+        data_class = "public" if reads and all(class_of(path) == "public" for path in reads) else "restricted"
+    with RayEngine(args.address, data_class, args.attestation) as engine:
         yield engine

@@ -24,7 +24,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     findings = commands.add_parser("findings", help="what each text of a file asserts", epilog=_EPILOG)
     findings.add_argument("path", type=Path, metavar="FILE.jsonl")
     findings.add_argument("--explain", action="store_true", help="say of each claim what made it")
-    add_engine_options(findings)
+    add_engine_options(findings, classed=False)
     findings.set_defaults(run=_findings, json_keys=(frozenset({"id", "findings"}),))
 
 
@@ -38,7 +38,7 @@ def _findings(args: argparse.Namespace) -> Outcome:
     problems: list[str] = []
     counts: Counter[tuple[str, str]] = Counter()
     reasons: list[tuple[str, ...]] = []
-    with engine_of(args) as workers, progress(None, "findings") as bar:
+    with engine_of(args, data_class=args.data_class) as workers, progress(None, "findings") as bar:
         lines = json_lines(args.path)
         for row, record, problem in findings_of(lines, explain=args.explain, workers=workers, kept=args.keep):
             bar.advance()

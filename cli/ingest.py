@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from ..schemas.study import DataClass
 from .engines import add_engine_options, engine_of
 from .places import add_attestation
 from .progress import progress
@@ -88,7 +89,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--patients", metavar="CSV", type=Path, help="for folders: id, patient_id, perhaps split")
     add_attestation(parser)
-    add_engine_options(parser, keeps=False)  # the store keeps them
+    add_engine_options(parser, keeps=False, attests=False)  # the store keeps them
     parser.set_defaults(run=_ingest, json_keys=(frozenset({"store", "seconds"}),))
 
 
@@ -118,7 +119,8 @@ def _ingest(args: argparse.Namespace) -> Outcome:
         fewer_views=args.fewer_views,
     )
     started = time.perf_counter()
-    with engine_of(args, min(2, cores())) as workers, progress(None, "ingest") as bar:
+    data_class: DataClass = args.data_class or ("public" if args.kind == "open-i" else "restricted")
+    with engine_of(args, min(2, cores()), data_class=data_class) as workers, progress(None, "ingest") as bar:
         before = 0
 
         def on_part(rows: int, studies: int, rejected: int, share: float | None) -> None:

@@ -54,7 +54,7 @@ def _recheck(args: argparse.Namespace) -> Outcome:
         relocate(args.path, args.studies)
     recipe = _recipe(args.recipe) if args.recipe else None
     changes = _changes(args.path, recipe, args.severities)
-    with engine_of(args) as workers, progress(None, "recheck") as bar:
+    with engine_of(args, reads=[args.path]) as workers, progress(None, "recheck") as bar:
         found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, workers=workers, kept=args.keep)
     tables = rechecked_tables(f"recheck {args.path}", found)
     payload = rechecked_payload(found) | {"dry_run": args.dry_run}

@@ -79,7 +79,7 @@ def _select(args: argparse.Namespace) -> Outcome:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]}: {first['msg']}") from None
-    with engine_of(args) as workers, progress(None, "select") as bar:
+    with engine_of(args, reads=[*args.runs, *args.held_out]) as workers, progress(None, "select") as bar:
         found = select(
             args.runs,
             options,

@@ -75,7 +75,7 @@ def _split(args: argparse.Namespace) -> Outcome:
             for study in store:
                 yield StudyInSplit(study, store.path_of, resolved.of(study) != "train")
 
-    with engine_of(args) as workers, progress(None, "compare") as bar:
+    with engine_of(args, reads=args.stores) as workers, progress(None, "compare") as bar:
         found = contamination(
             every,
             similarity=args.similarity,

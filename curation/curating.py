@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.recipes import read_recipe
-from ..data.run import RunFolder
+from ..data.run import CONTINUABLE, RunFolder
 from ..data.sharding import Shard, count
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
@@ -143,7 +143,10 @@ def curate_run(
         on_start(studies)
         kind = BatchRun if batched else Engine
         with _few_collections():
-            engine = kind(run, recipe, teachers, verifier, workers=workers, on_study=on_study, consent=consent)
+            options: dict[str, Any] = {"workers": workers, "on_study": on_study, "consent": consent}
+            if not batched:
+                options["mark"] = mark_of(recipe, everyone, store, without=CONTINUABLE)
+            engine = kind(run, recipe, teachers, verifier, **options)
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=count(store, None, shard))
         settle(run, mark, engine.tally)

@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..data.choice import rank
+from ..data.ends import End
 from ..data.judged import Judged
 from ..data.run import RunFolder
 from ..data.sharding import Shard, chosen, count
@@ -30,7 +31,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding
 from ..validators.gate import prepare
 from .doubts import doubts_of
-from .judgement import Judgement
+from .judgement import Course, Judgement
 from .prompt import Prompts
 from .requests.budget import Lane
 from .requests.forecast import Forecast, forecast
@@ -54,6 +55,7 @@ class Engine:
         workers: processes that judge; with 0 this one does.
         on_study: called for every study that has come to an end.
         consent: asked after the pilot of a goal whether to go on.
+        mark: of all that the end of a study depends on (settled.py); none if ends are not noted.
 
     Raises:
         PolicyError, RecipeError: see policy.py and budget.py; before anything is read or sent.
@@ -68,6 +70,7 @@ class Engine:
         workers: int = 0,
         on_study: Callable[[Tally], None] = lambda tally: None,
         consent: Callable[[Forecast], bool] = lambda forecast: True,
+        mark: str | None = None,
     ) -> None:
         self._prompts = Prompts(recipe.prompt)
         if self._prompts.needs_images and (blind := [t.name for t in teachers if not t.sees_images]):
@@ -93,6 +96,8 @@ class Engine:
         self._open = 0  # studies that were taken and have no end
         self._room = asyncio.Event()  # set when one of them ends
         self._quota: int | None = None  # studies of the pilot
+        self._mark = mark
+        self._passed: bytes | None = None  # by place in the store: 1 for studies that have their end
 
     def stop(self, reason: Reason = "stopped") -> None:
         """Send nothing more; requests in flight are waited for and journalled."""
@@ -107,8 +112,15 @@ class Engine:
                 written, or a fault of ours; what was in flight has been waited for and journalled.
         """
         prepare()  # the rules' lexicons, while there are files to open
-        goal, sources = self._recipe.goal, self._sources()
+        goal = self._recipe.goal
         try:
+            if self._mark is not None:
+                ended = self._run.journal.ended(self._mark, self._run.studies.index, self._recipe.limit)
+                self._passed = await self._judgement.pass_over(ended)
+                if self.tally.passed_over:
+                    self.session.sum_up()
+                    self._on_study(self.tally)
+            sources = self._sources()
             if goal.accepted and goal.pilot and goal.accepted > goal.pilot:
                 self._quota = goal.pilot
                 await self._through(sources)
@@ -144,11 +156,12 @@ class Engine:
         recipe, shard = self._recipe, Shard.parse(self._recipe.shard)
 
         def share(of: int) -> Iterator[Study]:  # by place, so that a shard gives a study to whom the whole would
-            studies = chosen(self._run.studies, recipe.limit, shard)
+            studies = chosen(self._run.studies, recipe.limit, shard, self._passed)
             return (study for place, study in studies if place % len(self._lanes) == of)
 
         if recipe.several.strategy == "best":
-            return [(self._lanes, (study for _, study in chosen(self._run.studies, recipe.limit, shard)))]
+            studies = chosen(self._run.studies, recipe.limit, shard, self._passed)
+            return [(self._lanes, (study for _, study in studies))]
         return [([lane], share(at)) for at, lane in enumerate(self._lanes)]
 
     async def _through(self, sources: Sequence[tuple[list[Lane], Iterator[Study]]]) -> None:
@@ -188,24 +201,30 @@ class Engine:
 
     async def _curate(self, team: Sequence[Lane], study: Study) -> None:
         """All that is wanted for one study."""
-        samples = range(self._recipe.several.samples)
-        chains = [self._chain(lane, study, sample) for lane in team for sample in samples]
+        samples, course = range(self._recipe.several.samples), Course()
+        chains = [self._chain(lane, study, sample, course) for lane in team for sample in samples]
         ends = [await chains[0]] if len(chains) == 1 else await asyncio.gather(*chains, return_exceptions=True)
         if errors := [end for end in ends if isinstance(end, BaseException)]:
             raise errors[0]  # only now: the others have been waited for
         judged = [end for end in ends if isinstance(end, Judged)]
-        accepted = [end for end in judged if end.verdict.accepted]
-        if accepted:
-            chosen = min(accepted, key=lambda one: rank(one.candidate, one.verdict, self._names))
-            self.tally.accepted += 1
-            self.tally.repaired += chosen.candidate.attempt > 1
-        elif judged:
+        if not judged:
+            return
+        if accepted := [end for end in judged if end.verdict.accepted]:
+            best = min(accepted, key=lambda one: rank(one.candidate, one.verdict, self._names))
+        else:
             best = next((end for end in judged if end.verdict.outcome == "doubt"), judged[0])
-            self.tally.doubted += best.verdict.outcome == "doubt"
-            self.tally.rejected += best.verdict.outcome == "reject"
-            self.tally.codes.update(best.verdict.codes)
+        outcome, codes = best.verdict.outcome, () if accepted else tuple(best.verdict.codes)
+        repaired = bool(accepted) and best.candidate.attempt > 1
+        self.tally.accepted += outcome == "accept"
+        self.tally.doubted += outcome == "doubt"
+        self.tally.rejected += outcome == "reject"
+        self.tally.repaired += repaired
+        self.tally.codes.update(codes)
+        if self._mark is not None and course.closed:
+            figures = course.answers, course.usd, codes, course.verified
+            self._asker.record(End(study.id, self._mark, outcome, repaired, *figures))
 
-    async def _chain(self, lane: Lane, study: Study, sample: int) -> Judged | None:
+    async def _chain(self, lane: Lane, study: Study, sample: int, course: Course) -> Judged | None:
         """Ask one teacher until an answer is accepted, or nothing of it is to be repaired, or the attempts are used up.
 
         Returns:
@@ -224,8 +243,9 @@ class Engine:
                 question = earlier if self._asker.knows(lane, earlier) else question
             if self._prompts.needs_images and not study.images:
                 await self._asker.record_skipped(lane, question, "the prompt is about images, and the study has none")
+                course.closed = False
                 return None
-            outcome = await self._judgement.of(lane, question)
+            outcome = await self._judgement.of(lane, question, course)
             if outcome is None:
                 return in_doubt
             in_doubt = outcome if outcome.verdict.outcome == "doubt" else in_doubt

@@ -5,9 +5,12 @@
 Each step's word is journalled as a verdict of its own, and read from there by a later call.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
+from ..data.ends import Ended
 from ..data.judged import Judged, judged, judged_body, judged_event
 from ..data.run import RunFolder
 from ..schemas.run import State
@@ -22,6 +25,24 @@ from .template_trace import Count, marked
 from .verdict_pool import VerdictPool
 from .verdicts import Opinion, opinion_of
 from .verifying.verifier import Verifier
+
+_TRACES = 1_000  # that are remembered at once
+_AT_ONCE = 64  # verdicts that are appended before they are waited for
+
+
+@dataclass
+class Course:
+    """What one study has taken so far, in all its chains."""
+
+    closed: bool = True  # whether every question was answered, and nothing is waited for
+    answers: int = 0
+    usd: float | None = 0.0  # none if a price is unknown
+    verified: Counter[str] = field(default_factory=Counter)
+
+    def add(self, answers: int, usd: float | None) -> None:
+        """Answers that were concluded, and what they cost."""
+        self.answers += answers
+        self.usd = _sum(self.usd, usd)
 
 
 @dataclass
@@ -38,8 +59,10 @@ class Judgement:
     usd: float | None = 0.0  # of all answers, of this call and earlier ones; none if a price is unknown
     _unverified: set[str] = field(default_factory=set)  # candidates whose verifier answers in a later pass or call
 
-    async def of(self, lane: Lane, question: Question) -> Judged | None:
+    async def of(self, lane: Lane, question: Question, course: Course) -> Judged | None:
         """The candidate that a question's answer is, and its verdict; none if there is no answer.
+
+        What it takes is added to the study's course.
 
         Raises:
             Stopped, Spent, PolicyError, TeacherError: as `Asker.ask`.
@@ -54,12 +77,13 @@ class Judgement:
         else:
             answer = await self.asker.ask(lane, question, key)
             if answer is None:
+                course.closed = False
                 return None
             opinion = await self.pool.judge(answer)
             outcome, packed = await self._compared(opinion), opinion.packed(question.study)
             self.asker.conclude(answer, judged_body(*outcome), packed)
-        self._add_cost(outcome.candidate.cost_usd)
-        return await self._verified(question.study, outcome, packed)
+        self._add(course, 1, outcome.candidate.cost_usd)
+        return await self._verified(question.study, outcome, packed, course)
 
     def waits(self, outcome: Judged) -> bool:
         """Whether the verifier's answer comes later: nothing is repaired before."""
@@ -73,21 +97,49 @@ class Judgement:
     def _as_template(self, verdict: Verdict) -> Verdict:
         return decided(marked(verdict, True, self.severities), self.doubts)
 
-    async def _verified(self, study: Study, outcome: Judged, packed: bytes | None) -> Judged:
+    async def _verified(self, study: Study, outcome: Judged, packed: bytes | None, course: Course) -> Judged:
         """The verdict after the verifier has read the trace, if it is to."""
         if self.verifier is None or not self.verifier.wants(outcome.verdict):
             return outcome
         found = await self.verifier.verify(study, *outcome)
         self.tally.verified[found.state] += 1
-        self._add_cost(found.cost_usd)
+        course.verified[found.state] += 1
+        course.closed &= found.state not in ("waiting", "unanswered")
+        self._add(course, found.answers, found.cost_usd)
         if found.state == "waiting":
             self._unverified.add(outcome.candidate.key)
         if found.verdict != outcome.verdict:
             self.asker.record(judged_event(outcome.candidate, found.verdict, packed))
         return Judged(outcome.candidate, found.verdict)
 
-    def _add_cost(self, usd: float | None) -> None:
-        self.usd = None if usd is None or self.usd is None else self.usd + usd
+    def _add(self, course: Course, answers: int, usd: float | None) -> None:
+        course.add(answers, usd)
+        self.usd = _sum(self.usd, usd)
+
+    async def pass_over(self, ended: Ended) -> bytes:
+        """Count studies that an earlier call brought to an end, and remember their traces.
+
+        Returns:
+            A byte for each study of the store, by place: 1 for those.
+        """
+        passed = bytearray(len(self.run.studies))
+        for place, end in ended:
+            passed[place] = 1
+            self.tally.accepted += end.outcome == "accept"
+            self.tally.doubted += end.outcome == "doubt"
+            self.tally.rejected += end.outcome == "reject"
+            self.tally.repaired += end.repaired
+            self.tally.recalled += end.answers
+            self.tally.codes.update(end.codes)
+            self.tally.verified.update(end.verified)
+            self.usd = _sum(self.usd, end.usd)
+        count = passed.count(1)
+        self.tally.studies += count
+        self.tally.passed_over += count
+        traces = ended.sketches()
+        while some := list(islice(traces, _TRACES)):
+            await self.pool.remember(some)
+        return bytes(passed)
 
     async def mark_early_templates(self, *, final: bool) -> None:
         """Give those traces their doubt that came before the others which say the same.
@@ -97,6 +149,7 @@ class Judgement:
         """
         await self.asker.flush()
         found: set[str] = set()
+        changed = 0
         async for twin in self.pool.twins():
             found.add(twin.study_id)
             event = self.run.journal.last(twin.key, State.JUDGED)
@@ -111,8 +164,15 @@ class Judgement:
                 if verdict.accepted or final:
                     self.tally.codes.update(now.codes)
                 self.asker.record(judged_event(candidate, now, event.raw))
+                changed += 1
+                if changed % _AT_ONCE == 0:  # nothing here waits, and what is appended is held until it is on disk
+                    await self.asker.flush()
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
         self.tally.codes = +self.tally.codes
         if (note := Count(await self.pool.studies(), len(found)).note) is not None:
             self.tally.notes += (note,)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other

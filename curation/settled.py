@@ -9,7 +9,7 @@ request has failed or is unknown, the call goes the whole way.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..data.run import MANIFEST, RunFolder
@@ -20,18 +20,23 @@ from ..schemas.version import __version__
 from .prompt import Prompts
 from .requests.tally import Tally
 from .teacher import Question, Teacher, request_key
+from .template_trace import FORM
+from .verifying.question import VerifierPrompt
 
 _COUNTERS = ("codes", "verified")
-_OF_THE_CALL = ("reasons", "forecast")  # what a later call has none of
+_OF_THE_CALL = ("reasons", "forecast", "passed_over")  # what a later call has none of
 
 
-def mark_of(recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore) -> str | None:
+def mark_of(
+    recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore, *, without: Collection[str] = ()
+) -> str | None:
     """A hash of what a call is made from; the first question stands for prompts and for how requests are named.
 
     Args:
         recipe: resolved.
         teachers: all that it names, a verifier too.
         store: the studies.
+        without: keys of the recipe that may differ.
 
     Returns:
         None for an empty store.
@@ -41,13 +46,19 @@ def mark_of(recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore
         return None
     question = Question(study, Prompts(recipe.prompt).fill(study), path_of=store.path_of)
     files = [path for path in sorted(store.root.iterdir()) if path.suffix in (".parquet", ".json")]
+    spec = recipe.verifier
     parts = {
-        "recipe": recipe.model_dump(mode="json"),
-        "code": __version__,
+        "recipe": recipe.model_dump(mode="json", exclude=set(without)),
+        "code": [__version__, FORM],
+        "verifier": None if spec is None else [VerifierPrompt(spec.prompt).sha256, _hash(spec.calibration)],
         "first": [request_key(teacher, question) for teacher in teachers],
         "store": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _hash(file: str | None) -> str | None:
+    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def settle(run: RunFolder, mark: str | None, tally: Tally) -> None:

@@ -7,36 +7,36 @@ verifier, which sees one trace as well, cannot resolve it; a recipe or a reader 
 the verdict, so that a resume makes none again.
 """
 
-import json
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.similarity import BANDS, SIZE, likeness
+from ..data.similarity import SIZE, likeness
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
-from .auditing.sketch import ALIKE, Sketch, sketch
+from .auditing.sketch import Sketch, sketch
+from .sketch_index import SketchIndex
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}
 SHARE = 0.1  # of the studies; past it, a run says so loudly
 _APART = 0.2  # so much less alike are references that differ; twice the error of two estimates
 _WORD = re.compile(r"[^\W_]+")
-_ROWS = SIZE // BANDS
-_LOOKED_AT = 8  # earlier traces of one band; in a larger group, each is still found through those
-_FORM = "1"  # of a packed sketch; another one where sketches of the same texts become others
+FORM = "1"  # of a packed sketch; another one where sketches of the same texts become others
 _MARK = 8  # bytes
 _AT_ONCE = 1_000  # traces whose twins are found at once
 _TABLES = """
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
-CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, steps BLOB, report BLOB, twin TEXT);
-CREATE TABLE bands (band INTEGER, at INTEGER, PRIMARY KEY (band, at)) WITHOUT ROWID;
+CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLOB);
+CREATE TABLE twins (at INTEGER PRIMARY KEY, of TEXT);
 """
+
+_OTHER = "SELECT key, study, reference, of FROM traces LEFT JOIN twins USING (at) WHERE at = ?"
 
 Call = tuple[str, tuple[Any, ...]]  # a method of Templates, and its arguments
 
@@ -56,8 +56,9 @@ class Templates:
         self._file = tempfile.NamedTemporaryFile(prefix="tenstep-", suffix=".db")  # noqa: SIM115 lives as long as we do
         self._db = sqlite3.connect(self._file.name, isolation_level=None, check_same_thread=False)
         self._db.executescript(_TABLES)
+        self._index = SketchIndex(self._db)
+        self._marked = bytearray(1)  # by number, from 1: whether a trace has a twin
         self._db.execute("BEGIN")
-        self.traces = 0
 
     def add(self, key: str, study_id: str, ours: Sketch, reference: Sketch) -> str | None:
         """One more trace.
@@ -72,27 +73,30 @@ class Templates:
             The study of an earlier trace that is alike though its reference is not; none if there is none yet.
         """
         twin: str | None = None
-        touched: list[int] = []
-        bands = list(_bands(ours))
-        near = self._rows("at, key, study, steps, twin", self._near(bands))
-        alike = likeness(ours, np.array([_sketch(row[3]) for row in near])) if near else ()
-        for same, (at, other_key, study, _, marked) in zip(alike, near, strict=True):
-            if study == study_id or other_key == key or same < ALIKE:
+        for at, same in self._index.add(ours):
+            other_key, study, report, marked = self._db.execute(_OTHER, (at,)).fetchone()
+            if study == study_id or other_key == key:
                 continue
-            ((other_report,),) = self._rows("report", [at])  # few are so alike: the others' references are not read
-            if likeness(reference, _sketch(other_report)) < same - _APART:
+            if likeness(reference, np.frombuffer(report, np.uint32)) < same - _APART:
                 twin = twin or study
-                touched.append(at)
+                self._mark(at, study_id)
             elif marked is not None:  # its group stands before other references too
                 twin = twin or marked
-        self._db.executemany(
-            "UPDATE traces SET twin = ? WHERE at = ? AND twin IS NULL", ((study_id, at) for at in touched)
-        )
-        self.traces += 1
-        row = (self.traces, key, study_id, ours.tobytes(), reference.tobytes(), twin)
-        self._db.execute("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?)", row)
-        self._db.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", ((band, self.traces) for band in bands))
+        number = self._index.count
+        self._marked.append(0)
+        self._db.execute("INSERT INTO traces VALUES (?, ?, ?, ?)", (number, key, study_id, reference.tobytes()))
+        if twin is not None:
+            self._mark(number, twin)
         return twin
+
+    def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
+        """More traces, by key, study and packed sketches."""
+        for key, study_id, blob in traces:
+            self.add(key, study_id, *unpacked(blob))
+
+    def _mark(self, at: int, of: str) -> None:
+        self._marked[at] = 1
+        self._db.execute("INSERT OR IGNORE INTO twins VALUES (?, ?)", (at, of))
 
     def twins(self) -> Iterator[Twin]:
         """Every trace that is alike to one before another reference, the early ones of a group too."""
@@ -103,35 +107,20 @@ class Templates:
 
     def some_twins(self, first: int) -> tuple[list[Twin], int | None]:
         """The same, for some traces from the first one on (counted from 1); and where to go on, if anywhere."""
-        if not self._db.execute("SELECT 1 FROM traces WHERE twin IS NOT NULL LIMIT 1").fetchone():
+        if not self._marked.count(1):
             return [], None
-        found, end = [], min(self.traces, first + _AT_ONCE - 1)
-        for at, key, study, steps, twin in self._rows("at, key, study, steps, twin", range(first, end + 1)):
-            if twin is None:
-                ours = _sketch(steps)
-                others = self._rows("steps, twin", [other for other in self._near(_bands(ours)) if other != at])
-                marked = (of for other, of in others if of is not None and likeness(ours, _sketch(other)) >= ALIKE)
-                of = next(marked, None)
-            else:
-                of = twin
-            if of is not None:
-                found.append(Twin(key, study, of))
-        return found, end + 1 if end < self.traces else None
+        end = min(self._index.count, first + _AT_ONCE - 1)
+        page = range(first, end + 1)
+        marked = dict(self._db.execute("SELECT at, of FROM twins WHERE at BETWEEN ? AND ?", (first, end)))
+        for at, other in self._index.alike([at for at in page if at not in marked], self._marked):
+            (marked[at],) = self._db.execute("SELECT of FROM twins WHERE at = ?", (other,)).fetchone()
+        rows = self._db.execute("SELECT at, key, study FROM traces WHERE at BETWEEN ? AND ?", (first, end))
+        found = [Twin(key, study, marked[at]) for at, key, study in rows if at in marked]
+        return found, end + 1 if end < self._index.count else None
 
     def count_studies(self) -> int:
         """How many studies have a trace here."""
         return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
-
-    def _rows(self, columns: str, which: Sequence[int]) -> list[tuple[Any, ...]]:
-        """These traces, in order, by one query: most of what a query costs is the same for one row or a hundred."""
-        query = f"SELECT {columns} FROM traces WHERE at IN (SELECT value FROM json_each(?)) ORDER BY at"  # noqa: S608 columns are ours
-        return self._db.execute(query, (json.dumps(list(which)),)).fetchall()
-
-    def _near(self, bands: Iterable[int]) -> list[int]:
-        """The first traces that share one of these bands."""
-        query = "SELECT at FROM bands WHERE band = ? ORDER BY at LIMIT ?"
-        found = (at for band in bands for (at,) in self._db.execute(query, (band, _LOOKED_AT)).fetchall())
-        return sorted(set(found))
 
     def call(self, call: Call) -> Any:
         """What a method says, by its name."""
@@ -202,24 +191,19 @@ def kept(packed: bytes | None, steps: Sequence[str], report: str) -> tuple[Sketc
     """Sketches from a journal; none if it keeps none, or those of other texts or of another version."""
     if packed is None or packed[:_MARK] != _mark(steps, report):
         return None
+    return unpacked(packed)
+
+
+def unpacked(packed: bytes) -> tuple[Sketch, Sketch]:
+    """Sketches from a journal, whatever they are of."""
     ours, reference = np.frombuffer(packed, np.uint32, offset=_MARK).reshape(2, SIZE)
     return ours, reference
 
 
 def _mark(steps: Sequence[str], report: str) -> bytes:
-    return blake2b("\0".join((_FORM, *steps, report)).encode("utf-8", "replace"), digest_size=_MARK).digest()
+    return blake2b("\0".join((FORM, *steps, report)).encode("utf-8", "replace"), digest_size=_MARK).digest()
 
 
 def _words(text: str) -> list[str]:
     """Without numbers: a template with another number in it is the same one, and so is a reference."""
     return [word for word in _WORD.findall(text.lower()) if not word.isdecimal()]
-
-
-def _sketch(blob: bytes) -> Sketch:
-    return np.frombuffer(blob, np.uint32)
-
-
-def _bands(ours: Sketch) -> Iterable[int]:
-    """A number for each band, which two traces share if they agree on the whole band."""
-    for number, part in enumerate(ours.reshape(BANDS, _ROWS)):
-        yield int.from_bytes(blake2b(bytes([number]) + part.tobytes(), digest_size=7).digest())

@@ -83,6 +83,15 @@ class VerdictPool:
         )
         return found
 
+    async def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
+        """Traces of an earlier call: key, study and packed sketches of each.
+
+        Raises:
+            RunError: the process that compares is gone.
+        """
+        self.compared += len(traces)
+        await self._call("remember", traces)
+
     async def twins(self) -> AsyncIterator[Twin]:
         """Every trace that says what another one says; see `Templates.twins`."""
         first: int | None = 1 if self.compared else None

@@ -1,7 +1,8 @@
 """Whether data may lie at a remote place: public data may; restricted data only where a signed statement says so.
 
 The guard fails closed: what does not say that it is public is restricted, a statement that has ended is none, and it
-covers the places that it names and what lies under them. Requests to teachers have a guard of their own
+covers the places that it names and what lies under them. A cluster whose nodes are other machines is such a place
+(ray_engine.py). Requests to teachers have a guard of their own
 (curation/requests/policy.py).
 """
 
@@ -40,9 +41,10 @@ def check_place(
     if data_class == "public":
         return found
     if statement is None:
+        here = "work on this machine" if url.startswith("ray:") else "name a folder of this machine"
         raise PolicyError(
             f"restricted data may not leave for {url}: give a signed statement with --attestation FILE (see "
-            "examples/attestation-storage.yaml), or name a folder of this machine"
+            f"examples/attestation-storage.yaml), or {here}; what does not say that it is public is restricted"
         )
     said = read_recipe(statement, StorageAttestation)
     if not any(_covers(place, url) for place in said.places):

@@ -20,14 +20,15 @@ from typing import Any, Self
 
 from ..schemas.errors import RunError
 from ..schemas.run import Event, State
-from . import digest
+from . import digest, ends
+from .ends import End, Ended
 from .high_water import HighWater, check_whole
 from .journal_file import COLUMNS, INSERT, as_event, as_row, connect
 from .sums import Sums, snapshot
 
 _BATCH = 4096
 
-_Item = tuple[tuple[Event, ...], "Future[None]"] | None
+_Item = tuple[tuple[Event | End, ...], "Future[None]"] | None
 
 
 class Journal:
@@ -58,8 +59,8 @@ class Journal:
             self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
             self._writer.start()
 
-    def append(self, *events: Event) -> "Future[None]":
-        """Queue events; they are on disk, together, when the future is done.
+    def append(self, *events: Event | End) -> "Future[None]":
+        """Queue events, and ends of studies behind theirs; they are on disk, together, when the future is done.
 
         Raises (from the future):
             RunError: they could not be written (disk full, folder gone); nothing more will be taken.
@@ -112,7 +113,7 @@ class Journal:
         place, order = "", "first"
         if index is not None:
             self._attach(index)
-            place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, first"
+            place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, study, first"
         # sorted before the join, so that no answer is held while sorting; without a limit SQLite drops such an order
         places = f"SELECT last FROM ({last}) {place}ORDER BY {order} LIMIT -1"  # noqa: S608 constants
         rows = self._select(f"SELECT {COLUMNS} FROM ({places}) CROSS JOIN events ON seq = last", (state,))  # noqa: S608 constants
@@ -127,6 +128,16 @@ class Journal:
                 raise RunError(f"the study store's index cannot be read ({error})", file=index) from None
             self._index = index
         assert self._index == index
+
+    def ended(self, mark: str, index: Path, limit: int | None = None) -> Ended:
+        """The studies that have come to an end, if that still holds (ends.py); `index` as for `latest`."""
+        self._attach(index)
+        return Ended(self._reader, self.path, mark, limit)
+
+    def has_other_answers(self) -> bool:
+        """Whether an answer was concluded that is no candidate, such as a verifier's."""
+        rows = self._select("SELECT 1 FROM digest WHERE state = 'judged' AND outcome IS NULL LIMIT 1")
+        return next(rows, None) is not None
 
     def last(self, key: str, state: State) -> Event | None:
         """A request's last event of one state."""
@@ -207,10 +218,18 @@ class Journal:
                 with connection:
                     connection.execute("BEGIN IMMEDIATE")  # a reader's server may write to the same journal
                     (last,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
-                    numbered = list(enumerate((event for events, _ in taken for event in events), last + 1))
+                    numbered: list[tuple[int, Event]] = []
+                    ended: list[tuple[int, End]] = []
+                    for one in (one for items, _ in taken for one in items):
+                        if isinstance(one, End):
+                            ended.append((last, one))
+                        else:
+                            last += 1
+                            numbered.append((last, one))
                     connection.executemany(INSERT, (as_row(*one) for one in numbered))
                     connection.executemany(digest.INSERT, (digest.digest(*one) for one in numbered))
-                self._mark.note(last + len(numbered))
+                    connection.executemany(ends.INSERT, (ends.row(*one) for one in ended))
+                self._mark.note(last)
             except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it
                 self._broken = error
                 for done in _waited_for(taken):
@@ -228,6 +247,6 @@ class Journal:
             return False
 
 
-def _waited_for(taken: "list[tuple[tuple[Event, ...], Future[None]]]") -> "Iterator[Future[None]]":
+def _waited_for(taken: "list[tuple[tuple[Event | End, ...], Future[None]]]") -> "Iterator[Future[None]]":
     """The futures that were not cancelled; a waiter that left must not stop the writer."""
     return (done for _, done in taken if done.set_running_or_notify_cancel())

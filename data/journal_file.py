@@ -3,6 +3,7 @@
     events    the events as they were appended: key, state, study, time, body (JSON), raw bytes
     by_key    an index of them by request, from which states are read
     digest    what sums need of each event (digest.py)
+    ends      studies that have come to an end (ends.py); some journals of version 2 have none
 
 Version 1 had no digest, and an event `planned` before each departure. It is read as it is; opened for writing it gets a
 digest and is of version 2 from then on, which the code that wrote it refuses.
@@ -17,7 +18,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..schemas.errors import NewerRunError, RunError
 from ..schemas.run import Event
-from . import digest
+from . import digest, ends
 
 VERSION = 2
 COLUMNS = "key, state, study_id, at, body, raw"
@@ -46,6 +47,7 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous=FULL")
             if version < VERSION:
                 _bring_up(connection)
+            connection.execute(ends.TABLE)
     except sqlite3.Error as error:
         raise RunError(f"the journal cannot be opened ({error})", file=path) from None
     return connection

@@ -31,9 +31,16 @@ class Shard(NamedTuple):
         return int.from_bytes(sha256(patient.encode()).digest()[:8]) % self.of == self.number - 1
 
 
-def chosen(store: StudyStore, limit: int | None, shard: Shard | None) -> Iterator[tuple[int, Study]]:
-    """The studies that a run works on, each with its place in the store; the limit counts before the shard."""
-    for place, study in enumerate(islice(store, limit)):
+def chosen(
+    store: StudyStore, limit: int | None, shard: Shard | None, but: bytes | None = None
+) -> Iterator[tuple[int, Study]]:
+    """The studies that a run works on, each with its place in the store; the limit counts before the shard.
+
+    With `but`: without those whose place is not 0 there.
+    """
+    for place, study in store.placed(but):
+        if limit is not None and place >= limit:
+            return
         if shard is None or shard.holds(study.patient_id):
             yield place, study
 

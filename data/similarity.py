@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SIZE, BANDS = 64, 16
 _SEED = 20_240_401  # fixed: signatures of two runs can be compared
-_MULTIPLIER = 0x9E3779B97F4A7C15
+MULTIPLIER = 0x9E3779B97F4A7C15
 _MOST = 50  # a phrase that thousands share would give millions of pairs: so many of each are enough to see it
 _AT_ONCE = 16_384
 
@@ -43,7 +43,7 @@ def signature(words: Sequence[str], run: int) -> Signature:
     length = min(run, len(hashes))
     mixed = np.zeros(len(hashes) - length + 1, np.uint64)
     for at in range(length):
-        mixed = (mixed ^ hashes[at : at + len(mixed)]) * np.uint64(_MULTIPLIER)
+        mixed = (mixed ^ hashes[at : at + len(mixed)]) * np.uint64(MULTIPLIER)
     minima = _empty().copy()
     minima.update_batch(np.unique(mixed >> np.uint64(32)).tolist())
     found: Signature = minima.hashvalues
@@ -55,7 +55,7 @@ def band_keys(signatures: Signature) -> Keys:
     parts = signatures.reshape(len(signatures), BANDS, -1).astype(np.uint64)
     key = parts[:, :, 0]
     for place in range(1, parts.shape[2]):
-        key = key * np.uint64(_MULTIPLIER) + parts[:, :, place]
+        key = key * np.uint64(MULTIPLIER) + parts[:, :, place]
     return key
 
 
@@ -100,7 +100,7 @@ def similar_pairs(signatures: Signature, alike: float) -> Iterator[tuple[int, in
 
 @lru_cache(maxsize=1 << 17)
 def _hash(word: str) -> int:
-    return zlib.crc32(word.encode("utf-8", "replace")) * _MULTIPLIER & 0xFFFF_FFFF_FFFF_FFFF
+    return zlib.crc32(word.encode("utf-8", "replace")) * MULTIPLIER & 0xFFFF_FFFF_FFFF_FFFF
 
 
 @cache

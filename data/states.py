@@ -7,7 +7,7 @@ before its event is on disk, and let go of only after so many others were set th
 from ..schemas.run import State
 from .journal import Journal
 
-_HELD = 50_000  # requests; some 15 MB
+_HELD = 10_000  # requests; some 3 MB
 
 
 class States:

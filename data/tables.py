@@ -12,7 +12,10 @@ file knows the manifest, the journal and the studies. It does not know who may w
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from pydantic_core import to_json
@@ -41,12 +44,12 @@ def accepted(manifest: Manifest, journal: Journal, store: StudyStore) -> Iterato
         store: its studies.
     """
     studies = Nearby(store)
-    done: set[str] = set()
+    done = None  # the last study that has its example: candidates of one study come together
     chosen = _chosen(manifest, journal)
     for event in judged_events(journal, index=store.index):
         candidate, verdict = judged(event)
-        if verdict.accepted and candidate.study_id not in done and (not chosen or candidate.key in chosen):
-            done.add(candidate.study_id)
+        if verdict.accepted and candidate.study_id != done and (not chosen or candidate.key in chosen):
+            done = candidate.study_id
             if candidate.trace is not None and not candidate.trace.steps:
                 continue  # a student's report alone: accepted, and no example of ten steps
             yield _example(studies.get(candidate.study_id), candidate, verdict, _layout(manifest))
@@ -60,12 +63,9 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
         rejected; repaired (studies accepted at a later attempt); and one count per state that is not judged.
     """
     rows = "samples" if manifest.kind == "sample" else "rejected"
-    done: set[str] = set()
-    tried: set[str] = set()
-    in_doubt: set[str] = set()
     chosen = _chosen(manifest, journal)
     layout = _layout(manifest)
-    attempts = repaired = 0
+    count = Counter[str]()
     studies = Nearby(store)
     with (
         readable_by(owner_only=store.data_class == "restricted"),
@@ -74,40 +74,35 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
         replacing(folder / f"{rows}.jsonl") as bad,
     ):
         # what was written by these nouns is copied, not checked and made again
-        for event in judged_events(journal, index=store.index):
-            candidate, verdict, study_id = event.body["candidate"], event.body["verdict"], event.study_id
-            attempts += 1
-            tried.add(study_id)
-            outcome = Verdict.model_validate(verdict).outcome
-            if outcome == "accept" and study_id not in done and (not chosen or event.key in chosen):
-                done.add(study_id)
-                repaired += candidate["attempt"] > 1
-                if candidate["trace"]["steps"]:  # or it is a student's report alone, and no example of ten steps
-                    good.write(_line(studies.get(study_id), event, layout) + "\n")
-            if rows == "samples" or outcome != "accept":
-                row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
-                line = json.dumps(row | {"candidate": candidate, "verdict": verdict}) + "\n"
-                if outcome == "doubt":
-                    in_doubt.add(study_id)
-                    doubted.write(line)
-                if rows == "samples" or outcome == "reject":
-                    bad.write(line)
+        for study_id, events in groupby(judged_events(journal, index=store.index), key=attrgetter("study_id")):
+            is_accepted = is_doubted = False
+            for event in events:
+                candidate, verdict = event.body["candidate"], event.body["verdict"]
+                count["attempts"] += 1
+                outcome = Verdict.model_validate(verdict).outcome
+                if outcome == "accept" and not is_accepted and (not chosen or event.key in chosen):
+                    is_accepted = True
+                    count["repaired"] += candidate["attempt"] > 1
+                    if candidate["trace"]["steps"]:  # or it is a student's report alone, and no example of ten steps
+                        good.write(_line(studies.get(study_id), event, layout) + "\n")
+                if rows == "samples" or outcome != "accept":
+                    row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
+                    line = json.dumps(row | {"candidate": candidate, "verdict": verdict}) + "\n"
+                    if outcome == "doubt":
+                        is_doubted = True
+                        doubted.write(line)
+                    if rows == "samples" or outcome == "reject":
+                        bad.write(line)
+            count["accepted" if is_accepted else "doubted" if is_doubted else "rejected"] += 1
     _write_verified(folder, journal, store)
-    in_doubt -= done
-    counts = {
-        "attempts": attempts,
-        "accepted": len(done),
-        "doubted": len(in_doubt),
-        "rejected": len(tried - done - in_doubt),
-        "repaired": repaired,
-    }
+    counts = {name: count[name] for name in ("attempts", "accepted", "doubted", "rejected", "repaired")}
     return counts | {state: n for state, n in journal.standing().items() if state is not State.JUDGED}
 
 
 def _write_verified(folder: Path, journal: Journal, store: StudyStore) -> None:
     """The last usable answer about each candidate, else the last one; no file where no verifier was asked."""
     last: dict[str, tuple[str, bool]] = {}  # candidate: the request, and whether its answer was usable
-    for event in journal.latest(State.JUDGED):
+    for event in journal.latest(State.JUDGED) if journal.has_other_answers() else ():
         of, usable = event.body.get("of"), "verification" in event.body
         if of is not None and (usable or not last.get(of, ("", False))[1]):
             last[of] = event.key, usable

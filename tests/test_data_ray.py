@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from tenstep.__main__ import main
+from tenstep.data.ray_engine import check_nodes
+from tenstep.schemas.errors import PolicyError
 from tenstep.validators.rule import REFERENCE, ten
 
 SCRIPT = Path(__file__).with_name("ray_script.py")
@@ -94,6 +96,26 @@ def test_an_address_without_a_cluster_is_one_line_at_once(tmp_path: Path, capsys
     (tmp_path / "texts.jsonl").write_text('{"id": 1, "text": "No effusion."}\n')
     assert main(["findings", str(tmp_path / "texts.jsonl"), "--engine", "ray", "--address", "127.0.0.1:9"]) == 2
     assert "no Ray cluster answers at '127.0.0.1:9' (Connection refused)" in capsys.readouterr().err
+
+
+FAR = "10.255.3.4"  # no address of this machine
+
+
+def test_restricted_rows_go_to_nodes_of_other_machines_only_where_somebody_says_that_they_may(tmp_path: Path) -> None:
+    cluster = f"ray://{FAR}:6379"
+    check_nodes(cluster, ["127.0.0.1", "localhost"], "restricted", None)
+    check_nodes(cluster, ["127.0.0.1", FAR], "public", None)
+    with pytest.raises(PolicyError, match=f"may not leave for {cluster}.*--attestation FILE.*work on this machine"):
+        check_nodes(cluster, ["127.0.0.1", FAR], "restricted", None)
+    words = {"contract": "DPA-1", "access": "the members of project 7", "not_public": True, "region": "here"}
+    signed = {**words, "signed_by": "J. Doe", "valid_until": "2099-01-31", "places": [cluster]}
+    (tmp_path / "signed.yaml").write_text(json.dumps(signed))
+    check_nodes(cluster, ["127.0.0.1", FAR], "restricted", tmp_path / "signed.yaml")
+    with pytest.raises(PolicyError, match="does not name"):
+        check_nodes(f"ray://{FAR}:7000", [FAR], "restricted", tmp_path / "signed.yaml")
+    (tmp_path / "signed.yaml").write_text(json.dumps({**signed, "valid_until": "2020-01-31"}))
+    with pytest.raises(PolicyError, match="ended on 2020-01-31"):
+        check_nodes(cluster, [FAR], "restricted", tmp_path / "signed.yaml")
 
 
 ABSENT = """

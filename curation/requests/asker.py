@@ -15,6 +15,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ...data.ends import End
 from ...data.run import RunFolder
 from ...data.states import States
 from ...schemas.errors import TeacherError
@@ -109,8 +110,8 @@ class Asker:
         """Whether a question without an answer will have one in a later pass or call."""
         return request_key(lane.teacher, question) in self._waiting
 
-    def record(self, event: Event) -> None:
-        """Journal an event that is no request's, such as a new verdict; not waited for."""
+    def record(self, event: Event | End) -> None:
+        """Journal what is no request's, such as a new verdict or a study's end; not waited for."""
         self._commits.later(event)
 
     async def concluded(self, key: str) -> Event | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
+from ...data.ends import End
 from ...data.journal import Journal
 from ...schemas.run import Event, State
 from ..teacher import Question, Teacher, identity_sha256
@@ -48,7 +49,7 @@ class Commits:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._events: list[Event] = []
+        self._events: list[Event | End] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._open: set[Future[None]] = set()
 
@@ -63,7 +64,7 @@ class Commits:
         self.later(*events)
         await waiter
 
-    def later(self, *events: Event) -> None:
+    def later(self, *events: Event | End) -> None:
         """Append without waiting: for what can be made again from what is already on disk."""
         if not self._events:
             asyncio.get_running_loop().call_soon(self._send)

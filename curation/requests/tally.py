@@ -14,6 +14,7 @@ class Tally:
     """Counts so far in this call; spend is the whole run's."""
 
     studies: int = 0
+    passed_over: int = 0  # of them, those whose end an earlier call noted: no verdict was read
     accepted: int = 0
     doubted: int = 0
     rejected: int = 0

@@ -41,6 +41,7 @@ class Verified:
     verdict: Verdict
     state: State
     cost_usd: float | None = 0.0  # none if a price is unknown
+    answers: int = 0  # that were read
 
 
 def authors(teachers: Sequence[Teacher]) -> list[tuple[str, str]]:
@@ -127,7 +128,8 @@ class Verifier:
         reading = await read_trace(self._asker, self.lane, self._asking, study, steps, doubts, of=candidate.key)
         if isinstance(reading, NoAnswer):
             return Verified(verdict, "waiting" if reading.waits else "unanswered")
-        return replace(self._decided(study, steps, rules, reading), cost_usd=reading.cost_usd)
+        decided = self._decided(study, steps, rules, reading)
+        return replace(decided, cost_usd=reading.cost_usd, answers=reading.answers)
 
     def _decided(self, study: Study, steps: Sequence[str], rules: Verdict, reading: "VerifierReading") -> Verified:
         found = reading.found
@@ -164,6 +166,7 @@ class VerifierReading:
     found: Verification | str
     key: str
     cost_usd: float | None  # of both answers, if there were two
+    answers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ async def read_trace(
     found: str | None = None  # what was wrong with the first answer
     key = ""
     cost: float | None = 0.0
-    for _ in range(2):
+    for number in (1, 2):
         question = asking.question(study, steps, found)
         answer = await asker.ask(lane, question)
         if answer is None:
@@ -214,8 +217,8 @@ async def read_trace(
             asker.conclude(answer, {"of": of, "problem": found})
         else:
             asker.conclude(answer, {"of": of, "verification": said.model_dump(mode="json")})
-            return VerifierReading(said, key, cost)
-    return VerifierReading(str(found), key, cost)
+            return VerifierReading(said, key, cost, number)
+    return VerifierReading(str(found), key, cost, number)
 
 
 def rules_alone(verdict: Verdict) -> Verdict:

@@ -183,6 +183,11 @@ def batches(path: Path) -> "Iterator[pa.RecordBatch]":
         yield from file.iter_batches(batch_size=GROUP)
 
 
+def pick(batch: "pa.RecordBatch", rows: Sequence[int]) -> "pa.RecordBatch":
+    """Some rows of a batch."""
+    return batch if len(rows) == batch.num_rows else batch.take(_numbers(rows))
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """A parquet file; whatever is wrong with it is one clear error."""

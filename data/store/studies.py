@@ -112,8 +112,25 @@ class StudyStore:
         return self.head.studies
 
     def __iter__(self) -> Iterator[Study]:
+        return (study for _, study in self.placed())
+
+    def placed(self, but: bytes | None = None) -> Iterator[tuple[int, Study]]:
+        """The studies with their places, in order.
+
+        Args:
+            but: a byte for each place of the store; studies are left out where it is not 0, and not read.
+        """
         for file in self._files:
-            yield from self._studies(file.name)
+            first = file.first
+            for batch in parquet.batches(self.root / file.name):
+                rows = [row for row in range(batch.num_rows) if but is None or not but[first + row]]
+                at = 0
+                try:
+                    for at, study in enumerate(parquet.decode(parquet.pick(batch, rows)), 1):
+                        yield first + rows[at - 1], study
+                except ValidationError as error:
+                    raise _unreadable(error, self.root / file.name, first - file.first + rows[at] + 1) from None
+                first += batch.num_rows
 
     def rejected(self) -> Iterator[RejectedRow]:
         """The source rows that did not become studies."""
@@ -172,16 +189,6 @@ class StudyStore:
         else:
             self._groups.move_to_end((name, group))
         return table
-
-    def _studies(self, name: str) -> Iterator[Study]:
-        row = 0
-        for batch in parquet.batches(self.root / name):
-            try:
-                for study in parquet.decode(batch):
-                    row += 1
-                    yield study
-            except ValidationError as error:
-                raise _unreadable(error, self.root / name, row + 1) from None
 
     def path_of(self, ref: ImageRef) -> Path:
         """Where an image lies.
