@@ -3,9 +3,9 @@
 A labelled set has good traces, each with steps made false one at a time. Printed are, with Wilson intervals: good
 traces rejected and doubted, and corrupted ones accepted. A corrupted trace counts as caught only by an error or doubt
 that its good twin lacks. The sets of tests/corpus and of curation/verifying/labelled.jsonl (`shipped`) are always
-judged; FILE are JSONL (`id`, `view`, `steps`, `bad`: `family`, `step`, `text`) about Open-i reports, which are read
-from the torchxrayvision wheel. A set judged once is development data from then on. With --priors, steps may compare
-with a prior where the reference does.
+judged; FILE are JSONL (`id`, `view`, `steps`, `bad`: `family`, `step`, `text`, and `also`, further steps with their
+texts) about Open-i reports, which are read from the torchxrayvision wheel. A set judged once is development data from
+then on. With --priors, steps may compare with a prior where the reference does.
 
 For each code: good traces that it hits, corrupted ones that it newly hits, and those that nothing else newly hits.
 """
@@ -118,9 +118,12 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _labelled(name: str, row: dict[str, Any], report: str, views: Sequence[str], has_prior: bool = False) -> Labelled:
-    steps = row["steps"]
-    bad = tuple((one["family"], [*steps[: one["step"] - 1], one["text"], *steps[one["step"] :]]) for one in row["bad"])
-    return Labelled(name, steps, report, views, bad, has_prior)
+    bad = []
+    for one in row["bad"]:
+        changed = {str(one["step"]): one["text"]} | one.get("also", {})
+        steps = [changed.get(str(number), step) for number, step in enumerate(row["steps"], 1)]
+        bad.append((one["family"], steps))
+    return Labelled(name, row["steps"], report, views, tuple(bad), has_prior)
 
 
 def judged(rows: Sequence[Labelled], severities: Mapping[str, Weight] = {}) -> Counts:

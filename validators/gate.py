@@ -49,7 +49,6 @@ NAMES = (
     "certainty",
     "coverage",
     "substance",
-    "unread",
 )
 _SHAPE = ("GROUP", "CODES", "rule", "PASSES", "FAILS")
 

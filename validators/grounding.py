@@ -5,22 +5,18 @@ Texts past the limits are not read: `length.py` rejects them, and reading has to
 """
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import STEPS
 from .findings import Claim, claims, referring, sentences
-from .findings.lexicon import lexicon
 from .findings.reference import Reference, read_reference
 from .memory import remember
-from .steps import per_candidate, steps_of, words_of
+from .steps import per_candidate, steps_of
 
 REPORT_LIMIT = 10_000  # characters of a reference that are read
 _MEMORY, _CLAIM = 4_000_000, 450  # bytes in all, and of a claim, about
-_STEMS, _WORD = 1_000_000, 60  # bytes in all, and of a word, about
-_LETTERS, _STEM = 4, 5  # letters of a word that tells something, and by which two are alike
 
 _CONCLUDES = re.compile(
     r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer"
@@ -99,27 +95,6 @@ def disputed(study: Study, candidate: Candidate) -> frozenset[tuple[int, tuple[i
         and not (here.claim.implied or weighed(here.claim))
         and reference.standing(here.claim) in ("denied", "unsupported")
     )
-
-
-def novel_words(words: Iterable[str], report: str) -> list[str]:
-    """Those of a sentence's words, in the lexicon's form, that tell something or are unknown, and that the report has
-    in no form."""
-    book, known = lexicon(), _stems(report)
-    return [
-        word
-        for word in dict.fromkeys(words)
-        if len(word) >= _LETTERS
-        and word.isalpha()
-        and (word in book.telling or word not in book.vocabulary)
-        and word[:_STEM] not in known
-    ]
-
-
-@remember(_STEMS, cost=lambda known: _WORD * len(known))
-def _stems(report: str) -> frozenset[str]:
-    """The beginnings of a report's words, as they stand and in the lexicon's form."""
-    forms = lexicon().forms
-    return frozenset(form[:_STEM] for word in words_of(report) for form in (word, forms.get(word, word)))
 
 
 def concludes(position: int, text: str) -> bool:

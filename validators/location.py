@@ -27,7 +27,7 @@ CODES: Mapping[str, Severity] = {
     "wrong_tip": "doubt",
     "tip_contradiction": "doubt",
     "wrong_asymmetry": "doubt",
-    "side_added": "doubt",
+    "side_added": "warning",  # alone it hit 1 of 304 good traces, and none of 864 corrupted ones
 }
 find = Finder(__name__, CODES)
 

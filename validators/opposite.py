@@ -1,9 +1,8 @@
 """Opposite: a step gives a thing the opposite of what the reference gives it ("the right ankle", "high volumes").
 
 It protects against changed words in sentences that the reader of claims does not follow. Opposites are a closed class
-of words: left and right, upper and lower, ascending and descending. A thing that the reference names with one of them,
-and never without, has that one; a sentence that denies, supposes, or calls something healthy says nothing of it.
-Degree and number are such classes, and so is health: a part that is called healthy, and by the reference never.
+of words: left and right, upper and lower, slight and severe, one and two. A thing that the reference names with one of
+them, and never without, has that one; a sentence that denies, supposes, or calls something healthy says nothing of it.
 
 Of 87 good traces for real and made reports none is doubted by it; of 323 with a false step 40 are.
 """
@@ -15,7 +14,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import sentences
-from .findings.opposites import SIDE, Opposites, is_of_any_side, opposites, parts, things, tone
+from .findings.opposites import SIDE, Opposites, is_of_any_side, opposites, things, tone
 from .grounding import REPORT_LIMIT, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
@@ -34,14 +33,11 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
-            sentence, message = text[start:end], ""
+            sentence = text[start:end]
             if moved := _moved(report, sentence, but=SIDE if (position, (start, end)) in judged else None):
                 name, value, others = moved
-                message = f"the {name} of this study is {' or '.join(others)}, not {value}; correct it."
-            elif part := _called_healthy(report, sentence):
-                message = f"the {part} of this study is not called healthy; say what it has."
-            if message:
-                yield find("opposite", f"{sentence!r}: {message}", step=position, span=(start, end))
+                message = f"{sentence!r}: the {name} of this study is {' or '.join(others)}, not {value}; correct it."
+                yield find("opposite", message, step=position, span=(start, end))
                 break
 
 
@@ -59,29 +55,6 @@ def _moved(report: str, sentence: str, but: int | None) -> tuple[str, str, list[
             ):
                 return name, word, sorted(set().union(*(there[kind] for there in known[name])))
     return None
-
-
-def _called_healthy(report: str, sentence: str) -> str | None:
-    """A part that the sentence calls healthy, and the reference wherever it names it plainly has something else of."""
-    healthy = [part for part, state in parts(sentence) if state == "healthy"]
-    if not healthy:
-        return None
-    known, sides = _parts(report), opposites(sentence).get(SIDE, set())
-    for part in healthy:
-        there = [state for state, other in known.get(part, ()) if not (sides and other and sides.isdisjoint(other))]
-        if there and set(there) == {"other"}:
-            return part
-    return None
-
-
-@remember(_MEMORY, cost=lambda known: _NAME * len(known))
-def _parts(report: str) -> dict[str, list[tuple[str, set[str]]]]:
-    """What each sentence of a report says of the parts that it names, and its sides."""
-    known: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
-    for start, end in sentences(report):
-        for part, state in parts(report[start:end]):
-            known[part].append((state, opposites(report[start:end]).get(SIDE, set())))
-    return dict(known)
 
 
 @remember(_MEMORY, cost=lambda known: _NAME * len(known))
@@ -110,5 +83,4 @@ FAILS = (
     Case(ten({9: "The right humerus was operated on."}, _SURGERY), "opposite", _SURGERY),
     Case(ten({5: "Lung volumes are high."}, _SURGERY), "opposite", _SURGERY),
     Case(ten({3: "The descending aorta is prominent."}, _SURGERY), "opposite", _SURGERY),
-    Case(ten({3: "The ascending aorta is of normal size."}, _SURGERY), "opposite", _SURGERY),
 )

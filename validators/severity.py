@@ -4,7 +4,7 @@ It protects against a small effusion that becomes a large one on its way through
 error; a neighbouring grade (mild, moderate) may be one reader's choice and is a doubt, and so is another number.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -12,19 +12,13 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
-from .findings.opposites import DEGREE, opposites, tone
 from .findings.reference import Reference, relations
-from .grounding import REPORT_LIMIT, Said, disputed, name, reference_of, said, said_of_it
+from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
 
 GROUP: Group = "grounding"
-CODES: Mapping[str, Severity] = {
-    "wrong_size": "error",
-    "other_size": "doubt",
-    "size_added": "doubt",
-    "wrong_count": "doubt",
-}
+CODES: Mapping[str, Severity] = {"wrong_size": "error", "other_size": "doubt", "wrong_count": "doubt"}
 find = Finder(__name__, CODES)
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
@@ -39,17 +33,10 @@ _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "la
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Sizes, degrees and numbers that agree with none that the reference gives for the finding."""
     reference = reference_of(study)
-    graded = set()
     for here in (*said(candidate), *said_of_it(candidate)):
         if here.claim.status != "absent":
-            for finding in _graded(reference, here):
-                graded.add(here.step)
-                yield finding
-    known = disputed(study, candidate)
+            yield from _graded(reference, here)
     for position, text in steps_of(candidate):
-        spans = [span for span in sentences(text) if (position, span) not in known]
-        if position not in graded:
-            yield from _sized(study.report[:REPORT_LIMIT], position, text, spans)
         yield from _counted(study.report[:REPORT_LIMIT], position, text)
 
 
@@ -70,33 +57,6 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
             span=claim.span,
             evidence=reference.sentence(others[0]),
         )
-
-
-def _sized(report: str, position: int, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Finding]:
-    """The first degree of a finding in a step, if the report gives none like it to anything."""
-    known: set[str] | None = None
-    for start, end in spans:
-        degrees = opposites(text[start:end]).get(DEGREE, set())
-        if len(degrees) != 1 or not _states(text[start:end]):
-            continue
-        if known is None:
-            read = (opposites(report[first:last]).get(DEGREE, set()) for first, last in sentences(report))
-            known = set().union(*read)
-        if degrees.isdisjoint(known) and "slight" not in degrees:
-            yield find(
-                "size_added",
-                f"{text[start:end]!r}: nothing in this study is {min(degrees)}; leave the degree out.",
-                step=position,
-                span=(start, end),
-            )
-            return
-
-
-def _states(sentence: str) -> bool:
-    """Whether a sentence plainly says something of a finding, or of what was named before ("they are extensive")."""
-    found, _, _ = parsed(sentence)
-    named = any(entry.finding for entry in found.entries) or found.words[0] in ("it", "they", "these")
-    return named and tone(sentence).stated
 
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
@@ -146,6 +106,5 @@ PASSES = (
 FAILS = (
     Case(ten({6: "A large left pleural effusion is seen."}, _SMALL), "wrong_size", _SMALL),
     Case(ten({6: "A moderate left pleural effusion is seen."}, _SMALL), "other_size", _SMALL),
-    Case(ten({5: "Two large nodules are seen in the right lung."}, _SMALL), "size_added", _SMALL),
     Case(ten({5: "Three nodules are seen."}, _SMALL), "wrong_count", _SMALL),
 )

@@ -19,7 +19,7 @@ CODES: Mapping[str, Severity] = {
     "unsupported_finding": "doubt",
     "unsupported_device": "doubt",  # as an error it hit 5 of 140 good traces at first sight
     "inferred_finding": "doubt",
-    "hedged_unsupported": "doubt",
+    "hedged_unsupported": "warning",  # alone it hit 5 of 304 good traces, and 4 of 864 corrupted ones
 }
 find = Finder(__name__, CODES)
 

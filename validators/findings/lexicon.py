@@ -60,8 +60,6 @@ class Lexicon:
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
-    telling: frozenset[str]  # words of findings, devices, parts and places that no cue or comparison has
-    abnormal: frozenset[str]  # those of them that say what may be wrong, and are no part or place
     vocabulary: frozenset[str]  # every word of every phrase
 
 
@@ -190,13 +188,6 @@ def phrase(words: list[str]) -> Entry | None:
     return found
 
 
-def _telling(forms: dict[str, str], *names: str) -> frozenset[str]:
-    def words(*tables: str) -> set[str]:
-        return {forms.get(word, word) for table in tables for *_, phrase in phrases(table) for word in _words(phrase)}
-
-    return frozenset(words(*names) - words("cues", "compare")).difference(*_word_sets().values())
-
-
 @cache
 def lexicon() -> Lexicon:
     """The lexicon, read and joined once a process."""
@@ -268,8 +259,5 @@ def lexicon() -> Lexicon:
         topics=frozenset(
             words[0] for words, entry in build.entries.items() if len(words) == 1 and (entry.organ or entry.finding)
         ),
-        telling=_telling(build.forms, "findings", "devices", "organs", "places", "qualities"),
-        abnormal=_telling(build.forms, "findings", "devices", "qualities")
-        - _telling(build.forms, "organs", "places", "sides"),
         vocabulary=frozenset(word for words in build.entries for word in words).union(*_word_sets().values()),
     )

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..memory import remember
-from .attach import mentions
 from .clauses import BACKWARD, FORWARD
-from .lexicon import CUES, Entry, lexicon, word_set
+from .lexicon import CUES, Entry, lexicon
 from .match import Match
 from .measure import may_measure, measurements
 from .modifiers import parsed
@@ -47,10 +46,7 @@ _NO_THINGS = frozenset({"chest", "lung"})  # organs that everything is in
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
 HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
-_AT_LIMIT = frozenset({"upper_normal", "borderline"})
 _NAME = 4  # letters
-_SOFT = word_set("soft") | word_set("soft_near")
-_EXAMINING = word_set("examining")
 NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
 _MEMORY, _KIND = 2_000_000, 100  # bytes in all, and of one answer of several, about
@@ -147,32 +143,6 @@ def _named(entries: Iterable[Entry]) -> Iterator[str]:
             yield entry.organ.replace("_", " ")
 
 
-@remember(_MEMORY, cost=lambda found: _KIND * len(found))
-def parts(sentence: str) -> tuple[tuple[str, str], ...]:
-    """The parts of the chest that a sentence names, and whether it calls them "healthy", their clause denies or
-    supposes something ("open"), or it says something else of them ("other"); a sentence that weighs or asks says
-    nothing."""
-    return tuple(_parts(sentence))
-
-
-def _parts(sentence: str) -> Iterator[tuple[str, str]]:
-    found, clauses, modified = parsed(sentence)
-    if sentence.endswith("?") or not _SOFT.isdisjoint(found.words):
-        return
-    healthy = {at for at, entry in enumerate(found.entries) if not HEALTHY.isdisjoint(entry.qualities)}
-    if any(not _AT_LIMIT.isdisjoint(entry.qualities) for entry in found.entries):
-        healthy = set()  # "at the upper limit of normal"
-    called: set[int] = set()
-    if healthy:
-        heads = mentions(found, clauses, modified)
-        called = {organ for one in heads if one.index in healthy for organ in one.organs}
-    cued = {number for entry, number in zip(found.entries, clauses.number, strict=True) if entry.cues & NOT_SAID}
-    for at, entry in enumerate(found.entries):
-        if entry.organ and entry.organ not in _NO_THINGS:
-            state = "healthy" if at in called else "open" if clauses.number[at] in cued or healthy else "other"
-            yield entry.organ.replace("_", " "), state
-
-
 def is_of_any_side(name: str, kind: int) -> bool:
     """Whether a thing is on both sides of any film, so that a side of it tells nothing; nor does a size of the lung,
     that everything is in."""
@@ -180,13 +150,12 @@ def is_of_any_side(name: str, kind: int) -> bool:
 
 
 class Tone(NamedTuple):
-    """How a sentence speaks: `plain` asks, denies and supposes nothing, and calls nothing healthy; `reading` tells what
-    was examined ("the trachea was followed to the carina"); `stated` is plain, and weighs, explains and tells of
-    reading nothing. `said` are the phrases in its plain clauses."""
+    """How a sentence speaks.
+
+    `plain` asks, denies and supposes nothing, and calls nothing healthy; `said` are the phrases in its plain clauses.
+    """
 
     plain: bool
-    reading: bool
-    stated: bool
     said: tuple[Entry, ...]
 
 
@@ -197,6 +166,4 @@ def tone(sentence: str) -> Tone:
     numbered = list(zip(found.entries, clauses.number, strict=True))
     said = {number for one, number in numbered if one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities)}
     plain = not sentence.endswith("?") and not said
-    reading = not _EXAMINING.isdisjoint(found.words)
-    stated = plain and not reading and _SOFT.isdisjoint(found.words)
-    return Tone(plain, reading, stated, tuple(entry for entry, number in numbered if number not in said))
+    return Tone(plain, tuple(entry for entry, number in numbered if number not in said))
