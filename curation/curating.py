@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.recipes import read_recipe
-from ..data.run import CONTINUABLE, RunFolder
+from ..data.run import RunFolder
+from ..data.run_files import CONTINUABLE
 from ..data.sharding import Shard, count
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..data.run import MANIFEST
+from ..data.run_files import MANIFEST
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..data.workers import Executor, each, sure

@@ -20,7 +20,8 @@ from ..data.files import hold, must_be_new, readable_by, replace_text, replacing
 from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
 from ..data.nearby import Nearby
-from ..data.run import CONTINUABLE, MANIFEST, RunFolder, recipe_sha256, relative_store
+from ..data.run import RunFolder
+from ..data.run_files import CONTINUABLE, MANIFEST, recipe_sha256, relative_store
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ..data.run import MANIFEST, RunFolder
+from ..data.run import RunFolder
+from ..data.run_files import MANIFEST
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.run import Manifest, Settled, State

@@ -22,10 +22,6 @@ This file knows who may open a folder, whether a call continues what lies there,
 candidates come about nor what a line of a table looks like.
 """
 
-import contextlib
-import hashlib
-import json
-import os
 import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -35,34 +31,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
-from pydantic import ValidationError
 
 from ..schemas import plugins
-from ..schemas.base import SCHEMA_VERSION, Noun
+from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
-from ..schemas.errors import NewerRunError, PolicyError, RunError
+from ..schemas.errors import PolicyError, RunError
 from ..schemas.example import Example
 from ..schemas.policy import PolicyDecision
 from ..schemas.run import Event, Manifest, Settled, State
 from ..schemas.verdict import Verdict
 from ..schemas.version import __version__
 from . import tables
-from .files import PART, hold, readable_by, replace_text
+from .files import hold, readable_by, replace_text
 from .journal import Journal
 from .judged import Judged, judged, judged_event, judged_events
 from .remote import local, url_of
+from .run_files import (
+    CONTINUABLE,
+    JOURNAL,
+    MANIFEST,
+    keep_private,
+    open_journal,
+    read_manifest,
+    recipe_sha256,
+    relative_store,
+    unexpected_files,
+    with_defaults,
+    writing,
+)
 from .store.studies import StudyStore
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 Kind = Literal["curate", "sample"]
-MANIFEST, JOURNAL = "manifest.json", "journal.db"
-
-# What may differ between two calls on one folder; anything else would make it another run.
-CONTINUABLE = frozenset(
-    {"goal", "limit", "concurrency", "resend_unknown", "budget", "prices", "policy", "rate", "retries"}
-)
 
 
 class RunFolder:
@@ -97,7 +99,7 @@ class RunFolder:
         if path.exists() and not path.is_dir():
             raise RunError("is a file, not a run folder", file=path)
         private = studies.data_class == "restricted"
-        with _writing(path):
+        with writing(path):
             return cls._open(path, kind, recipe, studies, {*CONTINUABLE, *changeable}, private=private)
 
     @classmethod
@@ -105,13 +107,13 @@ class RunFolder:
         cls, path: Path, kind: Kind, recipe: Noun, studies: StudyStore, changeable: Collection[str], *, private: bool
     ) -> Self:
         known = (path / MANIFEST).exists()
-        if path.is_dir() and not known and (foreign := _unexpected_files(path)):
+        if path.is_dir() and not known and (foreign := unexpected_files(path)):
             raise RunError(
                 f"is not empty and not a run folder (it holds '{foreign[0]}'); choose another --out", file=path
             )
         path.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
         if private:
-            _keep_private(path)
+            keep_private(path)
         lock = hold(path / "run.lock", "working on this run")
         try:
             resolved = recipe.model_dump(mode="json")
@@ -135,7 +137,7 @@ class RunFolder:
                 }
             )
             with readable_by(owner_only=private):
-                journal = _journal(path, manifest, known=known)
+                journal = open_journal(path, manifest, known=known)
                 replace_text(path / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
                 replace_text(path / "recipe.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         except BaseException:
@@ -154,7 +156,7 @@ class RunFolder:
             studies: its study store, if that is no longer where the manifest says.
         """
         path, store = local(path), None if studies is None else StudyStore.open(studies)
-        run = cls(path, _manifest(path), Journal(path / JOURNAL, writable=False), None)
+        run = cls(path, read_manifest(path), Journal(path / JOURNAL, writable=False), None)
         run._studies = store
         return run
 
@@ -162,10 +164,10 @@ class RunFolder:
     def _continued(cls, path: Path, kind: Kind, recipe: Noun, changeable: Collection[str]) -> Manifest | None:
         if not (path / MANIFEST).exists():
             return None
-        manifest = _manifest(path)
+        manifest = read_manifest(path)
         if manifest.kind != kind:
             raise RunError(f"holds a {manifest.kind} run, not a {kind} run; choose another --out", file=path)
-        resolved, before = recipe.model_dump(mode="json"), _with_defaults(manifest.recipe, type(recipe))
+        resolved, before = recipe.model_dump(mode="json"), with_defaults(manifest.recipe, type(recipe))
         if (named := before.get("studies")) and not Path(named).exists():
             changeable = {*changeable, "studies"}  # the store moved
         changed = [
@@ -240,7 +242,7 @@ class RunFolder:
 
     def write_tables(self) -> dict[str, int]:
         """Write the tables from the journal as it stands, and count (tables.py)."""
-        with _writing(self.path):
+        with writing(self.path):
             return tables.write_tables(self.path, self.manifest, self.journal, self.studies)
 
     def finish(self, *, spend_usd: float | None = 0.0, **more: int) -> Manifest:
@@ -262,7 +264,7 @@ class RunFolder:
         self._write_manifest()
 
     def _write_manifest(self) -> None:
-        with _writing(self.path):
+        with writing(self.path):
             private = not stat.S_IMODE((self.path / MANIFEST).stat().st_mode) & 0o077
             replace_text(self.path / MANIFEST, self.manifest.model_dump_json(indent=2) + "\n", private=private)
 
@@ -277,27 +279,6 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _with_defaults(recipe: Mapping[str, Any], kind: type[Noun]) -> Mapping[str, Any]:
-    """A recipe that an earlier version resolved, with the defaults of keys that it did not know."""
-    try:
-        return kind.model_validate(recipe).model_dump(mode="json")
-    except ValidationError:
-        return recipe
-
-
-def _manifest(path: Path) -> Manifest:
-    file = path / MANIFEST
-    try:
-        found = json.loads(file.read_text("utf-8"))
-        if found.get("schema_version", 0) > SCHEMA_VERSION:
-            raise NewerRunError(f"written by a newer tenstep ({found.get('code_version')}); update tenstep", file=file)
-        return Manifest.model_validate(found)
-    except FileNotFoundError:
-        raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
-    except (OSError, ValueError, AttributeError, ValidationError, RecursionError) as error:
-        raise RunError(f"the manifest cannot be read ({error})", file=file) from None
 
 
 def relocate(path: Path, studies: Path) -> None:
@@ -317,59 +298,3 @@ def relocate(path: Path, studies: Path) -> None:
             run._write_manifest()
     finally:
         lock.release()
-
-
-def relative_store(store: StudyStore, run: Path) -> str:
-    """Where a store lies, seen from a run's folder, so that both can be moved together; a remote one's URL."""
-    return url_of(store.place) or os.path.relpath(store.root.resolve(), run.resolve())
-
-
-def _journal(path: Path, manifest: Manifest, *, known: bool) -> Journal:
-    """The journal of a folder that has a manifest, or a new one.
-
-    Raises:
-        RunError: it is not what this folder's run has written.
-    """
-    journal = Journal(path / JOURNAL, writable=True, new=not known)
-    if journal.held and not known:
-        journal.close()
-        raise RunError(
-            f"{JOURNAL} holds {journal.held:,} events, and {MANIFEST} is missing; restore it, or choose another --out",
-            file=path,
-        )
-    if manifest.counts.get("attempts", 0) > journal.held:
-        journal.close()
-        raise RunError(
-            f"the manifest knows of {manifest.counts['attempts']:,} judged answers, and {JOURNAL} holds "
-            f"{journal.held:,} events; restore it from a copy, or choose another --out",
-            file=path,
-        )
-    return journal
-
-
-def _unexpected_files(path: Path) -> list[str]:
-    """What is in a folder but what a run that was killed at its very start leaves."""
-    ours = {"run.lock", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", "journal.mark", MANIFEST + PART}
-    return sorted({child.name for child in path.iterdir()} - ours)
-
-
-def _keep_private(path: Path) -> None:
-    """See to it that a folder for restricted data is its owner's only."""
-    if not path.stat().st_mode & 0o077:
-        return
-    if any(path.iterdir()):
-        raise RunError("others can read this folder, and the data is restricted; run: chmod -R go= on it", file=path)
-    path.chmod(0o700)
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """What a disk says when it is full, read-only or gone, as an error that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"cannot be written ({error.strerror or error})", file=path) from None
-
-
-def recipe_sha256(resolved: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()

@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from ..data.run import MANIFEST, RunFolder
+from ..data.run import RunFolder
+from ..data.run_files import MANIFEST
 from ..data.store.studies import StudyStore
 from ..schemas.errors import ImageError, InputError
 from ..schemas.run import Event, State

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from ..data.run import MANIFEST, RunFolder
+from ..data.run import RunFolder
+from ..data.run_files import MANIFEST
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate, Usage
 from ..schemas.errors import InputError
