@@ -328,6 +328,6 @@ def test_the_script_asks_for_reports_in_the_same_words() -> None:
     exec(compile(source, str(SCRIPT), "exec"), scope)
     assert scope["REPORT_ONLY"] == read(path_of("report-only")).text
     for layout in ("plain", "tagged"):
-        steps, report = scope["apart"](write(STEPS, REPORT, layout))  # type: ignore[arg-type]  # a literal
+        steps, report = scope["parsed"](write(STEPS, REPORT, layout))  # type: ignore[arg-type]  # a literal
         assert (steps, report) == (STEPS, REPORT)
-    assert scope["apart"]("no steps") == ([], "")
+    assert scope["parsed"]("no steps") == ([], "")
