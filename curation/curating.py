@@ -13,7 +13,6 @@ from typing import Any
 
 from ..data.recipes import read_recipe
 from ..data.run import RunFolder
-from ..data.run_files import CONTINUABLE
 from ..data.sharding import Shard, count
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
@@ -29,7 +28,7 @@ from .requests.forecast import Forecast
 from .requests.polite import run_politely
 from .requests.session import check_requests
 from .requests.tally import Tally
-from .settled import mark_of, settle, settled
+from .settled import marks_of, settle, settled
 from .shares import recipe_of_shard
 from .teacher import Teacher, load
 from .verdict_pool import workers_for
@@ -132,7 +131,8 @@ def curate_run(
     recipe = recipe.model_copy(update={"studies": store.place})
     check_requests(recipe, everyone, store.data_class)
     batched = any(getattr(teacher, "batch", False) for teacher in everyone)
-    mark = None if batched else mark_of(recipe, everyone, store)
+    marks = None if batched else marks_of(recipe, everyone, store)
+    mark = marks and marks.call
     if (found := settled(out, mark)) is not None:
         return Curated(*found, unread=0)
     shard = Shard.parse(recipe.shard)
@@ -145,8 +145,8 @@ def curate_run(
         kind = BatchRun if batched else Engine
         with _few_collections():
             options: dict[str, Any] = {"workers": workers, "on_study": on_study, "consent": consent}
-            if not batched:
-                options["mark"] = mark_of(recipe, everyone, store, without=CONTINUABLE)
+            if marks is not None:
+                options["mark"] = marks.study
             engine = kind(run, recipe, teachers, verifier, **options)
             run_politely(engine.work(), engine.stop)
         manifest = run.finish(spend_usd=engine.tally.spend_usd, studies=count(store, None, shard))

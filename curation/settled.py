@@ -9,11 +9,12 @@ request has failed or is unknown, the call goes the whole way.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..data.run import RunFolder
-from ..data.run_files import MANIFEST
+from ..data.run_files import CONTINUABLE, MANIFEST
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.run import Manifest, Settled, State
@@ -28,16 +29,20 @@ _COUNTERS = ("codes", "verified")
 _OF_THE_CALL = ("reasons", "forecast", "passed_over")  # what a later call has none of
 
 
-def mark_of(
-    recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore, *, without: Collection[str] = ()
-) -> str | None:
-    """A hash of what a call is made from; the first question stands for prompts and for how requests are named.
+class CallMarks(NamedTuple):
+    """Hashes of what a call is made from."""
+
+    call: str  # of all
+    study: str  # of what the end of a single study depends on: all but the keys that may differ between two calls
+
+
+def marks_of(recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStore) -> CallMarks | None:
+    """The marks of a call; the first question stands for prompts and for how requests are named.
 
     Args:
         recipe: resolved.
         teachers: all that it names, a verifier too.
         store: the studies.
-        without: keys of the recipe that may differ.
 
     Returns:
         None for an empty store.
@@ -49,12 +54,17 @@ def mark_of(
     files = [path for path in sorted(store.root.iterdir()) if path.suffix in (".parquet", ".json")]
     spec = recipe.verifier
     parts = {
-        "recipe": recipe.model_dump(mode="json", exclude=set(without)),
         "code": [__version__, FORM],
         "verifier": None if spec is None else [VerifierPrompt(spec.prompt).sha256, _hash(spec.calibration)],
         "first": [request_key(teacher, question) for teacher in teachers],
         "store": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files],
     }
+    resolved = recipe.model_dump(mode="json")
+    lasting = {name: value for name, value in resolved.items() if name not in CONTINUABLE}
+    return CallMarks(*(_digest(parts | {"recipe": fields}) for fields in (resolved, lasting)))
+
+
+def _digest(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
