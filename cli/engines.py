@@ -83,7 +83,7 @@ def engine_of(
 
     Raises:
         InputError: options that contradict each other, or no cluster at the address.
-        PolicyError: its nodes are other machines, the rows are restricted, and nobody says that they may go there.
+        PolicyError: its nodes are other machines, the rows are restricted, and no attestation allows it.
         MissingExtraError: Ray is not installed.
     """
     from ..data.workers import cores

@@ -1,4 +1,4 @@
-"""The probe: teachers whose nature is known are told apart by how their steps move."""
+"""The probe: teachers whose nature is known are distinguished by how their steps move."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -187,10 +187,10 @@ texts = st.lists(st.sampled_from(["The heart is enlarged.", "No pneumothorax.", 
 @given(texts, texts)
 def test_distance_is_symmetric_nothing_for_equals_and_never_above_one(one: list[str], other: list[str]) -> None:
     first, second = (parse("\n".join(f"{n}. {t}" for n, t in enumerate(ts, 1)) or "none") for ts in (one, other))
-    for apart in (words_moved, claims_moved):
-        assert apart(first, first) == 0.0
-        assert apart(first, second) == apart(second, first)
-        assert 0.0 <= apart(first, second) <= 1.0
+    for distance in (words_moved, claims_moved):
+        assert distance(first, first) == 0.0
+        assert distance(first, second) == distance(second, first)
+        assert 0.0 <= distance(first, second) <= 1.0
 
 
 def test_means_are_of_studies_and_intervals_over_patients() -> None:

@@ -53,13 +53,13 @@ def test_every_source_is_found_by_its_file_name() -> None:
 
 
 def test_rows_go_into_the_store_in_their_order(tmp_path: Path, pairs: Path) -> None:
-    told: list[tuple[int, int, int, float | None]] = []
+    progress: list[tuple[int, int, int, float | None]] = []
     store = ingest(
-        "jsonl", pairs, tmp_path / "store", SourceOptions(text_only=True), lambda *counts: told.append(counts)
+        "jsonl", pairs, tmp_path / "store", SourceOptions(text_only=True), lambda *counts: progress.append(counts)
     )
     assert [study.id for study in store] == ["jsonl/1", "jsonl/3"]
     assert [row.reason for row in store.rejected()] == ["duplicate_id", "no_report"]
-    assert told == [(0, 0, 0, None), (4, 2, 2, None)]
+    assert progress == [(0, 0, 0, None), (4, 2, 2, None)]
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path, pairs: Path) -> None:

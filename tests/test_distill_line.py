@@ -33,12 +33,12 @@ def test_the_demo_student_writes_ten_steps_and_sees_the_effusion(demo_student: D
     form = ("--form", "four-header", "--data-class", "public")
     tenstep("ingest", "folders", tmp_path / "films", *form, "--out", tmp_path / "unseen")
     words = ("sample", demo_student.folder, "--studies", tmp_path / "unseen", "--batch", "40")
-    told = tenstep(*words, "--out", tmp_path / "samples")
+    counts = tenstep(*words, "--out", tmp_path / "samples")
     with RunFolder.read(tmp_path / "samples") as run:
         judged = list(run.judged())
-    assert told["samples"] == len(judged) == UNSEEN
-    assert told["well_formed"] == sum(well_formed(verdict) for _, verdict in judged)
-    assert told["well_formed"] >= 0.95 * UNSEEN
+    assert counts["samples"] == len(judged) == UNSEEN
+    assert counts["well_formed"] == sum(well_formed(verdict) for _, verdict in judged)
+    assert counts["well_formed"] >= 0.95 * UNSEEN
     right = sum(side_of(candidate.text) == draw(int(candidate.study_id[-6:])).effusion for candidate, _ in judged)
     assert right >= 0.9 * UNSEEN
-    assert 0 < told["accepted"] == sum(verdict.accepted for _, verdict in judged)
+    assert 0 < counts["accepted"] == sum(verdict.accepted for _, verdict in judged)

@@ -100,7 +100,7 @@ _LEAKS = (
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )
 _PATTERN = Patterns(*_LEAKS)
-# what came with the images: who speaks of it as known was told of the patient
+# what came with the images: who speaks of it as known has read of the patient
 _OUTSIDE = Patterns(
     r"\b(?:the|this|that|her|his|their|patient'?s?|stated|clinical|presenting)\s+(?:\w+\s+)?"
     r"(?P<source>request|requisition|complaint|history|indication|referral|card)\b"
@@ -108,7 +108,7 @@ _OUTSIDE = Patterns(
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """The first words of each step that point to a given text, or to what was told of the patient."""
+    """The first words of each step that point to a given text, or to what was known of the patient."""
     for position, text in steps_of(candidate):
         if match := _PATTERN.search(text):
             yield find(

@@ -28,9 +28,9 @@ _KINDS = (
 _KIND_OF = {word: kind for kind, words in enumerate(_KINDS) for word in words}
 _SAME = {"increased": "increase", "decreased": "decrease"}
 _OPPOSED = frozenset(_KIND_OF.keys() | _SAME.keys())
-SIDE, LEVEL, DEGREE, NUMBER = 0, 1, len(_KINDS), len(_KINDS) + 1
+SIDE, _LEVEL, _DEGREE, _NUMBER = 0, 1, len(_KINDS), len(_KINDS) + 1
 _LEVELS = {"apex": "upper", "upper": "upper", "mid": "middle", "lower": "lower"}  # by the zones of a place
-DEGREES = {
+_GRADES = {
     "tiny": "slight", "borderline": "slight", "small": "slight", "mild": "slight", "moderate": "moderate",
     "large": "severe", "severe": "severe",
 }  # fmt: skip
@@ -45,9 +45,9 @@ _NAMELESS = frozenset({"side", "chest", "part", "area", "region", "view", "porti
 _NO_THINGS = frozenset({"chest", "lung"})  # organs that everything is in
 _ON_BOTH_SIDES = frozenset({"lung", "heart"})  # of any film
 _EXTENTS = frozenset({"volume", "lobe", "zone"})  # words of parts that are no part alone
-HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
+_HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline"})
 _NAME = 4  # letters
-NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
+_NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
 _MEMORY, _KIND = 2_000_000, 100  # bytes in all, and of one answer of several, about
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
@@ -64,15 +64,15 @@ def opposites(sentence: str) -> Opposites:
         if entry.side:
             words.setdefault(SIDE, set()).update(_KINDS[SIDE] if entry.side == "bilateral" else (entry.side,))
         if entry.size:
-            words.setdefault(DEGREE, set()).add(DEGREES.get(entry.size, entry.size))
+            words.setdefault(_DEGREE, set()).add(_GRADES.get(entry.size, entry.size))
         if entry.place:
             levels = {_LEVELS[zone] for zone in lexicon().zones[entry.place] if zone in _LEVELS}
             if levels:
-                words.setdefault(LEVEL, set()).update(levels)
+                words.setdefault(_LEVEL, set()).update(levels)
     if numbers := set(_numbers(found)):
-        words[NUMBER] = numbers
+        words[_NUMBER] = numbers
     elif any(entry.finding and _is_plural(sentence, found, at) for at, entry in enumerate(found.entries)):
-        words[NUMBER] = {*_NUMBERS[1:], "several"}  # any but one
+        words[_NUMBER] = {*_NUMBERS[1:], "several"}  # any but one
     return words
 
 
@@ -146,7 +146,7 @@ def _named(entries: Iterable[Entry]) -> Iterator[str]:
 def is_of_any_side(name: str, kind: int) -> bool:
     """Whether a thing is on both sides of any film, so that a side of it tells nothing; nor does a size of the lung,
     that everything is in."""
-    return (kind == SIDE and name in _ON_BOTH_SIDES) or (kind == DEGREE and name in _NO_THINGS)
+    return (kind == SIDE and name in _ON_BOTH_SIDES) or (kind == _DEGREE and name in _NO_THINGS)
 
 
 class Tone(NamedTuple):
@@ -164,6 +164,6 @@ def tone(sentence: str) -> Tone:
     """How a sentence speaks."""
     found, clauses, _ = parsed(sentence)
     numbered = list(zip(found.entries, clauses.number, strict=True))
-    said = {number for one, number in numbered if one.cues & NOT_SAID or not HEALTHY.isdisjoint(one.qualities)}
+    said = {number for one, number in numbered if one.cues & _NOT_SAID or not _HEALTHY.isdisjoint(one.qualities)}
     plain = not sentence.endswith("?") and not said
     return Tone(plain, tuple(entry for entry, number in numbered if number not in said))
