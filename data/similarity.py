@@ -7,8 +7,8 @@ are compared (LSH; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, c
 misses one in 5,000. 256 bytes a text; nothing of the text is kept.
 
 Bands are searched as sorted columns, not by datasketch's LSH, whose tables of Python objects take a hundred times the
-memory, and which lists every pair of a group of thousands. Signatures are those of datasketch 2 (`affine32`), with which
-earlier versions made them; its import brings scipy, 42 MB in every process, for what is a few lines here.
+memory, and which lists every pair of a group of thousands. Signatures are those that its version 2 makes ("affine32"),
+as journals hold them; it is not used, since its import brings scipy, 42 MB in every process, for a few lines.
 """
 
 import zlib
