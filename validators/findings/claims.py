@@ -82,13 +82,11 @@ def _answered(text: str, start: int, after: Sequence[tuple[int, int, str]]) -> t
     word = _FIRST.match(answer.lower())
     said = word.group() if word else ""
     if said == "yes" or said in _NO:
-        read = read_sentence(question[:-1][:SENTENCE_LIMIT])
-        if said != "yes":
-            read = tuple(
-                claim._replace(status="absent", strength="explicit")
-                for claim in read
-                if not claim.implied and claim.status != "absent"
-            )
+        read = tuple(
+            claim._replace(status="absent" if said in _NO else claim.status, strength="explicit")
+            for claim in read_sentence(question[:-1][:SENTENCE_LIMIT])
+            if said == "yes" or not (claim.implied or claim.status == "absent")
+        )
     elif read_sentence(answer[:SENTENCE_LIMIT]) or _ASKS.match(question.lower()):
         return ()
     else:
@@ -235,9 +233,7 @@ class _Sentence:
 
     def _status(self, at: int) -> Status | None:
         state = self.modified.states[at]
-        if state & DENIED or (state & NEG and not state & ALT):
-            return "absent"
-        if state & NEG:
+        if state & (DENIED | NEG):
             return "absent"
         if state & ALT:
             return None
