@@ -29,7 +29,8 @@ _SAYS = (
 _LEAKS = (
     r"\b(?:in|from|by) the (?:findings|impression)\b(?! of| so far| above)",
     # a report as a thing; "to report", "nothing to report" and "can be reported" are the reader's own
-    r"(?<!to )(?<!and )(?<!will )(?<!\bi )(?<!\bwe )(?<!\bmy )(?<!\bour )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
+    r"(?<!to )(?<!and )(?<!will )(?<!\bi )(?<!\bwe )(?<!\bmy )(?<!\bour )\breports?\b"
+    r"(?! (?:of|that) (?:fever|cough|pain))",
     r"(?<!be )(?<!can )\breported(?:ly)?\b",
     # another reader's impression
     r"\b(?:as|per|by|with|to|from|in|under|match(?:es|ing)?|echo(?:es|ing)?|mirror(?:s|ing)?|follow(?:s|ing)?"
@@ -95,7 +96,7 @@ _LEAKS = (
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )
 _PATTERN = Patterns(*_LEAKS)
-# participles that point to a text, unless to an earlier step; or to what the step itself says
+# participles that point to a text, unless to an earlier step; or to what the step itself says: never more than a doubt
 _CITED = Patterns(
     r"(?<!be )(?<!been )\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b"
     r"(?! (?:without|here|only|for completeness"
@@ -112,9 +113,10 @@ _OUTSIDE = Patterns(
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first words of each step that point to a given text, or to what was known of the patient."""
     for position, text in steps_of(candidate):
-        if match := _PATTERN.search(text) or _CITED.search(text):
+        leak = _PATTERN.search(text)
+        if match := leak or _CITED.search(text):
             yield find(
-                "reference_leak" if _PATTERN.search(text) else "cites_text",
+                "reference_leak" if leak else "cites_text",
                 f"{match.group()!r} speaks of a given text; describe what the image shows instead.",
                 step=position,
                 span=match.span(),

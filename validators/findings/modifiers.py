@@ -54,6 +54,9 @@ _FINITE = CUES["verb"] | CUES["unc_pre"]
 _OF_DISEASE = frozenset({"excluded", "ruled", "unlikely", "considered", "dismissed"})  # said of no device
 _MODALS = frozenset({"can", "would", "could"})
 _DEFINITE = word_set("definite")
+_LIMITS = word_set("limit")
+_NARROWED = NEG_PRE | CUES["comma"] | CUES["verb"]  # cues before which no word narrows what comes after them
+_NARROWING = 5  # words before a mention that may narrow it
 _THERE = word_set("there") - {"there"}
 
 
@@ -265,3 +268,19 @@ def _sure(match: Match, clauses: Clauses, found: Modified) -> None:
         state | (DOUBT if part in doubted else 0) | (SURE if clause in sure else 0)
         for _, state, clause, part in numbered
     ]
+
+
+def limits(match: Match, at: int) -> tuple[str, ...]:
+    """The words before a mention that narrow it ("no large effusion")."""
+    first, last = match.first[at], match.last[at]
+    floor = max(0, first - _NARROWING)
+    if _LIMITS.isdisjoint(match.words[floor : last + 1]):
+        return ()
+    for back in range(at - 1, -1, -1):
+        if match.last[back] < floor:
+            break
+        if match.entries[back].cues & _NARROWED:
+            denial = match.entries[back].cues & NEG_PRE  # "no suspicious": the word is in the phrase
+            floor = match.first[back] if denial else match.last[back] + 1
+            break
+    return tuple(word for word in match.words[floor : last + 1] if word in _LIMITS)
