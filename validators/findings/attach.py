@@ -213,10 +213,6 @@ def _target(match: Match, clauses: Clauses, heads: list[int], at: int) -> int | 
         if back in heads:
             before = back
             break
-    if before is None and later is None and number[at]:  # "the catheter, which enters from the right arm"
-        opening = number.index(number[at])
-        if is_which(match, opening):
-            before = next((back for back in reversed(heads) if number[back] == number[at] - 1), None)
     if entries[at].size and not (entries[at].side or entries[at].place):
         return after if after is not None else before
     opens = match.words[match.first[at] - 1 : match.first[at]] == [","] and later is not None
@@ -225,17 +221,8 @@ def _target(match: Match, clauses: Clauses, heads: list[int], at: int) -> int | 
     if after is not None:
         return after
     if before is not None and entries[at].organ and any(e.cues & _COMMA for e in entries[before + 1 : at]):
-        if later is None and _ends_statement(match, clauses, at):
-            return before  # "calcified granuloma, right lower lobe"
         return later if later is not None and not blocked else None  # "with the volume loss, the hilum is retracted"
     return before if before is not None else later
-
-
-@part("attach.fragment", off=False)
-def _ends_statement(match: Match, clauses: Clauses, at: int) -> bool:
-    """Whether no verb comes after a place: then it is said of what stands before it, and not the subject of its own."""
-    rest = range(at + 1, len(match.entries))
-    return not any(match.entries[k].cues & _VERB for k in rest if clauses.number[k] == clauses.number[at])
 
 
 @part("attach.postponed", off=False)

@@ -4,7 +4,6 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 "Not in the reference" is not called false here: it is `unsupported`, the image may show it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -25,13 +24,6 @@ _LOBES = {
     "rml": "middle",
     "lower_lobe": "lower", "rll": "lower", "lll": "lower",
 }  # fmt: skip
-# a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
-_MASKED = re.compile(
-    r"(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
-    r"(?:tips?|terminat\w+|ends?|ending)\b"
-    r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b",
-    re.I,
-)
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
 _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
@@ -116,11 +108,8 @@ class Reference:
             return "denied"
         if self.asserted(table.same.get(name, ())):
             return "supported"
-        if claim.device and (
-            _MASKED.search(self.text)
-            or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
-        ):
-            return "supported"  # its name may be what was taken out
+        if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):
+            return "supported"  # its name may be what was taken out in de-identification
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
