@@ -47,7 +47,7 @@ class Scores(NamedTuple):
     coverage: float
 
 
-class Judged(NamedTuple):
+class JudgedCompletion(NamedTuple):
     """A completion that was judged."""
 
     trace: Trace | None  # none where it cannot be read
@@ -81,7 +81,7 @@ def total(completions: Sequence[Any], **columns: Any) -> list[float]:
     return [sum(w * part for w, part in zip(weights, one.scores, strict=True)) for one in _all(completions, columns)]
 
 
-def _all(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[Judged]:
+def _all(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[JudgedCompletion]:
     return [judged(*row) for row in _rows(completions, columns)]
 
 
@@ -105,7 +105,7 @@ def _text(completion: Any) -> str:
 
 @remembered
 @lru_cache(maxsize=_COMPLETIONS)
-def judged(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bool = False) -> Judged:
+def judged(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bool = False) -> JudgedCompletion:
     """One completion, judged by every rule, once for all parts.
 
     Args:
@@ -117,12 +117,14 @@ def judged(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bo
     study, candidate = as_pair(text, "reward", reference, views=views, has_prior=has_prior, author="student")
     verdict = gate.judge(study, candidate)
     if candidate.trace is None:
-        return Judged(None, verdict, Scores(0.0, 0.0, 0.0))
+        return JudgedCompletion(None, verdict, Scores(0.0, 0.0, 0.0))
     faulty = {_GROUP_OF[finding.rule] for finding in verdict.findings if finding.severity == "error"}
     form = sum(name not in faulty for name in _FORM) / len(_FORM)
     if not candidate.trace.steps:
-        return Judged(candidate.trace, verdict, Scores(form, 0.0, 0.0))
-    return Judged(candidate.trace, verdict, Scores(form, _grounded(verdict), _covered(study, candidate, verdict)))
+        return JudgedCompletion(candidate.trace, verdict, Scores(form, 0.0, 0.0))
+    return JudgedCompletion(
+        candidate.trace, verdict, Scores(form, _grounded(verdict), _covered(study, candidate, verdict))
+    )
 
 
 def _grounded(verdict: Verdict) -> float:
