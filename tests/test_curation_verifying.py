@@ -93,12 +93,14 @@ def test_an_answer_that_code_cannot_check_is_unreadable(found: Any, why: str) ->
     assert why in str(caught.value)
 
 
-def test_a_doubted_place_that_no_quotation_touches_makes_an_answer_unreadable() -> None:
+def test_a_doubted_place_that_no_quotation_touches_makes_an_answer_unreadable_that_finds_nothing_wrong() -> None:
     start = STEPS[4].find("lungs")
     doubt = Finding(rule="r", code="c", severity="doubt", step=5, span=(start, start + 5), message="m")
     assert read(answer(), (doubt,)).clean
     with pytest.raises(UnreadableVerification, match="step_05: no quotation touches 'lungs'"):
         read(answer(step_05=[item("Lungs:")]), (doubt,))
+    rejecting = answer(step_05=[item("Lungs:")], step_06=[item(STEPS[5], "unsupported")])
+    assert not read(rejecting, (doubt,)).clean  # it is decided without that place
 
 
 def test_a_fence_and_other_kinds_of_quotation_marks_and_spaces_are_read() -> None:
