@@ -80,14 +80,10 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
         return False
     for ahead in range(follow, min(len(entries), follow + _AHEAD)):
         entry = entries[ahead]
-        if entry.side and not entry.finding and match.first[ahead] <= after + 1:
-            return True  # "without failure, elevated left dome, ...": what has a side of its own is new
         if entry.cues & CUES["or"] and new_word and not subject:
             return False
         if subject and (entry.cues & CUES["verb"]):
             return True
-        if subject and entry.qualities and ahead == follow + 1 and match.first[ahead] == match.last[follow] + 1:
-            return True  # "not widened, aortic knob calcified"
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
             break
     return new_word
