@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..schemas.errors import InputError, TenstepError
 from ..schemas.version import __version__
-from .output import check_json_target, printable, say, show, write_json
+from .arguments import read_as
+from .output import check_json_target, say, show, write_json
 from .places import localize
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class _Parser(argparse.ArgumentParser):
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         """See argparse."""
         word = next((str(word) for word in (options.get("metavar"), *names) if str(word) in _MEANINGS), None)
+        if "type" in options:
+            options["type"] = read_as(options["type"])
         return super().add_argument(*names, **({"help": _MEANINGS[word]} if word else {}) | options)
 
     def error(self, message: str) -> NoReturn:
@@ -170,12 +173,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         if (mendable := _of_the_machine(error)) is not None:
             return _failed(mendable, target)
-        # the text of an unforeseen error may quote data, so only its kind goes to machines
-        kind = type(error).__name__
-        if not _tell_machines({"kind": kind, "message": "a fault in tenstep; run again with --traceback"}, target):
-            import traceback
-
-            sys.stderr.write(printable(traceback.format_exc()))
+        message = f"a fault in tenstep ({type(error).__name__}); {_written_down(error)}"
+        say(f"tenstep: {message}")
+        _tell_machines({"kind": type(error).__name__, "message": message}, target)
         return 1
 
 
@@ -198,6 +198,21 @@ def _tell_machines(error: dict[str, object], target: str | None) -> bool:
     ):  # what could not be written before is not written now; the line stands on stderr
         write_json([{"error": error}], target)
     return True
+
+
+def _written_down(error: Exception) -> str:
+    """Where the traceback lies: it may quote data, so it goes into a file of the user's own and not to the screen."""
+    import traceback
+    from tempfile import NamedTemporaryFile
+
+    try:
+        with NamedTemporaryFile(
+            "w", prefix="tenstep-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "run it again with --traceback, and report what that prints, without your data"
+    return f"please report it with {file.name}, from which you take out what is your data"
 
 
 def _of_the_machine(error: Exception) -> TenstepError | None:

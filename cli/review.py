@@ -6,7 +6,7 @@ from pathlib import Path
 from ..data.statistics import read_share
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .arguments import not_negative
+from .arguments import not_negative, port
 from .output import check_page_target, say
 
 _EPILOG = """\
@@ -38,7 +38,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     served.add_argument(
         "--attribution", type=Path, metavar="DIR", help="what tenstep attribute wrote (RUN/attribution, if it is there)"
     )
-    served.add_argument("--port", type=int, default=0, help="a free one if not given")
+    served.add_argument("--port", type=port, default=0, help="a free one if not given")
     served.add_argument("--no-browser", action="store_true", help="print the links and open none")
     served.add_argument("--seed", type=int, default=0, help="of the samples")
     served.add_argument(

@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from ...schemas.base import Status
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.study import Study
 from ..formats.json_lines import LONGEST, object_of, raw_lines
 from ..ids import Native, OptionalNative
@@ -115,9 +115,9 @@ def _draft(fields: dict[str, Any], where: str, path: Path, options: SourceOption
     try:
         line = _Line.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = str(first["loc"][0])
-        return Refusal("no_id" if field == "id" else "bad_field", f"field '{field}': {first['msg']}")
+        message, key = first_fault(error)
+        field = (key or "").partition(".")[0]
+        return Refusal("no_id" if field == "id" else "bad_field", f"field '{field}': {message}")
     body = line.text if line.report is None else line.report
     if body is None or (line.report is not None and (line.text is not None or line.reference_report is not None)):
         detail = "give 'report', or 'text', or 'text' with 'reference_report'"
