@@ -77,7 +77,7 @@ def _severities(path: Path, dimensions: tuple[str, ...]) -> dict[str, Severity]:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from None
     except (ValueError, AttributeError, TypeError, RecursionError):
-        raise InputError("is not what `tenstep agreement --json` writes", file=path) from None
+        raise InputError("is not what `tenstep agreement --json` writes; write it with that", file=path) from None
 
 
 def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: dict[str, Severity]) -> Outcome:

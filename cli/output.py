@@ -89,7 +89,7 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
         with replacing(path.resolve(), private=private) as stream:
             stream.writelines(as_json(row) + "\n" for row in rows)
     except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", file=target) from None
+        raise InputError(f"cannot be written ({error.strerror}); choose another --json OUT", file=target) from None
 
 
 def check_json_target(args: argparse.Namespace) -> None:

@@ -80,7 +80,7 @@ def _page(args: argparse.Namespace) -> Outcome:
         try:
             studies = write_review(runs, out)
         except OSError as error:
-            raise InputError(f"cannot be written ({error.strerror})", file=out) from None
+            raise InputError(f"cannot be written ({error.strerror}); choose another --out", file=out) from None
     return Outcome(
         payload={"page": str(out), "studies": studies}, notes=(f"{out}: {studies} studies; open it in a browser",)
     )
@@ -96,7 +96,7 @@ def _serve(args: argparse.Namespace) -> Outcome:
 
     readers = list(dict.fromkeys(args.reader or [getpass.getuser()]))
     if bad := [name for name in readers if not name.strip() or len(name) > 80 or not name.isprintable()]:
-        raise InputError(f"{bad[0]!r} is no name for a reader")
+        raise InputError(f"{bad[0]!r} is no name for a reader; give one of visible letters")
     sampling = Sampling(seed=args.seed, share=args.share, overlap=args.overlap)
     settings = Settings(
         sampling=sampling,

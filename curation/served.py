@@ -170,7 +170,9 @@ def sample_served(
         raise InputError(message, field=_FLAGS.get((field or "").partition(".")[0], "server")) from None
     check_requests(options, [student], store.data_class)
     if not any(study.images for study in islice(store, recipe.limit)):
-        raise InputError("no study here has an image that a student could read", file=store.root)
+        raise InputError(
+            "no study here has an image that a student could read; ingest the studies with images", file=store.root
+        )
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         session = Session(run, options, [student])
         work = _through(session, student, _questions(run, recipe, asked), asked, options.concurrency, on_judged)

@@ -59,7 +59,7 @@ def local(place: str | Path) -> Path:
     with _reading(url), readable_by(owner_only=True):
         there = _listed(system, root)
         if not there:
-            raise InputError("nothing lies there", file=url)
+            raise InputError("nothing lies there; check the address", file=url)
         known = _known(folder)
         if "store.json" in there:
             there = {name: seen for name, seen in there.items() if not name.startswith("images/")}
@@ -142,7 +142,9 @@ def _opened(url: str) -> tuple[Any, str]:
             raise InputError(f"{scheme}:// needs a library that is not installed ({error})", file=url) from None
         raise MissingExtraError(extra, f"the library for {scheme}://") from None
     except ValueError as error:
-        raise InputError(f"is no place that fsspec knows ({error})", file=url) from None
+        raise InputError(
+            f"is no place that fsspec knows ({error}); name one like s3://bucket/folder", file=url
+        ) from None
     return system, str(root).rstrip("/")
 
 
@@ -152,7 +154,7 @@ def _listed(system: Any, root: str) -> dict[str, list[Any]]:
     for path, seen in system.find(root, detail=True).items():
         name = str(path).strip("/").removeprefix(root.strip("/")).strip("/")
         if ".." in PurePosixPath(name).parts:
-            raise InputError(f"holds a name that leads out of it ('{name}')", file=root)
+            raise InputError(f"holds a name that leads out of it ('{name}'); rename that file there", file=root)
         stamp = next((str(seen[key]) for key in ("ETag", "etag", "md5Hash", "mtime", "created") if seen.get(key)), "")
         found[name] = [seen.get("size"), stamp]
     return found
@@ -191,10 +193,14 @@ def _reading(url: str) -> Iterator[None]:
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError("nothing lies there", file=url) from None
+        raise InputError("nothing lies there; check the address", file=url) from None
     except Exception as error:  # noqa: BLE001 of whatever library serves this scheme
         first = " ".join(str(error).split())[:160]
-        raise InputError(f"cannot be reached, read or written ({type(error).__name__}: {first})", file=url) from None
+        raise InputError(
+            f"cannot be reached, read or written ({type(error).__name__}: {first}); "
+            "check the address and what you may do there",
+            file=url,
+        ) from None
 
 
 def remove_staged(folder: Path) -> None:

@@ -49,7 +49,7 @@ def object_of(data: bytes) -> dict[str, Any] | str:
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=each_key_once)
     except UnicodeDecodeError as error:
-        return f"not UTF-8 at byte {error.start}"
+        return f"not UTF-8 at byte {error.start}; save the file as UTF-8"
     except (json.JSONDecodeError, RecursionError) as error:
         return f"not JSON: {str(error)[:120]}"
     except ValueError as error:  # a key that stands twice, or a number of thousands of digits

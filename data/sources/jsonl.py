@@ -63,9 +63,14 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
         InputError: the file is missing or empty.
     """
     if not path.is_file():
-        raise InputError("there is no such file" if not path.exists() else "this is not a file", file=path)
+        raise InputError(
+            "there is no such file; check the name"
+            if not path.exists()
+            else "this is not a file; name a file of JSON Lines",
+            file=path,
+        )
     if path.stat().st_size == 0:
-        raise InputError("the file is empty", file=path)
+        raise InputError("the file is empty; one JSON object a line is wanted", file=path)
     limit = _TEXTS if options.text_only else _STUDIES
     held: list[tuple[int, bytes | str | None]] = []
     size = 0
