@@ -1,6 +1,7 @@
 """The command line as a whole: composes the commands, and prints what one returns.
 
-Exit codes: 0 it ran, 1 a fault of ours, 2 an error the user can mend (one line that says how), 130 interrupted.
+Exit codes: 0 it ran, 1 a fault of ours, 2 an error the user can mend (one line that says how), 130 interrupted, 141 the
+reader of standard output left.
 With --json, standard output is one JSON object (or one a line, where a command says so), errors included.
 Only the command that is called is imported, so that help is there at once.
 """
@@ -20,6 +21,7 @@ from ..schemas.version import __version__
 from .arguments import read_as
 from .output import check_json_target, say, show, write_json
 from .places import localize
+from .streams import open_streams, print_nowhere, reader_left
 
 if TYPE_CHECKING:
     from ..schemas.outcome import Outcome
@@ -123,7 +125,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     for name, command in commands.choices.items():
         command.formatter_class = _formatter
         about = command.description or f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
-        command.description = about if "\n" in about else fill(about, get_terminal_size().columns - 2)
+        command.description = about if "\n" in about else fill(about, max(get_terminal_size().columns - 2, 20))
         command.add_argument(
             "--json", nargs="?", const="-", metavar="OUT", help="print JSON for machines, or write it to OUT"
         )
@@ -140,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    open_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     target = "-" if "--json" in words else None
     try:
@@ -153,11 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         assert outcome is not None  # either it ran or it was uploaded
         if _follows():
             return outcome.exit_code
-        if target:
-            rows = [outcome.payload] if outcome.records is None else outcome.records
-            write_json(rows, target, private=outcome.private)
-        if target != "-":
-            show(outcome)
+        _print(outcome, target)
         return outcome.exit_code
     except TenstepError as error:
         return _failed(error, target)
@@ -165,10 +164,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("tenstep: interrupted")
         _tell_machines({"kind": "Interrupted", "message": "interrupted"}, target)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader left; python would complain once more at exit
-        return 141
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_left():
+            print_nowhere()
+            return 141
         if "--traceback" in words:
             raise
         if (mendable := _of_the_machine(error)) is not None:
@@ -177,6 +176,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"tenstep: {message}")
         _tell_machines({"kind": type(error).__name__, "message": message}, target)
         return 1
+
+
+def _print(outcome: "Outcome", target: str | None) -> None:
+    try:
+        if target:
+            rows = [outcome.payload] if outcome.records is None else outcome.records
+            write_json(rows, target, private=outcome.private)
+        if target != "-":
+            show(outcome)
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        print_nowhere()
+        raise InputError(f"cannot be written ({error.strerror})", file="standard output") from None
 
 
 def _follows() -> bool:

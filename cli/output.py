@@ -56,7 +56,11 @@ def show(outcome: "Outcome", stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream or sys.stdout, soft_wrap=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # which main knows; rich would end the process with exit code 1
+
+    console = Plain(file=stream or sys.stdout, soft_wrap=False)
     for table in outcome.tables:
         title = Text(printable(table.title)) if table.title else None
         drawn = Table(title=title, title_justify="left", show_header=any(table.columns))

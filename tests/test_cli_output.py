@@ -241,3 +241,36 @@ def test_an_argument_that_cannot_be_one_is_named(
     assert main(words) == 2
     told = capsys.readouterr().err
     assert part in told and told.count("\n") == 1
+
+
+RULES = "from tenstep.cli.app import main; raise SystemExit(main(['rules', 'step_count']))"
+
+
+def test_a_reader_that_leaves_ends_the_command_without_a_word() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run([sys.executable, "-c", RULES], stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_full_disk_under_standard_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", RULES], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tenstep: standard output: cannot be written (No space left")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_stream_takes_no_file_and_a_narrow_terminal_ends_nothing(tmp_path: Path) -> None:
+    """Standard error is closed: without care, the next file that is opened gets what libraries print."""
+    code = (
+        "import os, sys\nfrom tenstep.cli.app import main\ncode = main(sys.argv[1:])\nos.write(2, b'x')\nsys.exit(code)"
+    )
+    audit = [sys.executable, "-c", code, "audit", str(rows(tmp_path / "a.jsonl", "a")), "--workers", "1"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", *audit], capture_output=True, text=True, env={**os.environ, "COLUMNS": "1"}
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *audit[:4], str(tmp_path / "none.jsonl")])
+    assert done.returncode == 2
