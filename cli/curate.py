@@ -12,7 +12,7 @@ from ..data.memory import peak_megabytes
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from .arguments import shard_of
-from .engines import add_engine_choice, check_address, engine_of
+from .engines import add_engine_choice, check_address, executor_of
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -97,9 +97,8 @@ def _on_engine(args: argparse.Namespace, recipe: "CurateRecipe") -> "Curated":
     if args.shard is not None:
         raise InputError("--engine divides the run itself; leave --shard out")
     data_class = StudyStore.open(str(recipe.studies)).data_class
-    with engine_of(args, data_class=data_class) as engine, progress(None, "shards") as bar:
-        assert not isinstance(engine, int)  # those are for --engine processes
-        return curate_offline(recipe, args.out.resolve(), engine, bar.reach)
+    with executor_of(args, data_class=data_class) as executor, progress(None, "shards") as bar:
+        return curate_offline(recipe, args.out.resolve(), executor, bar.reach)
 
 
 class _Bar:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..data.workers import cores
+from ..data.processes import cores
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
