@@ -8,6 +8,7 @@ that answers after 50 ms, each contender in a process of its own, one after anot
     aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
     openai+aiohttp   the same over the SDK's other transport
+    curator          bespokelabs-curator with its own cache, if --curator names the Python of an environment that has it
 
     hard reports     the same on reports of many findings (`--only hard`)
 
@@ -37,6 +38,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .beside import curator
+from .plain_clients import LOOPS, requests_of
 
 LATENCY = 0.05
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,66 +139,6 @@ def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bo
     return int(found["accepted"] + found["doubted"] + found["rejected"])
 
 
-def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
-    """The same requests, lazily, as plain bodies."""
-    from tenstep.curation.clients.bodies import answer_schema, chat_body, response_format
-    from tenstep.curation.clients.images import encode
-    from tenstep.curation.prompt import Prompts
-    from tenstep.curation.teacher import Question
-    from tenstep.data.store.studies import StudyStore
-
-    prompts, store = Prompts("informed"), StudyStore.open(studies)
-    for study in store:
-        prompt = prompts.fill(study)
-        images = [("image", encode(store.path_of(ref), ref, 4096)) for ref in study.images]
-        yield {
-            **chat_body("test-model", Question(study, prompt), images, None),
-            "response_format": response_format(answer_schema(prompt)),
-        }
-
-
-async def bare_aiohttp(url: str, studies: Path, concurrency: int) -> int:
-    """A bare loop of workers."""
-    import aiohttp
-
-    bodies, done = requests_of(studies), 0
-    connector = aiohttp.TCPConnector(limit=concurrency)
-    async with aiohttp.ClientSession(connector=connector) as session:
-
-        async def worker() -> None:
-            nonlocal done
-            for body in bodies:
-                async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
-                    text = (await answer.json())["choices"][0]["message"]["content"]
-                    done += len(json.loads(text)) == 10
-
-        await asyncio.gather(*(worker() for _ in range(concurrency)))
-    return done
-
-
-async def plain_openai(url: str, studies: Path, concurrency: int, http: Any = None) -> int:
-    """AsyncOpenAI, a semaphore and gather."""
-    from openai import AsyncOpenAI
-
-    client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
-    slots = asyncio.Semaphore(concurrency)
-
-    async def ask(body: dict[str, Any]) -> bool:
-        async with slots:
-            answer = await client.chat.completions.create(**body)
-        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
-
-    return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
-
-
-async def openai_aiohttp(url: str, studies: Path, concurrency: int) -> int:
-    """The same over aiohttp."""
-    from openai import DefaultAioHttpClient
-
-    async with DefaultAioHttpClient() as http:
-        return await plain_openai(url, studies, concurrency, http)
-
-
 def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
     """Run one contender in this process and print what it took, as JSON."""
     import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
@@ -205,8 +149,7 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     if name in ("tenstep", "all rules"):
         done = ours(url, studies, concurrency, out, every_rule=name == "all rules")
     else:
-        others = {"aiohttp": bare_aiohttp, "openai": plain_openai, "openai+aiohttp": openai_aiohttp}
-        done = asyncio.run(others[name](url, studies, concurrency))
+        done = asyncio.run(LOOPS[name](url, studies, concurrency))
     print(
         json.dumps(
             {
@@ -225,17 +168,21 @@ def peak_mb() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def measure(name: str, studies: Path, records: int, concurrency: int) -> dict[str, float]:
-    """One contender, one time, in its own process with its own server."""
+def measure(name: str, studies: Path, records: int, concurrency: int, python: str | None) -> dict[str, float]:
+    """One contender, one time, in its own process with its own server; `python`: where Curator is installed."""
     import os
 
     with server() as url, tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "benchmarks.teacher", "--contend", name, url, str(studies), str(concurrency)]
-        done = subprocess.run(
-            [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
-            env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
-        )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        if name == "curator":
+            assert python is not None
+            found = curator(python, Path(place), url, requests_of(studies), concurrency)
+        else:
+            command = [sys.executable, "-m", "benchmarks.teacher", "--contend", name, url, str(studies)]
+            done = subprocess.run(
+                [*command, str(concurrency), f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+                env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
+            )  # fmt: skip
+            found = json.loads(done.stdout.splitlines()[-1])
     assert found["done"] == records, found
     return {
         "ideal": found["seconds"] / (records * LATENCY / concurrency),
@@ -253,12 +200,15 @@ def compare(
     rounds: int = 3,
     names: tuple[str, ...] = CONTENDERS,
     report: str = REPORT,
+    python: str | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Contenders in turns; medians, and each run time as a ratio of the bare loop's and of AsyncOpenAI's."""
+    """Contenders in turns, Curator too if `python` has it; medians, and each run time as a ratio of the bare loop's and
+    of AsyncOpenAI's."""
+    names = (*names, "curator") if python and image == 0 else names
     with tempfile.TemporaryDirectory() as place:
         studies = Path(place) / "studies"
         make_studies(studies, records, image, report)
-        runs = [{name: measure(name, studies, records, concurrency) for name in names} for _ in range(rounds)]
+        runs = [{name: measure(name, studies, records, concurrency, python) for name in names} for _ in range(rounds)]
     print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
     print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
     medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
@@ -396,6 +346,9 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "throttled", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument(
+        "--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator, to run it as well"
+    )
     parser.add_argument("--contend", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contend:
@@ -406,7 +359,7 @@ def main() -> None:
 
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
     parts = {
-        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds) for at in (64, 256)],
+        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds, python=args.curator) for at in (64, 256)],
         "hard": lambda: compare(
             "hard reports", 2_000, 256, rounds=args.rounds, names=("tenstep", "all rules", "aiohttp"), report=HARD
         ),
