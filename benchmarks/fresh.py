@@ -39,7 +39,7 @@ def command(words: Sequence[str]) -> Took:
     since = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", _SCRIPT, *words], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - since
-    found = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {"code": done.returncode}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {"code": done.returncode}
     if found["code"]:
         raise SystemExit(f"tenstep {' '.join(words)} ended with {found['code']}: {done.stderr.strip()[-500:]}")
     return Took(seconds, found["cpu"], found["mb"], found["said"])
