@@ -8,6 +8,7 @@ that answers after 50 ms, each contender in a process of its own, one after anot
     aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
     openai+aiohttp   the same over the SDK's other transport
+    curator          bespokelabs-curator with its own cache, if --curator names the Python of an environment that has it
 
     hard reports     the same on reports of many findings (`--only hard`)
 
@@ -34,7 +35,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from .contenders import LATENCY, REPORT, ROOT, make_studies, openai_aiohttp, ours, recipe_of, server, stats
+from .beside import curator
+from .contenders import LATENCY, REPORT, ROOT, make_studies, ours, recipe_of, server, stats
+from .plain_clients import LOOPS, requests_of
 
 CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai", "openai+aiohttp")
 KILLED_AT = 64  # requests under way when a run is killed
@@ -48,15 +51,19 @@ HARD = (
 )
 
 
-def measure(name: str, studies: Path, records: int, concurrency: int) -> dict[str, float]:
-    """One contender, one time, in its own process with its own server."""
+def measure(name: str, studies: Path, records: int, concurrency: int, python: str | None) -> dict[str, float]:
+    """One contender, one time, in its own process with its own server; `python`: where Curator is installed."""
     with server() as url, tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "benchmarks.contenders", name, url, str(studies), str(concurrency)]
-        done = subprocess.run(
-            [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
-            env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
-        )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        if name == "curator":
+            assert python is not None
+            found = curator(python, Path(place), url, requests_of(studies), concurrency)
+        else:
+            command = [sys.executable, "-m", "benchmarks.contenders", name, url, str(studies), str(concurrency)]
+            done = subprocess.run(
+                [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+                env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
+            )  # fmt: skip
+            found = json.loads(done.stdout.splitlines()[-1])
     assert found["done"] == records, found
     return {
         "ideal": found["seconds"] / (records * LATENCY / concurrency),
@@ -74,12 +81,15 @@ def compare(
     rounds: int = 3,
     names: tuple[str, ...] = CONTENDERS,
     report: str = REPORT,
+    python: str | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Contenders in turns; medians, and each run time as a ratio of the bare loop's and of AsyncOpenAI's."""
+    """Contenders in turns, Curator too if `python` has it; medians, and each run time as a ratio of the bare loop's and
+    of AsyncOpenAI's."""
+    names = (*names, "curator") if python and image == 0 else names
     with tempfile.TemporaryDirectory() as place:
         studies = Path(place) / "studies"
         make_studies(studies, records, image, report)
-        runs = [{name: measure(name, studies, records, concurrency) for name in names} for _ in range(rounds)]
+        runs = [{name: measure(name, studies, records, concurrency, python) for name in names} for _ in range(rounds)]
     print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
     print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
     medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
@@ -136,7 +146,7 @@ def _plain_faults(rates: dict[str, float], records: int) -> tuple[float, int]:
         studies = Path(place) / "studies"
         make_studies(studies, records)
         since = time.perf_counter()
-        done = asyncio.run(openai_aiohttp(url, studies, 64))
+        done = asyncio.run(LOOPS["openai+aiohttp"](url, studies, 64))
         return time.perf_counter() - since, records - done
 
 
@@ -195,10 +205,13 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "throttled", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument(
+        "--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator, to run it as well"
+    )
     args = parser.parse_args()
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
     parts: dict[str, Callable[[], object]] = {
-        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds) for at in (64, 256)],
+        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds, python=args.curator) for at in (64, 256)],
         "hard": lambda: compare(
             "hard reports", 2_000, 256, rounds=args.rounds, names=("tenstep", "all rules", "aiohttp"), report=HARD
         ),

@@ -171,7 +171,9 @@ def _outcome(args: argparse.Namespace, recipe: "CurateRecipe", curated: "Curated
 
     manifest, tally, megabytes = curated.manifest, curated.tally, peak_megabytes()
     counts = manifest.counts
-    rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
+    every = counts["studies"]
+    chosen = str(every) if recipe.limit is None or recipe.limit >= every else f"{recipe.limit} of {every}"
+    rows = [("studies", chosen), ("accepted", str(counts["accepted"]))]
     rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
     rows += [("rejected", str(counts["rejected"]))]
     rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]

@@ -94,7 +94,7 @@ def similar_pairs(signatures: Signature, alike: float) -> Iterator[tuple[int, in
         yield from zip(heads[close].tolist(), close.tolist(), strict=True)
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 14)  # a word and its hash: 2 MB
 def _hash(word: str) -> int:
     return zlib.crc32(word.encode("utf-8", "replace")) * MULTIPLIER & 0xFFFF_FFFF_FFFF_FFFF
 
