@@ -112,10 +112,11 @@ def localize(args: argparse.Namespace) -> Upload | None:
         elif name == "upload" and value is not None:
             if (url := url_of(value)) is None:
                 raise InputError("is no remote place, like s3://bucket/folder", file=value, field="--upload")
+            is_taken(url)  # a run may lie there; if no bucket is, that is said before hours of work
             later = Upload(args.out, url, given, staged=False)
         elif name in _OUTPUTS:
             if isinstance(value, Path) and (url := url_of(value)) is not None:
-                raise InputError("must be on this machine", file=url, field=f"--{name}")
+                raise InputError("must be on this machine; name a local place", file=url, field=f"--{name}")
         elif isinstance(value, Path) and url_of(value) is not None:
             setattr(args, name, local(value))
         elif isinstance(value, list) and any(isinstance(one, Path) and url_of(one) for one in value):
