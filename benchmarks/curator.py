@@ -20,7 +20,7 @@ from bespokelabs import curator
 _NO_LIMIT = 10**9  # requests and tokens a minute
 
 
-class Ten(curator.LLM):
+class Ten(curator.LLM):  # type: ignore[misc]  # of a package that is installed elsewhere
     """Ten steps from one request."""
 
     def prompt(self, input: dict[str, Any]) -> Any:
