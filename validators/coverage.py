@@ -2,7 +2,8 @@
 
 It protects against traces that reason about everything but the abnormality, and against texts that fit every normal
 study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding that is missing is a
-doubt, of the impression or of the findings; all of several missing is an error.
+doubt, of the impression or of the findings; all of several missing is an error. A place or a degree that no step has is
+a doubt.
 """
 
 from collections import defaultdict
