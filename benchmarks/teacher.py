@@ -359,7 +359,10 @@ def main() -> None:
 
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
     parts = {
-        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds, python=args.curator) for at in (64, 256)],
+        "speed": lambda: [
+            compare("text", 2_000, at, rounds=args.rounds, names=tuple(args.contenders), python=args.curator)
+            for at in (64, 256)
+        ],
         "hard": lambda: compare(
             "hard reports", 2_000, 256, rounds=args.rounds, names=("tenstep", "all rules", "aiohttp"), report=HARD
         ),
