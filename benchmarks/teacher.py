@@ -346,6 +346,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "throttled", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="of the text records")
     parser.add_argument(
         "--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator, to run it as well"
     )
