@@ -51,7 +51,7 @@ def command(words: Sequence[str]) -> Took:
     seconds = time.perf_counter() - since
     over.set()
     timer.join()
-    found = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {"code": done.returncode}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {"code": done.returncode}
     if found["code"]:
         raise SystemExit(f"tenstep {' '.join(words)} ended with {found['code']}: {done.stderr.strip()[-500:]}")
     return Took(seconds, found["cpu"], found["mb"], found["said"], mean(paces))
@@ -65,6 +65,6 @@ def _keep_time(paces: list[float], over: threading.Event) -> None:
 def _fixed_work() -> float:
     """Make, sort and join texts, some MB of them; milliseconds of processor."""
     since = time.thread_time()
-    rows = {str(number * 7_919 % 10_007): [number, str(number)] for number in range(10_007)}
+    rows = {str(number * 7_919 % 10_007): (number, str(number)) for number in range(10_007)}
     "".join(rows[key][1] for key in sorted(rows))
     return (time.thread_time() - since) * 1000

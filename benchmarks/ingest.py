@@ -112,7 +112,7 @@ class Run(NamedTuple):
     pss: float
 
 
-def measured(code: Path, *words: str | Path) -> Run:
+def measured(code: Path, *words: str | int | Path) -> Run:
     """Run a script and wait for it."""
     highest = [0, 0]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

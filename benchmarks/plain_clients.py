@@ -44,16 +44,19 @@ async def bare_aiohttp(url: str, studies: Path, concurrency: int) -> int:
 
 
 async def plain_openai(url: str, studies: Path, concurrency: int, http: Any = None) -> int:
-    """AsyncOpenAI, a semaphore and gather."""
-    from openai import AsyncOpenAI
+    """AsyncOpenAI, a semaphore and gather; how many answers are as they should be."""
+    from openai import AsyncOpenAI, OpenAIError
 
     client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http, timeout=600)  # a busy machine is slow
     slots = asyncio.Semaphore(concurrency)
 
     async def ask(body: dict[str, Any]) -> bool:
         async with slots:
-            answer = await client.chat.completions.create(**body)
-        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
+            try:
+                answer = await client.chat.completions.create(**body)
+                return len(json.loads(answer.choices[0].message.content or "{}")) == 10
+            except (OpenAIError, ValueError):
+                return False
 
     return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
 

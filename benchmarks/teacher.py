@@ -12,8 +12,8 @@ that answers after 50 ms, each contender in a process of its own, one after anot
 
     hard reports     the same on reports of many findings (`--only hard`)
 
-"over ideal" is run time / (records x latency / concurrency). CPU and memory are of the contender's process alone; "with
-workers" is the CPU of its worker processes too.
+"over ideal" is run time / (records x latency / concurrency). CPU and memory are of the contender's own process;
+"its workers" is the CPU of those that it started, for each record too.
 Then one request in ten is answered with a 429, a mix of faults is served, and runs are killed at random points and
 continued.
 
@@ -23,9 +23,8 @@ continued.
 
 import argparse
 import asyncio
-import contextlib
-import io
 import json
+import math
 import os
 import random
 import signal
@@ -34,28 +33,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from .beside import curator
+from .contenders import LATENCY, REPORT, ROOT, make_studies, ours, recipe_of, server, stats
 from .plain_clients import LOOPS, requests_of
 
-LATENCY = 0.05
-ROOT = Path(__file__).resolve().parent.parent
 CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai", "openai+aiohttp")
-STRUCTURAL = {"completion", "structure", "numbering", "wrapping", "report", "headers"}
 KILLED_AT = 64  # requests under way when a run is killed
 FAULTS = {"429": 0.10, "500": 0.05, "reset_before": 0.02, "malformed": 0.02}
-REPORT = (
-    "Technique: Frontal radiograph.\nView: PA\nFindings: The heart is normal in size. The lungs are clear. "
-    "There is no effusion. Film {number}.\nImpression: No acute finding."
-)
-
-
 HARD = (
     "Technique: Portable semi-upright radiograph.\nView: AP\nFindings: There is a small left pleural effusion with "
     "adjacent atelectasis, and mild pulmonary edema. The heart is moderately enlarged. A right internal jugular line "
@@ -65,112 +53,6 @@ HARD = (
 )
 
 
-@contextmanager
-def server(**rates: float) -> Iterator[str]:
-    """A teacher server in a process of its own; its address."""
-    command = [sys.executable, "-m", "tests.servers.teacher", "--latency", str(LATENCY)]
-    for name, share in rates.items():
-        command += ["--rate", f"{name.removeprefix('_')}={share}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-def stats(url: str) -> dict[str, Any]:
-    """What the server counted."""
-    with urllib.request.urlopen(f"{url}/_stats") as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
-
-
-def make_studies(folder: Path, records: int, image: int = 0, report: str = REPORT) -> None:
-    """A store of studies, each with an image of about so many bytes if wanted."""
-    import hashlib
-
-    import numpy as np
-    from PIL import Image
-    from tenstep.data.store.studies import StudyStore
-    from tenstep.schemas.study import ImageRef, Study
-
-    refs: tuple[ImageRef, ...] = ()
-    if image:
-        side = int(image**0.5)  # noise does not compress: one byte a pixel
-        pixels = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
-        file = folder.parent / "noise.png"
-        Image.fromarray(pixels).save(file)
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        refs = (ImageRef(path=str(file), sha256=sha256, width=side, height=side),)
-    with StudyStore.create(folder, "bench") as writer:
-        for number in range(records):
-            writer.add(
-                Study(
-                    id=f"bench/{number}", patient_id=str(number), source="bench", data_class="public",
-                    report=report.format(number=number), report_form="four-header", views=("PA",), images=refs,
-                )
-            )  # fmt: skip
-
-
-def recipe_of(url: str, concurrency: int, **more: Any) -> dict[str, Any]:
-    """The recipe of our contender."""
-    options = {"model": "test-model", "base_url": f"{url}/v1", "api": "chat", "key_env": "TENSTEP_BENCH_KEY"}
-    return {
-        "kind": "curate", "name": "bench", "concurrency": concurrency,
-        "teachers": [{"kind": "openai", "options": options}], **more,
-    }  # fmt: skip
-
-
-def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bool = False, **more: Any) -> int:
-    """Ours: the command as users run it."""
-    import yaml
-    from tenstep.__main__ import main as command
-    from tenstep.validators.gate import CODES
-
-    if not every_rule:
-        more["severities"] = {code: "off" for code, rule in CODES.items() if rule not in STRUCTURAL}
-
-    recipe, told = out.with_name("recipe.yaml"), out.with_name("told.json")
-    recipe.write_text(yaml.safe_dump(recipe_of(url, concurrency, **more)))
-    words = ["curate", str(recipe), "--studies", str(studies), "--out", str(out), "--json", str(told)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert command(words) == 0
-    found = json.loads(told.read_text())
-    return int(found["accepted"] + found["doubted"] + found["rejected"])
-
-
-def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
-    """Run one contender in this process and print what it took, as JSON."""
-    import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
-    import openai  # noqa: F401  as above
-    import pyarrow.parquet  # noqa: F401  as above
-
-    wall, cpu, whole = time.perf_counter(), time.process_time(), sum(os.times()[:4])
-    if name in ("tenstep", "all rules"):
-        done = ours(url, studies, concurrency, out, every_rule=name == "all rules")
-    else:
-        done = asyncio.run(LOOPS[name](url, studies, concurrency))
-    print(
-        json.dumps(
-            {
-                "done": done,
-                "seconds": time.perf_counter() - wall,
-                "cpu": time.process_time() - cpu,
-                "whole": sum(os.times()[:4]) - whole,
-                "mb": peak_mb(),
-            }
-        )
-    )
-
-
-def peak_mb() -> float:
-    """Of this process since it was executed; what getrusage says begins with its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
 def measure(name: str, studies: Path, records: int, concurrency: int, python: str | None) -> dict[str, float]:
     """One contender, one time, in its own process with its own server; `python`: where Curator is installed."""
     with server() as url, tempfile.TemporaryDirectory() as place:
@@ -178,9 +60,9 @@ def measure(name: str, studies: Path, records: int, concurrency: int, python: st
             assert python is not None
             found = curator(python, Path(place), url, requests_of(studies), concurrency)
         else:
-            command = [sys.executable, "-m", "benchmarks.teacher", "--contend", name, url, str(studies)]
+            command = [sys.executable, "-m", "benchmarks.contenders", name, url, str(studies), str(concurrency)]
             done = subprocess.run(
-                [*command, str(concurrency), f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+                [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
                 env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
             )  # fmt: skip
             found = json.loads(done.stdout.splitlines()[-1])
@@ -189,7 +71,7 @@ def measure(name: str, studies: Path, records: int, concurrency: int, python: st
         "ideal": found["seconds"] / (records * LATENCY / concurrency),
         "rate": records / found["seconds"],
         "cpu_ms": found["cpu"] / records * 1_000,
-        "whole_ms": found["whole"] / records * 1_000,
+        "workers_ms": found.get("workers", math.nan) / records * 1_000,
         "mb": found["mb"],
     }
 
@@ -212,10 +94,10 @@ def compare(
         make_studies(studies, records, image, report)
         runs = [{name: measure(name, studies, records, concurrency, python) for name in names} for _ in range(rounds)]
     print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
-    print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'with workers':>14}{'peak MB':>10}")
+    print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'its workers':>13}{'peak MB':>10}")
     medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
     for name, m in medians.items():
-        print(f"{name:16}{m['ideal']:12.2f}{m['rate']:12.0f}{m['cpu_ms']:13.2f}{m['whole_ms']:14.2f}{m['mb']:10.0f}")
+        print(f"{name:16}{m['ideal']:12.2f}{m['rate']:12.0f}{m['cpu_ms']:13.2f}{m['workers_ms']:13.2f}{m['mb']:10.0f}")
     for base in {"tenstep", "aiohttp", "openai+aiohttp"} & medians.keys():
         ratios = (f"{name} {m['ideal'] / medians[base]['ideal']:.2f}" for name, m in medians.items() if name != base)
         print(f"run time over {base}: {', '.join(ratios)}")
@@ -263,28 +145,11 @@ def faults(rates: dict[str, float] = FAULTS, records: int = 1_000) -> None:
 
 def _plain_faults(rates: dict[str, float], records: int) -> tuple[float, int]:
     """Seconds that AsyncOpenAI over aiohttp takes on the same mix, and answers that it does not have then."""
-    from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAIError
-
-    async def run(url: str, studies: Path) -> int:
-        async with DefaultAioHttpClient() as http:
-            client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
-            slots = asyncio.Semaphore(64)
-
-            async def ask(body: dict[str, Any]) -> bool:
-                async with slots:
-                    try:
-                        answer = await client.chat.completions.create(**body)
-                        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
-                    except (OpenAIError, ValueError):
-                        return False
-
-            return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
-
     with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in rates.items()}) as url:
         studies = Path(place) / "studies"
         make_studies(studies, records)
         since = time.perf_counter()
-        done = asyncio.run(run(url, studies))
+        done = asyncio.run(LOOPS["openai+aiohttp"](url, studies, 64))
         return time.perf_counter() - since, records - done
 
 
@@ -298,16 +163,13 @@ def _kill(kills: int, studies: int, seed: int, *, every_rule: bool) -> str:
     import yaml
     from tenstep.data.run import RunFolder
     from tenstep.schemas.run import State
-    from tenstep.validators.gate import CODES
 
     dice, received, lost = random.Random(seed), set[str](), 0
     undelivered: list[int] = []  # by kill, answers that had been delivered and are in no journal
     with tempfile.TemporaryDirectory() as place, server() as url:
         folder = Path(place)
         make_studies(folder / "studies", studies)
-        recipe: dict[str, Any] = {**recipe_of(url, KILLED_AT), "resend_unknown": "no"}
-        if not every_rule:
-            recipe["severities"] = {code: "off" for code, rule in CODES.items() if rule not in STRUCTURAL}
+        recipe = recipe_of(url, KILLED_AT, every_rule=every_rule, resend_unknown="no")
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
         command = [sys.executable, "-m", "tenstep", "curate", str(folder / "recipe.yaml"), "--json"]
         command += ["--studies", str(folder / "studies"), "--out", str(folder / "run")]
@@ -350,14 +212,9 @@ def main() -> None:
     parser.add_argument(
         "--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator, to run it as well"
     )
-    parser.add_argument("--contend", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.contend:
-        name, url, studies, concurrency, out = args.contend
-        contend(name, url, Path(studies), int(concurrency), Path(out))
-        return
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
-    parts = {
+    parts: dict[str, Callable[[], object]] = {
         "speed": lambda: [
             compare("text", 2_000, at, rounds=args.rounds, names=tuple(args.contenders), python=args.curator)
             for at in (64, 256)

@@ -71,7 +71,7 @@ def probe(
         spec = _spec(recipe, teacher)
         author = load(spec)
         chosen = _choose(run, author, studies, seed)
-        store = _store(path / "probe", run, chosen, _arms(author, recipe, chosen), seed)
+        store = _store(path / "probe", run, chosen, _arms(author, recipe, chosen))
     asked = recipe.model_copy(
         update={
             "name": f"{recipe.name}-probe",
@@ -137,7 +137,10 @@ def _choose(run: RunFolder, teacher: Teacher, wanted: int, seed: int) -> list[_E
         if donor is not None and trace is not None:
             chosen.append(_Exchange(study, trace, donor))
     if not chosen:
-        raise RunError("holds no two studies of different patients with readable traces of this teacher", file=run.path)
+        raise RunError(
+            "holds no two studies of different patients with readable traces of this teacher; curate more first",
+            file=run.path,
+        )
     return chosen
 
 
@@ -159,7 +162,7 @@ def _arms(teacher: Teacher, recipe: CurateRecipe, chosen: Sequence[_Exchange]) -
     return tuple(arm for arm in ARMS if wanted[arm])
 
 
-def _store(folder: Path, run: RunFolder, chosen: Sequence[_Exchange], arms: Sequence[Arm], seed: int) -> StudyStore:
+def _store(folder: Path, run: RunFolder, chosen: Sequence[_Exchange], arms: Sequence[Arm]) -> StudyStore:
     """The exchanged studies as a store; the one that is there, if it is the same."""
     wanted = [f"{one.study.id}#{arm}" for one in chosen for arm in arms]
     root = folder / "studies"

@@ -73,7 +73,7 @@ def test_a_finding_that_no_step_mentions_is_an_error_of_the_whole() -> None:
         ("I agree with all of it.", "not one JSON object"),
         ("Alle Schritte sind belegt: {}", "not one JSON object"),
         ("[]", "not one JSON object"),
-        ('{"missing": [], "missing": []}', "a key stands twice"),
+        ('{"missing": [], "missing": []}', "the key 'missing' stands twice"),
         ({"step_01": [item(STEPS[0])], "missing": []}, "step_02: a list with at least one item"),
         (answer(step_05=[]), "step_05: a list with at least one item"),
         (answer(step_05=["both lungs are clear"]), "step_05: '' does not stand"),
@@ -144,8 +144,8 @@ def curate(folder: Path, texts: Mapping[str, list[str]], **more: Any) -> dict[st
     recipe |= {"severities": {"reference_leak": "doubt"}, "repair": {"attempts": 0}, "verifier": {"kind": "file"}}
     (folder / "recipe.yaml").write_text(json.dumps(recipe | more))
     words = ["curate", str(folder / "recipe.yaml"), "--studies", str(folder / "studies"), "--out", str(folder / "run")]
-    assert main([*words, "--json", str(folder / "told.json")]) == 0
-    found: dict[str, Any] = json.loads((folder / "told.json").read_text())
+    assert main([*words, "--json", str(folder / "out.json")]) == 0
+    found: dict[str, Any] = json.loads((folder / "out.json").read_text())
     return found
 
 
@@ -335,7 +335,7 @@ def test_verify_reads_a_run_that_is_there_and_asks_no_teacher(folder: Path, caps
     (folder / "verify.yaml").write_text(json.dumps({"kind": "verify", "name": "v", "verifier": spec}))
     words = ["verify", str(folder / "run"), str(folder / "verify.yaml")]
     assert main(words) == 0
-    assert "1 questions wait" in capsys.readouterr().out
+    assert "1 question waits" in capsys.readouterr().out
     answer_all(handover(folder))
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -421,11 +421,11 @@ def calibrate(folder: Path, answer: Callable[[Mapping[str, Any]], Any]) -> dict[
     (folder / "verify.yaml").write_text(json.dumps({"kind": "verify", "name": "v", "verifier": spec}))
     words = ["calibrate", str(folder / "verify.yaml"), "--out", str(folder / "calibrated")]
     out = folder / "calibrated" / "requests" / "handover" / "verifier"
-    assert main([*words, "--json", str(folder / "told.json")]) == 0
+    assert main([*words, "--json", str(folder / "out.json")]) == 0
     for _ in range(2):
         if answer_all(out, answer):
-            assert main([*words, "--json", str(folder / "told.json")]) == 0
-    found: dict[str, Any] = json.loads((folder / "told.json").read_text())
+            assert main([*words, "--json", str(folder / "out.json")]) == 0
+    found: dict[str, Any] = json.loads((folder / "out.json").read_text())
     return found
 
 
@@ -454,7 +454,7 @@ def test_the_labelled_set_is_asked_about_blind(folder: Path) -> None:
     out = folder / "calibrated" / "requests" / "handover" / "verifier"
     texts = "".join(json.dumps(q) for q in questions(out)) + (out / "answers.jsonl").read_text()
     assert "-bad" not in texts and "-good" not in texts
-    assert json.loads((folder / "told.json").read_text())["unreadable"] == 200
+    assert json.loads((folder / "out.json").read_text())["unreadable"] == 200
 
 
 def test_a_labelled_set_of_ones_own_is_read_and_a_bad_one_named(
@@ -465,7 +465,7 @@ def test_a_labelled_set_of_ones_own_is_read_and_a_bad_one_named(
     for rows, message in (
         ([row], "holds no good or no bad trace"),
         ([row, row], "'x' stands in row 1 already"),
-        ([{"id": "x"}], "Field required"),
+        ([{"id": "x"}], "is missing"),
     ):
         own.write_text("".join(json.dumps(one) + "\n" for one in rows))
         recipe = {"kind": "verify", "name": "v", "verifier": {"kind": "file"}, "labelled": str(own)}
