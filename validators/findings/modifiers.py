@@ -6,7 +6,7 @@ pass carries the forward cues along; each backward cue then looks back from wher
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..memory import remembered
 from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, segment
@@ -18,8 +18,7 @@ NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 128
 _NEXT, _GONE = 256, 512  # hedged until the next item; was there and is not any more
 
 
-@dataclass(frozen=True, slots=True)
-class Modifier:
+class Modifier(NamedTuple):
     """A kind of cue. Every scope ends at the clause's border; `ends` are the cues that end it before."""
 
     target: int

@@ -6,9 +6,8 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..memory import remember
 from .claim import Claim
@@ -26,18 +25,16 @@ _LOBES = {
     "lower_lobe": "lower", "rll": "lower", "lll": "lower",
 }  # fmt: skip
 # a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
-_MASKED = re.compile(
-    r"(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
+_MASKED = (
+    r"(?i)(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
     r"(?:tips?|terminat\w+|ends?|ending)\b"
-    r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b",
-    re.I,
+    r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b"
 )
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
 
-@dataclass(frozen=True, slots=True)
-class Relations:
+class Relations(NamedTuple):
     """relations.tsv, with devices joined to the more general devices that they are.
 
     A name that is made of two words' meanings, such as a tip's uncertain position, stands in no table.
@@ -68,8 +65,7 @@ def relations() -> Relations:
     return Relations(*({name: frozenset(found) for name, found in table.items()} for table in (same, related, denial)))
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """What a report asserts, leaves open and denies, by finding."""
 
     text: str
@@ -116,7 +112,7 @@ class Reference:
         if self.asserted(table.same.get(name, ())):
             return "supported"
         if claim.device and (
-            _MASKED.search(self.text)
+            re.search(_MASKED, self.text)
             or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
         ):
             return "supported"  # its name may be what was taken out
