@@ -62,5 +62,5 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	    { python=$$(scripts/find_python.sh) && "$$python" -m venv --clear $(VENV); }
 	@echo "Installing into $(VENV) (2 GB without CUDA; the first time takes minutes)"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[distill,evaluate,review,select,jpeg2000,ray,s3,teachers,dev]'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[distill,evaluate,review,select,jpeg2000,ray,s3,gs,teachers,dev]'
 	@touch $@

@@ -1,10 +1,14 @@
-"""medspaCy on the same texts, run by an interpreter of its own: its pins and ours do not go together.
+"""Peers that run in an environment of their own, since their pins and ours do not go together.
 
-`pip install medspacy` into an environment, and name its Python with --medspacy.
+medspaCy    on the same texts: `pip install medspacy` there, and name its Python with --medspacy
+Curator     on the same requests (curator.py): `pip install bespokelabs-curator`, and --curator
 """
 
 import json
+import os
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 # Phrases for the 14 labels, two or three each: what a user of a general engine would write in an hour.
@@ -67,3 +71,32 @@ def medspacy(python: str, texts: list[str]) -> Beside:
         raise SystemExit(f"medspaCy did not run: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     answer: dict[str, Any] = json.loads(done.stdout)
     return Beside(answer["rate"], [set(found) for found in answer["asserted"]])
+
+
+def curator(
+    python: str, folder: Path, url: str, requests: Iterable[dict[str, Any]], concurrency: int
+) -> dict[str, float]:
+    """Let Curator ask a server; what curator.py prints.
+
+    Args:
+        python: the interpreter.
+        folder: a new one, for its cache.
+        url: the server's.
+        requests: bodies of chat completions.
+        concurrency: requests under way.
+
+    Raises:
+        SystemExit: it did not run; the last line of what it said is shown.
+    """
+    file = folder / "requests.jsonl"
+    with file.open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(body) + "\n" for body in requests)
+    quiet = {"TELEMETRY_ENABLED": "false", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "CURATOR_DISABLE_RICH_DISPLAY": "1"}
+    done = subprocess.run(
+        [python, str(Path(__file__).with_name("curator.py")), url, str(file), str(concurrency)],
+        check=False, capture_output=True, text=True, env={**os.environ, **quiet, "HOME": str(folder)},
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"Curator did not run: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found

@@ -11,52 +11,41 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from tenstep.curation.auditing.items import Item, items
-from tenstep.data.ray_engine import RayEngine
-from tenstep.data.workers import Workers, cores
+from tenstep.data.executor import Executor
+from tenstep.data.processes import Processes, cores
+from tenstep.data.ray_executor import RayExecutor
 
 from .audit import write_rows
 
 
-def read(path: Path, workers: Workers) -> tuple[float, list[Any]]:
+def read(path: Path, executor: Executor) -> tuple[float, list[Any]]:
     """Seconds from the first verdict to the last, so without the start; and what the verdicts are."""
     results, since = [], 0.0
-    for found in items(path, workers=workers):
+    for found in items(path, executor=executor):
         since = since or time.perf_counter()
         assert isinstance(found, Item)  # the rows are made to be read
         results.append((found.id, found.verdict.outcome, found.verdict.codes))
     return time.perf_counter() - since, results
 
 
-@contextmanager
-def in_one(_: int) -> Iterator[Workers]:
-    yield 1
-
-
-@contextmanager
-def in_several(count: int) -> Iterator[Workers]:
-    yield count
-
-
-@contextmanager
-def on_ray(_: int) -> Iterator[Workers]:
-    with RayEngine() as engine:
-        yield engine
-
-
-WAYS: dict[str, Callable[[int], Any]] = {"one process": in_one, "processes": in_several, "Ray": on_ray}
+WAYS: dict[str, Callable[[], AbstractContextManager[Executor]]] = {
+    "one process": lambda: nullcontext(Processes(1)),
+    "processes": lambda: nullcontext(Processes(cores())),
+    "Ray": RayExecutor,
+}
 
 
 def run(name: str, path: Path, out: Any) -> None:
     """One way, in a process of its own."""
     started = time.perf_counter()
-    with WAYS[name](cores()) as workers:
-        working, results = read(path, workers)
+    with WAYS[name]() as executor:
+        working, results = read(path, executor)
         took = time.perf_counter() - started
     out.send((took, working, hash(repr(results))))
 

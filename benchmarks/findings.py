@@ -110,9 +110,9 @@ def labels(reports: dict[str, Report], gold: list[dict[str, str]], python: str |
     print(f"\n{len(texts) / seconds:.0f} reports/s")
     if python:
         theirs, score = medspacy(python, texts), Counter[str]()
-        for row, found in zip(gold, theirs.asserted, strict=True):
+        for row, asserted in zip(gold, theirs.asserted, strict=True):
             for column, finding in COLUMNS.items():
-                score[KINDS.get((finding in found, row[column] == "1"), "")] += 1
+                score[KINDS.get((finding in asserted, row[column] == "1"), "")] += 1
         print(
             f"medspaCy with {sum(map(len, TARGETS.values()))} phrases: micro {f1(score):.3f} (present), "
             f"{theirs.rate:.0f} reports/s; ours is {len(texts) / seconds / theirs.rate:.0f} times as quick"

@@ -58,12 +58,13 @@ OURS = """
 import sys
 from pathlib import Path
 from tenstep.data.ingest import ingest
+from tenstep.data.processes import Processes
 from tenstep.data.source import SourceOptions
 
 if __name__ == "__main__":
     kind, path, out, workers, images = sys.argv[1:]
     options = SourceOptions(text_only=not images, images=Path(images) if images else None, data_class="public")
-    store = ingest(kind, Path(path), Path(out), options, workers=int(workers))
+    store = ingest(kind, Path(path), Path(out), options, executor=Processes(int(workers)))
     print(len(store))
 """
 
@@ -111,7 +112,7 @@ class Run(NamedTuple):
     pss: float
 
 
-def measured(code: Path, *words: str | Path) -> Run:
+def measured(code: Path, *words: str | int | Path) -> Run:
     """Run a script and wait for it."""
     highest = [0, 0]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

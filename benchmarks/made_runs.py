@@ -68,11 +68,11 @@ def make_run(folder: Path, rows: int, left: int = 0) -> list[str]:
     store = make_store(folder / "studies", rows + left)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
     recipe = CurateRecipe.model_validate(RECIPE | {"studies": str(store.root.resolve())})
-    teacher = load(recipe.teachers[0])
+    teacher, prompts = load(recipe.teachers[0]), Prompts(recipe.prompt)
     with RunFolder.open(folder / "run", kind="curate", recipe=recipe, studies=store) as run:
         batch: list[Event] = []
         for number, study in enumerate(islice(store, rows)):
-            batch += _events(teacher, Question(study, Prompts(recipe.prompt).fill(study)), number)
+            batch += _events(teacher, Question(study, prompts.fill(study)), number)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 run.journal.append(*batch).result()
                 batch.clear()

@@ -209,10 +209,10 @@ def _operations(config: Any, model: Any, recipe: DistillRecipe, tokens: int) -> 
         if isinstance(part, torch.nn.Linear) and "lora_" not in name:
             seen["vision" if "vision" in name else "language"] += part.in_features * part.out_features
     vision = config.vision_config
-    patches = vision.max_num_tiles * ((vision.image_size // vision.patch_size) ** 2 + 1)
+    patches: int = vision.max_num_tiles * ((vision.image_size // vision.patch_size) ** 2 + 1)
     again = 2 if recipe.gradient_checkpointing else 0
     back = 2 + again if "vision" in recipe.lora.parts else 0
-    rows = recipe.batch
+    rows: int = recipe.batch
     return rows * tokens * seen["language"] * (4.0 + again) + rows * patches * seen["vision"] * (2.0 + back)
 
 

@@ -4,7 +4,8 @@ The same synthetic studies at each size, each command in a process of its own: `
 with a scripted teacher and the structural rules (so that the pipeline is measured, and not the rules, whose work on a
 row does not depend on the others), `status`, and `curate` once more on the finished run. Seconds are of the processor,
 since others may use the machine. The exponent is the slope of log(seconds) over log(rows), without what the command
-takes for 20 rows: 1 is linear. The goal: at most 1.02, and memory that stays flat.
+takes for 20 rows: 1 is linear. The goal: at most 1.02, and memory that stays flat. It is printed twice: of the seconds
+as they are, and at one pace of the machine: divided by what a fixed piece of work took meanwhile (fresh.py).
 """
 
 import argparse
@@ -82,10 +83,12 @@ def main() -> None:
     if len(sizes) < 2:
         return
     for name in _COMMANDS:
-        slope = exponent(sizes, [one[name].cpu - start[name].cpu for one in found])
-        peaks = [one[name].mb for one in found]
+        spent = [one[name].cpu - start[name].cpu for one in found]
+        paces, peaks = [one[name].pace for one in found], [one[name].mb for one in found]
+        even = exponent(sizes, [seconds / pace for seconds, pace in zip(spent, paces, strict=True)])
         print(
-            f"{name:8} exponent {slope:.3f}, memory {peaks[-1] / peaks[0] - 1:+.0%} from {sizes[0]:,} to {sizes[-1]:,}"
+            f"{name:8} exponent {exponent(sizes, spent):.3f}, at one pace {even:.3f} (paces "
+            f"{', '.join(f'{pace:.1f}' for pace in paces)} ms), memory {peaks[-1] / peaks[0] - 1:+.0%}"
         )
 
 

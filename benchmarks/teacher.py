@@ -8,6 +8,7 @@ that answers after 50 ms, each contender in a process of its own, one after anot
     aiohttp          a bare loop: posts JSON, reads JSON, keeps nothing
     openai           AsyncOpenAI and a semaphore, as it is commonly written, keeping nothing
     openai+aiohttp   the same over the SDK's other transport
+    curator          bespokelabs-curator with its own cache, if --curator names the Python of an environment that has it
 
     hard reports     the same on reports of many findings (`--only hard`)
 
@@ -21,9 +22,8 @@ continued.
 
 import argparse
 import asyncio
-import contextlib
-import io
 import json
+import os
 import random
 import signal
 import statistics
@@ -31,25 +31,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-LATENCY = 0.05
-ROOT = Path(__file__).resolve().parent.parent
+from .beside import curator
+from .contenders import LATENCY, REPORT, ROOT, make_studies, ours, recipe_of, server, stats
+from .plain_clients import LOOPS, requests_of
+
 CONTENDERS = ("tenstep", "all rules", "aiohttp", "openai", "openai+aiohttp")
-STRUCTURAL = {"completion", "structure", "numbering", "wrapping", "report", "headers"}
 KILLED_AT = 64  # requests under way when a run is killed
 FAULTS = {"429": 0.10, "500": 0.05, "reset_before": 0.02, "malformed": 0.02}
-REPORT = (
-    "Technique: Frontal radiograph.\nView: PA\nFindings: The heart is normal in size. The lungs are clear. "
-    "There is no effusion. Film {number}.\nImpression: No acute finding."
-)
-
-
 HARD = (
     "Technique: Portable semi-upright radiograph.\nView: AP\nFindings: There is a small left pleural effusion with "
     "adjacent atelectasis, and mild pulmonary edema. The heart is moderately enlarged. A right internal jugular line "
@@ -59,183 +51,19 @@ HARD = (
 )
 
 
-@contextmanager
-def server(**rates: float) -> Iterator[str]:
-    """A teacher server in a process of its own; its address."""
-    command = [sys.executable, "-m", "tests.servers.teacher", "--latency", str(LATENCY)]
-    for name, share in rates.items():
-        command += ["--rate", f"{name.removeprefix('_')}={share}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-def stats(url: str) -> dict[str, Any]:
-    """What the server counted."""
-    with urllib.request.urlopen(f"{url}/_stats") as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
-
-
-def make_studies(folder: Path, records: int, image: int = 0, report: str = REPORT) -> None:
-    """A store of studies, each with an image of about so many bytes if wanted."""
-    import hashlib
-
-    import numpy as np
-    from PIL import Image
-    from tenstep.data.store.studies import StudyStore
-    from tenstep.schemas.study import ImageRef, Study
-
-    refs: tuple[ImageRef, ...] = ()
-    if image:
-        side = int(image**0.5)  # noise does not compress: one byte a pixel
-        pixels = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
-        file = folder.parent / "noise.png"
-        Image.fromarray(pixels).save(file)
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        refs = (ImageRef(path=str(file), sha256=sha256, width=side, height=side),)
-    with StudyStore.create(folder, "bench") as writer:
-        for number in range(records):
-            writer.add(
-                Study(
-                    id=f"bench/{number}", patient_id=str(number), source="bench", data_class="public",
-                    report=report.format(number=number), report_form="four-header", views=("PA",), images=refs,
-                )
-            )  # fmt: skip
-
-
-def recipe_of(url: str, concurrency: int, **more: Any) -> dict[str, Any]:
-    """The recipe of our contender."""
-    options = {"model": "test-model", "base_url": f"{url}/v1", "api": "chat", "key_env": "TENSTEP_BENCH_KEY"}
-    return {
-        "kind": "curate", "name": "bench", "concurrency": concurrency,
-        "teachers": [{"kind": "openai", "options": options}], **more,
-    }  # fmt: skip
-
-
-def ours(url: str, studies: Path, concurrency: int, out: Path, *, every_rule: bool = False, **more: Any) -> int:
-    """Ours: the command as users run it."""
-    import yaml
-    from tenstep.__main__ import main as command
-    from tenstep.validators.gate import CODES
-
-    if not every_rule:
-        more["severities"] = {code: "off" for code, rule in CODES.items() if rule not in STRUCTURAL}
-
-    recipe, told = out.with_name("recipe.yaml"), out.with_name("told.json")
-    recipe.write_text(yaml.safe_dump(recipe_of(url, concurrency, **more)))
-    words = ["curate", str(recipe), "--studies", str(studies), "--out", str(out), "--json", str(told)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert command(words) == 0
-    found = json.loads(told.read_text())
-    return int(found["accepted"] + found["doubted"] + found["rejected"])
-
-
-def requests_of(studies: Path) -> Iterator[dict[str, Any]]:
-    """The same requests, lazily, as plain bodies."""
-    from tenstep.curation.clients.bodies import answer_schema, chat_body, response_format
-    from tenstep.curation.clients.images import encode
-    from tenstep.curation.prompt import Prompts
-    from tenstep.curation.teacher import Question
-    from tenstep.data.store.studies import StudyStore
-
-    prompts, store = Prompts("informed"), StudyStore.open(studies)
-    for study in store:
-        prompt = prompts.fill(study)
-        images = [("image", encode(store.path_of(ref), ref, 4096)) for ref in study.images]
-        yield {
-            **chat_body("test-model", Question(study, prompt), images, None),
-            "response_format": response_format(answer_schema(prompt)),
-        }
-
-
-async def bare_aiohttp(url: str, studies: Path, concurrency: int) -> int:
-    """A bare loop of workers."""
-    import aiohttp
-
-    bodies, done = requests_of(studies), 0
-    connector = aiohttp.TCPConnector(limit=concurrency)
-    async with aiohttp.ClientSession(connector=connector) as session:
-
-        async def worker() -> None:
-            nonlocal done
-            for body in bodies:
-                async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
-                    text = (await answer.json())["choices"][0]["message"]["content"]
-                    done += len(json.loads(text)) == 10
-
-        await asyncio.gather(*(worker() for _ in range(concurrency)))
-    return done
-
-
-async def plain_openai(url: str, studies: Path, concurrency: int, http: Any = None) -> int:
-    """AsyncOpenAI, a semaphore and gather."""
-    from openai import AsyncOpenAI
-
-    client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
-    slots = asyncio.Semaphore(concurrency)
-
-    async def ask(body: dict[str, Any]) -> bool:
-        async with slots:
-            answer = await client.chat.completions.create(**body)
-        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
-
-    return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
-
-
-async def openai_aiohttp(url: str, studies: Path, concurrency: int) -> int:
-    """The same over aiohttp."""
-    from openai import DefaultAioHttpClient
-
-    async with DefaultAioHttpClient() as http:
-        return await plain_openai(url, studies, concurrency, http)
-
-
-def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
-    """Run one contender in this process and print what it took, as JSON."""
-    import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
-    import openai  # noqa: F401  as above
-    import pyarrow.parquet  # noqa: F401  as above
-
-    wall, cpu = time.perf_counter(), time.process_time()
-    if name in ("tenstep", "all rules"):
-        done = ours(url, studies, concurrency, out, every_rule=name == "all rules")
-    else:
-        others = {"aiohttp": bare_aiohttp, "openai": plain_openai, "openai+aiohttp": openai_aiohttp}
-        done = asyncio.run(others[name](url, studies, concurrency))
-    print(
-        json.dumps(
-            {
-                "done": done,
-                "seconds": time.perf_counter() - wall,
-                "cpu": time.process_time() - cpu,
-                "mb": peak_mb(),
-            }
-        )
-    )
-
-
-def peak_mb() -> float:
-    """Of this process since it was executed; what getrusage says begins with its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def measure(name: str, studies: Path, records: int, concurrency: int) -> dict[str, float]:
-    """One contender, one time, in its own process with its own server."""
-    import os
-
+def measure(name: str, studies: Path, records: int, concurrency: int, python: str | None) -> dict[str, float]:
+    """One contender, one time, in its own process with its own server; `python`: where Curator is installed."""
     with server() as url, tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "benchmarks.teacher", "--contend", name, url, str(studies), str(concurrency)]
-        done = subprocess.run(
-            [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
-            env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
-        )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        if name == "curator":
+            assert python is not None
+            found = curator(python, Path(place), url, requests_of(studies), concurrency)
+        else:
+            command = [sys.executable, "-m", "benchmarks.contenders", name, url, str(studies), str(concurrency)]
+            done = subprocess.run(
+                [*command, f"{place}/run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+                env={**os.environ, "TENSTEP_BENCH_KEY": "sk-bench"},
+            )  # fmt: skip
+            found = json.loads(done.stdout.splitlines()[-1])
     assert found["done"] == records, found
     return {
         "ideal": found["seconds"] / (records * LATENCY / concurrency),
@@ -253,12 +81,15 @@ def compare(
     rounds: int = 3,
     names: tuple[str, ...] = CONTENDERS,
     report: str = REPORT,
+    python: str | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Contenders in turns; medians, and each run time as a ratio of the bare loop's and of AsyncOpenAI's."""
+    """Contenders in turns, Curator too if `python` has it; medians, and each run time as a ratio of the bare loop's and
+    of AsyncOpenAI's."""
+    names = (*names, "curator") if python and image == 0 else names
     with tempfile.TemporaryDirectory() as place:
         studies = Path(place) / "studies"
         make_studies(studies, records, image, report)
-        runs = [{name: measure(name, studies, records, concurrency) for name in names} for _ in range(rounds)]
+        runs = [{name: measure(name, studies, records, concurrency, python) for name in names} for _ in range(rounds)]
     print(f"\n{title}: {records} records, {concurrency} at once, medians of {rounds}")
     print(f"{'':16}{'over ideal':>12}{'records/s':>12}{'CPU ms each':>13}{'peak MB':>10}")
     medians = {name: {key: statistics.median(r[name][key] for r in runs) for key in runs[0][name]} for name in names}
@@ -311,28 +142,11 @@ def faults(rates: dict[str, float] = FAULTS, records: int = 1_000) -> None:
 
 def _plain_faults(rates: dict[str, float], records: int) -> tuple[float, int]:
     """Seconds that AsyncOpenAI over aiohttp takes on the same mix, and answers that it does not have then."""
-    from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAIError
-
-    async def run(url: str, studies: Path) -> int:
-        async with DefaultAioHttpClient() as http:
-            client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
-            slots = asyncio.Semaphore(64)
-
-            async def ask(body: dict[str, Any]) -> bool:
-                async with slots:
-                    try:
-                        answer = await client.chat.completions.create(**body)
-                        return len(json.loads(answer.choices[0].message.content or "{}")) == 10
-                    except (OpenAIError, ValueError):
-                        return False
-
-            return sum(await asyncio.gather(*(ask(body) for body in requests_of(studies))))
-
     with tempfile.TemporaryDirectory() as place, server(**{f"_{name}": share for name, share in rates.items()}) as url:
         studies = Path(place) / "studies"
         make_studies(studies, records)
         since = time.perf_counter()
-        done = asyncio.run(run(url, studies))
+        done = asyncio.run(LOOPS["openai+aiohttp"](url, studies, 64))
         return time.perf_counter() - since, records - done
 
 
@@ -343,21 +157,16 @@ def kill(kills: int, studies: int = 3_000, seed: int = 1) -> None:
 
 
 def _kill(kills: int, studies: int, seed: int, *, every_rule: bool) -> str:
-    import os
-
     import yaml
     from tenstep.data.run import RunFolder
     from tenstep.schemas.run import State
-    from tenstep.validators.gate import CODES
 
     dice, received, lost = random.Random(seed), set[str](), 0
     undelivered: list[int] = []  # by kill, answers that had been delivered and are in no journal
     with tempfile.TemporaryDirectory() as place, server() as url:
         folder = Path(place)
         make_studies(folder / "studies", studies)
-        recipe: dict[str, Any] = {**recipe_of(url, KILLED_AT), "resend_unknown": "no"}
-        if not every_rule:
-            recipe["severities"] = {code: "off" for code, rule in CODES.items() if rule not in STRUCTURAL}
+        recipe = recipe_of(url, KILLED_AT, every_rule=every_rule, resend_unknown="no")
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
         command = [sys.executable, "-m", "tenstep", "curate", str(folder / "recipe.yaml"), "--json"]
         command += ["--studies", str(folder / "studies"), "--out", str(folder / "run")]
@@ -396,17 +205,13 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "throttled", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--contend", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator, to run it as well"
+    )
     args = parser.parse_args()
-    if args.contend:
-        name, url, studies, concurrency, out = args.contend
-        contend(name, url, Path(studies), int(concurrency), Path(out))
-        return
-    import os
-
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
-    parts = {
-        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds) for at in (64, 256)],
+    parts: dict[str, Callable[[], object]] = {
+        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds, python=args.curator) for at in (64, 256)],
         "hard": lambda: compare(
             "hard reports", 2_000, 256, rounds=args.rounds, names=("tenstep", "all rules", "aiohttp"), report=HARD
         ),

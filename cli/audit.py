@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .engines import add_engine_options, engine_of
+from .engines import add_engine_options, executor_of
 from .output import check_page_target
 from .progress import progress
 
 if TYPE_CHECKING:
     from ..curation.audit import Audit
-    from ..data.workers import Workers
+    from ..data.executor import Executor
 
 _AUDIT = """\
 examples:
@@ -68,9 +68,11 @@ def _audit(args: argparse.Namespace) -> Outcome:
     runs = [path for path in paths if is_run(path)] if len(paths) == 1 else []
     with ExitStack() as stack:
         found: list[Audit] = []
-        workers = stack.enter_context(engine_of(args, reads=args.paths, data_class=args.data_class))
+        executor = stack.enter_context(executor_of(args, reads=args.paths, data_class=args.data_class))
         for path in paths:
-            found.append(stack.enter_context(_audited(path, len(found), args, workers, wanted=bool(args.html or runs))))
+            found.append(
+                stack.enter_context(_audited(path, len(found), args, executor, wanted=bool(args.html or runs)))
+            )
         notes = [note if len(found) == 1 else f"{a.path}: {note}" for a in found for note in a.notes]
         notes += _written(found, args.html, runs)
         code, private = 2 if any(a.problems for a in found) else 0, any(a.restricted for a in found)
@@ -88,7 +90,7 @@ def _audit(args: argparse.Namespace) -> Outcome:
         )
 
 
-def _audited(path: Path, at: int, args: argparse.Namespace, workers: "Workers", *, wanted: bool) -> "Audit":
+def _audited(path: Path, at: int, args: argparse.Namespace, executor: "Executor", *, wanted: bool) -> "Audit":
     from ..curation.audit import audit
     from ..curation.auditing.examples import Examples
     from ..curation.auditing.items import count
@@ -107,8 +109,7 @@ def _audited(path: Path, at: int, args: argparse.Namespace, workers: "Workers", 
             examples,
             lambda a: bar.advance(accepted=a.totals.accepted, doubted=a.totals.doubted, rejected=a.totals.rejected),
             reader=reader,
-            workers=workers,
-            kept=args.keep,
+            executor=executor,
         )
 
 

@@ -53,8 +53,8 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
     if found is None:
         notes.insert(0, f"{done.open} traces have no answer yet, so there is no calibration; the same command goes on")
     else:
-        trusted = found.trusted(recipe.verifier.trust)
-        payload |= {"trusted": trusted, **found.model_dump(mode="json")}
+        missing = found.shortfalls(recipe.verifier.trust)
+        payload |= {"trusted": not missing, **found.model_dump(mode="json")}
         shares = {"good ones accepted": found.good, "bad ones caught": found.bad, **found.families}
         tables.append(
             Table(
@@ -65,10 +65,8 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
                 ),
             )
         )
-        notes.append(
-            f"{out / 'calibration.json'}: name it as the verifier's calibration; "
-            + ("it lifts doubts" if trusted else "it is not good enough to lift doubts: it may reject and hold")
-        )
+        lifts = f"does not lift doubts ({'; '.join(missing)}): it may reject and hold" if missing else "lifts doubts"
+        notes.append(f"{out / 'calibration.json'}: name it as the verifier's calibration; it {lifts}")
         if found.unreadable:
             notes.append(
                 f"{found.unreadable} traces had no usable answer, even when asked once more; they count as errors"

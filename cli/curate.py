@@ -12,7 +12,7 @@ from ..data.memory import peak_megabytes
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from .arguments import shard_of
-from .engines import add_engine_choice, check_address, engine_of
+from .engines import add_engine_choice, check_address, executor_of
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -97,9 +97,8 @@ def _on_engine(args: argparse.Namespace, recipe: "CurateRecipe") -> "Curated":
     if args.shard is not None:
         raise InputError("--engine divides the run itself; leave --shard out")
     data_class = StudyStore.open(str(recipe.studies)).data_class
-    with engine_of(args, data_class=data_class) as engine, progress(None, "shards") as bar:
-        assert not isinstance(engine, int)  # those are for --engine processes
-        return curate_offline(recipe, args.out.resolve(), engine, bar.reach)
+    with executor_of(args, data_class=data_class) as executor, progress(None, "shards") as bar:
+        return curate_offline(recipe, args.out.resolve(), executor, bar.reach)
 
 
 class _Bar:
@@ -172,7 +171,9 @@ def _outcome(args: argparse.Namespace, recipe: "CurateRecipe", curated: "Curated
 
     manifest, tally, megabytes = curated.manifest, curated.tally, peak_megabytes()
     counts = manifest.counts
-    rows = [("studies", str(counts["studies"])), ("accepted", str(counts["accepted"]))]
+    every = counts["studies"]
+    chosen = str(every) if recipe.limit is None or recipe.limit >= every else f"{recipe.limit} of {every}"
+    rows = [("studies", chosen), ("accepted", str(counts["accepted"]))]
     rows += [("  of them repaired", str(counts["repaired"])), ("in doubt", str(counts["doubted"]))]
     rows += [("rejected", str(counts["rejected"]))]
     rows += [(f"  {code}", str(n)) for code, n in tally.codes.most_common()]

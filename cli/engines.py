@@ -15,7 +15,7 @@ from ..schemas.study import DataClass
 from .arguments import positive
 
 if TYPE_CHECKING:
-    from ..data.workers import Workers
+    from ..data.executor import Executor
 
 
 def add_engine_options(
@@ -66,13 +66,13 @@ def check_address(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def engine_of(
+def executor_of(
     args: argparse.Namespace,
     default: int | None = None,
     *,
     reads: Sequence[Path] = (),
     data_class: DataClass | None = None,
-) -> Iterator["Workers"]:
+) -> Iterator["Executor"]:
     """Who does the work of a command.
 
     Args:
@@ -86,18 +86,19 @@ def engine_of(
         PolicyError: its nodes are other machines, the rows are restricted, and no attestation allows it.
         MissingExtraError: Ray is not installed.
     """
-    from ..data.workers import cores
+    from ..data.processes import Processes, cores
 
     check_address(args)
+    cache = getattr(args, "keep", None)  # `ingest` and `curate` have no such option
     if args.engine == "processes":
-        yield args.workers or default or cores()
+        yield Processes(args.workers or default or cores(), cache)
         return
     if args.workers:
         raise InputError("--workers is of this machine; a Ray cluster uses all its processors: leave it out")
     from ..data.attested import class_of
-    from ..data.ray_engine import RayEngine
+    from ..data.ray_executor import RayExecutor
 
     if data_class is None:
         data_class = "public" if reads and all(class_of(path) == "public" for path in reads) else "restricted"
-    with RayEngine(args.address, data_class, args.attestation) as engine:
-        yield engine
+    with RayExecutor(args.address, data_class, args.attestation, cache) as executor:
+        yield executor

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.outcome import Outcome, Table
-from .engines import add_engine_options, engine_of
+from .engines import add_engine_options, executor_of
 from .progress import progress
 
 _EPILOG = """\
@@ -38,9 +38,9 @@ def _findings(args: argparse.Namespace) -> Outcome:
     problems: list[str] = []
     counts: Counter[tuple[str, str]] = Counter()
     reasons: list[tuple[str, ...]] = []
-    with engine_of(args, data_class=args.data_class) as workers, progress(None, "findings") as bar:
+    with executor_of(args, data_class=args.data_class) as executor, progress(None, "findings") as bar:
         lines = json_lines(args.path)
-        for row, record, problem in findings_of(lines, explain=args.explain, workers=workers, kept=args.keep):
+        for row, record, problem in findings_of(lines, explain=args.explain, executor=executor):
             bar.advance()
             if record is None:
                 problems.append(f"{args.path}: row {row}: {problem}")

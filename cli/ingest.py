@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from ..schemas.study import DataClass
-from .engines import add_engine_options, engine_of
+from .engines import add_engine_options, executor_of
 from .places import add_attestation
 from .progress import progress
 
@@ -96,9 +96,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _ingest(args: argparse.Namespace) -> Outcome:
     from ..data.columns import Columns
     from ..data.ingest import ingest
+    from ..data.processes import cores
     from ..data.recipes import read_recipe
     from ..data.source import SourceOptions
-    from ..data.workers import cores
 
     if args.public_because is not None and len(args.public_because.strip()) < 8:
         raise InputError("--public-because wants a reason in words, which is kept in the store")
@@ -120,7 +120,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
     )
     started = time.perf_counter()
     data_class: DataClass = args.data_class or ("public" if args.kind == "open-i" else "restricted")
-    with engine_of(args, min(2, cores()), data_class=data_class) as workers, progress(None, "ingest") as bar:
+    with executor_of(args, min(2, cores()), data_class=data_class) as executor, progress(None, "ingest") as bar:
         before = 0
 
         def on_part(rows: int, studies: int, rejected: int, share: float | None) -> None:
@@ -129,7 +129,7 @@ def _ingest(args: argparse.Namespace) -> Outcome:
             bar.advance(rows - before, accepted=studies, rejected=rejected, total=total)
             before = rows
 
-        store = ingest(args.kind, args.path, args.out, options, on_part, workers=workers)
+        store = ingest(args.kind, args.path, args.out, options, on_part, executor=executor)
     seconds = time.perf_counter() - started
     notes, failed = _notes(store, options, seconds, by_default=args.data_class is None)
     return Outcome(

@@ -27,7 +27,7 @@ judge.yaml:
   repeats: 2
   budget: {usd: 5}
 
-The questions are in curation/judging/rubric.yaml. Scores are warnings in the run's verdicts until the judge's agreement
+The questions are in curation/judging/judge.yaml. Scores are warnings in the run's verdicts until the judge's agreement
 with people has been measured. The same command again sends no request that was answered.
 """
 

@@ -112,6 +112,7 @@ def localize(args: argparse.Namespace) -> Upload | None:
         elif name == "upload" and value is not None:
             if (url := url_of(value)) is None:
                 raise InputError("is no remote place, like s3://bucket/folder", file=value, field="--upload")
+            is_taken(url)  # a run may lie there; if no bucket is, that is said before hours of work
             later = Upload(args.out, url, given, staged=False)
         elif name in _OUTPUTS:
             if isinstance(value, Path) and (url := url_of(value)) is not None:

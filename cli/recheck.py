@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .engines import add_engine_options, engine_of
+from .engines import add_engine_options, executor_of
 from .progress import progress
 from .rechecked import rechecked_payload, rechecked_tables
 
@@ -54,8 +54,8 @@ def _recheck(args: argparse.Namespace) -> Outcome:
         relocate(args.path, args.studies)
     recipe = _recipe(args.recipe) if args.recipe else None
     changes = _changes(args.path, recipe, args.severities)
-    with engine_of(args, reads=[args.path]) as workers, progress(None, "recheck") as bar:
-        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, workers=workers, kept=args.keep)
+    with executor_of(args, reads=[args.path]) as executor, progress(None, "recheck") as bar:
+        found = recheck(args.path, bar.advance, changes=changes, dry_run=args.dry_run, executor=executor)
     tables = rechecked_tables(f"recheck {args.path}", found)
     payload = rechecked_payload(found) | {"dry_run": args.dry_run}
     notes = [] if found.flipped else ["no verdict changed"]

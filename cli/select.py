@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.outcome import Outcome, Table
 from .arguments import positive
-from .engines import add_engine_options, engine_of
+from .engines import add_engine_options, executor_of
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _select(args: argparse.Namespace) -> Outcome:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]}: {first['msg']}") from None
-    with engine_of(args, reads=[*args.runs, *args.held_out]) as workers, progress(None, "select") as bar:
+    with executor_of(args, reads=[*args.runs, *args.held_out]) as executor, progress(None, "select") as bar:
         found = select(
             args.runs,
             options,
@@ -89,8 +89,7 @@ def _select(args: argparse.Namespace) -> Outcome:
             held_out=args.held_out,
             studies=args.studies,
             on_row=bar.advance,
-            workers=workers,
-            kept=args.keep,
+            executor=executor,
         )
     return _outcome(args.out, found)
 

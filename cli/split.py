@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..data.files import replacing
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
-from .engines import add_engine_options, engine_of
+from .engines import add_engine_options, executor_of
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -75,13 +75,12 @@ def _split(args: argparse.Namespace) -> Outcome:
             for study in store:
                 yield StudyInSplit(study, store.path_of, resolved.of(study) != "train")
 
-    with engine_of(args, reads=args.stores) as workers, progress(None, "compare") as bar:
+    with executor_of(args, reads=args.stores) as executor, progress(None, "compare") as bar:
         found = contamination(
             every,
             similarity=args.similarity,
             images=args.images,
-            workers=workers,
-            kept=args.keep,
+            executor=executor,
             on_progress=bar.advance,
         )
     private = any(store.data_class == "restricted" for store in stores)

@@ -32,7 +32,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.workers import Workers
+from ..data.executor import Executor
+from ..data.processes import THIS_PROCESS
 from ..schemas.errors import InputError
 from .auditing import crosstab
 from .auditing.examples import Examples
@@ -189,8 +190,7 @@ def audit(
     on_row: Callable[[Audit], None] = lambda found: None,
     *,
     reader: Reader = AS_IT_IS,
-    workers: Workers = 1,
-    kept: Path | None = None,
+    executor: Executor = THIS_PROCESS,
 ) -> Audit:
     """Audit a file, a folder, a saved dataset, a study store's traces or a run.
 
@@ -199,8 +199,7 @@ def audit(
         examples: takes worked examples, for a page.
         on_row: called after every row, audited or not.
         reader: columns, layout and number of steps, where rows are not as ours.
-        workers: who judges (data/workers.py): so many processes, or an engine.
-        kept: a folder for finished shards (data/kept.py).
+        executor: judges (data/executor.py).
 
     Raises:
         InputError: there is nothing to audit at this path.
@@ -208,16 +207,16 @@ def audit(
     """
     found = Audit(path, examples)
     try:
-        _fill(found, on_row, reader, workers, kept)
+        _fill(found, on_row, reader, executor)
     except BaseException:
         found.close()
         raise
     return found
 
 
-def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, workers: Workers, kept: Path | None) -> None:
+def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, executor: Executor) -> None:
     path = found.path
-    for one in items(path, reader, workers=workers, kept=kept):
+    for one in items(path, reader, executor):
         found.add(one)
         on_row(found)
     found.settle()

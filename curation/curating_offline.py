@@ -1,4 +1,4 @@
-"""A run of offline teachers, spread over an engine: every shard is a run of its own, then they are merged.
+"""A run of offline teachers, spread over an executor: every shard is a run of its own, then they are merged.
 
     OUT.shards/1, OUT.shards/2, ...  ->  merge_runs  ->  OUT, and what only the whole can see is curated there
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ..data.executor import Executor, sure
 from ..data.run_files import MANIFEST
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
-from ..data.workers import Executor, each, sure
 from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import RecipeError
 from .curating import Curated, curate_run, resolve
@@ -27,7 +27,7 @@ _STUDIES, _SHARDS = 1_000, 64  # of a shard, at least; and at most so many: each
 def curate_offline(
     recipe: CurateRecipe,
     out: Path,
-    engine: Executor,
+    executor: Executor,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
     studies: int = _STUDIES,
@@ -37,7 +37,7 @@ def curate_offline(
     Args:
         recipe: resolved.
         out: the run folder, which every worker sees.
-        engine: who works on the shards.
+        executor: works on the shards.
         on_progress: called with shards that are done, and how many there are.
         studies: of a shard, at least; the same at every call on one folder.
 
@@ -51,7 +51,7 @@ def curate_offline(
         shards = [Shard(number, count) for number in range(1, count + 1)]
         folder = out.with_name(f"{out.name}.shards")
         on_progress(0, count)
-        for shard, found in zip(shards, each(partial(_curate, recipe, folder), shards, engine), strict=True):
+        for shard, found in zip(shards, executor.map(partial(_curate, recipe, folder), shards), strict=True):
             sure(found, f"shard {shard.number} of {count}")
             on_progress(shard.number, count)
         if count == 1:

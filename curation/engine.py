@@ -29,7 +29,6 @@ from ..schemas.curate_recipe import CurateRecipe
 from ..schemas.errors import RecipeError
 from ..schemas.study import Study
 from ..schemas.verdict import Finding
-from ..validators.gate import prepare
 from .doubts import doubts_of
 from .judgement import Course, Judgement
 from .prompt import Prompts
@@ -111,7 +110,6 @@ class Engine:
             Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
                 written, or a fault of ours; what was in flight has been waited for and journalled.
         """
-        prepare()  # the rules' lexicons, while there are files to open
         goal = self._recipe.goal
         try:
             if self._mark is not None:

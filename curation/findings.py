@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..data.executor import Executor, Failed
 from ..data.formats.json_lines import JsonLine
-from ..data.kept import keep
-from ..data.workers import Failed, Workers, in_order
+from ..data.processes import THIS_PROCESS
 from ..validators.findings import claims
 
 
@@ -21,18 +20,16 @@ class LineFindings(NamedTuple):
 
 
 def findings_of(
-    lines: Iterable[JsonLine], *, explain: bool = False, workers: Workers = 1, kept: Path | None = None
+    lines: Iterable[JsonLine], *, explain: bool = False, executor: Executor = THIS_PROCESS
 ) -> Iterator[LineFindings]:
     """The record of every line: id, and findings with status, side, place, text and span.
 
     Args:
         lines: each with an id and a text.
         explain: give each finding its strength, and what made it.
-        workers: who reads (data/workers.py).
-        kept: a folder for finished shards (data/kept.py).
+        executor: reads them (data/executor.py).
     """
-    shards = keep(kept, "findings", {"explain": explain}, _content)
-    for line, found in in_order(partial(_read, explain), lines, workers, shards):
+    for line, found in executor.map_rows(partial(_read, explain), lines, _content):
         yield (
             LineFindings(line.row, None, f"it could not be read: {found.reason}")
             if isinstance(found, Failed)

@@ -12,29 +12,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from string import Template
 from typing import Any, Self, get_args
 
 from pydantic import Field, model_validator
 
-from ..schemas.base import Noun
 from ..schemas.candidate import Candidate
 from ..schemas.errors import RecipeError
 from ..schemas.study import ReportForm, Study
 from ..schemas.trace import STEPS
 from ..schemas.verdict import Finding
-from .prompt_file import content_of, read_prompt_file
+from .prompt_file import VersionedFile, read_prompt_file
 
 PACKAGE = __package__ or ""
 _FORM = frozenset({"numbering", "wrapping"})  # rules about how an answer is written
 _NUMBERED = frozenset({"step_count", "step_order"})  # codes about numbers that an object does not have
 
 
-class PromptFile(Noun):
+class PromptFile(VersionedFile):
     """A prompt as it lies in curation/prompts."""
 
-    version: int = Field(ge=1)
     writes_plan: bool = Field(False, description="The answer opens with a plan, which is kept as reasoning.")
     writes_report: bool = Field(description="The author writes a report as well; it is compared, never a target.")
     shows_reference: bool = Field(description="The author is given the reference.")
@@ -98,10 +95,8 @@ class Prompts:
     """
 
     def __init__(self, name: str) -> None:
-        content = content_of(name if name.endswith((".yaml", ".yml")) else _shipped(name), "prompt")
-        self._file = read_prompt_file(PromptFile, content, name, "prompt file")
-        self.id = f"{Path(name).stem}@{self._file.version}"
-        self.sha256 = hashlib.sha256(content.encode()).hexdigest()
+        source = name if name.endswith((".yaml", ".yml")) else _shipped(name)
+        self._file, self.id, self.sha256 = read_prompt_file(PromptFile, source, "prompt file", "prompt")
         self.repairs = self._file.repair is not None
         self.needs_images = not self._file.shows_reference
 

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..data.kept import keep
+from ..data.executor import Executor, Failed
+from ..data.processes import THIS_PROCESS
 from ..data.run import RunFolder
-from ..data.workers import Failed, Workers, in_order
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Verdict, Weight
@@ -57,8 +57,7 @@ def recheck(
     *,
     changes: Mapping[str, Any] = {},
     dry_run: bool = False,
-    workers: Workers = 1,
-    kept: Path | None = None,
+    executor: Executor = THIS_PROCESS,
 ) -> Rechecked:
     """Judge every candidate of a run again, and write its tables from the new verdicts.
 
@@ -67,8 +66,7 @@ def recheck(
         on_candidate: called for every candidate that has been judged.
         changes: keys of the recipe, of JUDGED_BY, that are others from now on.
         dry_run: only say what would change.
-        workers: who judges (data/workers.py): so many processes, or an engine.
-        kept: a folder for finished shards (data/kept.py).
+        executor: judges (data/executor.py).
 
     Raises:
         RunError: it is no run folder, another process works on it, or it cannot be written.
@@ -80,8 +78,8 @@ def recheck(
             recipe = {**run.manifest.recipe, **changes}
             options = recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ()
             stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
-            shards = keep(kept, "recheck", {"judged by": options}, _content)
-            for (_, candidate, verdict), found in in_order(partial(_judged_again, *options), stored, workers, shards):
+            work = partial(_judged_again, *options)
+            for (_, candidate, verdict), found in executor.map_rows(work, stored, _content):
                 on_candidate()
                 if isinstance(found, Failed):  # its verdict stays
                     failed[candidate.key] = Unjudged(candidate.study_id, found.reason)

@@ -10,6 +10,7 @@ may be alike.
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from ..data.similarity import BANDS, MULTIPLIER, SIZE, Signature, band_keys, lik
 from .auditing.sketch import ALIKE, Sketch
 
 _HEAD = np.dtype([("number", "<u4"), ("bits", "<u8", (2,))])
-_FULL = 8 * _HEAD.itemsize  # bytes of a band's heads
+_HEADS = 8  # of a band
+_FULL = _HEADS * _HEAD.itemsize  # bytes of them
 _HELD = 8_192  # bands; some 2 MB
 _MAY_DIFFER = int(SIZE * (1 - ALIKE))  # minima of two sketches that are alike
 _TRACES, _PAIRS = 200, 4_096  # that are compared at once
@@ -46,34 +48,92 @@ class SketchIndex:
     def add(self, ours: Sketch) -> list[tuple[int, float]]:
         """One more trace; the earlier ones that are alike, by number, and how much."""
         bands: list[int] = _bands(ours[np.newaxis])[0].tolist()
-        found = {band: full for band in bands if (full := self._full.get(band)) is not None}
-        if unknown := [band for band in bands if band not in found]:
-            found |= self._heads(unknown)
+        found = self._heads(bands)
         self.count += 1
         bits = _bits(ours[np.newaxis])
         head = np.zeros(1, _HEAD)
         head["number"], head["bits"] = self.count, bits
         self._db.execute("INSERT INTO sketches VALUES (?, ?)", (self.count, ours.tobytes()))
-        known = ((band, found.get(band, b"")) for band in bands)
-        still_open = [(band, blob + head.tobytes()) for band, blob in known if len(blob) < _FULL]
+        still_open = [
+            (band, blob + head.tobytes()) for band, blob in zip(bands, found, strict=True) if len(blob) < _FULL
+        ]
         self._db.executemany("REPLACE INTO bands VALUES (?, ?)", still_open)
-        heads = np.frombuffer(b"".join(found.values()), _HEAD)
+        heads = np.frombuffer(b"".join(found), _HEAD)
         near: list[int] = np.unique(heads["number"][_may_be_alike(heads["bits"], bits)]).tolist()
         if not near:
             return []
         same = likeness(ours, self._read(near))
         return [(near[at], float(same[at])) for at in np.flatnonzero(same >= ALIKE).tolist()]
 
-    def _heads(self, bands: Sequence[int]) -> dict[int, bytes]:
-        """Heads of those bands that have any."""
-        query = f"SELECT band, heads FROM bands WHERE band IN ({', '.join('?' * len(bands))})"  # noqa: S608 question marks
-        found: dict[int, bytes] = dict(self._db.execute(query, bands))
-        for band, heads in found.items():
-            if len(heads) == _FULL:
+    def extend(self, ours: Signature) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """What `add` does with each of several traces, for less: a fifth of the time for some hundred.
+
+        Args:
+            ours: their sketches, one a row.
+
+        Returns:
+            Pairs, in order: the row, the number of an earlier trace, and how much they are alike.
+        """
+        first = self.count + 1
+        self.count += len(ours)
+        blobs = ((first + row, one.tobytes()) for row, one in enumerate(ours))
+        self._db.executemany("INSERT INTO sketches VALUES (?, ?)", blobs)
+        bits = _bits(ours)
+        heads, rows, which = self._entered(first, bits, _bands(ours))
+        close = _may_be_alike(heads["bits"][which], bits[rows])
+        pairs = np.unique(rows[close] << 32 | heads["number"][which[close]])
+        rows, others = pairs >> 32, pairs & 0xFFFF_FFFF
+        same = self._likeness(ours, rows, others)
+        alike = np.flatnonzero(same >= ALIKE)
+        return rows[alike], others[alike], same[alike]
+
+    def _entered(
+        self, first: int, bits: NDArray[np.uint64], keys: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+        """Add some traces to their bands.
+
+        Args:
+            first: the number of the first one.
+            bits: as `_bits` gives them.
+            keys: as `_bands` gives them.
+
+        Returns:
+            Heads of those bands, band by band; and pairs of a row and the index of a head that stood there before it.
+        """
+        bands, places = np.unique(keys.ravel(), return_inverse=True)
+        found = self._heads(bands.tolist())
+        known = np.array([len(blob) // _HEAD.itemsize for blob in found], np.int64)
+        order = np.argsort(places.ravel(), kind="stable")  # by band, and there in the order of the traces
+        rows, of = order // BANDS, places.ravel()[order]
+        place = known[of] + _counted(np.bincount(of))  # in its band
+        is_head = place < _HEADS
+        more = np.bincount(of[is_head], minlength=len(bands))
+        starts = np.cumsum(known + more) - (known + more)
+        heads = np.empty(int((known + more).sum()), _HEAD)
+        heads[np.repeat(starts, known) + _counted(known)] = np.frombuffer(b"".join(found), _HEAD)
+        new = starts[of[is_head]] + place[is_head]
+        heads["number"][new], heads["bits"][new] = first + rows[is_head], bits[rows[is_head]]
+        changed = (
+            (int(bands[at]), heads[starts[at] : starts[at] + known[at] + more[at]].tobytes())
+            for at in np.flatnonzero(more).tolist()
+        )
+        self._db.executemany("REPLACE INTO bands VALUES (?, ?)", changed)
+        before = np.minimum(place, _HEADS)  # heads
+        which: NDArray[np.int64] = np.repeat(starts[of], before) + _counted(before)
+        return heads, np.repeat(rows, before), which
+
+    def _heads(self, bands: Sequence[int]) -> list[bytes]:
+        """The heads of each of these bands."""
+        unknown = [band for band in bands if band not in self._full]
+        query = "SELECT band, heads FROM json_each(?) CROSS JOIN bands ON band = value"
+        found: dict[int, bytes] = dict(self._db.execute(query, (json.dumps(unknown),))) if unknown else {}
+        heads = [self._full[band] if band in self._full else found.get(band, b"") for band in bands]
+        for band, blob in found.items():
+            if len(blob) == _FULL:
                 if len(self._full) >= _HELD:
                     del self._full[next(iter(self._full))]
-                self._full[band] = heads
-        return found
+                self._full[band] = blob
+        return heads
 
     def _read(self, numbers: Sequence[int]) -> Signature:
         """Sketches, one a row."""
@@ -104,16 +164,22 @@ class SketchIndex:
         rows, others = at // BANDS, heads[is_wanted][which]
         close = _may_be_alike(others["bits"], bits[rows])
         pairs = np.unique(rows[close] << 32 | others["number"][close])
+        rows, theirs = pairs >> 32, pairs & 0xFFFF_FFFF
         done = -1
-        for start in range(0, len(pairs), _PAIRS):
-            rows, theirs = pairs[start : start + _PAIRS] >> 32, pairs[start : start + _PAIRS] & 0xFFFF_FFFF
-            read, where = np.unique(theirs, return_inverse=True)
-            same = likeness(ours[rows], self._read(read.tolist())[where])
-            for pair in np.flatnonzero(same >= ALIKE).tolist():
-                number, head = numbers[rows[pair]], int(theirs[pair])
-                if number not in (done, head):
-                    yield number, head
-                    done = number
+        for pair in np.flatnonzero(self._likeness(ours, rows, theirs) >= ALIKE).tolist():
+            number, head = numbers[rows[pair]], int(theirs[pair])
+            if number not in (done, head):
+                yield number, head
+                done = number
+
+    def _likeness(self, ours: Signature, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How much each of these rows is like the trace of a number, some thousand at a time."""
+        found = np.empty(len(rows))
+        for start in range(0, len(rows), _PAIRS):
+            some = slice(start, start + _PAIRS)
+            numbers, which = np.unique(others[some], return_inverse=True)
+            found[some] = likeness(ours[rows[some]], self._read(numbers.tolist())[which.ravel()])
+        return found
 
 
 def _bands(sketches: Signature) -> NDArray[np.int64]:
@@ -133,6 +199,11 @@ def _may_be_alike(some: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArr
     differ = some ^ others
     octets = (differ[:, 0] | differ[:, 1]).view(np.uint8).reshape(-1, SIZE // 8)
     return np.asarray(_ONES[octets].sum(axis=1, dtype=np.uint8) <= _MAY_DIFFER)
+
+
+def _counted(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, 2, ... for each of some lengths, one after the other."""
+    return np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 def _joined(

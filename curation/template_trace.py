@@ -7,16 +7,20 @@ verifier, which sees one trace as well, cannot resolve it; a recipe or a reader 
 the verdict, so that a resume makes none again.
 """
 
+import json
 import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..data.similarity import SIZE, likeness
+from ..data.similarity import SIZE, Signature, likeness
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
 from .auditing.sketch import Sketch, sketch
 from .sketch_index import SketchIndex
@@ -36,8 +40,12 @@ CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLO
 CREATE TABLE twins (at INTEGER PRIMARY KEY, of TEXT);
 """
 
-_OTHER = "SELECT key, study, reference, of FROM traces LEFT JOIN twins USING (at) WHERE at = ?"
+_THERE = (
+    "SELECT traces.key, study, reference, of FROM json_each(?) CROSS JOIN traces ON traces.at = value "
+    "LEFT JOIN twins ON twins.at = value ORDER BY json_each.key"
+)
 
+Trace = tuple[str, str, Sketch, Sketch]  # as `Templates.add` takes it
 Call = tuple[str, tuple[Any, ...]]  # a method of Templates, and its arguments
 
 
@@ -72,31 +80,58 @@ class Templates:
         Returns:
             The study of an earlier trace that is alike though its reference is not; none if there is none yet.
         """
-        twin: str | None = None
-        for at, same in self._index.add(ours):
-            other_key, study, report, marked = self._db.execute(_OTHER, (at,)).fetchone()
-            if study == study_id or other_key == key:
-                continue
-            if likeness(reference, np.frombuffer(report, np.uint32)) < same - _APART:
-                twin = twin or study
-                self._mark(at, study_id)
-            elif marked is not None:  # its group stands before other references too
-                twin = twin or marked
-        number = self._index.count
-        self._marked.append(0)
-        self._db.execute("INSERT INTO traces VALUES (?, ?, ?, ?)", (number, key, study_id, reference.tobytes()))
-        if twin is not None:
-            self._mark(number, twin)
-        return twin
+        found = [(0, at, same) for at, same in self._index.add(ours)]
+        return self._compared([(key, study_id)], reference[np.newaxis], *zip(*found, strict=True))[0]
+
+    def add_all(self, traces: Sequence[Trace]) -> list[str | None]:
+        """The same for several traces, one after another, in less time."""
+        found = self._index.extend(np.stack([trace[2] for trace in traces]))
+        references = np.stack([trace[3] for trace in traces])
+        return self._compared([trace[:2] for trace in traces], references, *map(_listed, found))
 
     def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """More traces, by key, study and packed sketches."""
-        for key, study_id, blob in traces:
-            self.add(key, study_id, *unpacked(blob))
+        self.add_all([(key, study_id, *unpacked(blob)) for key, study_id, blob in traces])
 
-    def _mark(self, at: int, of: str) -> None:
-        self._marked[at] = 1
-        self._db.execute("INSERT OR IGNORE INTO twins VALUES (?, ?)", (at, of))
+    def _compared(
+        self,
+        traces: Sequence[tuple[str, str]],
+        references: Signature,
+        rows: Sequence[int] = (),
+        others: Sequence[int] = (),
+        same: Sequence[float] = (),
+    ) -> list[str | None]:
+        """Traces that the index has taken, and what it has found: rows, earlier traces by number, and how much."""
+        first = len(self._marked)
+        self._marked.extend(bytes(len(traces)))
+        numbered = [(first + row, *trace, references[row].tobytes()) for row, trace in enumerate(traces)]
+        self._db.executemany("INSERT INTO traces VALUES (?, ?, ?, ?)", numbered)
+        twins: list[str | None] = [None] * len(traces)
+        if not rows:
+            return twins
+        numbers, which = np.unique(np.array(others), return_inverse=True)
+        there = self._db.execute(_THERE, (json.dumps(numbers.tolist()),)).fetchall()
+        reports = np.frombuffer(b"".join(report for _, _, report, _ in there), np.uint32).reshape(-1, SIZE)
+        places = which.ravel()
+        differ = likeness(references[list(rows)], reports[places]) < np.array(same) - _APART
+        marks = {at: of for at, (*_, of) in zip(numbers.tolist(), there, strict=True) if of is not None}
+        marked = set(marks)
+        for row, at, place, differs in zip(rows, others, places.tolist(), differ.tolist(), strict=True):
+            (key, study), (other_key, other, _, _) = traces[row], there[place]
+            if other == study or other_key == key:
+                continue
+            if differs:
+                marks.setdefault(at, study)
+                twins[row] = twins[row] or other
+            elif at in marks:  # its group stands before other references too
+                twins[row] = twins[row] or marks[at]
+            if (twin := twins[row]) is not None:
+                marks.setdefault(first + row, twin)
+        new = marks.keys() - marked
+        self._db.executemany("INSERT INTO twins VALUES (?, ?)", [(at, marks[at]) for at in sorted(new)])
+        for at in new:
+            self._marked[at] = 1
+        return twins
 
     def twins(self) -> Iterator[Twin]:
         """Every trace that is alike to one before another reference, the early ones of a group too."""
@@ -139,10 +174,25 @@ class Templates:
         self.close()
 
 
+def _listed(values: NDArray[Any]) -> list[Any]:
+    found: list[Any] = values.tolist()
+    return found
+
+
 def started() -> Callable[[Sequence[Call]], list[Any]]:
     """What a process that compares traces does with a batch (batch_process.py)."""
     templates = Templates()
-    return lambda batch: list(map(templates.call, batch))
+
+    def work(batch: Sequence[Call]) -> list[Any]:
+        found: list[Any] = []
+        for name, calls in groupby(batch, key=itemgetter(0)):
+            if name == "add":
+                found += templates.add_all([args for _, args in calls])
+            else:
+                found += map(templates.call, calls)
+        return found
+
+    return work
 
 
 class Count(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..data.workers import cores
+from ..data.processes import cores
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
@@ -45,6 +45,8 @@ class VerdictPool:
     """
 
     def __init__(self, workers: int, severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str] = ()) -> None:
+        if not workers:
+            prepare()  # else it is the processes that need the rules' lexicons
         self._severities = dict(severities)
         self._doubts: Doubts = doubts
         self._own = tuple(own)

@@ -2,7 +2,7 @@
 
 The guard fails closed: what does not say that it is public is restricted, a statement that has ended is none, and it
 covers the places that it names and what lies under them. A cluster whose nodes are other machines is such a place
-(ray_engine.py). Requests to teachers have a guard of their own
+(ray_executor.py). Requests to teachers have a guard of their own
 (curation/requests/policy.py).
 """
 

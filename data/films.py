@@ -6,12 +6,11 @@ them; the reader changes both.
 """
 
 import io
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 from ..schemas.errors import ImageError
-from .intake.deadline import TooSlowError
+from .intake.decoder import DecodeError, decoder
 
 _PIXELS = 100_000_000
 
@@ -42,53 +41,42 @@ def pixels(path: Path) -> Pixels:
         ImageError: it is missing, damaged or too large.
     """
     try:
-        with path.open("rb") as stream:
-            head = stream.read(132)
-        return _dicom(path) if head[128:] == b"DICM" else _image(path)
-    except ImageError:
-        raise
-    except TooSlowError:
-        raise ImageError("the film is not decoded in time; is it damaged?", file=path) from None
+        return decoder().run(_decoded, path.read_bytes())
     except OSError as error:
         raise ImageError(f"the film cannot be read ({error.strerror or type(error).__name__})", file=path) from None
-    except Exception as error:  # noqa: BLE001 decoders raise whatever they like on damaged files
-        raise ImageError(f"the film cannot be decoded ({type(error).__name__})", file=path) from None
+    except DecodeError as error:
+        raise ImageError(f"the film cannot be shown: {error}", file=path) from None
 
 
-def _image(path: Path) -> Pixels:
+def _decoded(data: bytes) -> Pixels:
+    """Called in the decoder's process."""
+    return _dicom(data) if data[128:132] == b"DICM" else _image(data)
+
+
+def _image(data: bytes) -> Pixels:
     from PIL import Image
 
-    from .intake.plain import too_many_scans
-
-    data = path.read_bytes()
-    if too_many_scans(data):
-        raise ImageError("the film would take too long to decode; is it damaged?", file=path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > _PIXELS:
-                raise ImageError(f"{image.width} x {image.height} pixels are too many to show", file=path)
-            if image.mode.startswith("I"):
-                deep = image.convert("I").tobytes("raw", "I;16")
-                return Pixels(image.width, image.height, 16, 0, 65535, False, deep)
-            grey = image.convert("L")
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+        if image.width * image.height > _PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are too many to show")
+        if image.mode.startswith("I"):
+            deep = image.convert("I").tobytes("raw", "I;16")
+            return Pixels(image.width, image.height, 16, 0, 65535, False, deep)
+        grey = image.convert("L")
     return Pixels(grey.width, grey.height, 8, 0, 255, False, grey.tobytes())
 
 
-def _dicom(path: Path) -> Pixels:
+def _dicom(data: bytes) -> Pixels:
     import numpy as np
     import pydicom
     from pydicom.pixels import apply_modality_lut
 
-    from .intake.decoder import pixels_of
-
-    data = path.read_bytes()
     dataset = pydicom.dcmread(io.BytesIO(data))
     if int(dataset.Rows) * int(dataset.Columns) > _PIXELS or int(dataset.get("NumberOfFrames", 1) or 1) != 1:
-        raise ImageError("the film is too large, or has several frames", file=path)
-    values = np.asarray(apply_modality_lut(pixels_of(dataset, data), dataset), dtype=np.float64)
+        raise ValueError("it is too large, or has several frames")
+    values = np.asarray(apply_modality_lut(dataset.pixel_array, dataset), dtype=np.float64)
     if values.ndim != 2:
-        raise ImageError("the film is in colour", file=path)
+        raise ValueError("it is in colour")
     low, high = float(values.min()), float(values.max())
     scale = 65535 / (high - low) if high - low > 65535 else 1.0  # whole numbers that fit 16 bits
     shifted = np.clip(np.rint((values - low) * scale), 0, 65535).astype("<u2")

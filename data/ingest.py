@@ -16,11 +16,12 @@ from pathlib import Path
 
 from ..schemas.errors import RunError
 from ..schemas.study import RejectedRow
+from .executor import Executor, Failed
+from .processes import THIS_PROCESS
 from .source import Shard, Source, SourceOptions, load
 from .store.batch import Batch, Done
 from .store.studies import StudyStore
 from .store.writer import IMAGES, StoreWriter
-from .workers import Failed, Workers, each
 
 _PARTS = 2  # counts changes in how sources are cut into parts: an ingest that another cutting began cannot go on
 
@@ -36,7 +37,7 @@ def ingest(
     options: SourceOptions,
     on_progress: OnProgress | None = None,
     *,
-    workers: Workers = 1,
+    executor: Executor = THIS_PROCESS,
 ) -> StudyStore:
     """Read a source into a new store at `out`. If it fails before anything is done, nothing is left but images.
 
@@ -47,7 +48,7 @@ def ingest(
         options: what is asked of the source; `converted` is set here.
         on_progress: called after each part with the numbers of rows, studies and rejected rows so far, and the share of
             the source that is done, if that is known.
-        workers: who reads parts (data/workers.py): so many processes, or an engine, whose nodes all see `out`.
+        executor: reads parts (data/executor.py); all of its nodes see `out`.
 
     Raises:
         InputError: the source cannot be read, or `out` is taken, or holds another unfinished ingest.
@@ -75,7 +76,7 @@ def ingest(
                         shares[number] = source.share(shard)
                         yield number, shard
 
-            for done in _read(source, parts(), options, writer, workers):
+            for done in _read(source, parts(), options, writer, executor):
                 writer.commit(done)
                 tell(shares.pop(done.number))
         else:
@@ -86,7 +87,7 @@ def ingest(
 
 
 def read_part(kind: str, options: SourceOptions, part: tuple[int, Shard, Path]) -> Done:
-    """Read one part of a source and write its studies: a pure function of its arguments, for any engine.
+    """Read one part of a source and write its studies: a pure function of its arguments, for any executor.
 
     Args:
         kind: of source.
@@ -106,7 +107,7 @@ def read_part(kind: str, options: SourceOptions, part: tuple[int, Shard, Path]) 
 
 
 def _read(
-    source: Source, todo: Iterator[tuple[int, Shard]], options: SourceOptions, writer: StoreWriter, workers: Workers
+    source: Source, todo: Iterator[tuple[int, Shard]], options: SourceOptions, writer: StoreWriter, executor: Executor
 ) -> Iterator[Done]:
     """All parts, in their order."""
     numbers: deque[int] = deque()
@@ -116,7 +117,7 @@ def _read(
             numbers.append(number)
             yield number, shard, writer.file(number)
 
-    for found in each(partial(read_part, source.kind, options), parts(), workers):
+    for found in executor.map(partial(read_part, source.kind, options), parts()):
         number = numbers.popleft()
         if isinstance(found, Failed):
             batch = Batch()

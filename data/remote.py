@@ -6,26 +6,29 @@
 
 What was fetched and has not changed since is not fetched again. A study store is fetched without its images: each comes
 when it is opened first. The cache is its owner's only: TENSTEP_CACHE, or tenstep in XDG_CACHE_HOME or ~/.cache. Keys
-are the storage library's own matter (environment, configuration files); a URL holds none.
+are the storage library's own matter (environment, configuration files); a URL holds none, and no message shows one.
 """
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..schemas.errors import InputError, MissingExtraError
 from .files import readable_by, replace_text
+from .secrets import without_secrets
 
 HEADS = ("store.json", "export.json", "manifest.json", "selection.json")  # written last: what has one is whole
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])")  # pathlib turns two slashes into one
 _RECORD = "fetched.json"
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf"}
+_STAMPS = ("ETag", "etag", "md5Hash", "blob_id", "xet_hash", "mtime", "created")  # of a file's bytes, by library
 
 
 def url_of(place: str | Path) -> str | None:
@@ -59,7 +62,7 @@ def local(place: str | Path) -> Path:
     with _reading(url), readable_by(owner_only=True):
         there = _listed(system, root)
         if not there:
-            raise InputError("nothing lies there", file=url)
+            raise InputError(_NOTHING, file=url)
         known = _known(folder)
         if "store.json" in there:
             there = {name: seen for name, seen in there.items() if not name.startswith("images/")}
@@ -98,7 +101,7 @@ def staging(url: str) -> Path:
 def is_taken(url: str) -> bool:
     """Whether something lies at a place."""
     system, root = _opened(url)
-    with _reading(url):
+    with _writing(url):
         return bool(_listed(system, root))
 
 
@@ -114,13 +117,33 @@ def upload(folder: Path, url: str, on_file: Callable[[], None] = lambda: None) -
     system, root = _opened(url)
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not _is_left_here(file))
     files.sort(key=lambda file: file.parent == folder and file.name in HEADS)
-    with _reading(url):
-        for file in files:
-            target = f"{root}/{file.relative_to(folder).as_posix()}"
+    targets = {f"{root}/{file.relative_to(folder).as_posix()}": file for file in files}
+    with _writing(url):
+        if url.startswith("hf:") and not root.startswith("buckets/"):
+            _commit(system, targets)
+            for _ in files:
+                on_file()
+            targets = {}
+        for target, file in targets.items():
             system.makedirs(target.rpartition("/")[0], exist_ok=True)
             system.put_file(str(file), target)
             on_file()
     return len(files), sum(file.stat().st_size for file in files)
+
+
+def _commit(system: Any, targets: Mapping[str, Path]) -> None:
+    """Files into a repository of a hub, all at once: each on its own would be a commit, of which an hour has few."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    one = system.resolve_path(next(iter(targets)))
+    HfApi(endpoint=system.endpoint, token=system.token).create_commit(
+        one.repo_id,
+        [CommitOperationAdd(system.resolve_path(target).path_in_repo, file) for target, file in targets.items()],
+        commit_message="tenstep upload",
+        repo_type=one.repo_type,
+        revision=one.revision,
+    )
+    system.invalidate_cache()
 
 
 def _is_left_here(file: Path) -> bool:
@@ -130,6 +153,9 @@ def _is_left_here(file: Path) -> bool:
 
 def _opened(url: str) -> tuple[Any, str]:
     scheme = url.partition("://")[0]
+    # what gcsfs logs it raises as well; and it would ask another service what kind of bucket it is, each time
+    logging.getLogger("gcsfs").addHandler(logging.NullHandler())
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     try:
         import fsspec
     except ImportError:
@@ -149,11 +175,12 @@ def _opened(url: str) -> tuple[Any, str]:
 def _listed(system: Any, root: str) -> dict[str, list[Any]]:
     """Files under a place by name, each with what tells whether it is the same; the name is empty for a file itself."""
     found = {}
+    system.invalidate_cache()
     for path, seen in system.find(root, detail=True).items():
         name = str(path).strip("/").removeprefix(root.strip("/")).strip("/")
         if ".." in PurePosixPath(name).parts:
             raise InputError(f"holds a name that leads out of it ('{name}')", file=root)
-        stamp = next((str(seen[key]) for key in ("ETag", "etag", "md5Hash", "mtime", "created") if seen.get(key)), "")
+        stamp = next((str(seen[key]) for key in _STAMPS if seen.get(key)), "")
         found[name] = [seen.get("size"), stamp]
     return found
 
@@ -191,10 +218,37 @@ def _reading(url: str) -> Iterator[None]:
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError("nothing lies there", file=url) from None
+        raise InputError(_NOTHING, file=url) from None
     except Exception as error:  # noqa: BLE001 of whatever library serves this scheme
-        first = " ".join(str(error).split())[:160]
-        raise InputError(f"cannot be reached, read or written ({type(error).__name__}: {first})", file=url) from None
+        raise _fault(error, url) from None
+
+
+@contextmanager
+def _writing(url: str) -> Iterator[None]:
+    """The same where something is to be written."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        message = (
+            "there is no such bucket or repository, or your keys may not see it; make it first, or see to its name"
+        )
+        raise InputError(message, file=url) from None
+    except Exception as error:  # noqa: BLE001 of whatever library serves this scheme
+        raise _fault(error, url) from None
+
+
+_NOTHING = "nothing lies there, or your keys may not see it; see to its name"
+
+
+def _fault(error: Exception, url: str) -> InputError:
+    status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "code", None)
+    said = without_secrets(" ".join(str(error).split()))[:160]
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, PermissionError) or status in (401, 403) or said.startswith("Forbidden"):
+        return InputError(f"your keys may not do this; see to their rights, or use others ({what})", file=url)
+    return InputError(f"cannot be reached, read or written ({what}); see to the network, then try again", file=url)
 
 
 def remove_staged(folder: Path) -> None:

@@ -1,5 +1,6 @@
-"""Secrets: how keys, tokens and passwords look, so that none is stored in a run or leaves with a folder."""
+"""Secrets: how keys, tokens and passwords look, so that none is stored, shown or leaves with a folder."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,6 +28,9 @@ _BEARER = re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}|\beyJ[A-Za-z0-9_-]{
 _NAMES = re.compile(
     r"(?i)(?:^|[_-])(?:(?:api|access|auth)[_-]?(?:key|token)|secret|password|authorization|credentials?)$"
 )
+
+_IN_ENVIRONMENT = re.compile(r"(?:KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD)$")
+_LEAST = 6  # characters; a shorter one would blot out words
 
 
 def secret_in(values: object, path: str = "") -> tuple[str, str] | None:
@@ -59,3 +63,13 @@ def _strings(values: object, path: str, name: str = "") -> Iterator[tuple[str, s
         elif isinstance(found, list | tuple):
             items = iter(enumerate(found))
         todo += [(inner, f"{where}.{part}" if where else str(part), str(part)) for part, inner in items]
+
+
+def without_secrets(text: str) -> str:
+    """A text to show, with dots in place of what looks like a secret, and of what the environment names as one."""
+    for _, pattern in (*SECRETS, ("", _SHORT), ("", _BEARER)):
+        text = pattern.sub("...", text)
+    named = (value for name, value in os.environ.items() if len(value) >= _LEAST and _IN_ENVIRONMENT.search(name))
+    for value in sorted(named, key=len, reverse=True):
+        text = text.replace(value, "...")
+    return text

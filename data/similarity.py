@@ -1,25 +1,22 @@
 """How alike texts are, as numbers that can be searched: MinHash signatures, and the pairs that a search must look at.
 
 A text is the set of its runs of words. Its signature keeps, for each of 64 hash functions, the least hash of any run
-(MinHash, Broder 1997, by datasketch); the share of places in which two signatures agree estimates the Jaccard
+(MinHash, Broder 1997); the share of places in which two signatures agree estimates the Jaccard
 similarity of the two sets, give or take 0.05. Signatures are cut into 16 bands of 4; texts that agree on a whole band
 are compared (LSH; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, ch. 3): of pairs that are 0.8 alike it
 misses one in 5,000. 256 bytes a text; nothing of the text is kept.
 
 Bands are searched as sorted columns, not by datasketch's LSH, whose tables of Python objects take a hundred times the
-memory, and which lists every pair of a group of thousands.
+memory, and which lists every pair of a group of thousands. Signatures are those that its version 2 makes ("affine32"),
+as journals hold them; it is not used, since its import brings scipy, 42 MB in every process, for a few lines.
 """
 
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from datasketch import MinHash
 
 SIZE, BANDS = 64, 16
 _SEED = 20_240_401  # fixed: signatures of two runs can be compared
@@ -44,10 +41,9 @@ def signature(words: Sequence[str], run: int) -> Signature:
     mixed = np.zeros(len(hashes) - length + 1, np.uint64)
     for at in range(length):
         mixed = (mixed ^ hashes[at : at + len(mixed)]) * np.uint64(MULTIPLIER)
-    minima = _empty().copy()
-    minima.update_batch(np.unique(mixed >> np.uint64(32)).tolist())
-    found: Signature = minima.hashvalues
-    return found
+    numbers = _scattered(np.unique(mixed >> np.uint64(32)).astype(np.uint32))
+    multipliers, offsets = _functions()
+    return np.asarray((numbers[:, np.newaxis] * multipliers + offsets).min(axis=0))
 
 
 def band_keys(signatures: Signature) -> Keys:
@@ -98,13 +94,21 @@ def similar_pairs(signatures: Signature, alike: float) -> Iterator[tuple[int, in
         yield from zip(heads[close].tolist(), close.tolist(), strict=True)
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 14)  # a word and its hash: 2 MB
 def _hash(word: str) -> int:
     return zlib.crc32(word.encode("utf-8", "replace")) * MULTIPLIER & 0xFFFF_FFFF_FFFF_FFFF
 
 
 @cache
-def _empty() -> "MinHash":
-    from datasketch import MinHash
+def _functions() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Odd multipliers and offsets of the hash functions: what one makes of a number h is multiplier * h + offset."""
+    random = np.random.RandomState(_SEED)  # its numbers are the same in every version of numpy (NEP 19)
+    multipliers = random.randint(0, 1 << 31, SIZE, np.uint32) * np.uint32(2) + np.uint32(1)
+    return multipliers, random.randint(0, 1 << 32, SIZE, np.uint32)
 
-    return MinHash(SIZE, seed=_SEED, scheme="affine32", hashfunc=int)  # runs are hashed above
+
+def _scattered(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Numbers whose bits each depend on all bits of the given ones (the finalizer of MurmurHash3, 32 bits)."""
+    numbers = (numbers ^ (numbers >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    numbers = (numbers ^ (numbers >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return numbers ^ (numbers >> np.uint32(16))

@@ -39,24 +39,17 @@ class Phantoms(NamedTuple):
 PHANTOMS = 8
 
 
-@pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _phantoms(tmp_path_factory.getbasetemp()).films
+def _part(name: str) -> Any:
+    """A fixture: one part of the phantoms."""
+
+    @pytest.fixture(scope="session", name=name)
+    def part(tmp_path_factory: pytest.TempPathFactory) -> Any:
+        return getattr(_phantoms(tmp_path_factory.getbasetemp()), name)
+
+    return part
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
-    return _phantoms(tmp_path_factory.getbasetemp()).store
-
-
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _phantoms(tmp_path_factory.getbasetemp()).run
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _phantoms(tmp_path_factory.getbasetemp()).base
+films, store, run, base = map(_part, Phantoms._fields)
 
 
 @cache

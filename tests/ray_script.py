@@ -18,13 +18,14 @@ from tenstep.curation.findings import findings_of
 from tenstep.curation.recheck import recheck
 from tenstep.curation.selecting.select import SelectOptions as SelectOptions
 from tenstep.curation.selecting.select import select
+from tenstep.data.executor import Executor
 from tenstep.data.formats.json_lines import json_lines
 from tenstep.data.ingest import ingest
-from tenstep.data.ray_engine import RayEngine
+from tenstep.data.processes import THIS_PROCESS
+from tenstep.data.ray_executor import RayExecutor
 from tenstep.data.source import SourceOptions
 from tenstep.data.splitting.contamination import StudyInSplit, contamination
 from tenstep.data.store.studies import StudyStore
-from tenstep.data.workers import Workers, in_order
 
 ROWS = range(640)
 
@@ -51,24 +52,24 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
-def verbs(folder: Path, name: str, workers: Workers) -> dict[str, Any]:
+def verbs(folder: Path, name: str, executor: Executor) -> dict[str, Any]:
     """What every verb comes to; studies and a run lie in the folder."""
     options = SourceOptions(text_only=True, data_class="public")
-    ingest("jsonl", folder / "in.jsonl", folder / f"{name}-store", options, workers=workers)
+    ingest("jsonl", folder / "in.jsonl", folder / f"{name}-store", options, executor=executor)
     store = StudyStore.open(folder / "studies")
     ones = [StudyInSplit(study, store.path_of, at % 4 == 0) for at, study in enumerate(store)]
-    select([folder / "run"], SelectOptions(n=9), folder / f"{name}-selection", held_out=[], workers=workers)
-    again = recheck(folder / "run", changes={"severities": {"step_short": "doubt"}}, dry_run=True, workers=workers)
-    if isinstance(workers, int):
+    select([folder / "run"], SelectOptions(n=9), folder / f"{name}-selection", held_out=[], executor=executor)
+    again = recheck(folder / "run", changes={"severities": {"step_short": "doubt"}}, dry_run=True, executor=executor)
+    if executor is THIS_PROCESS:
         traces = folder / "run"
     else:
         traces = folder / f"{name}-run"
-        curate_offline(resolve(folder / "recipe.yaml", folder / "studies"), traces, workers, studies=60)
+        curate_offline(resolve(folder / "recipe.yaml", folder / "studies"), traces, executor, studies=60)
     return {
         "curate": [sorted((traces / f"{table}.jsonl").read_text().splitlines()) for table in ("accepted", "doubted")],
         "ingest": files_of(folder / f"{name}-store"),
-        "findings": list(findings_of(json_lines(folder / "texts.jsonl"), explain=True, workers=workers)),
-        "split": contamination(lambda: ones, workers=workers),
+        "findings": list(findings_of(json_lines(folder / "texts.jsonl"), explain=True, executor=executor)),
+        "split": contamination(lambda: ones, executor=executor),
         "select": files_of(folder / f"{name}-selection"),
         "recheck": (again.candidates, again.changed),
     }
@@ -82,13 +83,13 @@ def main(folder: Path) -> None:
     second = cluster.add_node(**node)
     found_of: dict[str, Any] = {}
     try:
-        with RayEngine(cluster.address) as engine:
-            found = list(in_order(where, ROWS, engine))
+        with RayExecutor(cluster.address) as executor:
+            found = list(executor.map_rows(where, ROWS, str))
             found_of["in order"] = [row for row, _ in found] == [one[0] for _, one in found] == list(ROWS)
             found_of["nodes"] = len({one[1] for _, one in found})
-            killed = {row: str(one) for row, one in in_order(killing, range(66, 96), engine) if row != one}
+            killed = {row: str(one) for row, one in executor.map_rows(killing, range(66, 96), str) if row != one}
             found_of["killed"] = killed
-            here, there = verbs(folder, "here", 1), verbs(folder, "ray", engine)
+            here, there = verbs(folder, "here", THIS_PROCESS), verbs(folder, "ray", executor)
             found_of |= {verb: here[verb] == there[verb] for verb in here}
 
             def kill(_: Any) -> None:
@@ -99,7 +100,7 @@ def main(folder: Path) -> None:
 
             with (
                 audit(folder / "texts.jsonl") as alone,
-                audit(folder / "texts.jsonl", None, kill, workers=engine) as together,
+                audit(folder / "texts.jsonl", None, kill, executor=executor) as together,
             ):
                 found_of["audit, a node killed"] = second is None and "".join(alone.json()) == "".join(together.json())
                 found_of["rows"] = together.totals.rows

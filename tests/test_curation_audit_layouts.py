@@ -14,6 +14,7 @@ from tenstep.curation.auditing.judged import AS_IT_IS, Reader
 from tenstep.curation.auditing.layouts import read_layout
 from tenstep.curation.auditing.problems import NAMED, Problems, RowProblem
 from tenstep.curation.auditing.rows import read_mapping
+from tenstep.data.processes import Processes
 from tenstep.schemas.errors import InputError
 from tenstep.validators.gate import codes_of
 from tenstep.validators.rule import STEPS, ten
@@ -174,7 +175,7 @@ def test_several_processes_find_the_same_in_the_same_order(tmp_path: Path) -> No
     texts = [ten(), ten({5: FALSE}), f"<think>{PROSE}</think>{REPORT}", ten().replace("10. ", "")]
     rows = [{"id": f"r{at}", "text": texts[at % 4], "reference_report": REPORT} for at in range(300)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{torn\n")
-    with audit(path) as alone, audit(path, workers=2) as together:
+    with audit(path) as alone, audit(path, executor=Processes(2)) as together:
         assert alone.as_dict() == together.as_dict()
         assert alone.notes == together.notes
 

@@ -9,9 +9,9 @@ from curation_parts import make_store
 from servers.studies import make_study
 from tenstep.curation.curating import curate_run, resolve
 from tenstep.curation.curating_offline import curate_offline
+from tenstep.data.processes import Processes
 from tenstep.data.run import RunFolder
 from tenstep.data.sharding import Shard
-from tenstep.data.workers import Processes
 from tenstep.schemas.errors import RecipeError
 
 OFFLINE: dict[str, Any] = {"kind": "curate", "name": "t", "teachers": [{"kind": "checklist"}]}

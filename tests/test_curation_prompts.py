@@ -11,8 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.studies import make_study
-from tenstep.curation.prompt import PromptFile, Prompts
-from tenstep.curation.prompt_file import read_prompt_file
+from tenstep.curation.prompt import Prompts
 from tenstep.schemas.errors import RecipeError
 from tenstep.schemas.verdict import Finding
 from tenstep.validators.reading import read_candidate
@@ -98,17 +97,21 @@ def test_a_prompt_asks_for_an_explanation_and_not_for_hidden_thoughts(name: str)
         ("informed", {"version": 0}, "greater"),
     ],
 )
-def test_instructions_and_target_that_disagree_are_refused(name: str, change: dict[str, Any], told: str) -> None:
-    changed = yaml.safe_dump(yaml.safe_load(content(name)) | change)
+def test_instructions_and_target_that_disagree_are_refused(
+    name: str, change: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump(yaml.safe_load(content(name)) | change))
     with pytest.raises(RecipeError, match=told) as caught:
-        read_prompt_file(PromptFile, changed, "mine.yaml", "prompt file")
+        Prompts(str(mine))
     assert "mine.yaml" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "!!python/object/apply:os.system ['true']", ""])
-def test_what_is_no_prompt_file_is_refused(text: str) -> None:
+def test_what_is_no_prompt_file_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(RecipeError, match=r"mine\.yaml"):
-        read_prompt_file(PromptFile, text, "mine.yaml", "prompt file")
+        Prompts(str(tmp_path / "mine.yaml"))
 
 
 def test_an_unknown_prompt_names_those_that_there_are() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tenstep.__main__ import main
+from tenstep.data.processes import Processes
 from tenstep.data.run import RunFolder
 from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.errors import RunLockedError
@@ -139,7 +140,7 @@ def test_several_processes_judge_the_same_in_the_same_order(tmp_path: Path) -> N
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     record(tmp_path / "run", {f"jsonl/{name}": Verdict(findings=(OLD,)) for name in names[::3]})
     alone = again(tmp_path / "run", dry_run=True)
-    together = again(tmp_path / "run", dry_run=True, workers=2)
+    together = again(tmp_path / "run", dry_run=True, executor=Processes(2))
     assert together == alone and len(alone.changed) >= 50
-    assert again(tmp_path / "run", workers=2).changed == alone.changed
+    assert again(tmp_path / "run", executor=Processes(2)).changed == alone.changed
     assert again(tmp_path / "run").changed == []

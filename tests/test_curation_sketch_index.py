@@ -43,6 +43,24 @@ def test_in_a_large_group_each_is_found_through_the_first_ones(index: SketchInde
     assert max(found) <= 8 * 16  # heads of all bands
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 64, 400])
+def test_many_at_once_are_found_and_held_as_one_by_one(index: SketchIndex, at_once: int) -> None:
+    sketches = np.concatenate([sketches_in_groups(250, 60, 12), sketches_in_groups(150, 1, 14, seed=3)])
+    rng = np.random.default_rng(4)
+    rng.shuffle(sketches)
+    other = SketchIndex(db := sqlite3.connect(":memory:"))
+    one_by_one = [(number, *pair) for number, ours in enumerate(sketches, 1) for pair in other.add(ours)]
+    found = []
+    for start in range(0, len(sketches), at_once):
+        rows, others, same = index.extend(sketches[start : start + at_once])
+        found += zip((rows + start + 1).tolist(), others.tolist(), same.tolist(), strict=True)
+    assert found == one_by_one != []
+    assert index.count == other.count
+    for table in ("SELECT * FROM bands ORDER BY band", "SELECT * FROM sketches ORDER BY at"):
+        assert index._db.execute(table).fetchall() == db.execute(table).fetchall()
+    db.close()
+
+
 def test_the_first_wanted_one_that_is_alike_is_found_for_each(index: SketchIndex) -> None:
     sketches = sketches_in_groups(200, 60, 12, seed=1)
     for ours in sketches:

@@ -26,8 +26,8 @@ def curate(folder: Path, **options: Any) -> tuple[int, dict[str, Any]]:
     recipe = {"kind": "curate", "name": "t", "teachers": [{"kind": "file", "options": options}]}
     (folder / "recipe.yaml").write_text(json.dumps(recipe))
     words = ["curate", str(folder / "recipe.yaml"), "--studies", str(folder / "studies"), "--out", str(folder / "run")]
-    code = main([*words, "--json", str(folder / "told.json")])
-    return code, json.loads((folder / "told.json").read_text())
+    code = main([*words, "--json", str(folder / "out.json")])
+    return code, json.loads((folder / "out.json").read_text())
 
 
 def handover(folder: Path) -> Path:
@@ -77,7 +77,7 @@ def test_a_repair_is_a_new_question_and_old_answers_are_left_alone(
     _, found = curate(folder)
     assert (found["accepted"], found["repaired"]) == (2, 1)
     said = capsys.readouterr().out
-    assert "1 new answers" in said and f"1 answers ({first[0]['id'][:12]}…) to questions that were answered" in said
+    assert "1 answer read" in said and f"1 answer ({first[0]['id'][:12]}…) to questions answered before" in said
 
 
 def test_a_missing_answer_waits_and_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +88,7 @@ def test_a_missing_answer_waits_and_is_named(folder: Path, capsys: pytest.Captur
     _, found = curate(folder)
     assert (found["accepted"], found["waiting"]) == (1, 1)
     said = capsys.readouterr().out
-    assert f"({first[1]['id'][:12]}…) of the last questions are missing" in said
+    assert f"({first[1]['id'][:12]}…) missing to the last questions" in said
     assert [q["id"] for q in questions(folder)] == [first[1]["id"]]
 
 
@@ -162,4 +162,6 @@ def test_an_answer_to_a_question_that_is_asked_no_more_is_named(
     capsys.readouterr()
     words = ["curate", str(folder / "recipe.yaml"), "--studies", str(folder / "studies"), "--out", str(folder / "run")]
     assert main(words) == 0
-    assert f"1 answers ({first[1]['id'][:12]}…) to questions that this call did not ask" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"1 answer ({first[1]['id'][:12]}…) to questions that this call did not ask" in said
+    assert "1 of 2" in said  # studies

@@ -9,7 +9,7 @@ import pytest
 from curation_parts import GOOD, make_store, scripted
 from servers.studies import make_study
 from tenstep.__main__ import main
-from tenstep.curation.template_trace import SHARE, Count, Templates, kept, packed, sketches
+from tenstep.curation.template_trace import SHARE, Count, Templates, kept, packed, sketches, started
 from tenstep.data.run import RunFolder
 from tenstep.schemas.run import State
 from tenstep.validators.rule import REFERENCE, STEPS, ten
@@ -72,6 +72,24 @@ def test_twins_are_found_some_at_a_time_as_all_at_once() -> None:
             pages.append(page)
         assert [len(page) for page in pages] == [1_000, 1_000, 51]
         assert [twin for page in pages for twin in page] == list(templates.twins())
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 40, 400])
+def test_traces_of_a_journal_have_the_twins_that_they_had_when_they_came(at_once: int) -> None:
+    references = (REFERENCE, OTHER, REFERENCE.replace("Single", "One"))
+    traces = []
+    for at in range(120):
+        steps = (*STEPS[:8], f"Summary of the kind {'abcde'[at % 5]}.", "It is as the film shows." * (at % 3))
+        both = sketches(steps, references[at % 7 % 3])
+        traces.append((str(at), f"s{at // 2}", packed(both, steps, ""), both))
+    with Templates() as one_by_one, Templates() as remembered:
+        twin_of = [one_by_one.add(key, study, *both) for key, study, _, both in traces]
+        for start in range(0, len(traces), at_once):
+            remembered.remember([trace[:3] for trace in traces[start : start + at_once]])
+        assert list(remembered.twins()) == list(one_by_one.twins())
+        assert 0 < sum(twin is not None for twin in twin_of) < len(list(one_by_one.twins()))
+    compare = started()
+    assert compare([("add", (key, study, *both)) for key, study, _, both in traces]) == twin_of
 
 
 def test_a_run_says_so_loudly_past_a_share_of_its_studies() -> None:

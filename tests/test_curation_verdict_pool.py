@@ -16,9 +16,9 @@ from tenstep.curation.engine import Engine
 from tenstep.curation.requests.tally import Tally
 from tenstep.curation.teacher import load
 from tenstep.curation.verdict_pool import workers_for
+from tenstep.data.processes import cores
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
-from tenstep.data.workers import cores
 from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RunError
 from tenstep.schemas.run import State

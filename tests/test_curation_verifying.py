@@ -93,12 +93,14 @@ def test_an_answer_that_code_cannot_check_is_unreadable(found: Any, why: str) ->
     assert why in str(caught.value)
 
 
-def test_a_doubted_place_that_no_quotation_touches_makes_an_answer_unreadable() -> None:
+def test_a_doubted_place_that_no_quotation_touches_makes_an_answer_unreadable_that_finds_nothing_wrong() -> None:
     start = STEPS[4].find("lungs")
     doubt = Finding(rule="r", code="c", severity="doubt", step=5, span=(start, start + 5), message="m")
     assert read(answer(), (doubt,)).clean
     with pytest.raises(UnreadableVerification, match="step_05: no quotation touches 'lungs'"):
         read(answer(step_05=[item("Lungs:")]), (doubt,))
+    rejecting = answer(step_05=[item("Lungs:")], step_06=[item(STEPS[5], "unsupported")])
+    assert not read(rejecting, (doubt,)).clean  # it is decided without that place
 
 
 def test_a_fence_and_other_kinds_of_quotation_marks_and_spaces_are_read() -> None:
@@ -142,8 +144,8 @@ def curate(folder: Path, texts: Mapping[str, list[str]], **more: Any) -> dict[st
     recipe |= {"severities": {"reference_leak": "doubt"}, "repair": {"attempts": 0}, "verifier": {"kind": "file"}}
     (folder / "recipe.yaml").write_text(json.dumps(recipe | more))
     words = ["curate", str(folder / "recipe.yaml"), "--studies", str(folder / "studies"), "--out", str(folder / "run")]
-    assert main([*words, "--json", str(folder / "told.json")]) == 0
-    found: dict[str, Any] = json.loads((folder / "told.json").read_text())
+    assert main([*words, "--json", str(folder / "out.json")]) == 0
+    found: dict[str, Any] = json.loads((folder / "out.json").read_text())
     return found
 
 
@@ -238,8 +240,25 @@ def test_trust_takes_enough_traces_and_few_errors_on_both_sides(
         [*seen(True, *good), *seen(False, *bad)],
         model="m", prompt_id="p", prompt_sha256="0" * 64, labelled="l", labelled_sha256="0" * 64,
     )  # fmt: skip
-    assert found.trusted(trust) is lifts
+    assert (not found.shortfalls(trust)) is lifts
     assert found.unreadable == sum(n - right for n, right in (good, bad))
+
+
+def test_what_keeps_a_verifier_from_being_trusted_is_named() -> None:
+    from tenstep.curation.verifying.calibration import Accuracy, Calibration
+
+    found = Calibration(
+        model="m", prompt_id="p", prompt_sha256="0" * 64, labelled="l", labelled_sha256="0" * 64,
+        good=Accuracy(n=40, right=39, share=0.975, low=0.8712, high=0.9956),
+        bad=Accuracy(n=120, right=110, share=0.9167, low=0.8534, high=0.9542),
+        families={}, unreadable=0, code_version="0",
+    )  # fmt: skip
+    assert found.shortfalls() == [
+        "only 40 good traces were measured, and 76 are needed",
+        "10 of 120 bad ones are wrong, and 3 in 76 are allowed",
+    ]
+    assert found.shortfalls(0.86) == ["the interval of the bad ones starts at 0.853, and verifier.trust is 0.86"]
+    assert found.shortfalls(0.8) == []
 
 
 def test_an_unusable_answer_is_asked_for_once_more_and_then_the_trace_stays_in_doubt(folder: Path) -> None:
@@ -316,7 +335,7 @@ def test_verify_reads_a_run_that_is_there_and_asks_no_teacher(folder: Path, caps
     (folder / "verify.yaml").write_text(json.dumps({"kind": "verify", "name": "v", "verifier": spec}))
     words = ["verify", str(folder / "run"), str(folder / "verify.yaml")]
     assert main(words) == 0
-    assert "1 questions wait" in capsys.readouterr().out
+    assert "1 question waits" in capsys.readouterr().out
     answer_all(handover(folder))
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -402,11 +421,11 @@ def calibrate(folder: Path, answer: Callable[[Mapping[str, Any]], Any]) -> dict[
     (folder / "verify.yaml").write_text(json.dumps({"kind": "verify", "name": "v", "verifier": spec}))
     words = ["calibrate", str(folder / "verify.yaml"), "--out", str(folder / "calibrated")]
     out = folder / "calibrated" / "requests" / "handover" / "verifier"
-    assert main([*words, "--json", str(folder / "told.json")]) == 0
+    assert main([*words, "--json", str(folder / "out.json")]) == 0
     for _ in range(2):
         if answer_all(out, answer):
-            assert main([*words, "--json", str(folder / "told.json")]) == 0
-    found: dict[str, Any] = json.loads((folder / "told.json").read_text())
+            assert main([*words, "--json", str(folder / "out.json")]) == 0
+    found: dict[str, Any] = json.loads((folder / "out.json").read_text())
     return found
 
 
@@ -435,7 +454,7 @@ def test_the_labelled_set_is_asked_about_blind(folder: Path) -> None:
     out = folder / "calibrated" / "requests" / "handover" / "verifier"
     texts = "".join(json.dumps(q) for q in questions(out)) + (out / "answers.jsonl").read_text()
     assert "-bad" not in texts and "-good" not in texts
-    assert json.loads((folder / "told.json").read_text())["unreadable"] == 200
+    assert json.loads((folder / "out.json").read_text())["unreadable"] == 200
 
 
 def test_a_labelled_set_of_ones_own_is_read_and_a_bad_one_named(

@@ -1,7 +1,5 @@
-"""Compressed DICOM pixels in a process of their own: the same pixels, and an end when the time is up."""
+"""Images decoded in a process of their own: the same pictures, and an end when the time is up."""
 
-import io
-import pickle
 import sys
 import threading
 import time
@@ -9,17 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
-from tenstep.data.child import framed, serve
 from tenstep.data.films import pixels
-from tenstep.data.intake.deadline import TooSlowError
-from tenstep.data.intake.decoder import Decoder, decoder, decoding, pixels_of
+from tenstep.data.intake.decoder import DecodeError, Decoder, decoder
+from tenstep.data.intake.images import decode
+from tenstep.data.intake.reports import Refusal
 from tenstep.schemas.errors import ImageError
-from test_data_images import RAMP, dicom, encoded
+from test_data_images import dicom, encoded
 
 DEEP = (np.arange(64 * 64, dtype=np.uint16) % 4096).reshape(64, 64)
 
@@ -37,61 +34,45 @@ def own() -> Iterator[Decoder]:
     found.close()
 
 
-def test_pixels_are_those_that_pydicom_decodes(own: Decoder) -> None:
+def test_one_process_decodes_all_and_damage_is_a_reason(own: Decoder) -> None:
     pytest.importorskip("openjpeg")
-    dataset = pydicom.dcmread(io.BytesIO(film()))
-    found = own.decode(film(), correct_unused_bits=False, seconds=30)
-    assert found.dtype == np.uint16 and np.array_equal(found, DEEP)
-    assert np.array_equal(pixels_of(dataset, film()), dataset.pixel_array)
+    assert own.run(decode, film()) == decode(film())
     process = own._process
-    own.decode(film(), correct_unused_bits=True, seconds=30)
-    assert own._process is process  # one for all
-
-
-def test_damaged_pixels_are_an_error_and_the_next_film_is_decoded(own: Decoder) -> None:
-    pytest.importorskip("openjpeg")
-    with pytest.raises(ValueError, match=r"\w"):
-        own.decode(film()[:-400], correct_unused_bits=False, seconds=30)
-    assert own.decode(film(), correct_unused_bits=False, seconds=30).shape == (64, 64)
+    refused = own.run(decode, film()[:-400])
+    assert isinstance(refused, Refusal) and refused.reason == "unreadable_image"
+    with pytest.raises(DecodeError, match="no such thing"):
+        own.run(int, "no such thing")
+    assert own.run(decode, film()) == decode(film())
+    assert own._process is process
 
 
 @pytest.mark.parametrize("thread", [False, True])
 def test_a_decoder_that_hangs_is_ended(thread: bool) -> None:
     """One call of a compiled library, which no signal of Python interrupts: so with a process that says nothing."""
     hung = Decoder([sys.executable, "-c", "import sys, time; sys.stdin.buffer.read(9); time.sleep(600)"])
-    caught: list[BaseException] = []
+    caught: list[DecodeError] = []
 
-    def decode() -> None:
+    def run() -> None:
         try:
-            hung.decode(b"some bytes", correct_unused_bits=False, seconds=0.3)
-        except TooSlowError as error:
+            hung.run(decode, b"some bytes", seconds=0.3)
+        except DecodeError as error:
             caught.append(error)
 
     start = time.monotonic()
     if thread:
-        worker = threading.Thread(target=decode)
+        worker = threading.Thread(target=run)
         worker.start()
         worker.join(20)
     else:
-        decode()
-    assert len(caught) == 1 and time.monotonic() - start < 15
+        run()
+    assert [error.reason for error in caught] == ["slow_image"] and time.monotonic() - start < 15
     assert hung._process is None
 
 
 def test_a_decoder_that_dies_is_an_error_of_its_film() -> None:
     dying = Decoder([sys.executable, "-c", "import sys; sys.stdin.buffer.read(9)"])
-    with pytest.raises(ValueError, match="the decoder ended"):
-        dying.decode(b"some bytes" * 100_000, correct_unused_bits=False, seconds=30)
-
-
-def test_the_process_answers_until_there_is_nothing_more_to_do() -> None:
-    messages = [pickle.dumps(decoding), b"\0" + dicom(RAMP), b"\0no film"]
-    answers = io.BytesIO()
-    serve(io.BytesIO(b"".join(map(framed, messages))), answers)
-    held = answers.getvalue()
-    length = int.from_bytes(held[:8], "big")
-    assert np.array_equal(np.load(io.BytesIO(held[8 : 8 + length])), RAMP)
-    assert b"pixel" in held[8 + length + 8 :]  # why not
+    with pytest.raises(DecodeError, match="its decoder crashed"):
+        dying.run(decode, b"some bytes" * 100_000)
 
 
 def test_a_compressed_film_is_shown_to_a_reader(tmp_path: Path) -> None:

@@ -24,10 +24,11 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tenstep.data.ingest import ingest
+from tenstep.data.processes import Processes
 from tenstep.data.source import SourceOptions
 if __name__ == "__main__":
     kind, path, out, workers = sys.argv[1:]
-    ingest(kind, Path(path), Path(out), SourceOptions(text_only=True), workers=int(workers))
+    ingest(kind, Path(path), Path(out), SourceOptions(text_only=True), executor=Processes(int(workers)))
 """
 
 

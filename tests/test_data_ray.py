@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tenstep.__main__ import main
-from tenstep.data.ray_engine import check_nodes
+from tenstep.data.ray_executor import check_nodes
 from tenstep.schemas.errors import PolicyError
 from tenstep.validators.rule import REFERENCE, ten
 

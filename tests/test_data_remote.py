@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from servers.hub import HubServer
 from tenstep.__main__ import main
 from tenstep.data.attested import check_place, class_of
 from tenstep.data.demo.folders import write_folders
@@ -111,6 +113,81 @@ def test_the_same_in_an_object_store(tmp_path: Path, films: Path, monkeypatch: p
         server.stop()
 
 
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An emulator of Google's storage on loopback, with the bucket ward-7; its address."""
+    pytest.importorskip("gcsfs")
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="ward-7")
+    server.start()
+    host, port = server._api._httpd.server_address  # it has no other way to say which port it took
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://{host}:{port}")
+    fsspec.get_filesystem_class("gs").clear_instance_cache()  # those of another test's server
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub on loopback, which hf:// leads to."""
+    pytest.importorskip("huggingface_hub")
+    with HubServer() as server:
+        monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": server.url, "token": "hf_SECRET"})
+        yield server
+
+
+def test_the_same_in_googles_storage(tmp_path: Path, films: Path, google: str) -> None:
+    whole_line(tmp_path, films, "gs://ward-7")
+
+
+def test_the_same_in_a_repository_of_a_hub(tmp_path: Path, films: Path, hub: HubServer) -> None:
+    whole_line(tmp_path, films, "hf://datasets/o/n")
+    assert hub.commits == 3  # store, run and dataset: each whole or not at all
+
+
+def test_a_file_of_a_hub_that_was_changed_is_fetched_again(tmp_path: Path, hub: HubServer) -> None:
+    hub.files["in/one.jsonl"] = b"1"
+    assert (local("hf://datasets/o/n/in") / "one.jsonl").read_bytes() == b"1"
+    hub.files["in/one.jsonl"] = b"2"  # of the same size
+    assert (local("hf://datasets/o/n/in") / "one.jsonl").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize(("place", "server"), [("gs://no-bucket", "google"), ("hf://datasets/o/missing", "hub")])
+def test_a_bucket_that_is_not_there_is_named(
+    place: str, server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(server)
+    assert main(["audit", f"{place}/x.jsonl"]) == 2
+    assert f"{place}/x.jsonl: nothing lies there" in capfd.readouterr().err
+    words = ["ingest", "jsonl", str(lines(tmp_path)), "--text-only", "--data-class", "public"]
+    assert main([*words, "--out", f"{place}/studies"]) == 2
+    said = capfd.readouterr().err
+    assert f"{place}/studies: there is no such bucket or repository" in said and said.count("\n") == 1
+    assert curate(tmp_path, str(tmp_path / "none"), "--upload", f"{place}/run") == 2
+    assert f"{place}/run: there is no such bucket" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["gs://ward-7", "s3://ward-7", "hf://datasets/o/n"])
+def test_keys_without_rights_are_one_line_that_holds_no_key(
+    place: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = place.partition(":")[0]
+    pytest.importorskip({"gs": "gcsfs", "s3": "s3fs", "hf": "huggingface_hub"}[scheme])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "WARD7SECRET")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "WARD7KEY")
+    with HubServer(refuse=403, reason="WARD7SECRET may not") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": server.url, "token": "WARD7SECRET"})
+        fsspec.get_filesystem_class(scheme).clear_instance_cache()
+        words = ["ingest", "jsonl", str(lines(tmp_path)), "--text-only", "--data-class", "public"]
+        for call in (["audit", f"{place}/x.jsonl"], [*words, "--out", f"{place}/studies"]):
+            assert main(call) == 2
+            said = capfd.readouterr().err
+            assert place in said and "your keys may not do this" in said
+            assert "WARD7" not in said and said.count("\n") == 1
+
+
 def test_what_has_not_changed_is_not_fetched_again(tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe("/b/f/one.jsonl", b"1")
@@ -201,10 +278,10 @@ def test_bad_places_are_one_line(words: list[str], message: str, capsys: pytest.
     assert message in capsys.readouterr().err
 
 
-def test_a_library_that_is_not_installed_is_named_with_its_extra() -> None:
-    try:
-        import gcsfs  # noqa: F401 its absence is what is tested
-    except ImportError:
+def test_a_library_that_is_not_installed_is_named() -> None:
+    with pytest.raises(InputError, match="abfs:// needs a library that is not installed"):
+        local("abfs://bucket/file")
+    if find_spec("gcsfs") is None:
         with pytest.raises(MissingExtraError, match=r"\[gs\]"):
             local("gs://bucket/file")
 

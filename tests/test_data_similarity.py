@@ -1,5 +1,7 @@
 """MinHash signatures: they estimate likeness, and a search by bands finds what is alike."""
 
+from hashlib import sha256
+
 import numpy as np
 from tenstep.data.similarity import Searched, Signature, band_keys, likeness, signature, similar_pairs
 from tenstep.data.splitting.alike import words_of
@@ -17,6 +19,15 @@ def test_minhash_estimates_likeness() -> None:
     assert abs(likeness(text, half) - 198 / 398) < 0.2
     assert likeness(text, of("nothing of that")) < 0.1
     assert likeness(of("normal"), of("Normal.")) == 1
+
+
+def test_signatures_stay_those_that_journals_hold() -> None:
+    """As datasketch 2.0.0 makes them, by which earlier versions did: MinHash(64, seed=20240401, scheme="affine32")."""
+    words = [f"word{n % 50}" for n in range(300)]
+    texts: list[list[str]] = [[], ["heart"], words[:3], words, ["\ud800", "c\u0153ur", "\U0001f600", "heart"]]
+    assert signature(words, 4)[:4].tolist() == [48114966, 273131394, 120735374, 44833762]
+    digest = sha256(b"".join(signature(text, 4).tobytes() for text in texts)).hexdigest()
+    assert digest == "05674a23171518d5e58c0ff104c23383aadf717a1e76cd88ae3dddf6e9b80001"
 
 
 def copies(count: int, changed: int) -> list[str]:

@@ -203,8 +203,8 @@ def test_terms_of_restricted_data_are_handed_down(restricted: Trained, source: s
 
 def test_gguf_of_llama_vision_is_refused_with_the_reason(trained: Trained, tmp_path: Path) -> None:
     words = ["merge", str(trained.run), "--out", str(tmp_path / "out"), "--gguf", "convert_hf_to_gguf.py"]
-    assert main([*words, "--json", str(tmp_path / "told.json")]) == 2
-    error = json.loads((tmp_path / "told.json").read_text())["error"]
+    assert main([*words, "--json", str(tmp_path / "out.json")]) == 2
+    error = json.loads((tmp_path / "out.json").read_text())["error"]
     assert "no architecture for its cross-attention layers" in error["message"]
     assert not (tmp_path / "out").exists()
 

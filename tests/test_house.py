@@ -22,7 +22,7 @@ ROOMS = [room for room in FLOORS if room not in ("demo", "__main__")]
 OTHER_FOLDERS = {"benchmarks", "examples", "scripts", "tests", "typings"}
 HOME = {
     "jsonschema": "schemas",
-    **dict.fromkeys(["datasets", "datasketch", "pyarrow", "pydicom", "pylibjpeg", "ray", "fsspec"], "data"),
+    **dict.fromkeys(["datasets", "pyarrow", "pydicom", "pylibjpeg", "ray", "fsspec"], "data"),
     **dict.fromkeys(
         [
             "aiohttp",
@@ -41,7 +41,7 @@ HOME = {
     **dict.fromkeys(["sklearn", "scipy"], "curation"),
     **dict.fromkeys(["torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "unsloth"], "distill"),
 }
-OPTIONAL = sorted(HOME.keys() - {"datasketch", "jinja2", "jsonschema", "markupsafe", "pydicom"})
+OPTIONAL = sorted(HOME.keys() - {"jinja2", "jsonschema", "markupsafe", "pydicom"})
 
 
 class Import(NamedTuple):

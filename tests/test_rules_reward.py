@@ -38,7 +38,7 @@ def test_saying_nothing_is_worth_nothing_but_form() -> None:
 
 def test_the_parts_are_bounded_and_sum_to_the_total() -> None:
     for text in (GOOD, WRONG, EMPTY, NINE, "", "{", STEPS[0]):
-        parts = reward.scores_of(text, SICK)
+        parts = reward.judged(text, SICK).scores
         assert all(0.0 <= part <= 1.0 for part in parts)
         assert score(text) == [pytest.approx(sum(w * p for w, p in zip(reward.WEIGHTS.values(), parts, strict=True)))]
 
@@ -61,6 +61,6 @@ def test_a_missing_reference_is_named() -> None:
 
 def test_a_completion_is_judged_once_for_all_parts() -> None:
     forget()
-    for part in (reward.structure, reward.grounding, reward.coverage):
+    for part in (reward.structure, reward.grounding, reward.coverage, reward.accepted):
         part([GOOD, WRONG], reference_report=[SICK, SICK])
-    assert reward.scores_of.cache_info().misses == 2
+    assert reward.judged.cache_info().misses == 2

@@ -16,7 +16,7 @@ from .memory import remember
 from .steps import per_candidate, steps_of
 
 REPORT_LIMIT = 10_000  # characters of a reference that are read
-_MEMORY, _CLAIM = 4_000_000, 450  # bytes in all, and of a claim, about
+_MEMORY, _CLAIM = 1_000_000, 450  # bytes in all, and of a claim, about
 
 _CONCLUDES = re.compile(
     r"\W*(?:synthesis|conclusion|in conclusion|summary|in summary|overall|final|bottom line|to conclude|answer"

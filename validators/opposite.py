@@ -24,7 +24,7 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"opposite": "doubt"}
 find = Finder(__name__, CODES)
 
-_MEMORY, _NAME = 2_000_000, 350  # bytes in all, and of a name, about
+_MEMORY, _NAME = 500_000, 350  # bytes in all, and of a name, about
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
-from ..schemas.verdict import Finding
-from . import coverage as coverage_rule
-from . import gate, substance
+from ..schemas.trace import Trace
+from ..schemas.verdict import Verdict
+from . import gate
 from .check import as_pair
+from .coverage import mentioned, uncovered
 from .findings.reference import abnormal
 from .grounding import reference_of
 from .memory import remembered
@@ -31,10 +32,9 @@ from .rule import Group
 
 WEIGHTS: Mapping[str, float] = {"structure": 0.3, "grounding": 0.5, "coverage": 0.2}
 ERROR, DOUBT = 0.5, 0.15
-_GROUPS: tuple[Group, ...] = ("completion", "structure", "report", "form", "honesty")
-_OF_PARTS = tuple(rule for rule in gate.group("grounding") if rule is not coverage_rule)
-_COMPLETIONS = 512  # judged ones that are remembered: the three functions are asked one after another
-
+_FORM: tuple[Group, ...] = ("completion", "structure", "report", "form", "honesty")
+_GROUP_OF: Mapping[str, Group] = {rule.__name__.rpartition(".")[2]: rule.GROUP for rule in gate.RULES}
+_COMPLETIONS = 512  # judged ones that are remembered: the four functions are asked one after another
 
 _Row = tuple[str, str, tuple[str, ...], bool]  # text, reference, views, whether an earlier examination was supplied
 
@@ -47,33 +47,42 @@ class Scores(NamedTuple):
     coverage: float
 
 
+class JudgedCompletion(NamedTuple):
+    """A completion that was judged."""
+
+    trace: Trace | None  # none where it cannot be read
+    verdict: Verdict
+    scores: Scores
+
+
 def structure(completions: Sequence[Any], **columns: Any) -> list[float]:
     """How well each completion keeps the form; see the module."""
-    return [scores.structure for scores in _all(completions, columns)]
+    return [one.scores.structure for one in _all(completions, columns)]
 
 
 def grounding(completions: Sequence[Any], **columns: Any) -> list[float]:
     """How far each completion agrees with its reference; see the module."""
-    return [scores.grounding for scores in _all(completions, columns)]
+    return [one.scores.grounding for one in _all(completions, columns)]
 
 
 def coverage(completions: Sequence[Any], **columns: Any) -> list[float]:
     """How much of its reference each completion speaks of; see the module."""
-    return [scores.coverage for scores in _all(completions, columns)]
+    return [one.scores.coverage for one in _all(completions, columns)]
 
 
 def accepted(completions: Sequence[Any], **columns: Any) -> list[float]:
     """Whether the rules accept each completion; see the module."""
-    return [float(accepts(*row)) for row in _rows(completions, columns)]
+    return [float(one.verdict.accepted) for one in _all(completions, columns)]
 
 
 def total(completions: Sequence[Any], **columns: Any) -> list[float]:
     """The weighted sum of the three, from 0 to 1."""
-    return [sum(WEIGHTS[part] * value for part, value in s._asdict().items()) for s in _all(completions, columns)]
+    weights = WEIGHTS.values()
+    return [sum(w * part for w, part in zip(weights, one.scores, strict=True)) for one in _all(completions, columns)]
 
 
-def _all(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[Scores]:
-    return [scores_of(*row) for row in _rows(completions, columns)]
+def _all(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[JudgedCompletion]:
+    return [judged(*row) for row in _rows(completions, columns)]
 
 
 def _rows(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[_Row]:
@@ -96,8 +105,8 @@ def _text(completion: Any) -> str:
 
 @remembered
 @lru_cache(maxsize=_COMPLETIONS)
-def scores_of(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bool = False) -> Scores:
-    """The three parts of one completion.
+def judged(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bool = False) -> JudgedCompletion:
+    """One completion, judged by every rule, once for all parts.
 
     Args:
         text: ten steps and a report, as a student writes them.
@@ -106,38 +115,29 @@ def scores_of(text: str, reference: str, views: tuple[str, ...] = (), has_prior:
         has_prior: whether an earlier examination was supplied.
     """
     study, candidate = as_pair(text, "reward", reference, views=views, has_prior=has_prior, author="student")
+    verdict = gate.judge(study, candidate)
     if candidate.trace is None:
-        return Scores(0.0, 0.0, 0.0)
-    kept = [not _errors(gate.findings(gate.group(name), study, candidate)) for name in _GROUPS]
-    form = sum(kept) / len(_GROUPS)
+        return JudgedCompletion(None, verdict, Scores(0.0, 0.0, 0.0))
+    faulty = {_GROUP_OF[finding.rule] for finding in verdict.findings if finding.severity == "error"}
+    form = sum(name not in faulty for name in _FORM) / len(_FORM)
     if not candidate.trace.steps:
-        return Scores(form, 0.0, 0.0)
-    return Scores(form, _grounded(study, candidate), _covered(study, candidate))
+        return JudgedCompletion(candidate.trace, verdict, Scores(form, 0.0, 0.0))
+    return JudgedCompletion(
+        candidate.trace, verdict, Scores(form, _grounded(verdict), _covered(study, candidate, verdict))
+    )
 
 
-@remembered
-@lru_cache(maxsize=_COMPLETIONS)
-def accepts(text: str, reference: str, views: tuple[str, ...] = (), has_prior: bool = False) -> bool:
-    """Whether all rules accept a completion; as `scores_of`."""
-    return gate.judge(*as_pair(text, "reward", reference, views=views, has_prior=has_prior, author="student")).accepted
-
-
-def _errors(found: Any) -> list[Finding]:
-    return [finding for finding in found if finding.severity == "error"]
-
-
-def _grounded(study: Study, candidate: Candidate) -> float:
-    found = list(gate.findings(_OF_PARTS, study, candidate))
-    if any(finding.code == "says_nothing" for finding in found):
+def _grounded(verdict: Verdict) -> float:
+    if any(finding.code == "says_nothing" for finding in verdict.findings):
         return 0.0
     cost = {"error": ERROR, "doubt": DOUBT, "warning": 0.0}
+    found = (one for one in verdict.findings if _GROUP_OF[one.rule] == "grounding" and one.rule != "coverage")
     return max(0.0, 1.0 - sum(cost[finding.severity] for finding in found))
 
 
-def _covered(study: Study, candidate: Candidate) -> float:
-    reference = reference_of(study)
-    claims = list(abnormal(reference))
+def _covered(study: Study, candidate: Candidate, verdict: Verdict) -> float:
+    claims = list(abnormal(reference_of(study)))
     if claims:
-        return 1.0 - len(coverage_rule.uncovered(claims, coverage_rule.mentioned(candidate))) / len(claims)
-    codes = {finding.code for finding in (*coverage_rule.rule(study, candidate), *substance.rule(study, candidate))}
+        return 1.0 - len(uncovered(claims, mentioned(candidate))) / len(claims)
+    codes = {finding.code for finding in verdict.findings}
     return 0.0 if codes & {"normal_unsaid", "says_nothing"} else 0.5 if "normal_partly_unsaid" in codes else 1.0

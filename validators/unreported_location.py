@@ -26,7 +26,7 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"unreported_location": "doubt"}
 find = Finder(__name__, CODES)
 
-_MEMORY, _KNOWN = 1_000_000, 600  # bytes in all, and of what a report names, about
+_MEMORY, _KNOWN = 250_000, 600  # bytes in all, and of what a report names, about
 _NUMBER = rf"(?:(?:{'|'.join(ORDINALS)})|\d{{1,2}}(?:st|nd|rd|th))"
 _LEVEL = (
     rf"(?i)\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})\b|ribs? (?P<rib>\d{{1,2}})\b"

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ...data.executor import Executor, Failed
 from ...data.foreign import Raw, rows
 from ...data.foreign import count as rows_at
-from ...data.kept import keep
+from ...data.processes import THIS_PROCESS
 from ...data.run import RunFolder
-from ...data.workers import Failed, Workers, in_order
 from ...schemas.candidate import Candidate
 from ...schemas.errors import InputError
 from ...schemas.study import Study
@@ -46,24 +46,21 @@ class Item(NamedTuple):
     layout: str = "plain"
 
 
-def items(
-    path: Path, reader: Reader = AS_IT_IS, *, workers: Workers = 1, kept: Path | None = None
-) -> Iterator[Item | RowProblem]:
+def items(path: Path, reader: Reader = AS_IT_IS, executor: Executor = THIS_PROCESS) -> Iterator[Item | RowProblem]:
     """Judge every row at a path.
 
     Args:
         path: what to audit.
         reader: how its rows are read; a run's are known.
-        workers: who judges (data/workers.py).
-        kept: a folder for finished shards (data/kept.py).
+        executor: judges (data/executor.py).
 
     Raises:
         InputError: there is nothing to audit.
         MissingExtraError: it takes a library that is absent.
     """
-    if kept is not None and reader.images is not None:
+    if executor.cache is not None and reader.images is not None:
         raise InputError("films are opened anew each time: use --keep without --images", field="--keep")
-    return _of_run(path, workers, kept) if is_run(path) else _of_rows(path, reader, workers, kept)
+    return _of_run(path, executor) if is_run(path) else _of_rows(path, reader, executor)
 
 
 def count(path: Path) -> int | None:
@@ -79,10 +76,9 @@ def is_run(path: Path) -> bool:
     return (path / "manifest.json").is_file() and (path / "journal.db").is_file()
 
 
-def _of_rows(path: Path, reader: Reader, workers: Workers, kept: Path | None) -> Iterator[Item | RowProblem]:
+def _of_rows(path: Path, reader: Reader, executor: Executor) -> Iterator[Item | RowProblem]:
     first: Form | None = None
-    shards = keep(kept, "audit", reader._asdict(), _content)
-    for raw, found in in_order(partial(_judged, reader), rows(path), workers, shards):
+    for raw, found in executor.map_rows(partial(_judged, reader), rows(path), _content):
         if isinstance(found, Failed):
             yield RowProblem(row=raw.row, file=raw.file or None, message=f"it could not be judged: {found.reason}")
             continue
@@ -137,10 +133,9 @@ class _Stored(NamedTuple):
     own: tuple[str, ...]  # files of the recipe's own rules
 
 
-def _of_run(path: Path, workers: Workers, kept: Path | None) -> Iterator[Item | RowProblem]:
-    shards = keep(kept, "audit of a run", {}, _stored_content)
+def _of_run(path: Path, executor: Executor) -> Iterator[Item | RowProblem]:
     with RunFolder.read(path) as run:
-        found = in_order(_judged_again, _deciding(run), workers, shards)
+        found = executor.map_rows(_judged_again, _deciding(run), _stored_content)
         for row, (stored, item) in enumerate(found, 1):
             if isinstance(item, Failed):
                 yield RowProblem(row=row, id=stored.study.id, message=f"it could not be judged: {item.reason}")

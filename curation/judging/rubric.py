@@ -5,11 +5,9 @@ a question left out, a score that is none, or a made-up quotation is unreadable:
 judge does not learn who wrote the steps, nor what became of them; the order of the questions turns with each repeat.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from string import Template
 from typing import Any, Self
 
@@ -20,9 +18,8 @@ from ...schemas.study import Study
 from ...schemas.trace import Trace
 from ..cited import one_object, place_of, storable
 from ..prompt import FilledPrompt
-from ..prompt_file import content_of, read_prompt_file
+from ..prompt_file import VersionedFile, read_prompt_file
 
-_PACKAGE = __package__ or ""
 _FIELDS = ("score", "step", "quote", "reason")
 _BEST = 5
 
@@ -34,10 +31,9 @@ class Dimension(Noun):
     anchors: dict[int, str] = Field(description="What a score means; those between are between.")
 
 
-class RubricFile(Noun):
-    """rubric.yaml."""
+class RubricFile(VersionedFile):
+    """judge.yaml, or a file of one's own."""
 
-    version: int = Field(ge=1)
     dimensions: dict[str, Dimension] = Field(min_length=1)
     system: str = Field(description="$questions stands for the questions and their anchors.")
     user: str = Field(description="$data is the study and the steps.")
@@ -76,12 +72,10 @@ class Rubric:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        content = content_of(path or resources.files(_PACKAGE).joinpath("rubric.yaml"), "rubric")
-        self._file = read_prompt_file(RubricFile, content, path, "rubric", "rubric")
+        source = path or resources.files(__package__).joinpath("judge.yaml")
+        self._file, name, sha256 = read_prompt_file(RubricFile, source, "rubric", "rubric")
+        self.id = f"{name}:{sha256[:12]}"  # as records cite it
         self.dimensions = tuple(self._file.dimensions)
-        name = Path(path).stem if path else "judge"
-        # name, version and hash, as records cite it
-        self.id = f"{name}@{self._file.version}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
     def ask(self, study: Study, trace: Trace, repeat: int = 0) -> FilledPrompt:
         """The question about one trace.

@@ -2,12 +2,11 @@
 
 import base64
 import io
-import warnings
 from pathlib import Path
 
 from PIL import Image
 
-from ...data.intake.plain import too_many_scans
+from ...data.intake.decoder import DecodeError, decoder
 from ...schemas.errors import ImageError
 
 EDGE = 448  # pixels; enough to see what a report speaks of, small enough for a thousand films in one file
@@ -21,19 +20,20 @@ def data_uri(path: Path, edge: int = EDGE) -> str:
         ImageError: the file is missing, is not a whole image, or is too large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            data = path.read_bytes()
-            if too_many_scans(data):
-                raise ImageError("it would take too long to decode; is it damaged?", file=path)
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > _PIXELS:
-                    raise ImageError(f"{image.width} x {image.height} pixels are too many to show", file=path)
-                image.draft("L", (edge, edge))  # lets JPEG decode at a fraction; does nothing for others
-                image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-                small = image.convert("L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        jpeg = decoder().run(_small, path.read_bytes(), edge)
+    except (OSError, DecodeError) as error:
         raise ImageError(f"the image cannot be shown ({error})", file=path) from None
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _small(data: bytes, edge: int) -> bytes:
+    """Called in the decoder's process."""
+    with Image.open(io.BytesIO(data)) as image:
+        if image.width * image.height > _PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are too many to show")
+        image.draft("L", (edge, edge))  # lets JPEG decode at a fraction; does nothing for others
+        image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+        small = image.convert("L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB")
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=88, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return stream.getvalue()

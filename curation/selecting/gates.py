@@ -11,11 +11,12 @@ The training terms of the endpoints that wrote a run are a gate too: data/select
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ...data.executor import Executor
+from ...data.processes import THIS_PROCESS
 from ...data.splitting.alike import Looks
 from ...data.splitting.contamination import ERRORS, Held, StudyInSplit, looked
 from ...data.splitting.splits import SplitRecipe, read_splits
 from ...data.store.studies import StudyStore
-from ...data.workers import Workers
 from ...schemas.study import Study
 
 _WHY = {"patient": "a patient", "study": "a study", "image": "an image"}
@@ -24,12 +25,14 @@ _WHY = {"patient": "a patient", "study": "a study", "image": "an image"}
 class Gates:
     """Why a study may not be learned from; built once, then applied to batches of studies."""
 
-    def __init__(self, splits: Path | None, held_out: Sequence[Path], similarity: float, workers: Workers = 1) -> None:
+    def __init__(
+        self, splits: Path | None, held_out: Sequence[Path], similarity: float, executor: Executor = THIS_PROCESS
+    ) -> None:
         self._splits = read_splits(splits) if splits is not None else None
         self._own = SplitRecipe.model_validate({"test": 0.0, "validate": 0.0})
         self._similarity = similarity
         stores = [StudyStore.open(path) for path in held_out]
-        self._held = Held(looked(_ones(stores), workers=workers)) if stores else None
+        self._held = Held(looked(_ones(stores), executor=executor)) if stores else None
         self.alike_and_normal = 0
 
     @property

@@ -7,11 +7,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from ...data.kept import Kept, keep
+from ...data.executor import Executor, sure
+from ...data.processes import THIS_PROCESS
 from ...data.selection import examples_of
 from ...data.similarity import Signature
 from ...data.splitting.alike import Looks, looks, report_signature
-from ...data.workers import Workers, in_order, sure
 from ...schemas.example import Example
 from ...schemas.study import Study
 from .gates import Gates
@@ -30,8 +30,7 @@ def read(
     limit: int,
     studies: Path | None = None,
     on_row: Callable[[], None] = lambda: None,
-    workers: Workers = 1,
-    kept: Path | None = None,
+    executor: Executor = THIS_PROCESS,
 ) -> tuple[list[PoolExample], list[str], tuple[int, ...]]:
     """Read every accepted example, and keep what the gates let through.
 
@@ -42,8 +41,7 @@ def read(
         limit: of a larger pool, so many are kept: of each stratum (source, views) the same share, by hash.
         studies: the study store of all runs, if it moved.
         on_row: called for every row that was read.
-        workers: who reads them (data/workers.py).
-        kept: a folder for finished shards (data/kept.py).
+        executor: reads them (data/executor.py).
 
     Returns:
         the rows by id, with findings and signatures; the ids of all examples, sorted; and how many each run had.
@@ -55,11 +53,10 @@ def read(
     sizes: Counter[tuple[str, ...]] = Counter()
     for number, run in enumerate(runs):
         examples = (one.example for one in examples_of(run, studies=studies))
-        shards = keep(kept, "select", {"run": number, "compares": gates.compares}, _content)
         work = partial(_read, number, gates.compares)
         rows = (
             (example.study, *sure(found, f"study '{example.study.id}'"))
-            for example, found in in_order(work, examples, workers, shards)
+            for example, found in executor.map_rows(work, examples, _content)
         )
         before = len(seen)
         while some := list(islice(rows, _SOME)):
@@ -79,7 +76,7 @@ def read(
     left = _shortened(strata, sizes, limit, funnel)
     if passed > limit:
         funnel.count("sample", passed, len(left), {"not in the sample": passed - len(left)})
-    _complete(left, workers, keep(kept, "select: rows", {}, _texts))
+    _complete(left, executor)
     return sorted(left, key=lambda row: (row.id, row.key)), sorted(seen), tuple(each)
 
 
@@ -105,9 +102,9 @@ def _findings_and_signatures(rows: Sequence[PoolExample]) -> list[tuple[tuple[st
     return [(row.findings or present(row.report), report_signature(row.text)) for row in rows]
 
 
-def _complete(rows: Sequence[PoolExample], workers: Workers, kept: Kept | None) -> None:
+def _complete(rows: Sequence[PoolExample], executor: Executor) -> None:
     """What only rows need that the sample has kept."""
-    for row, found in in_order(_findings_and_signatures, rows, workers, kept):
+    for row, found in executor.map_rows(_findings_and_signatures, rows, _texts):
         row.findings, row.signature = sure(found, f"study '{row.study_id}'")
         row.report = ""  # it stands in the text as well
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from pydantic import Field
 
+from ...data.executor import Executor
 from ...data.files import must_be_new
+from ...data.processes import THIS_PROCESS
 from ...data.run import RunFolder
 from ...data.selection import FILE, stored_path
-from ...data.workers import Workers
 from ...schemas.base import Noun
 from ...schemas.errors import InputError
 from ...schemas.selection import Chosen, Method, SelectedRun, Selection
@@ -74,8 +75,7 @@ def select(
     held_out: Sequence[Path] = (),
     studies: Path | None = None,
     on_row: Callable[[], None] = lambda: None,
-    workers: Workers = 1,
-    kept: Path | None = None,
+    executor: Executor = THIS_PROCESS,
 ) -> Selected:
     """Select and write.
 
@@ -88,8 +88,7 @@ def select(
         held_out: study stores that tests are made of.
         studies: the runs' study store, if it moved.
         on_row: called for every row that was read.
-        workers: who reads the examples (data/workers.py): so many processes, or an engine.
-        kept: a folder for finished shards (data/kept.py).
+        executor: reads the examples (data/executor.py).
 
     Raises:
         RunError: `out` is taken.
@@ -102,10 +101,8 @@ def select(
             raise InputError("is a selection; select from its runs", file=run)
     heads = [_head(run, out) for run in runs]
     sampled = None if student is None else failures(student)
-    funnel, gates = Funnel(), Gates(splits, held_out, options.similarity, workers)
-    rows, ids, each = read(
-        runs, gates, funnel, limit=options.pool, studies=studies, on_row=on_row, workers=workers, kept=kept
-    )
+    funnel, gates = Funnel(), Gates(splits, held_out, options.similarity, executor)
+    rows, ids, each = read(runs, gates, funnel, limit=options.pool, studies=studies, on_row=on_row, executor=executor)
     rows = funnel.step("one a study", rows, once(rows))
     pool = funnel.step("near-duplicates", rows, near(rows, options.similarity))
     if not pool:

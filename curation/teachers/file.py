@@ -120,8 +120,8 @@ class Teacher:
         stale = [key for key in self._answers if state_of(key) in done]
         self._unused = set(self._answers) - set(stale)
         self.notes = (
-            *((f"{answers}: {len(self._unused)} new answers",) if self._unused else ()),
-            *((f"{answers}: {_named(stale)} to questions that were answered before are left alone",) if stale else ()),
+            *((f"{answers}: {_answers(len(self._unused))} read",) if self._unused else ()),
+            *((f"{answers}: {_named(stale)} to questions answered before, left alone",) if stale else ()),
         )
 
     async def ask(self, question: Question) -> bytes:
@@ -165,11 +165,12 @@ class Teacher:
             unused = _named(sorted(self._unused))
             self.notes += (f"{self.folder / 'answers.jsonl'}: {unused} to questions that this call did not ask",)
         if missing:
-            self.notes += (f"{self.folder / 'answers.jsonl'}: {_named(missing)} of the last questions are missing",)
+            self.notes += (f"{self.folder / 'answers.jsonl'}: {_named(missing)} missing to the last questions",)
         if self._waiting:
+            n = len(self._waiting)
+            wait = "1 question waits; put its answer" if n == 1 else f"{n} questions wait; put their answers"
             self.notes += (
-                f"{questions}: {len(self._waiting)} questions wait; put their answers into answers.jsonl next to it "
-                "(id, text, model), then run the same command again",
+                f"{questions}: {wait} into answers.jsonl next to it (id, text, model), then run the same command again",
             )
 
 
@@ -203,4 +204,8 @@ def _ids(questions: Path) -> list[str]:
 
 def _named(keys: Sequence[str]) -> str:
     some = ", ".join(f"{key[:12]}…" for key in keys[:_NAMED])
-    return f"{len(keys)} answers ({some}{' and more' if len(keys) > _NAMED else ''})"
+    return f"{_answers(len(keys))} ({some}{' and more' if len(keys) > _NAMED else ''})"
+
+
+def _answers(n: int) -> str:
+    return "1 answer" if n == 1 else f"{n} answers"

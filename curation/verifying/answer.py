@@ -99,7 +99,8 @@ def read_verification(text: str, report: str, steps: Sequence[str], doubts: Sequ
         text: the answer.
         report: the reference.
         steps: the steps' texts.
-        doubts: what the rules doubt; a doubted place that no statement touches makes the answer unreadable.
+        doubts: what the rules doubt; a doubted place that no statement touches makes an answer unreadable that finds
+            nothing wrong.
 
     Raises:
         UnreadableVerification: it cannot be used.
@@ -115,6 +116,17 @@ def read_verification(text: str, report: str, steps: Sequence[str], doubts: Sequ
         for statement in _statements(found.get(key), key, number, step, report, problems)
     ]
     missing = list(_missing(found.get(MISSING), report, problems))
+    said = Verification(statements=tuple(statements), missing=tuple(missing))
+    if said.clean:  # an answer that rejects the trace decides without them
+        problems.extend(_untouched(doubts, steps, statements))
+    if problems:
+        more = f"; and {len(problems) - _PROBLEMS} more" if len(problems) > _PROBLEMS else ""
+        raise UnreadableVerification("; ".join(problems[:_PROBLEMS]) + more)
+    return said
+
+
+def _untouched(doubts: Sequence[Finding], steps: Sequence[str], statements: Sequence[Statement]) -> Iterator[str]:
+    """Doubted places that no statement touches."""
     for doubt in doubts:
         if doubt.step is None or doubt.span is None or doubt.step > len(steps):
             continue
@@ -122,11 +134,7 @@ def read_verification(text: str, report: str, steps: Sequence[str], doubts: Sequ
             s.step == doubt.step and s.span[0] < doubt.span[1] and doubt.span[0] < s.span[1] for s in statements
         ):
             words = steps[doubt.step - 1][slice(*doubt.span)]
-            problems.append(f"step_{doubt.step:02}: no quotation touches {words[:80]!r}")
-    if problems:
-        more = f"; and {len(problems) - _PROBLEMS} more" if len(problems) > _PROBLEMS else ""
-        raise UnreadableVerification("; ".join(problems[:_PROBLEMS]) + more)
-    return Verification(statements=tuple(statements), missing=tuple(missing))
+            yield f"step_{doubt.step:02}: no quotation touches {words[:80]!r}"
 
 
 def _statements(

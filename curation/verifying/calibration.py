@@ -45,16 +45,25 @@ class Calibration(Record):
     unreadable: int = Field(description="Traces without a usable answer; errors, on either side.")
     code_version: str = Field(description="Version of tenstep.")
 
-    def trusted(self, bound: float | None = None) -> bool:
-        """Whether it is enough to lift a doubt.
+    def shortfalls(self, bound: float | None = None) -> list[str]:
+        """What is missing to lift a doubt, a phrase for each; none if it is trusted.
 
         Args:
             bound: the recipe's lower bound for both intervals, if it sets one.
         """
-        both = (self.good, self.bad)
-        if bound is not None:
-            return all(rate.low >= bound for rate in both)
-        return all(rate.n >= LEAST and (rate.n - rate.right) * LEAST <= ERRORS * rate.n for rate in both)
+        found = []
+        for name, rate in (("good", self.good), ("bad", self.bad)):
+            wrong = rate.n - rate.right
+            if bound is not None:
+                if rate.low < bound:
+                    start = f"{rate.low:.3f}, and verifier.trust is {bound}"
+                    found.append(f"the interval of the {name} ones starts at {start}")
+                continue
+            if rate.n < LEAST:
+                found.append(f"only {rate.n} {name} traces were measured, and {LEAST} are needed")
+            if wrong * LEAST > ERRORS * rate.n:
+                found.append(f"{wrong} of {rate.n} {name} ones are wrong, and {ERRORS} in {LEAST} are allowed")
+        return found
 
 
 class Seen(NamedTuple):

@@ -3,30 +3,24 @@
 Hash and version of the file travel into every record and into a calibration, which counts for this prompt only.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from string import Template
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from ...schemas.base import Noun
 from ...schemas.study import Study
 from ..prompt import FilledPrompt
-from ..prompt_file import content_of, read_prompt_file
+from ..prompt_file import VersionedFile, read_prompt_file
 from ..teacher import Question
 from .answer import MISSING, keys, schema
 
-_PACKAGE = __package__ or ""
 
-
-class VerifierPromptFile(Noun):
+class VerifierPromptFile(VersionedFile):
     """verify.yaml, or a file of one's own."""
 
-    version: int = Field(ge=1)
     system: str
     user: str = Field(description="$data is the study and the steps.")
     again: str = Field(description="After an answer that could not be used: $data, and $problems.")
@@ -50,10 +44,9 @@ class VerifierPrompt:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        content = content_of(path or resources.files(_PACKAGE).joinpath("verify.yaml"), "verifier.prompt")
-        self._file = read_prompt_file(VerifierPromptFile, content, path, "prompt for a verifier", "verifier.prompt")
-        self.id = f"{Path(path).stem if path else 'verify'}@{self._file.version}"
-        self.sha256 = hashlib.sha256(content.encode()).hexdigest()
+        source = path or resources.files(__package__).joinpath("verify.yaml")
+        found = read_prompt_file(VerifierPromptFile, source, "prompt for a verifier", "verifier.prompt")
+        self._file, self.id, self.sha256 = found
 
     def question(self, study: Study, steps: Sequence[str], problems: str | None = None) -> Question:
         """The question about one trace; a second one says what was wrong with the first one's answer."""

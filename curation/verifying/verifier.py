@@ -90,11 +90,9 @@ class Verifier:
             asking, model = self._asking, lane.teacher.model
             check_calibration(found, spec.calibration, model=model, prompt_id=asking.id, prompt_sha256=asking.sha256)
             self.note = None
-            if not found.trusted(spec.trust):
-                good, bad = found.good, found.bad
+            if missing := found.shortfalls(spec.trust):
                 self.note = (
-                    f"{spec.calibration}: {good.right} of {good.n} good and {bad.right} of {bad.n} bad ones right is "
-                    "not enough to be trusted, so the verifier may reject and hold, and lifts no doubt"
+                    f"{spec.calibration}: {'; '.join(missing)}; so the verifier may reject and hold, and lifts no doubt"
                 )
 
     def wants(self, verdict: Verdict) -> bool:

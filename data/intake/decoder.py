@@ -1,29 +1,42 @@
-"""Compressed DICOM pixels, decoded in a process of their own, which is ended when the time is up.
+"""Images are decoded in a process of their own, which is given so much time and so much memory.
 
-The time limit of deadline.py acts between two instructions of Python and on the main thread; a decoder of JPEG or JPEG
-2000 pixels is one call of a compiled library, which damaged bytes could keep busy for ever. The process starts with the
-first such film (about a second), serves those that follow, and ends with the process that started it.
+    decoder().run(decode, data)       what decode(data) returns there
+
+A decoder of PNG, JPEG or JPEG 2000 is one call of a compiled library. Damaged bytes can keep it busy for ever, fill the
+memory, or crash it, and nothing in Python can stop it; ending its process can. The process starts with the first image
+(about a second), serves those that follow, is replaced when it has ended, and ends with the process that started it.
 """
 
 import atexit
-import io
+import contextlib
 import os
 import pickle
+import resource
 import select
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeVar
 
 from ..child import COMMAND, HEAD, framed, length_of
-from .deadline import MAX_SECONDS, TooSlowError
 
-_ARRAY = b"\x93NUMPY"  # opens an array as numpy writes it
+R = TypeVar("R")
+MAX_SECONDS = 30  # for an image; the largest films take one or two
+MAX_MEMORY = 4 << 30  # bytes of address space; a film of 50 million pixels, four channels and 16 bits takes half of it
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}  # each reserves address space
+
+
+class DecodeError(Exception):
+    """An image that was not decoded: a reason for rejected rows, and what it means."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)  # what pickle makes it from again
+        self.reason, self.detail = reason, detail
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 class Decoder:
@@ -34,45 +47,45 @@ class Decoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def decode(self, data: bytes, *, correct_unused_bits: bool, seconds: float) -> NDArray[Any]:
-        """The pixels of a DICOM file.
+    def run(self, decode: Callable[..., R], *args: Any, seconds: float = MAX_SECONDS) -> R:
+        """What `decode(*args)` returns in the process.
 
         Args:
-            data: the file.
-            correct_unused_bits: see pydicom.pixels.pixel_array.
+            decode: a function at the top of a module.
+            args: what pickle can carry, like the result.
             seconds: how long it may take.
 
         Raises:
-            TooSlowError: it took longer.
-            ValueError: it cannot be decoded.
+            DecodeError: it took more time or memory than it may, it raised, or the process ended.
         """
         with self._lock:
             try:
                 process = self._started()
                 assert process.stdin is not None and process.stdout is not None  # both are pipes
-                process.stdin.write(framed(bytes([correct_unused_bits]) + data))
+                process.stdin.write(framed(pickle.dumps((decode, args), pickle.HIGHEST_PROTOCOL)))
                 process.stdin.flush()
                 until = time.monotonic() + seconds
                 answers = process.stdout.fileno()
                 answer = _read(answers, length_of(_read(answers, HEAD, until)), until)
-            except (OSError, EOFError) as error:  # the decoder took its process with it
+            except (OSError, EOFError):  # the library took its process with it
                 self.close()
-                raise ValueError(f"the decoder ended ({type(error).__name__})") from None
+                raise DecodeError("unreadable_image", "its decoder crashed; is it damaged?") from None
             except BaseException:  # too slow, or interrupted: its answer is not wanted any more
                 self.close()
                 raise
-        if not answer.startswith(_ARRAY):
-            raise ValueError(answer.decode("utf-8", "replace"))
-        found: NDArray[Any] = np.load(io.BytesIO(answer), allow_pickle=False)
-        return found
+        result: R | DecodeError = pickle.loads(answer)  # noqa: S301 from the process that we started
+        if isinstance(result, DecodeError):
+            raise result
+        return result
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(  # noqa: S603  our own module, and no shell
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=os.environ | _ONE_THREAD,
+            )  # fmt: skip
             assert self._process.stdin is not None  # a pipe
-            self._process.stdin.write(framed(pickle.dumps(decoding)))
+            self._process.stdin.write(framed(pickle.dumps(limited)))
         return self._process
 
     def close(self) -> None:
@@ -91,23 +104,6 @@ def decoder() -> Decoder:
     return found
 
 
-def pixels_of(dataset: Any, data: bytes, *, correct_unused_bits: bool = True) -> NDArray[Any]:
-    """The pixels of a DICOM file that was read from `data`; compressed ones are decoded in the other process.
-
-    Raises:
-        TooSlowError: that took longer than MAX_SECONDS.
-        Exception: what pydicom raises on damaged pixels.
-    """
-    from pydicom.pixels import pixel_array
-    from pydicom.uid import RLELossless
-
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed or syntax == RLELossless:  # Python and numpy alone
-        found: NDArray[Any] = pixel_array(dataset, correct_unused_bits=correct_unused_bits)
-        return found
-    return decoder().decode(data, correct_unused_bits=correct_unused_bits, seconds=MAX_SECONDS)
-
-
 def _read(stream: int, length: int, until: float) -> bytes:
     held = bytearray()
     poll = select.poll()
@@ -115,7 +111,7 @@ def _read(stream: int, length: int, until: float) -> bytes:
     while len(held) < length:
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise TooSlowError
+            raise DecodeError("slow_image", f"not decoded within {MAX_SECONDS} seconds; is it damaged?")
         piece = os.read(stream, min(length - len(held), 1 << 20))
         if not piece:
             raise EOFError
@@ -123,18 +119,20 @@ def _read(stream: int, length: int, until: float) -> bytes:
     return bytes(held)
 
 
-def decoding() -> Callable[[bytes], bytes]:
-    """What the process answers with: an array as numpy writes it, or why the pixels cannot be decoded."""
-    import pydicom
-    from pydicom.pixels import pixel_array
+def limited(memory: int = MAX_MEMORY) -> Callable[[bytes], bytes]:
+    """What the process answers with, once it has limited itself: a result, or a DecodeError."""
+    with contextlib.suppress(ValueError, OSError):  # a lower limit holds already, or the system has none
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
-    def decode(message: bytes) -> bytes:
-        stream = io.BytesIO()
+    def answer(message: bytes) -> bytes:
+        result: Any
         try:
-            dataset = pydicom.dcmread(io.BytesIO(message[1:]), force=True)
-            np.save(stream, pixel_array(dataset, correct_unused_bits=bool(message[0])), allow_pickle=False)
+            decode, args = pickle.loads(message)  # noqa: S301 from the process that started this one
+            result = decode(*args)
+        except MemoryError:
+            result = DecodeError("large_image", f"takes more than {memory >> 30} GB of memory to decode")
         except Exception as error:  # noqa: BLE001  a decoder raises whatever damaged bytes make it trip over
-            return " ".join(str(error).split())[:200].encode() or b"damaged"
-        return stream.getvalue()
+            result = DecodeError("unreadable_image", " ".join(str(error).split())[:200] or type(error).__name__)
+        return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
 
-    return decode
+    return answer

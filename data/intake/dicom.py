@@ -10,15 +10,15 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ...schemas.views import view_kinds
-from .decoder import pixels_of
 from .dicom_frames import expected_length, unfit_frame
+from .plain import Picture
 from .reports import UNKNOWN_VIEW, Refusal
 from .voi import FUNCTIONS, function_of, numbers, rendering_of, whole
 from .window import odd_greys, to_grey8
@@ -31,14 +31,6 @@ _GREY, _COLOUR = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_FULL", "YBR_FULL_4
 _FIRST_TAGS = (b"\x02\0\0\0", b"\x02\0\x01\0", b"\x02\0\x02\0", b"\x02\0\x10\0", b"\x08\0\0\0", b"\x08\0\x01\0",
                b"\x08\0\x05\0", b"\x08\0\x08\0", b"\x08\0\x12\0", b"\x08\0\x16\0", b"\x08\0\x18\0")  # fmt: skip
 _MANY = 0.01  # share of pixels
-
-
-class Picture(NamedTuple):
-    """What was decoded."""
-
-    image: Image.Image
-    view: str
-    warnings: tuple[tuple[str, str], ...]
 
 
 def is_dicom(data: bytes) -> bool:
@@ -58,7 +50,9 @@ def decode(data: bytes, max_pixels: int) -> Picture | Refusal:
         try:
             dataset = pydicom.dcmread(io.BytesIO(data), force=True)
             refusal = _unnamed_syntax(dataset) or _unfit(dataset) or unfit_frame(dataset, max_pixels)
-            return refusal or _render(dataset, data)
+            return refusal or _render(dataset)
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001  a parser raises whatever damaged bytes make it trip over
             bare = "" if data[128:132] == b"DICM" else ", and lacks the preamble and DICM that open one"
             return Refusal("unreadable_image", f"the DICOM file is damaged or cut off{bare} ({_line(error)})")
@@ -114,14 +108,16 @@ def _unfit(dataset: Any) -> Refusal | None:
     return None
 
 
-def _render(dataset: Any, data: bytes) -> Picture | Refusal:
+def _render(dataset: Any) -> Picture | Refusal:
+    from pydicom.pixels import pixel_array
+
     found = list(_odd_header(dataset))
     if whole(dataset, "SamplesPerPixel") == 3:
-        image = Image.fromarray(np.ascontiguousarray(pixels_of(dataset, data)))
+        image = Image.fromarray(np.ascontiguousarray(pixel_array(dataset)))
         counts = np.array(image.convert("L").histogram())
         found.append(("colour", "the film is stored in colour"))
     else:
-        pixels, odd = _stored_values(dataset, data)
+        pixels, odd = _stored_values(dataset)
         rendering = rendering_of(dataset)
         grey = to_grey8(pixels, rendering)
         if isinstance(grey, Refusal):
@@ -135,12 +131,14 @@ def _render(dataset: Any, data: bytes) -> Picture | Refusal:
     odd_picture = odd_greys(counts)
     if isinstance(odd_picture, Refusal):
         return odd_picture
-    return Picture(image, _view(dataset), (*found, *odd_picture))
+    return Picture(image, True, _view(dataset), (*found, *odd_picture))
 
 
-def _stored_values(dataset: Any, data: bytes) -> tuple[NDArray[np.integer[Any]], tuple[tuple[str, str], ...]]:
+def _stored_values(dataset: Any) -> tuple[NDArray[np.integer[Any]], tuple[tuple[str, str], ...]]:
     """Pixels less the bits above those that are stored (PS3.5 8.1.1), which overlays and noise may use."""
-    pixels: NDArray[np.integer[Any]] = pixels_of(dataset, data, correct_unused_bits=False)
+    from pydicom.pixels import pixel_array
+
+    pixels: NDArray[np.integer[Any]] = pixel_array(dataset, correct_unused_bits=False)
     allocated, stored = 8 * pixels.dtype.itemsize, whole(dataset, "BitsStored") or 0
     if not 0 < stored < allocated:
         return pixels, ()

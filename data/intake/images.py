@@ -1,8 +1,8 @@
-"""Images: found inside their folder, limited, decoded once, hashed. What cannot be used is a reason, not an error.
+"""Images: found inside their folder, decoded once under limits, hashed. What cannot be used is a reason, not an error.
 
 PNG and JPEG of 8 bits stay where they are. What readers do not show alike (DICOM, and what plain.py names) is written
-as an 8-bit PNG into the store, named by the SHA-256 of what it came from. The libraries that decode are imported when
-there is something to decode: a source of texts does without.
+as an 8-bit PNG into the store, named by the SHA-256 of what it came from. Decoding is done in a process of its own
+(decoder.py), the only one that imports the libraries for it.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...schemas.study import ImageRef
-from .deadline import MAX_SECONDS, TooSlowError, deadline
+from .decoder import DecodeError, decoder
 from .reports import UNKNOWN_VIEW, Refusal
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ class Admitted(NamedTuple):
     warnings: tuple[tuple[str, str], ...]
 
 
-class _Decoded(NamedTuple):
-    image: "Image.Image"
-    is_converted: bool  # the picture takes the file's place
+class Decoded(NamedTuple):
+    """What a file's bytes are."""
+
+    size: tuple[int, int]  # width, height
+    png: bytes | None  # what takes the file's place, if it cannot stay
     view: str
     warnings: tuple[tuple[str, str], ...]
 
@@ -85,16 +87,19 @@ def admit_bytes(
 def _admit(
     data: bytes, place: Path | None, converted: Path | None, view: str, longest_side: int | None
 ) -> Admitted | Refusal:
-    decoded = _decode(data, longest_side)
+    try:
+        decoded = decoder().run(decode, data, longest_side)
+    except DecodeError as error:
+        return Refusal(error.reason, error.detail)
     if isinstance(decoded, Refusal):
         return decoded
     digest = hashlib.sha256(data).hexdigest()
     original = None
-    if decoded.is_converted or place is None:
+    if decoded.png is not None or place is None:
         if converted is None:
             return Refusal("unsupported_format", "the image must be converted, and there is no folder for that")
-        if decoded.is_converted:
-            digest, name = keep(decoded.image, converted, digest)
+        if decoded.png is not None:
+            digest, name = keep(decoded.png, converted, digest)
             original = None if place is None else _from_store(place, converted.parent)
         else:
             suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"
@@ -102,7 +107,7 @@ def _admit(
     else:
         name = str(place) if converted is None else _from_store(place, converted.parent)
     seen = decoded.view if view == UNKNOWN_VIEW else view
-    width, height = decoded.image.size
+    width, height = decoded.size
     ref = ImageRef(path=name, view=seen, sha256=digest, width=width, height=height, original=original)
     return Admitted(ref, decoded.warnings)
 
@@ -156,40 +161,30 @@ def read_limited(path: Path, limit: int, reason: str) -> bytes | Refusal:
     return data
 
 
-def _decode(data: bytes, longest_side: int | None) -> _Decoded | Refusal:
-    try:
-        with deadline(MAX_SECONDS):
-            decoded = _decode_now(data)
-            if longest_side is None or isinstance(decoded, Refusal) or max(decoded.image.size) <= longest_side:
-                return decoded
-            return decoded._replace(image=_smaller(decoded.image, longest_side), is_converted=True)
-    except TooSlowError:
-        return Refusal("slow_image", f"not decoded within {MAX_SECONDS} seconds; is it damaged?")
+def decode(data: bytes, longest_side: int | None = None) -> Decoded | Refusal:
+    """Decode a file's bytes, whatever they are; called in a process of its own (decoder.py).
 
-
-def _smaller(image: "Image.Image", longest_side: int) -> "Image.Image":
-    from PIL import Image
-
-    from .plain import without_metadata
-
-    plain = without_metadata(image)
-    plain.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
-    return plain
-
-
-def _decode_now(data: bytes) -> _Decoded | Refusal:
+    Args:
+        data: the file.
+        longest_side: pixels; a larger picture is replaced by one of this size.
+    """
     from . import dicom, plain
 
     if data.startswith((plain.PNG, plain.JPEG)):
         picture = plain.decode_plain(data, MAX_PIXELS)
-        if isinstance(picture, Refusal):
-            return picture
-        return _Decoded(picture.image, picture.is_converted, UNKNOWN_VIEW, picture.warnings)
-    if dicom.is_dicom(data):
-        film = dicom.decode(data, MAX_PIXELS)
-        if isinstance(film, Refusal):
-            return film
-        return _Decoded(film.image, True, film.view, film.warnings)
+    elif dicom.is_dicom(data):
+        picture = dicom.decode(data, MAX_PIXELS)
+    else:
+        return _unknown(data)
+    if isinstance(picture, Refusal):
+        return picture
+    image, is_converted = picture.image, picture.is_converted
+    if longest_side is not None and max(image.size) > longest_side:
+        image, is_converted = plain.smaller(image, longest_side), True
+    return Decoded(image.size, png_of(image) if is_converted else None, picture.view, picture.warnings)
+
+
+def _unknown(data: bytes) -> Refusal:
     if not data:
         return Refusal("unreadable_image", "the file is empty")
     for start, magic, name in _OTHERS:
@@ -205,13 +200,18 @@ def _from_store(place: Path, store: Path) -> str:
     return str(place) if place.parts[:2] != home.parts[:2] else os.path.relpath(place, home)
 
 
-def keep(image: "Image.Image", folder: Path, origin: str) -> tuple[str, str]:
-    """Write a converted image; its hash, and its path relative to the store."""
+def png_of(image: "Image.Image") -> bytes:
+    """A picture, without metadata."""
     from .plain import without_metadata
 
     stream = io.BytesIO()
     without_metadata(image).save(stream, "PNG", compress_level=3)
-    return hashlib.sha256(stream.getvalue()).hexdigest(), _write(stream.getvalue(), folder, f"{origin}.png")
+    return stream.getvalue()
+
+
+def keep(png: bytes, folder: Path, origin: str) -> tuple[str, str]:
+    """Write a converted image; its hash, and its path relative to the store."""
+    return hashlib.sha256(png).hexdigest(), _write(png, folder, f"{origin}.png")
 
 
 def _write(data: bytes, folder: Path, name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from ...schemas.study import ImageRef
 from ...schemas.views import best_frontal, is_frontal, is_lateral, view_kinds
-from .images import keep
+from .images import keep, png_of
 from .reports import describe_views
 
 _TWO = re.compile(r"\b(?:two|2)[- ]?views?\b", re.I)
@@ -85,6 +85,6 @@ def _canvas(refs: Sequence[ImageRef], path_of: Callable[[ImageRef], Path], folde
             canvas.paste(image.convert("L").resize((width, height), Image.Resampling.LANCZOS), (left, 0))
         left += width
     origin = hashlib.sha256(b"canvas" + "".join(ref.sha256 for ref in refs).encode()).hexdigest()
-    digest, name = keep(canvas, folder, origin)
+    digest, name = keep(png_of(canvas), folder, origin)
     view = "+".join(ref.view for ref in refs)
     return ImageRef(path=name, view=view, sha256=digest, width=canvas.width, height=canvas.height)

@@ -3,9 +3,6 @@
 8 bits of grey or RGB stay as they are. Readers differ on the rest, so it becomes an 8-bit picture here: 16 bits a
 channel (windowed by percentiles; most readers keep the high byte, of which a 12-bit film uses a sixteenth),
 transparency (over black, the background of a film), CMYK, and EXIF orientation.
-
-A JPEG may hold any number of scans, each of which goes over all pixels within one call of a compiled library that no
-time limit interrupts: 300 kB could keep it busy for a minute. Cameras and editors write ten or so.
 """
 
 import io
@@ -18,32 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .reports import Refusal
+from .reports import UNKNOWN_VIEW, Refusal
 from .window import Rendering, odd_greys, to_grey8
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_MAX_SCANS, _SCAN = 100, b"\xff\xda"
 ORIENTATION = 0x0112  # EXIF tag
 _COLOURED, _SHARE = 40, 0.1  # difference of channels, and share of pixels that have it, of a picture in colour
 
 
-class Plain(NamedTuple):
-    """A decoded file, whether the picture must be kept in the file's place, and what was odd."""
+class Picture(NamedTuple):
+    """A decoded file."""
 
     image: Image.Image
-    is_converted: bool
-    warnings: tuple[tuple[str, str], ...]
+    is_converted: bool  # it must be kept in the file's place
+    view: str
+    warnings: tuple[tuple[str, str], ...]  # what was odd: code and detail
 
 
-def too_many_scans(data: bytes) -> bool:
-    """Whether a JPEG would take for ever to decode."""
-    return data.startswith(JPEG) and data.count(_SCAN) > _MAX_SCANS
-
-
-def decode_plain(data: bytes, max_pixels: int) -> Plain | Refusal:
+def decode_plain(data: bytes, max_pixels: int) -> Picture | Refusal:
     """Decode a PNG or JPEG file's bytes, or say why not."""
-    if too_many_scans(data):
-        return Refusal("slow_image", f"a JPEG of {data.count(_SCAN):,} scans; at most {_MAX_SCANS} are decoded")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # size is checked here, and odd metadata does no harm
         try:
@@ -61,6 +51,8 @@ def decode_plain(data: bytes, max_pixels: int) -> Plain | Refusal:
             return Refusal(
                 "unreadable_image", "damaged or cut off, or of a kind that is not decoded (12-bit JPEG, ...)"
             )
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001  a decoder raises whatever damaged bytes make it trip over
             return Refusal("unreadable_image", f"damaged or cut off ({str(error)[:120] or type(error).__name__})")
 
@@ -71,6 +63,13 @@ def without_metadata(image: Image.Image) -> Image.Image:
     bare = Image.new(plain.mode, plain.size)
     bare.paste(plain)
     return bare
+
+
+def smaller(image: Image.Image, longest_side: int) -> Image.Image:
+    """The same picture with so many pixels at its longer side."""
+    plain = without_metadata(image)
+    plain.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+    return plain
 
 
 def orientation(image: Image.Image) -> int:
@@ -89,7 +88,7 @@ def turned(image: Image.Image, turn: int) -> Image.Image:
     return ImageOps.exif_transpose(bare)
 
 
-def _ready(image: Image.Image, data: bytes) -> Plain | Refusal:
+def _ready(image: Image.Image, data: bytes) -> Picture | Refusal:
     found: list[tuple[str, str]] = []
     replacement: Image.Image | None = None
     if data.startswith(PNG) and data[24] == 16:  # IHDR's bit depth
@@ -114,7 +113,7 @@ def _ready(image: Image.Image, data: bytes) -> Plain | Refusal:
     odd = odd_greys(np.array(shown.convert("L").histogram()))
     if isinstance(odd, Refusal):
         return odd
-    return Plain(shown, replacement is not None, (*found, *odd))
+    return Picture(shown, replacement is not None, UNKNOWN_VIEW, (*found, *odd))
 
 
 def _alpha(image: Image.Image) -> Image.Image:

@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ...schemas.study import ImageRef, Study
+from ..executor import Executor, sure
 from ..ids import native_key, patient_key
-from ..kept import keep
+from ..processes import THIS_PROCESS
 from ..similarity import Searched, Signature, band_keys, likeness
-from ..workers import Workers, in_order, sure
 from .alike import NEAR_BITS, Hashes, Looks, distance, looks, stack
 
 ERRORS = ("patient", "study", "image")
@@ -68,8 +68,7 @@ def contamination(
     *,
     similarity: float = 0.8,
     images: bool = False,
-    workers: Workers = 1,
-    kept: Path | None = None,
+    executor: Executor = THIS_PROCESS,
     on_progress: Callable[[int], None] | None = None,
 ) -> Contamination:
     """Compare.
@@ -78,8 +77,7 @@ def contamination(
         studies: gives all of them, twice.
         similarity: of near reports, the share of equal minima at least.
         images: open the images and compare how they look, too; else only their bytes' hashes are compared.
-        workers: who makes signatures and opens images (data/workers.py).
-        kept: a folder for finished shards (data/kept.py).
+        executor: makes signatures and opens images (data/executor.py).
         on_progress: called with the number of studies that have been compared since the last time.
 
     Raises:
@@ -87,7 +85,7 @@ def contamination(
     """
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     pairs: list[SharedItem] = []
-    made = partial(looked, images=images, workers=workers, kept=kept)
+    made = partial(looked, images=images, executor=executor)
     held = Held(made(one for one in studies() if one.held))
     others = made(one for one in studies() if not one.held)
     while some := list(islice(others, _SOME)):
@@ -101,7 +99,7 @@ def contamination(
 
 
 def looked(
-    ones: Iterable[StudyInSplit], *, images: bool = False, workers: Workers = 1, kept: Path | None = None
+    ones: Iterable[StudyInSplit], *, images: bool = False, executor: Executor = THIS_PROCESS
 ) -> Iterator[tuple[Study, Looks]]:
     """Studies with what of them is compared; see `contamination`."""
     held: deque[Study] = deque()
@@ -111,7 +109,7 @@ def looked(
             held.append(study)
             yield study.report, tuple(path_of(ref) for ref in study.images) if images else ()
 
-    for _, found in in_order(looks, asked(), workers, keep(kept, "looks", {}, _content)):
+    for _, found in executor.map_rows(looks, asked(), _content):
         study = held.popleft()
         yield study, sure(found, f"study '{study.id}'")
 

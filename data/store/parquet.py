@@ -168,19 +168,19 @@ def write(table: "pa.Table", path: Path) -> None:
 def read(path: Path) -> "pa.Table":
     """A whole file."""
     with _opened(path) as file:
-        return file.read()
+        return file.read(use_threads=False)
 
 
 def read_group(path: Path, group: int) -> "pa.Table":
     """One row group."""
     with _opened(path) as file:
-        return file.read_row_group(group)
+        return file.read_row_group(group, use_threads=False)  # a few hundred rows: threads cost more than they do
 
 
 def batches(path: Path) -> "Iterator[pa.RecordBatch]":
     """A file, some rows at a time."""
     with _opened(path) as file:
-        yield from file.iter_batches(batch_size=GROUP)
+        yield from file.iter_batches(batch_size=GROUP, use_threads=False)
 
 
 def pick(batch: "pa.RecordBatch", rows: Sequence[int]) -> "pa.RecordBatch":

@@ -11,9 +11,7 @@ from collections.abc import Callable, Sequence
 from pydantic import Field
 
 from ...schemas.base import Noun
-from ...validators.check import as_pair
-from ...validators.gate import judge
-from ...validators.reward import scores_of
+from ...validators.reward import judged
 from ..generate import Request, generate
 from ..load import Loaded
 from ..pixels import open_image
@@ -92,17 +90,12 @@ def count(
     steps: dict[tuple[str, ...], set[str]] = {}
     said: list[tuple[str, ...]] = []
     for row, (text, complete) in zip(rows, texts, strict=True):
-        views, prior = tuple(row["views"]), row["has_prior"]
+        trace, verdict, scores = judged(text, row["reference_report"], tuple(row["views"]), row["has_prior"])
         if complete:
-            scores = scores_of(text, row["reference_report"], views, prior)
             parts = [total + one for total, one in zip(parts, scores, strict=True)]
-        study, candidate = as_pair(
-            text, row["study"], row["reference_report"], views=views, has_prior=prior, author="student"
-        )
-        verdict = judge(study, candidate)
         accepted += complete and verdict.accepted
-        silent += "says_nothing" in verdict.codes or candidate.trace is None or not candidate.trace.steps
-        said.append(candidate.trace.texts if candidate.trace is not None else (text,))
+        silent += "says_nothing" in verdict.codes or trace is None or not trace.steps
+        said.append(trace.texts if trace is not None else (text,))
         steps.setdefault(said[-1], set()).add(row["reference_report"])
     n = len(rows)
     means = [part / n for part in (*parts, accepted)]

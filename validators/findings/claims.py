@@ -20,7 +20,7 @@ from .switches import is_on, part, parts
 from .text import NOT_ASSERTED, headed_sentences
 
 SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of this size
-_MEMORY = 12_000_000  # bytes
+_MEMORY = 3_000_000  # bytes
 _CLAIM = 450  # bytes of a claim, about
 _RESERVED = word_set("reserved")
 _LIMITS = word_set("limit")

@@ -54,7 +54,7 @@ def may_measure(words: Iterable[str]) -> bool:
     return not _MEASURING.isdisjoint(words) or any(word[0] in _DIGITS for word in words)
 
 
-@remember(1_000_000, cost=lambda found: 200 * len(found))
+@remember(250_000, cost=lambda found: 200 * len(found))
 def measurements(low: str) -> tuple[Measurement, ...]:
     """All measurements in a lower-case text; "3 x 1 mm" is two of them, one for each number."""
     found = [

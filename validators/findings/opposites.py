@@ -49,7 +49,7 @@ _HEALTHY = frozenset({"normal", "clear", "expanded", "sharp", "intact", "midline
 _NAME = 4  # letters
 _NOT_SAID = (FORWARD | BACKWARD) & ~(CUES["unc_pre"] | CUES["unc_adj"] | CUES["unc_post"])
 
-_MEMORY, _KIND = 2_000_000, 100  # bytes in all, and of one answer of several, about
+_MEMORY, _KIND = 500_000, 100  # bytes in all, and of one answer of several, about
 Opposites = dict[int, set[str]]  # of each kind that a sentence has words of, these words
 
 

@@ -16,7 +16,7 @@ from .lexicon import lexicon, names, rows
 from .measure import Measurement, measurements
 from .text import headed_sentences, lower
 
-_MEMORY, _CLAIM = 8_000_000, 450  # bytes in all, and of a claim, about
+_MEMORY, _CLAIM = 2_000_000, 450  # bytes in all, and of a claim, about
 Standing = Literal["supported", "related", "denied", "unsupported"]
 
 _LOBES = {

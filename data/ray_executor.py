@@ -1,7 +1,7 @@
-"""The work of data/workers.py on a Ray cluster: one task a shard. The only file that knows Ray.
+"""A Ray cluster as an executor (executor.py): one task a shard. The only file that knows Ray.
 
-    with RayEngine("auto") as engine:
-        in_order(work, rows, engine)
+    with RayExecutor("auto") as executor:
+        executor.map_rows(work, rows, key)
 
 A task whose node or process dies is done again elsewhere; one that dies again and again is KILLED, like a shard that no
 process of one machine survives. The results, and their order, are those of one machine. Every node needs tenstep
@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 from ..schemas.errors import InputError, MissingExtraError, TenstepError
 from ..schemas.study import DataClass
 from .attested import check_place
-from .workers import KILLED, Failed, done
+from .executor import KILLED, Executor, Failed, done
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,14 +34,15 @@ _TRIES = 3  # beyond the first
 _COUNTED = 64  # shards after which the processors are counted again: nodes come and go
 
 
-class RayEngine:
-    """See the module, and Engine in workers.py.
+class RayExecutor(Executor):
+    """See the module, and Executor.
 
     Args:
         address: `auto`, or host and port, of a cluster; none starts one on this machine that ends with it.
         data_class: of the rows.
         statement: why they may go to other machines, see `StorageAttestation`; its places name the cluster as
             `ray://HOST:PORT`.
+        cache: see Executor.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -50,8 +51,13 @@ class RayEngine:
     """
 
     def __init__(
-        self, address: str | None = None, data_class: DataClass = "restricted", statement: Path | None = None
+        self,
+        address: str | None = None,
+        data_class: DataClass = "restricted",
+        statement: Path | None = None,
+        cache: Path | None = None,
     ) -> None:
+        super().__init__(cache)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its warning is about GPUs
         try:
@@ -78,8 +84,8 @@ class RayEngine:
         nodes = (str(node["NodeManagerAddress"]) for node in ray.nodes() if node.get("Alive", True))
         check_nodes(cluster, nodes, self._data_class, self._statement)
 
-    def results(self, work: Callable[[T], R], shards: Iterable[T]) -> Iterator[R | Failed]:
-        """See Engine."""
+    def map(self, work: Callable[[T], R], shards: Iterable[T]) -> Iterator[R | Failed]:
+        """See Executor."""
         import ray
 
         task: Any = ray.remote(_task).options(num_cpus=1, max_retries=_TRIES)
