@@ -41,7 +41,10 @@ def _agreement(args: argparse.Namespace) -> Outcome:
     found = {name: agreement(rated, seed=args.seed) for name, rated in questions.items()}
     found = {name: one for name, one in found.items() if one.items}
     if not found:
-        raise InputError("no two raters rated the same item on the same question", file=args.paths[1])
+        raise InputError(
+            "no two raters rated the same item on the same question; give files about the same traces",
+            file=args.paths[1],
+        )
     rows = [row for name, one in found.items() for row in _rows(name, one, args.paths)]
     notes = [problem for rater in raters for problem in rater.problems]
     if not patients:

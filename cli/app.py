@@ -1,6 +1,7 @@
 """The command line as a whole: composes the commands, and prints what one returns.
 
-Exit codes: 0 it ran, 1 a fault of ours, 2 an error the user can mend (one line that says how), 130 interrupted.
+Exit codes: 0 it ran, 1 a fault of ours, 2 an error the user can mend (one line that says how), 130 interrupted, 141 the
+reader of standard output left.
 With --json, standard output is one JSON object (or one a line, where a command says so), errors included.
 Only the command that is called is imported, so that help is there at once.
 """
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..schemas.errors import InputError, TenstepError
 from ..schemas.version import __version__
-from .output import check_json_target, printable, say, show, write_json
+from .arguments import read_as
+from .output import check_json_target, say, show, write_json
 from .places import localize
+from .streams import open_streams, print_nowhere, reader_left
 
 if TYPE_CHECKING:
     from ..schemas.outcome import Outcome
@@ -87,6 +90,8 @@ class _Parser(argparse.ArgumentParser):
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         """See argparse."""
         word = next((str(word) for word in (options.get("metavar"), *names) if str(word) in _MEANINGS), None)
+        if "type" in options:
+            options["type"] = read_as(options["type"])
         return super().add_argument(*names, **({"help": _MEANINGS[word]} if word else {}) | options)
 
     def error(self, message: str) -> NoReturn:
@@ -120,7 +125,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     for name, command in commands.choices.items():
         command.formatter_class = _formatter
         about = command.description or f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
-        command.description = about if "\n" in about else fill(about, get_terminal_size().columns - 2)
+        command.description = about if "\n" in about else fill(about, max(get_terminal_size().columns - 2, 20))
         command.add_argument(
             "--json", nargs="?", const="-", metavar="OUT", help="print JSON for machines, or write it to OUT"
         )
@@ -137,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    open_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     target = "-" if "--json" in words else None
     try:
@@ -150,11 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         assert outcome is not None  # either it ran or it was uploaded
         if _follows():
             return outcome.exit_code
-        if target:
-            rows = [outcome.payload] if outcome.records is None else outcome.records
-            write_json(rows, target, private=outcome.private)
-        if target != "-":
-            show(outcome)
+        _print(outcome, target)
         return outcome.exit_code
     except TenstepError as error:
         return _failed(error, target)
@@ -162,21 +164,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("tenstep: interrupted")
         _tell_machines({"kind": "Interrupted", "message": "interrupted"}, target)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader left; python would complain once more at exit
-        return 141
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_left():
+            print_nowhere()
+            return 141
         if "--traceback" in words:
             raise
         if (mendable := _of_the_machine(error)) is not None:
             return _failed(mendable, target)
-        # the text of an unforeseen error may quote data, so only its kind goes to machines
-        kind = type(error).__name__
-        if not _tell_machines({"kind": kind, "message": "a fault in tenstep; run again with --traceback"}, target):
-            import traceback
-
-            sys.stderr.write(printable(traceback.format_exc()))
+        message = f"a fault in tenstep ({type(error).__name__}); {_written_down(error)}"
+        say(f"tenstep: {message}")
+        _tell_machines({"kind": type(error).__name__, "message": message}, target)
         return 1
+
+
+def _print(outcome: "Outcome", target: str | None) -> None:
+    try:
+        if target:
+            rows = [outcome.payload] if outcome.records is None else outcome.records
+            write_json(rows, target, private=outcome.private)
+        if target != "-":
+            show(outcome)
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        print_nowhere()
+        raise InputError(f"cannot be written ({error.strerror})", file="standard output") from None
 
 
 def _follows() -> bool:
@@ -198,6 +212,21 @@ def _tell_machines(error: dict[str, object], target: str | None) -> bool:
     ):  # what could not be written before is not written now; the line stands on stderr
         write_json([{"error": error}], target)
     return True
+
+
+def _written_down(error: Exception) -> str:
+    """Where the traceback lies: it may quote data, so it goes into a file of the user's own and not to the screen."""
+    import traceback
+    from tempfile import NamedTemporaryFile
+
+    try:
+        with NamedTemporaryFile(
+            "w", prefix="tenstep-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "run it again with --traceback, and report what that prints, without your data"
+    return f"please report it with {file.name}, from which you take out what is your data"
 
 
 def _of_the_machine(error: Exception) -> TenstepError | None:

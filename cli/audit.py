@@ -125,7 +125,7 @@ def _written(found: "list[Audit]", page: Path | None, runs: list[Path]) -> list[
             with replacing(page, private=private) as stream:
                 stream.writelines(drawn(found))
         except OSError as error:
-            raise InputError(f"cannot be written ({error.strerror})", file=page) from None
+            raise InputError(f"cannot be written ({error.strerror}); choose another --html", file=page) from None
         notes.append(f"{page}: plots and worked examples; open it in a browser")
     for run in runs:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.memory import peak_megabytes
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
-from .arguments import shard_of
+from .arguments import positive, processes, shard_of
 from .engines import add_engine_choice, check_address, executor_of
 from .progress import Progress, progress
 
@@ -41,7 +41,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     curate.add_argument("recipe", type=Path, metavar="RECIPE")
     curate.add_argument("--studies", type=Path, help="a study store, in place of the recipe's")
     curate.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder; an old one is resumed")
-    curate.add_argument("--limit", type=int, metavar="N", help="only the first N studies")
+    curate.add_argument("--limit", type=positive, metavar="N", help="only the first N studies")
     curate.add_argument(
         "--shard",
         type=shard_of,
@@ -55,7 +55,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "those to which nothing came at all (default: the recipe's; ask: no, with a note)",
     )
     curate.add_argument(
-        "--workers", type=int, metavar="N", help="processes that judge (one less than cores; 0: none, as for tiny runs)"
+        "--workers",
+        type=processes,
+        metavar="N",
+        help="processes that judge (one less than cores; 0: none, as for tiny runs)",
     )
     add_engine_choice(curate)
     curate.add_argument(
@@ -73,11 +76,10 @@ def _curate(args: argparse.Namespace) -> Outcome:
     from ..data.attested import check_place
     from ..data.store.studies import StudyStore
 
-    given = {"limit": args.limit or None, "resend_unknown": args.resend_unknown}
+    given = {"limit": args.limit, "resend_unknown": args.resend_unknown}
     recipe = resolve(args.recipe, args.studies, args.shard, **given)
     if args.upload is not None:  # before anything is paid for
         check_place(args.upload, StudyStore.open(str(recipe.studies)).data_class, args.attestation)
-    workers = None if args.workers is None else max(0, args.workers)
     since = time.monotonic()
     if args.engine != "processes":
         return _outcome(args, recipe, _on_engine(args, recipe), time.monotonic() - since)
@@ -85,7 +87,7 @@ def _curate(args: argparse.Namespace) -> Outcome:
     with _Bar() as bar:
         consent = _consent(args, recipe, bar)
         curated = curate_run(
-            recipe, args.out, workers=workers, on_start=bar.start, on_study=bar.advance, consent=consent
+            recipe, args.out, workers=args.workers, on_start=bar.start, on_study=bar.advance, consent=consent
         )
     return _outcome(args, recipe, curated, time.monotonic() - since)
 

@@ -60,7 +60,9 @@ def _distill(args: argparse.Namespace) -> Outcome:
 
     recipe = read_recipe(args.recipe, DistillRecipe)
     if args.run_folder is not None and recipe.studies:
-        raise RecipeError("names study stores, so it takes no --run", file=args.recipe, field="studies")
+        raise RecipeError(
+            "names study stores, so it takes no --run; leave one of the two out", file=args.recipe, field="studies"
+        )
     run: Path | None = args.run_folder or (Path(recipe.run) if recipe.run else None)
     if run is not None and run.exists() and "prompt" not in recipe.model_fields_set:
         recipe = recipe.model_copy(update={"prompt": prompt.name_for(report_form_of(run))})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.study import DataClass
-from .arguments import positive
+from .arguments import some_processes
 
 if TYPE_CHECKING:
     from ..data.executor import Executor
@@ -29,7 +29,7 @@ def add_engine_options(
         attests: whether it needs --attestation; another part of the command may have added it.
         classed: whether what it reads says of itself if it is public; else --data-class says so.
     """
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes of this machine (one a core)")
+    parser.add_argument("--workers", type=some_processes, metavar="N", help="processes of this machine (one a core)")
     add_engine_choice(parser)
     if attests:
         parser.add_argument(

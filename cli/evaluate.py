@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from .arguments import positive
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="of texts for coco: Penn Treebank tokens, lower case without punctuation, or nothing (ptb)",
     )
     parser.add_argument("--bertscore", type=Path, metavar="DIR", help="a local encoder; adds BERTScore-F1")
-    parser.add_argument("--bertscore-layer", type=int, metavar="N", help="its hidden layer (the last)")
+    parser.add_argument("--bertscore-layer", type=positive, metavar="N", help="its hidden layer (the last)")
     parser.add_argument("--chexbert", type=Path, metavar="FILE", help="your chexbert.pth; adds CheXbert-F1")
     parser.add_argument("--chexbert-tokenizer", type=Path, metavar="DIR", help="bert-base-uncased's tokenizer")
     parser.add_argument("--radgraph", type=Path, metavar="DIR", help="holds radgraph-xl/; adds RadGraph-F1 by RadEval")
@@ -88,7 +89,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default="empty",
         help="studies without an answer count as empty answers, or are left out (empty)",
     )
-    parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="draws of patients (2000)")
+    parser.add_argument("--resamples", type=positive, default=2000, metavar="N", help="draws of patients (2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=_evaluate, json_keys=(frozenset({"out", "student"}),))
 
@@ -101,7 +102,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
     from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
     if args.resamples < 100:
-        raise InputError("fewer than 100 draws say nothing", field="resamples")
+        raise InputError("fewer than 100 draws say nothing; give 100 or more", field="--resamples")
     options = EvaluateOptions(
         implementation=args.implementation,
         preprocessing=args.preprocessing,
@@ -117,7 +118,7 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         seed=args.seed,
     )
     if args.out is None and args.source.is_file():
-        raise InputError("say where the figures of a file go", field="out")
+        raise InputError("say with --out where the figures of a file go", field="--out")
     out = args.out or args.source / FOLDER
     check_out(out)
     source, *others = read_all([args.source, *args.against], args.temperature, args.unanswered)
@@ -137,7 +138,7 @@ def _radeval(args: argparse.Namespace) -> "RadEval | None":
 
     if not (args.radgraph or args.ratescore or args.green):
         if args.radeval_python:
-            raise InputError("which scores? --radgraph, --ratescore, --green", field="radeval-python")
+            raise InputError("which scores? add --radgraph, --ratescore or --green", field="--radeval-python")
         return None
     python = {"python": args.radeval_python} if args.radeval_python else {}
     return RadEval(args.radgraph, tuple(args.ratescore) if args.ratescore else None, args.green, **python)

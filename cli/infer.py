@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..schemas.errors import ImageError, InputError
 from ..schemas.outcome import Outcome
 from ..schemas.trace import STEPS
-from .arguments import penalty
+from .arguments import penalty, positive
 from .output import printable
 from .progress import progress
 
@@ -50,7 +50,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default="auto",
         help="of the weights (auto: 4-bit on CUDA; on a CPU as trained, or fp32)",
     )
-    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="what the student was trained for")
+    parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="what the student was trained for")
     parser.add_argument(
         "--repetition-penalty",
         type=penalty,
@@ -67,12 +67,10 @@ def _infer(args: argparse.Namespace) -> Outcome:
     from ..distill.infer_load import open_student
     from ..distill.libraries import quiet
 
-    if args.max_new_tokens is not None and args.max_new_tokens < 1:
-        raise InputError("give at least one token", field="max-new-tokens")
     if args.stream and (len(args.images) > 1 or args.images[0].is_dir()):
-        raise InputError("--stream shows one image; leave it out for several", field="stream")
+        raise InputError("--stream shows one image; leave it out for several", field="--stream")
     if args.stream and args.json == "-":
-        raise InputError("--json prints one object; leave --stream out", field="stream")
+        raise InputError("--json prints one object; leave --stream out", field="--stream")
     paths = images_in(args.images)
     if len(paths) == 1:
         read_image(paths[0])  # an unreadable image is refused before the model is loaded

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
 from ..schemas.verdict import Severity
+from .arguments import positive
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("judge", help="let a model of another family score a run's traces", epilog=_EPILOG)
     parser.add_argument("path", type=Path, metavar="RUN")
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
-    parser.add_argument("--limit", type=int, metavar="N", help="only N traces, drawn by the recipe's seed")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only N traces, drawn by the recipe's seed")
     parser.add_argument(
         "--agreement", type=Path, metavar="FILE", help="what tenstep agreement --json wrote: low scores may then reject"
     )
@@ -76,7 +77,7 @@ def _severities(path: Path, dimensions: tuple[str, ...]) -> dict[str, Severity]:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from None
     except (ValueError, AttributeError, TypeError, RecursionError):
-        raise InputError("is not what `tenstep agreement --json` writes", file=path) from None
+        raise InputError("is not what `tenstep agreement --json` writes; write it with that", file=path) from None
 
 
 def _outcome(folder: Path, found: "Judging", changed: "Rechecked", severities: dict[str, Severity]) -> Outcome:

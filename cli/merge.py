@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from .arguments import positive
 from .progress import progress
 
 _EXAMPLES = """\
@@ -27,7 +28,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--studies", type=Path, metavar="STORE", help="to compare on (default: those it was trained on)"
     )
-    parser.add_argument("--rows", type=int, default=20, metavar="K", help="studies to compare on (20)")
+    parser.add_argument("--rows", type=positive, default=20, metavar="K", help="studies to compare on (20)")
     parser.add_argument(
         "--agree",
         type=float,
@@ -42,8 +43,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _merge(args: argparse.Namespace) -> Outcome:
     from ..distill.publish.merge import merge
 
-    if args.rows < 1 or not 0 <= (args.agree or 0) <= 1:
-        raise InputError("give at least one row, and a share from 0 to 1", field="rows" if args.rows < 1 else "agree")
+    if not 0 <= (args.agree or 0) <= 1:
+        raise InputError("is not a share from 0 to 1", field="--agree")
     with progress(5, "merge") as bar:
         card = merge(
             args.model,

@@ -56,7 +56,11 @@ def show(outcome: "Outcome", stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream or sys.stdout, soft_wrap=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # which main knows; rich would end the process with exit code 1
+
+    console = Plain(file=stream or sys.stdout, soft_wrap=False)
     for table in outcome.tables:
         title = Text(printable(table.title)) if table.title else None
         drawn = Table(title=title, title_justify="left", show_header=any(table.columns))
@@ -89,7 +93,7 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
         with replacing(path.resolve(), private=private) as stream:
             stream.writelines(as_json(row) + "\n" for row in rows)
     except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", file=target) from None
+        raise InputError(f"cannot be written ({error.strerror}); choose another --json OUT", file=target) from None
 
 
 def check_json_target(args: argparse.Namespace) -> None:

@@ -116,7 +116,7 @@ def localize(args: argparse.Namespace) -> Upload | None:
             later = Upload(args.out, url, given, staged=False)
         elif name in _OUTPUTS:
             if isinstance(value, Path) and (url := url_of(value)) is not None:
-                raise InputError("must be on this machine", file=url, field=f"--{name}")
+                raise InputError("must be on this machine; name a local place", file=url, field=f"--{name}")
         elif isinstance(value, Path) and url_of(value) is not None:
             setattr(args, name, local(value))
         elif isinstance(value, list) and any(isinstance(one, Path) and url_of(one) for one in value):

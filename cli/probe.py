@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.outcome import Outcome, Table
+from .arguments import not_negative, positive
 from .progress import progress
 
 _EPILOG = """\
@@ -23,9 +24,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     parser = commands.add_parser("probe", help="do a teacher's steps move with the image?", epilog=_EPILOG)
     parser.add_argument("path", type=Path, metavar="RUN")
-    parser.add_argument("--studies", type=int, default=20, metavar="N", help="how many studies, drawn by chance (20)")
+    parser.add_argument(
+        "--studies", type=positive, default=20, metavar="N", help="how many studies, drawn by chance (20)"
+    )
     parser.add_argument("--teacher", metavar="NAME", help="which of the recipe's teachers; the first")
-    parser.add_argument("--usd", type=float, help="stop before it costs more; needs a known price")
+    parser.add_argument("--usd", type=not_negative, help="stop before it costs more; needs a known price")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (0)")
     parser.set_defaults(run=_probe, json_keys=(frozenset({"teacher", "arms"}),))
 
@@ -34,11 +37,8 @@ def _probe(args: argparse.Namespace) -> Outcome:
     from ..curation.probe import probe
     from ..data.files import replace_text
     from ..data.run import RunFolder
-    from ..schemas.errors import InputError
     from ..schemas.recipe import Budget
 
-    if args.studies < 1 or (args.usd is not None and args.usd < 0):
-        raise InputError("--studies must be 1 or more, and --usd not negative")
     budget = None if args.usd is None else Budget(usd=args.usd)
     with progress(None, "probe") as bar:
         found = probe(

@@ -47,7 +47,9 @@ def _publish(args: argparse.Namespace) -> Outcome:
     package: publishing.Package
     if dataset:
         if args.evaluation:
-            raise InputError("an evaluation is of a model, and this is a dataset", file=args.model, field="evaluation")
+            raise InputError(
+                "is a dataset, and an evaluation is of a model; leave it out", file=args.model, field="--evaluation"
+            )
         package = dataset_publishing.publish(args.model, licence=args.license, studies=args.studies, out=args.out)
     else:
         package = publishing.publish(

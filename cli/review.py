@@ -6,7 +6,7 @@ from pathlib import Path
 from ..data.statistics import read_share
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .arguments import not_negative
+from .arguments import not_negative, port
 from .output import check_page_target, say
 
 _EPILOG = """\
@@ -38,7 +38,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     served.add_argument(
         "--attribution", type=Path, metavar="DIR", help="what tenstep attribute wrote (RUN/attribution, if it is there)"
     )
-    served.add_argument("--port", type=int, default=0, help="a free one if not given")
+    served.add_argument("--port", type=port, default=0, help="a free one if not given")
     served.add_argument("--no-browser", action="store_true", help="print the links and open none")
     served.add_argument("--seed", type=int, default=0, help="of the samples")
     served.add_argument(
@@ -80,7 +80,7 @@ def _page(args: argparse.Namespace) -> Outcome:
         try:
             studies = write_review(runs, out)
         except OSError as error:
-            raise InputError(f"cannot be written ({error.strerror})", file=out) from None
+            raise InputError(f"cannot be written ({error.strerror}); choose another --out", file=out) from None
     return Outcome(
         payload={"page": str(out), "studies": studies}, notes=(f"{out}: {studies} studies; open it in a browser",)
     )
@@ -96,7 +96,7 @@ def _serve(args: argparse.Namespace) -> Outcome:
 
     readers = list(dict.fromkeys(args.reader or [getpass.getuser()]))
     if bad := [name for name in readers if not name.strip() or len(name) > 80 or not name.isprintable()]:
-        raise InputError(f"{bad[0]!r} is no name for a reader")
+        raise InputError(f"{bad[0]!r} is no name for a reader; give one of visible letters")
     sampling = Sampling(seed=args.seed, share=args.share, overlap=args.overlap)
     settings = Settings(
         sampling=sampling,

@@ -59,7 +59,9 @@ def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace
     from ..data.files import readable_by, replacing
 
     if not readings:
-        raise InputError("this run has no decisions of readers yet", file=args.run_folder)
+        raise InputError(
+            "this run has no decisions of readers yet; read first: tenstep review RUN --serve", file=args.run_folder
+        )
     if args.out.exists():
         raise InputError("exists; choose another --out", file=args.out)
     if args.to == "ratings" and len({reading.reader for reading in readings}) > 1:

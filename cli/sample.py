@@ -97,7 +97,7 @@ def _sample(args: argparse.Namespace) -> Outcome:
     if args.redo is not None and args.redo.exists():
         raise InputError("exists; name a new folder for the failed studies", file=args.redo)
     if args.server is None and (given := [n for n in ("served_model", "key_env", "attestation") if getattr(args, n)]):
-        raise InputError("is about a server; name it with --server", field=given[0].replace("_", "-"))
+        raise InputError("is about a server; name it with --server", field=f"--{given[0].replace('_', '-')}")
     recipe = plan(
         args.model,
         name=args.out.name,
@@ -188,7 +188,7 @@ def _served(args: argparse.Namespace) -> "Served":
     if name is None:
         names = models_of(args.server[0], args.key_env)
         if len(names) != 1:
-            raise InputError(f"the server has {', '.join(names) or 'no model'}; say which", field="served-model")
+            raise InputError(f"the server has {', '.join(names) or 'no model'}; say which", field="--served-model")
         name = names[0]
     return Served(url=args.server[0], model=name)
 

@@ -63,7 +63,7 @@ def _select(args: argparse.Namespace) -> Outcome:
 
     from ..curation.selecting.quotas import parsed
     from ..curation.selecting.select import SelectOptions, select
-    from ..schemas.errors import InputError
+    from ..schemas.errors import InputError, first_fault
 
     try:
         options = SelectOptions(
@@ -77,8 +77,8 @@ def _select(args: argparse.Namespace) -> Outcome:
             seed=args.seed,
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"--{first['loc'][0]}: {first['msg']}") from None
+        message, field = first_fault(error)
+        raise InputError(message, field=f"--{field}") from None
     with executor_of(args, reads=[*args.runs, *args.held_out]) as executor, progress(None, "select") as bar:
         found = select(
             args.runs,

@@ -150,7 +150,9 @@ def reopened(path: Path, changes: Mapping[str, Any] = {}) -> Iterator[tuple[RunF
 
 def refuse_training(manifest: Manifest, path: Path) -> None:
     if manifest.kind == "distill":
-        raise RunError("holds a training run, which has no verdicts", file=path)
+        raise RunError(
+            "holds a training run, which has no verdicts; name a run of tenstep curate or tenstep sample", file=path
+        )
 
 
 def rejudge(

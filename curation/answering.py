@@ -112,7 +112,7 @@ def _check(decision: PolicyDecision | None, server: str, teacher: str, run: Path
         return
     here = origin(server)
     if decision is None:
-        raise RunError("was never opened by tenstep curate", file=run)
+        raise RunError("was never opened by tenstep curate; write its questions with that first", file=run)
     found = [one for one in decision.endpoints if one.teacher == teacher and not one.local and one.endpoint == here]
     if not found:
         raise PolicyError(
@@ -126,7 +126,9 @@ def _check(decision: PolicyDecision | None, server: str, teacher: str, run: Path
 
 def _question(found: Mapping[str, Any] | None, file: Path, row: int) -> dict[str, Any]:
     if not found or not {"id", "system", "prompt", "images", "schema"} <= found.keys():
-        raise InputError("is no question as tenstep curate writes it", file=file, row=row)
+        raise InputError(
+            "is no question as tenstep curate writes it; curate again, which writes the file anew", file=file, row=row
+        )
     return dict(found)
 
 

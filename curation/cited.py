@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from ..schemas.layout import each_key_once
+
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.S)
 _ALIKE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " "})
 
@@ -22,17 +24,6 @@ def one_object(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("it is not one JSON object")
     return found
-
-
-def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Read an object for `json.loads`.
-
-    Raises:
-        ValueError: a key stands in it twice.
-    """
-    if len(values := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
-    return values
 
 
 def storable(value: object) -> str:

@@ -71,7 +71,10 @@ def compare(first: Path, second: Path) -> RunComparison:
         )
     shared = outcomes[0].keys() & outcomes[1].keys()
     if not shared:
-        raise InputError("the runs judged no study in common, so they cannot be compared in pairs", file=second)
+        raise InputError(
+            "the runs judged no study in common, so they cannot be compared in pairs; name runs over the same studies",
+            file=second,
+        )
     pairs = Counter((outcomes[0][study], outcomes[1][study]) for study in shared)
     changed = {key: (recipes[0].get(key), recipes[1].get(key)) for key in sorted({*recipes[0], *recipes[1]})}
     return RunComparison(

@@ -96,7 +96,9 @@ def check_severities(severities: Mapping[str, Weight], file: Path | None, rules:
     """
     own = {code for rule in own_rules(rules) for code in rule.CODES}
     if strange := sorted(set(severities) - {*CODES, *template_trace.CODES, *own}):
-        raise RecipeError(f"no rule finds '{strange[0]}'", file=file, field="severities")
+        raise RecipeError(
+            f"no rule finds '{strange[0]}'; see all codes with: tenstep rules", file=file, field="severities"
+        )
     if fixed := sorted({"unreadable", *structure.CODES} & set(severities)):
         message = f"'{fixed[0]}' is always an error: an accepted trace has exactly ten steps"
         raise RecipeError(message, file=file, field="severities")

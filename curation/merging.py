@@ -67,7 +67,7 @@ def merge_runs(out: Path, paths: Sequence[Path], studies: Path | None = None) ->
     must_be_new(out, "is there already; choose another name for the merged run")
     for number, path in enumerate(paths):
         if path.resolve() in [other.resolve() for other in paths[:number]]:
-            raise InputError("is named twice", file=path)
+            raise InputError("is named twice; name each run once", file=path)
     with ExitStack() as stack:
         runs = []
         for path in paths:
@@ -111,7 +111,9 @@ def _missing(runs: Sequence[RunFolder], recipes: Sequence[CurateRecipe]) -> Iter
                 file=run.path,
             )
         if shard in seen:
-            raise InputError(f"is shard {recipe.shard}, and so is {seen[shard].path}", file=run.path)
+            raise InputError(
+                f"is shard {recipe.shard}, and so is {seen[shard].path}; leave one of them out", file=run.path
+            )
         seen[shard] = run
     if seen:
         of = next(iter(seen)).of
@@ -147,7 +149,11 @@ def _store(runs: Sequence[RunFolder]) -> StudyStore:
     for run in runs[1:]:
         ours, theirs = (one.head.model_copy(update={"image_roots": {}}) for one in (store, run.studies))
         if run.studies.place != store.place and ours != theirs:
-            raise InputError(f"works on {run.studies.place}, which is no copy of {store.place}", file=run.path)
+            raise InputError(
+                f"works on {run.studies.place}, which is no copy of {store.place}; "
+                "runs that are merged work on one store",
+                file=run.path,
+            )
     return store
 
 

@@ -137,7 +137,10 @@ def _choose(run: RunFolder, teacher: Teacher, wanted: int, seed: int) -> list[_E
         if donor is not None and trace is not None:
             chosen.append(_Exchange(study, trace, donor))
     if not chosen:
-        raise RunError("holds no two studies of different patients with readable traces of this teacher", file=run.path)
+        raise RunError(
+            "holds no two studies of different patients with readable traces of this teacher; curate more first",
+            file=run.path,
+        )
     return chosen
 
 

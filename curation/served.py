@@ -21,7 +21,7 @@ from ..data.judged import judged_body
 from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
-from ..schemas.errors import ImageError, InputError, RecipeError
+from ..schemas.errors import ImageError, InputError, RecipeError, first_fault
 from ..schemas.recipe import Policy, RequestOptions
 from ..schemas.run import Manifest, State
 from ..schemas.sample_recipe import SampleRecipe
@@ -166,12 +166,13 @@ def sample_served(
     except RecipeError as error:
         raise InputError(f"{', '.join(urls)}: {error.message}", field="server") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = str(first["loc"][0]) if first["loc"] else ""
-        raise InputError(first["msg"], field=_FLAGS.get(where, "server")) from None
+        message, field = first_fault(error)
+        raise InputError(message, field=_FLAGS.get((field or "").partition(".")[0], "server")) from None
     check_requests(options, [student], store.data_class)
     if not any(study.images for study in islice(store, recipe.limit)):
-        raise InputError("no study here has an image that a student could read", file=store.root)
+        raise InputError(
+            "no study here has an image that a student could read; ingest the studies with images", file=store.root
+        )
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         session = Session(run, options, [student])
         work = _through(session, student, _questions(run, recipe, asked), asked, options.concurrency, on_judged)

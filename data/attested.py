@@ -48,7 +48,12 @@ def check_place(
         )
     said = read_recipe(statement, StorageAttestation)
     if not any(_covers(place, url) for place in said.places):
-        raise PolicyError(f"the statement does not name {url}, nor a place above it", file=statement, field="places")
+        raise PolicyError(
+            f"the statement does not name {url}, nor a place above it; "
+            "have it added and signed again, or name another place",
+            file=statement,
+            field="places",
+        )
     if said.valid_until < (today or now.date()):
         raise PolicyError(f"the statement ended on {said.valid_until}; have it renewed", file=statement)
     digest = hashlib.sha256(statement.read_bytes()).hexdigest()

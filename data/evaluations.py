@@ -34,7 +34,9 @@ def read_evaluation(place: Path) -> Evaluation:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); make it with: tenstep evaluate", file=file) from None
     except ValidationError as error:
-        raise InputError(f"is no evaluation ({first_fault(error)[0]})", file=file) from None
+        raise InputError(
+            f"is no evaluation ({first_fault(error)[0]}); make it with: tenstep evaluate", file=file
+        ) from None
 
 
 def columns(evaluation: Evaluation) -> list[str]:

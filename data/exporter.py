@@ -134,9 +134,12 @@ def _bytes(row: Row, film: ExportImage) -> bytes:
     try:
         data = film.path.read_bytes()
     except OSError as error:
-        raise ImageError(f"study '{row.id}': the image cannot be read ({error.strerror})", file=film.path) from None
+        raise ImageError(
+            f"study '{row.id}': the image cannot be read ({error.strerror}); restore it, or ingest again",
+            file=film.path,
+        ) from None
     if hashlib.sha256(data).hexdigest() != film.sha256:
-        raise ImageError(f"study '{row.id}': the image changed since it was ingested", file=film.path)
+        raise ImageError(f"study '{row.id}': the image changed since it was ingested; ingest again", file=film.path)
     return data
 
 

@@ -43,7 +43,9 @@ def pixels(path: Path) -> Pixels:
     try:
         return decoder().run(_decoded, path.read_bytes())
     except OSError as error:
-        raise ImageError(f"the film cannot be read ({error.strerror or type(error).__name__})", file=path) from None
+        raise ImageError(
+            f"the film cannot be read ({error.strerror or type(error).__name__}); restore it from its source", file=path
+        ) from None
     except DecodeError as error:
         raise ImageError(f"the film cannot be shown: {error}", file=path) from None
 

@@ -48,7 +48,7 @@ def rows(path: Path) -> Iterator[Raw]:
         MissingExtraError: it is a saved dataset, and the library that reads it is absent.
     """
     if not path.exists():
-        raise InputError("there is no such file or folder", file=path)
+        raise InputError("there is no such file or folder; check the name", file=path)
     if not path.is_dir():
         return _file(path, "")
     if (path / "store.json").is_file():

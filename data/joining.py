@@ -34,7 +34,7 @@ def join(path: Path, studies: Sequence[Path], out: Path, options: ExportOptions 
     """
     manifest = read_manifest(path)
     if manifest.complete:
-        raise InputError("is whole: there is nothing to join", file=path)
+        raise InputError("is whole, so there is nothing to join; use it as it is", file=path)
     must_be_new(out)
     stores = [StudyStore.open(one) for one in studies]
     found: list[Found] = []
@@ -60,6 +60,9 @@ def _owned(record: ExportRecord, stores: Sequence[StudyStore]) -> tuple[Study, S
                 file=store.root,
             )
         if {image.sha256 for image in record.images} - {image.sha256 for image in study.images}:
-            raise InputError(f"study '{record.study_id}' has other images than were exported", file=store.root)
+            raise InputError(
+                f"study '{record.study_id}' has other images than were exported; name a store with the same images",
+                file=store.root,
+            )
         return study, store
     raise InputError(f"no store holds study '{record.study_id}'; name the one that does with --studies")

@@ -125,7 +125,7 @@ class Journal:
             try:
                 self._reader.execute("ATTACH ? AS store", (f"{index.resolve().as_uri()}?mode=ro&immutable=1",))
             except sqlite3.Error as error:
-                raise RunError(f"the study store's index cannot be read ({error})", file=index) from None
+                raise RunError(f"the study store's index cannot be read ({error}); ingest again", file=index) from None
             self._index = index
         assert self._index == index
 
@@ -233,7 +233,13 @@ class Journal:
             except Exception as error:  # noqa: BLE001 whatever it was, every waiter must hear of it
                 self._broken = error
                 for done in _waited_for(taken):
-                    done.set_exception(RunError(f"could not write to the journal: {error}", file=self.path))
+                    done.set_exception(
+                        RunError(
+                            f"could not write to the journal ({error}); "
+                            "make room on the disk, then give the same command again",
+                            file=self.path,
+                        )
+                    )
             else:
                 for done in _waited_for(taken):
                     done.set_result(None)

@@ -49,7 +49,10 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
                 _bring_up(connection)
             connection.execute(ends.TABLE)
     except sqlite3.Error as error:
-        raise RunError(f"the journal cannot be opened ({error})", file=path) from None
+        raise RunError(
+            f"the journal cannot be opened ({error}); see that you may read and write it, or restore it from a copy",
+            file=path,
+        ) from None
     return connection
 
 

@@ -55,7 +55,10 @@ def join(sources: Sequence[Path], out: Path) -> int:
                 seq += len(batch)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
-            raise RunError(f"could not write to the journal: {error}", file=path) from None
+            raise RunError(
+                f"could not write to the journal ({error}); make room on the disk, then give the same command again",
+                file=path,
+            ) from None
     with closing(HighWater(path, seq)):
         pass
     _join_readings(sources, out)

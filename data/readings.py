@@ -52,7 +52,9 @@ class Readings:
                 self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='readings'").fetchone()
             )
         except sqlite3.Error as error:
-            raise RunError(f"the readings cannot be opened ({error})", file=self.path) from None
+            raise RunError(
+                f"the readings cannot be opened ({error}); see that you may read and write the file", file=self.path
+            ) from None
 
     def append(self, reading: Reading) -> bool:
         """Write one decision durably.
@@ -71,7 +73,9 @@ class Readings:
         except sqlite3.IntegrityError:
             return False
         except sqlite3.Error as error:
-            raise RunError(f"the decision could not be written ({error})", file=self.path) from None
+            raise RunError(
+                f"the decision could not be written ({error}); make room on the disk, and decide again", file=self.path
+            ) from None
         return True
 
     def all(self) -> Iterator[Reading]:

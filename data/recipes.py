@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..schemas.base import Noun
-from ..schemas.errors import RecipeError
+from ..schemas.errors import RecipeError, first_fault
 from .secrets import secret_in
 
 R = TypeVar("R", bound=Noun)
@@ -22,7 +22,9 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", None)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs give it no types
+            what = "an alias (*name) is not allowed, write the value itself,"
+            raise yaml.constructor.ConstructorError(None, None, what, mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -57,33 +59,36 @@ def read_recipe(path: Path, noun: type[R]) -> R:
     try:
         data = path.read_bytes()
         if len(data) > _LIMIT:
-            raise RecipeError(f"larger than {_LIMIT} bytes; is this a recipe?", file=path)
+            raise RecipeError(f"larger than {_LIMIT:,} bytes; is this the right file?", file=path)
         found = yaml.load(data, _Loader)  # noqa: S506 a SafeLoader
     except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror})", file=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"is not YAML that a recipe may hold: {error}", file=path, row=_row(error)) from None
+        raise RecipeError(f"cannot be read ({error.strerror}); name a YAML file", file=path) from None
+    except yaml.MarkedYAMLError as error:
+        raise _marked(error, path) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise RecipeError("is not a text in UTF-8, as YAML is; save it as UTF-8", file=path) from None
     except RecursionError:
-        raise RecipeError("is nested too deeply for a recipe", file=path) from None
+        raise RecipeError("is nested too deeply for a recipe; is this the right file?", file=path) from None
     except (ValueError, OverflowError):  # a date or a number as YAML writes them, which does not exist
         raise RecipeError("holds a date or number that does not exist; put quotes around it", file=path) from None
     if not isinstance(found, dict):
-        raise RecipeError("must hold keys and values", file=path)
+        raise RecipeError("holds no keys and values (key: value); is this the right file?", file=path)
     if (secret := secret_in(found)) is not None:
         raise RecipeError(KEPT_OUT.format(secret[1]), file=path, field=secret[0])
     try:
         return noun.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(noun.model_fields))
-            message = f"no such key; known at the top: {known}" if len(first["loc"]) == 1 else "no such key"
-        else:
-            message = first["msg"]
+        message, field = first_fault(error)
+        if message == "no such key" and field and "." not in field:
+            message = f"no such key; known at the top: {', '.join(sorted(noun.model_fields))}"
         raise RecipeError(message, file=path, field=field) from None
 
 
-def _row(error: Exception) -> int | None:
-    mark = getattr(error, "problem_mark", None)
-    return None if mark is None else mark.line + 1
+def _marked(error: yaml.MarkedYAMLError, path: Path) -> RecipeError:
+    """What YAML found wrong and where, without the lines that it quotes."""
+    mark = error.problem_mark or error.context_mark
+    what = ", ".join(part for part in (error.context, error.problem) if part)
+    place = "" if mark is None else f" at column {mark.column + 1}"
+    hint = "; indent with spaces" if "'\\t'" in what else ""
+    message = f"is not YAML as recipes are written: {what}{place}{hint}"
+    return RecipeError(message, file=path, row=None if mark is None else mark.line + 1)

@@ -168,7 +168,9 @@ def _opened(url: str) -> tuple[Any, str]:
             raise InputError(f"{scheme}:// needs a library that is not installed ({error})", file=url) from None
         raise MissingExtraError(extra, f"the library for {scheme}://") from None
     except ValueError as error:
-        raise InputError(f"is no place that fsspec knows ({error})", file=url) from None
+        raise InputError(
+            f"is no place that fsspec knows ({error}); name one like s3://bucket/folder", file=url
+        ) from None
     return system, str(root).rstrip("/")
 
 
@@ -179,7 +181,7 @@ def _listed(system: Any, root: str) -> dict[str, list[Any]]:
     for path, seen in system.find(root, detail=True).items():
         name = str(path).strip("/").removeprefix(root.strip("/")).strip("/")
         if ".." in PurePosixPath(name).parts:
-            raise InputError(f"holds a name that leads out of it ('{name}')", file=root)
+            raise InputError(f"holds a name that leads out of it ('{name}'); rename that file there", file=root)
         stamp = next((str(seen[key]) for key in _STAMPS if seen.get(key)), "")
         found[name] = [seen.get("size"), stamp]
     return found

@@ -97,7 +97,7 @@ class RunFolder:
             RunError: it holds another run, or is not a run folder.
         """
         if path.exists() and not path.is_dir():
-            raise RunError("is a file, not a run folder", file=path)
+            raise RunError("is a file, not a run folder; name another", file=path)
         private = studies.data_class == "restricted"
         with writing(path):
             return cls._open(path, kind, recipe, studies, {*CONTINUABLE, *changeable}, private=private)

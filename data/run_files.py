@@ -53,7 +53,7 @@ def read_manifest(path: Path) -> Manifest:
     except FileNotFoundError:
         raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
     except (OSError, ValueError, AttributeError, ValidationError, RecursionError) as error:
-        raise RunError(f"the manifest cannot be read ({error})", file=file) from None
+        raise RunError(f"the manifest cannot be read ({error}); restore it from a copy", file=file) from None
 
 
 def relative_store(store: StudyStore, run: Path) -> str:
@@ -105,7 +105,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"cannot be written ({error.strerror or error})", file=path) from None
+        raise RunError(f"cannot be written ({error.strerror or error}); choose another folder", file=path) from None
 
 
 def recipe_sha256(resolved: Mapping[str, Any]) -> str:

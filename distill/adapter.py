@@ -91,7 +91,7 @@ def describe(folder: Path) -> tuple[StudentCard, Prompt]:
     try:
         card = StudentCard.model_validate_json((folder / _CARD).read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(f"damaged: {error}", file=folder / _CARD) from None
+        raise InputError(f"damaged ({error}); restore it from a copy", file=folder / _CARD) from None
     return card, prompts.read(folder / prompts.FILE)
 
 
@@ -121,10 +121,15 @@ def load_student(folder: Path, card: StudentCard, local_rank: int = 0) -> Loaded
     from peft import PeftModel
 
     if sha256_of(folder / WEIGHTS) != card.adapter_sha256:
-        raise TrainingError("the adapter's weights are not those that were trained here", file=folder / WEIGHTS)
+        raise TrainingError(
+            "the adapter's weights are not those that were trained here; restore them from a copy",
+            file=folder / WEIGHTS,
+        )
     base = base_of(folder, card)
     if fingerprint(base, card.revision) != card.base_sha256:
-        raise TrainingError("the base is not there, or not the one that the adapter was trained on", file=base)
+        raise TrainingError(
+            "the base is not there, or not the one that the adapter was trained on; put it back there", file=base
+        )
     loaded = load(base, card.revision, card.quantize, card.whole, local_rank=local_rank)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of missing keys: counted below

@@ -77,10 +77,14 @@ def attribute(
     folder = adapter.find(student)
     card, prompt = adapter.describe(folder)
     if not prompt.steps:
-        raise InputError("this student was trained to write reports alone; its loss says nothing of steps", file=folder)
+        raise InputError(
+            "this student was trained to write reports alone; its loss says nothing of steps; "
+            "name a student of ten steps",
+            file=folder,
+        )
     examples = list(pool(run, source))
     if not examples:
-        raise InputError("there is no trace here", file=run)
+        raise InputError("there is no trace here; name a run of tenstep curate", file=run)
     rows = rows_of(examples, prompt)
     with quiet():
         loaded = adapter.load_student(folder, card)

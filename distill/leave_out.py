@@ -173,7 +173,9 @@ def _sides(run: Path, training: Path, held_out: Path | None) -> _Sides:
     examples = {example.key: example for example in pool(run, source)}
     train = [examples[row["key"]] for row in written if row["side"] == "train" and row["key"] in examples]
     if not train:
-        raise InputError("holds no trace that this student was trained on", file=run)
+        raise InputError(
+            "holds no trace that this student was trained on; name the run that it was trained on", file=run
+        )
     if held_out is None:
         rest = [examples[row["key"]] for row in written if row["side"] == "validation" and row["key"] in examples]
         if not rest:

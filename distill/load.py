@@ -161,7 +161,9 @@ def pinned_student(base: str, revision: str | None) -> Student:
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
-        raise TrainingError(f"the checkpoint's config cannot be read: {error}", file=base, field="base") from None
+        raise TrainingError(
+            f"the checkpoint's config cannot be read ({error}); fetch the checkpoint again", file=base, field="base"
+        ) from None
     return student_of(config.model_type)
 
 
@@ -188,7 +190,7 @@ def _check(base: str, revision: str | None) -> None:
             why = f"'{found}' is a pickle, which can run code; convert it" if found else "there are no weights here"
             raise TrainingError(f"only safetensors are loaded: {why}", file=folder)
     elif base.count("/") != 1 or base.startswith((".", "/", "~")):
-        raise InputError("there is no such checkpoint folder", file=base, field="base")
+        raise InputError("there is no such checkpoint folder; check the name", file=base, field="base")
     elif revision is None or not _COMMIT.fullmatch(revision):
         raise TrainingError(
             f"'{base}' is no folder; to load it from the hub, pin its commit (40 hex digits) as revision",
@@ -201,7 +203,9 @@ def check_processor(processor: Any, model: Any, base: str) -> None:
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or getattr(processor, "image_processor", None) is None:
         raise TrainingError(
-            f"its processor ({type(processor).__name__}) reads no images; it is another one's", file=base
+            f"its processor ({type(processor).__name__}) reads no images, so it is another one's; "
+            "fetch the checkpoint again",
+            file=base,
         )
     config = model.config
     place = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
@@ -214,7 +218,9 @@ def check_processor(processor: Any, model: Any, base: str) -> None:
         raise TrainingError(message, file=base)
     if len(tokenizer) > rows:
         raise TrainingError(
-            f"its tokenizer has {len(tokenizer)} tokens, the model {rows}; it is another one's", file=base
+            f"its tokenizer has {len(tokenizer)} tokens, the model {rows}, so it is another one's; "
+            "fetch the checkpoint again",
+            file=base,
         )
     if processor.chat_template is None:
         raise TrainingError("its processor has no chat template; is it a base model? choose an instruct one", file=base)

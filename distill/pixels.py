@@ -35,7 +35,9 @@ def open_image(path: str | Path) -> Image.Image:
     try:
         return _decode(Path(path).read_bytes())
     except OSError as error:
-        raise ImageError(f"the image cannot be opened ({error.strerror or error})", file=path) from None
+        raise ImageError(
+            f"the image cannot be opened ({error.strerror or error}); restore it from its source", file=path
+        ) from None
 
 
 def check(store: StudyStore, study: Study, image: ImageRef) -> Path:

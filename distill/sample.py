@@ -72,7 +72,9 @@ def sample(
             sampled += len(some)
         answering.close()
         if not sampled and not done:
-            raise InputError("no study here has an image that a student could read", file=store.root)
+            raise InputError(
+                "no study here has an image that a student could read; ingest the studies with images", file=store.root
+            )
         return run.finish(**counts_of(verdict for _, verdict in run.judged()), sampled=sampled)
 
 

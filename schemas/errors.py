@@ -17,6 +17,7 @@ A bad candidate is never an error: it is a record with findings.
 """
 
 import json
+import re
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 HOME = "https://github.com/tenstep/tenstep"
+_PLAIN = {"missing": "is missing", "extra_forbidden": "no such key"}
+_SHOULD = re.compile(r"\A(?:Input|String|Data|List|Tuple|Set|Dictionary|JSON input|Value) should(?= )")
 
 
 class TenstepError(Exception):
@@ -161,9 +164,10 @@ class MissingExtraError(TenstepError):
 
 
 def first_fault(error: "ValidationError") -> tuple[str, str | None]:
-    """What pydantic found wrong first, and in which field; not the value, which may be data."""
+    """What pydantic found wrong first, in plain words, and in which field; not the value, which may be data."""
     first = error.errors(include_url=False, include_input=False)[0]
-    return str(first["msg"]), ".".join(map(str, first["loc"])) or None
+    message = _PLAIN.get(first["type"]) or _SHOULD.sub("must", first["msg"].removeprefix("Value error, "))
+    return message, ".".join(map(str, first["loc"])) or None
 
 
 def install_command(extra: str) -> str:

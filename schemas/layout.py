@@ -93,7 +93,7 @@ def _parse_json(text: str) -> Trace:
     text = text.lstrip()
     try:
         # strict=False: constrained decoders put raw line breaks into strings
-        answer, end = json.JSONDecoder(strict=False, object_pairs_hook=_unique).raw_decode(text)
+        answer, end = json.JSONDecoder(strict=False, object_pairs_hook=each_key_once).raw_decode(text)
         steps = {key: answer.pop(key) for key in sorted(answer) if _STEP_KEY.fullmatch(key)}
         report = answer.pop("report", None) if isinstance(answer.get("report"), str | None) else None
         others = json.dumps(answer, ensure_ascii=False) if answer else ""
@@ -113,10 +113,16 @@ def _parse_json(text: str) -> Trace:
     )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise ValueError("a key stands twice")
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object for `json.loads`, which by itself takes the last value of a key that stands twice.
+
+    Raises:
+        ValueError: a key stands in it twice.
+    """
+    if len(values := dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{twice[:40]}' stands twice")
     return values
 
 

@@ -21,7 +21,7 @@ from .base import Noun
 from .candidate import Candidate
 from .curate_recipe import CurateRecipe
 from .distill_recipe import DistillRecipe
-from .errors import InputError
+from .errors import InputError, first_fault
 from .example import Example
 from .export import ExportManifest, ExportRecord
 from .policy import Attestation, StorageAttestation
@@ -112,7 +112,7 @@ def read(noun: type[AnyNoun], document: object, *, file: str | Path | None = Non
         return noun.model_validate(document)
     except ValidationError as broken:
         first = broken.errors(include_url=False, include_context=False)[0]
-        raise InputError(_short(first["msg"]), file=file, row=row, field=_path(first["loc"])) from None
+        raise InputError(_short(first_fault(broken)[0]), file=file, row=row, field=_path(first["loc"])) from None
 
 
 def as_text(noun: type[Noun]) -> str:

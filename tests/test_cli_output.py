@@ -196,7 +196,10 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     assert not {"pydantic", "rich", "numpy", "tenstep.cli.audit"} & loaded
 
 
-def test_a_fault_of_ours_quotes_no_data_under_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"]])
+def test_a_fault_of_ours_is_one_line_and_its_traceback_a_file_of_the_user_alone(
+    tmp_path: Path, words: list[str]
+) -> None:
     """A command of another package, which raises with the text that it was reading."""
     code = (
         "import sys, types\n"
@@ -204,10 +207,70 @@ def test_a_fault_of_ours_quotes_no_data_under_json(tmp_path: Path) -> None:
         "module = types.ModuleType('tenstep.cli.status')\n"
         "module.register = lambda commands: commands.add_parser('status').set_defaults(run=run)\n"
         "sys.modules['tenstep.cli.status'] = module\n"
-        "from tenstep.cli.app import main\nsys.exit(main(['status', '--json']))"
+        f"from tenstep.cli.app import main\nsys.exit(main({words}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
     assert done.returncode == 1
-    found = json.loads(done.stdout)["error"]
-    assert found["kind"] == "KeyError" and "--traceback" in found["message"]
+    assert done.stderr.startswith("tenstep: a fault in tenstep (KeyError)") and done.stderr.count("\n") == 1
     assert "Jane Doe" not in done.stdout + done.stderr
+    (file,) = tmp_path.iterdir()
+    assert str(file) in done.stderr and "Jane Doe" in file.read_text() and stat.S_IMODE(file.stat().st_mode) == 0o600
+    if "--json" in words:
+        assert json.loads(done.stdout)["error"]["kind"] == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["audit", ""], "argument PATH: the path is empty"),
+        (["ingest", "jsonl", "rows.jsonl", "--out", ""], "argument --out: the path is empty"),
+        (["audit", "loop"], "argument PATH: 'loop' cannot be a path (Too many levels"),
+        (["audit", "x" * 300], "cannot be a path (File name too long)"),
+        (["audit", "rows.jsonl", "--workers", "-1"], "argument --workers: '-1' is not a whole number above 0"),
+        (["split", "studies", "--seed", "9" * 30], "argument --seed: '999999"),
+        (["split", "studies", "--test", "nan"], "argument --test: 'nan' is not a number"),
+    ],
+)
+def test_an_argument_that_cannot_be_one_is_named(
+    words: list[str], part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert part in told and told.count("\n") == 1
+
+
+RULES = "from tenstep.cli.app import main; raise SystemExit(main(['rules', 'step_count']))"
+
+
+def test_a_reader_that_leaves_ends_the_command_without_a_word() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run([sys.executable, "-c", RULES], stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_full_disk_under_standard_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", RULES], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tenstep: standard output: cannot be written (No space left")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_stream_takes_no_file_and_a_narrow_terminal_ends_nothing(tmp_path: Path) -> None:
+    """Standard error is closed: without care, the next file that is opened gets what libraries print."""
+    code = (
+        "import os, sys\nfrom tenstep.cli.app import main\ncode = main(sys.argv[1:])\nos.write(2, b'x')\nsys.exit(code)"
+    )
+    audit = [sys.executable, "-c", code, "audit", str(rows(tmp_path / "a.jsonl", "a")), "--workers", "1"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", *audit], capture_output=True, text=True, env={**os.environ, "COLUMNS": "1"}
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *audit[:4], str(tmp_path / "none.jsonl")])
+    assert done.returncode == 2

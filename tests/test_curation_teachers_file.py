@@ -96,7 +96,7 @@ def test_a_missing_answer_waits_and_is_named(folder: Path, capsys: pytest.Captur
     ("rows", "message"),
     [
         (["{"], "row 1: is not one JSON object"),
-        (['{"id": "ID"}'], "field 'text': Field required"),
+        (['{"id": "ID"}'], "field 'text': is missing"),
         (['{"id": "ID", "text": "a"}', "", '{"id": "ID", "text": "b"}'], "again, after row 1; keep one of the two"),
         (['{"id": "f00", "text": "a"}'], "'f00…', which this run never asked: is it another run's file?"),
         (['{"id": "ID", "text": "a", "model": "x"}', '{"id": "OTHER", "text": "b", "model": "y"}'], "several models"),

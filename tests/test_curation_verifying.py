@@ -73,7 +73,7 @@ def test_a_finding_that_no_step_mentions_is_an_error_of_the_whole() -> None:
         ("I agree with all of it.", "not one JSON object"),
         ("Alle Schritte sind belegt: {}", "not one JSON object"),
         ("[]", "not one JSON object"),
-        ('{"missing": [], "missing": []}', "a key stands twice"),
+        ('{"missing": [], "missing": []}', "the key 'missing' stands twice"),
         ({"step_01": [item(STEPS[0])], "missing": []}, "step_02: a list with at least one item"),
         (answer(step_05=[]), "step_05: a list with at least one item"),
         (answer(step_05=["both lungs are clear"]), "step_05: '' does not stand"),
@@ -465,7 +465,7 @@ def test_a_labelled_set_of_ones_own_is_read_and_a_bad_one_named(
     for rows, message in (
         ([row], "holds no good or no bad trace"),
         ([row, row], "'x' stands in row 1 already"),
-        ([{"id": "x"}], "Field required"),
+        ([{"id": "x"}], "is missing"),
     ):
         own.write_text("".join(json.dumps(one) + "\n" for one in rows))
         recipe = {"kind": "verify", "name": "v", "verifier": {"kind": "file"}, "labelled": str(own)}

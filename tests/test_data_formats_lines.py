@@ -53,6 +53,23 @@ def test_nan_and_long_numbers_do_not_end_an_array(tmp_path: Path) -> None:
     ]
 
 
+def test_a_key_that_stands_twice_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"id": "a", "text": "x", "text": "y"}\n{"id": "b", "m": [{"k": 1, "k": 2}]}\n{"id": "c"}\n')
+    assert [line.problem for line in json_lines(path)] == [
+        "the key 'text' stands twice",
+        "the key 'k' stands twice",
+        "",
+    ]
+    path.write_text(f"[{','.join(path.read_text().splitlines())}]")
+    found = [item.found for item in array_objects(path)]
+    assert found == [
+        Refusal("bad_json", "the key 'text' stands twice"),
+        Refusal("bad_json", "the key 'k' stands twice"),
+        {"id": "c"},
+    ]
+
+
 def test_a_compressed_file_that_is_cut_off_gives_what_comes_before(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b"".join(b'{"id": "%d"}\n' % n for n in range(9)), 0)[:-60])

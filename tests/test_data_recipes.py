@@ -30,7 +30,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "tempo: fast\n", "tempo", "no such key; known at the top: .*teachers"),
         (GOOD + "repair: {tries: 3}\n", "repair.tries", "no such key"),
         (GOOD + "concurrency: 0\n", "concurrency", "greater than or equal to 1"),
-        ("kind: curate\nname: t\n", "teachers", "required"),
+        ("kind: curate\nname: t\n", "teachers", "is missing"),
         (GOOD.replace("curate", "distil"), "kind", "curate"),
     ],
 )
@@ -44,13 +44,13 @@ def test_a_wrong_key_or_value_is_named(tmp_path: Path, text: str, field: str, ma
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        (BOMB, "aliases"),
+        (BOMB, "alias"),
         ("a: !!python/object/apply:os.system ['true']\n", "python"),
         (GOOD + "name: u\n", "'name' stands twice"),
         ("a: [1, 2\n", "not YAML"),
         ("- a\n- b\n", "keys and values"),
         ("", "keys and values"),
-        (b"\x80 abc", "not YAML"),
+        (b"\x80 abc", "not a text in UTF-8"),
         ("a: " + "x" * 1_000_001, "larger than"),
     ],
 )

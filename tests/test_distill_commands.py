@@ -33,7 +33,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
         ("epochs: 2\n", "give either epochs or steps"),
         ("optimiser: {}\n", "field 'optimiser': no such key"),
         ("lora: {rank: 4}\n", "field 'lora.rank': no such key"),
-        ("quantize: int3\n", "field 'quantize': Input should be 'nf4' or 'none'"),
+        ("quantize: int3\n", "field 'quantize': must be 'nf4' or 'none'"),
     ],
 )
 def test_a_recipe_that_cannot_be_run_is_one_line(

@@ -18,8 +18,8 @@ from typing import Any
 
 from ...schemas.candidate import Usage
 from ...schemas.errors import TeacherError
+from ...schemas.layout import each_key_once
 from ...schemas.run import State
-from ..cited import each_key_once
 from ..teacher import Reply, Unanswered
 from .envelope import Envelope, error_in, failure
 from .unwrap import unwrap

@@ -187,9 +187,14 @@ class Endpoint:
             return "none"
         key = os.environ.get(self._key_env, "").strip()
         if not key:
-            raise TeacherError(f"the environment variable {self._key_env} is not set; {self.base_url} wants a key")
+            raise TeacherError(
+                f"the environment variable {self._key_env} is not set; {self.base_url} wants a key: "
+                "set it and try again"
+            )
         if not _KEY.fullmatch(key):
-            raise TeacherError(f"the environment variable {self._key_env} holds characters that no key has")
+            raise TeacherError(
+                f"the environment variable {self._key_env} holds characters that no key has; copy the key again"
+            )
         return key
 
     async def close(self) -> None:

@@ -59,7 +59,9 @@ def encode(path: Path, ref: ImageRef, max_side: int) -> Encoded:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"the image cannot be read ({error.strerror})", file=path) from None
+        raise ImageError(
+            f"the image cannot be read ({error.strerror}); restore it, or ingest again", file=path
+        ) from None
     if hashlib.sha256(content).hexdigest() != ref.sha256:
         raise ImageError("the image is not the one that was ingested; ingest again", file=path)
     bare = _bare(content) if max(ref.width, ref.height) <= max_side else None
@@ -74,13 +76,18 @@ def _smaller(content: bytes, max_side: int, path: Path) -> bytes:
             warnings.simplefilter("ignore")  # of odd metadata, which is not kept; size is checked here
             with Image.open(io.BytesIO(content)) as image:
                 if image.width * image.height > _PIXELS:
-                    raise ImageError(f"{image.width} x {image.height} pixels are too many", file=path)
+                    raise ImageError(
+                        f"{image.width} x {image.height} pixels are too many; ingest again with --longest-side",
+                        file=path,
+                    )
                 image.draft(None, (max_side, max_side))  # JPEG decodes at a fraction; nothing else is touched
                 upright = turned(image, orientation(image))
     except ImageError:
         raise
     except Exception as error:  # noqa: BLE001  a decoder raises whatever damaged bytes make it trip over
-        raise ImageError(f"the image cannot be decoded ({type(error).__name__})", file=path) from None
+        raise ImageError(
+            f"the image cannot be decoded ({type(error).__name__}); restore it, or ingest again", file=path
+        ) from None
     upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     upright.save(stream, "JPEG", quality=92)

@@ -62,6 +62,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", file=path) from None
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise InputError("is not what `tenstep audit --json` writes", file=path) from None
+            raise InputError(
+                "is not what `tenstep audit --json` writes; write it again, or give JSON Lines as .jsonl", file=path
+            ) from None
     else:
         yield from ((line.row, line.found, line.problem) for line in json_lines(path))

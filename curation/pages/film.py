@@ -22,7 +22,7 @@ def data_uri(path: Path, edge: int = EDGE) -> str:
     try:
         jpeg = decoder().run(_small, path.read_bytes(), edge)
     except (OSError, DecodeError) as error:
-        raise ImageError(f"the image cannot be shown ({error})", file=path) from None
+        raise ImageError(f"the image cannot be shown ({error}); restore it from its source", file=path) from None
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 

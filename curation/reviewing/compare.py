@@ -48,7 +48,9 @@ class BlindedComparison:
         self._file = runs[0].path / FILE
         shared = [study for study in self.indexes[0].by_study if study in self.indexes[1].by_study]
         if not shared:
-            raise InputError(f"has no study in common with {runs[1].path}", file=runs[0].path)
+            raise InputError(
+                f"has no study in common with {runs[1].path}; name runs over the same studies", file=runs[0].path
+            )
         self.pairs = [
             TracePair(
                 study,
@@ -72,7 +74,7 @@ class BlindedComparison:
         """
         found = next((pair for pair in self.pairs if pair.first == first), None)
         if found is None:
-            raise InputError("these runs have no such pair")
+            raise InputError("these runs have no such pair; load the page again")
         return found
 
     def preferences(self) -> list[Preference]:

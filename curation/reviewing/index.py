@@ -62,7 +62,9 @@ class TraceIndex:
                 self.entries[key] = IndexedTrace(key, study_id, f"{author} {teacher}", outcome, codes, parent)
                 self._seen = seq
         except sqlite3.Error as error:
-            raise RunError(f"the journal cannot be read ({error})", file=self.run.path / "journal.db") from None
+            raise RunError(
+                f"the journal cannot be read ({error}); restore it from a copy", file=self.run.path / "journal.db"
+            ) from None
 
     @property
     def version(self) -> int:

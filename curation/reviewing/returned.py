@@ -48,7 +48,9 @@ def read_foreign(path: Path) -> list[Foreign]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"is not JSON ({error})", file=path) from None
+        raise InputError(
+            f"is not JSON ({error}); export it again from where the decisions were made", file=path
+        ) from None
     decisions: list[Foreign] = []
     for row, one in enumerate(found, 1):
         try:
@@ -69,20 +71,24 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 at byte {error.start}", file=path) from None
+        raise InputError(f"is not UTF-8 at byte {error.start}; save the file as UTF-8", file=path) from None
 
 
 def _from_csv(text: str, path: Path) -> Iterator[Foreign]:
     rows = csv.DictReader(io.StringIO(text, newline=""), restval="")
     if missing := {"key", "reader", "decision"} - set(rows.fieldnames or ()):
-        raise InputError(f"has no column {', '.join(sorted(missing))}", file=path, row=1)
+        raise InputError(
+            f"has no column {', '.join(sorted(missing))}; for an example: tenstep reviews RUN --to csv",
+            file=path,
+            row=1,
+        )
     try:
         for row in rows:
             comment = row.get("comment", "").removeprefix("'")
             codes = tuple(row.get("codes", "").split())
             yield Foreign(row["key"], row["reader"].removeprefix("'"), row["decision"], comment, codes)
     except csv.Error as error:
-        raise InputError(f"is no CSV ({error})", file=path, row=rows.line_num) from None
+        raise InputError(f"is no CSV ({error}); save it again as CSV", file=path, row=rows.line_num) from None
 
 
 def _from_argilla(record: dict[str, Any]) -> Iterator[Foreign]:
@@ -165,5 +171,8 @@ def readings_from(
             raise InputError(wrong, file=path, row=row, field=field) from None
         new.append(reading)
     if foreign and not new and not same:
-        raise InputError(f"is about another run: none of its {len(foreign)} keys is in {run.path}", file=path)
+        raise InputError(
+            f"is about another run: none of its {len(foreign)} keys is in {run.path}; name the run that was read",
+            file=path,
+        )
     return new, Taken(len(new), same, tuple(foreign))

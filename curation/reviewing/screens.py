@@ -138,7 +138,7 @@ class ReviewRun:
             self.index.refresh()
             entry, judged = self.index.entries.get(key), self.index.judged(key)
             if entry is None or judged is None:
-                raise InputError("this run has no such candidate", file=self.run.path)
+                raise InputError("this run has no such candidate; load the page again", file=self.run.path)
             given = self.decisions.readings.current(key)
             kind = "adjudication" if adjudicate else "reading"
             own = next((r for r in given if r.reader == reader and r.kind == kind), None)

@@ -97,7 +97,7 @@ def prepared(folders: Sequence[Path], settings: Settings, port: int) -> Iterator
         review = ReviewRun(run, settings)
         stack.callback(review.close)
         if not review.index.entries:
-            raise InputError("nothing in this run has been judged yet", file=folders[0])
+            raise InputError("nothing in this run has been judged yet; go on with: tenstep curate", file=folders[0])
         review.queue(settings.queue)  # refuses one that there is not
         comparison = BlindedComparison((run, others[0]), settings.sampling.seed) if others else None
         if comparison:

@@ -105,9 +105,11 @@ def _rows(content: str, path: Path | None) -> Iterator[LabelledTrace]:
             message, field = first_fault(error)
             raise InputError(message, file=path, row=number, field=field) from None
         except (ValueError, RecursionError):
-            raise InputError("is not one JSON object", file=path, row=number) from None
+            raise InputError("is not one JSON object; write one trace a line", file=path, row=number) from None
         if row.id in seen:
-            raise InputError(f"'{row.id}' stands in row {seen[row.id]} already", file=path, row=number, field="id")
+            raise InputError(
+                f"'{row.id}' stands in row {seen[row.id]} already; keep one of them", file=path, row=number, field="id"
+            )
         seen[row.id] = number
         yield row
 

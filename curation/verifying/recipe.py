@@ -49,6 +49,6 @@ def of_curate(recipe: CurateRecipe, path: Path | None = None) -> VerifyRecipe:
         RecipeError: it names none.
     """
     if recipe.verifier is None:
-        raise RecipeError("names no verifier", file=path, field="verifier")
+        raise RecipeError("names no verifier; see: tenstep recipe --explain verifier", file=path, field="verifier")
     shared = {name: getattr(recipe, name) for name in RequestOptions.model_fields if name != "kind"}
     return VerifyRecipe(kind="verify", **shared, verifier=recipe.verifier, verify=recipe.verify)

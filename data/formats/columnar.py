@@ -85,7 +85,7 @@ def rows(place: Path, wanted: Collection[str], start: int, stop: int) -> Iterato
         for batch in _saved(place, wanted, start, stop) if place.is_dir() else _stored(place, wanted, start, stop):
             yield from _plain(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({str(error)[:200]})", file=place) from None
+        raise InputError(f"cannot be read ({str(error)[:200]}); write the table again", file=place) from None
 
 
 def _saved(place: Path, wanted: Collection[str], start: int, stop: int) -> Iterator[Any]:
@@ -155,7 +155,7 @@ def _parquet(place: Path, wanted: Collection[str] = ()) -> Any:
         _refuse_bombs(file, place, wanted)
         return pq.ParquetFile(place, read_dictionary=texts) if texts else file
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"not a parquet file, or damaged ({str(error)[:120]})", file=place) from None
+        raise InputError(f"not a parquet file, or damaged ({str(error)[:120]}); write it again", file=place) from None
 
 
 def _refuse_bombs(file: Any, place: Path, wanted: Collection[str]) -> None:
@@ -168,7 +168,7 @@ def _refuse_bombs(file: Any, place: Path, wanted: Collection[str]) -> None:
             unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
             if unpacked > _UNPACKED and unpacked > _RATIO * packed:
                 raise InputError(
-                    f"{packed:,} bytes of it unpack to {unpacked:,}; refused",
+                    f"{packed:,} bytes of it unpack to {unpacked:,}, which is refused; split the table",
                     file=place,
                     field=column.path_in_schema,
                 )
@@ -182,7 +182,9 @@ def _dataset(place: Path) -> Any:
     try:
         return datasets.load_from_disk(str(place))
     except Exception as error:  # noqa: BLE001  whatever a damaged folder makes it trip over
-        raise InputError(f"cannot be read as a dataset ({str(error)[:120]})", file=place) from None
+        raise InputError(
+            f"cannot be read as a dataset ({str(error)[:120]}); save it again with save_to_disk", file=place
+        ) from None
 
 
 def _heavy(kind: Any) -> bool:

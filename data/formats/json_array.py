@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from ...schemas.errors import InputError
+from ...schemas.layout import each_key_once
 from ..intake.reports import Refusal
 from .json_lines import LONGEST
 from .packed import CutOffError, open_file
@@ -102,6 +103,8 @@ def _array(text: "_Buffer", key: str) -> Iterator[ArrayItem]:
         value, is_text = text.value()
         if not is_text:
             yield ArrayItem(key, number, Refusal("bad_encoding", "not UTF-8; save the file as UTF-8"))
+        elif isinstance(value, Refusal):
+            yield ArrayItem(key, number, value)
         elif not isinstance(value, dict):
             yield ArrayItem(key, number, Refusal("bad_json", f"a JSON object is wanted, not {type(value).__name__}"))
         else:
@@ -114,7 +117,8 @@ class _Buffer:
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._text, self._at = file, "", 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._once)
+        self._twice = ""  # what is wrong with the value that is being read, if a key stands in it twice
 
     def next(self) -> str:
         """The next character that is not white space."""
@@ -131,16 +135,24 @@ class _Buffer:
         self._at += count
 
     def value(self) -> tuple[Any, bool]:
-        """The JSON value that begins here, and whether all of it was UTF-8."""
+        """The JSON value that begins here, and whether all of it was UTF-8; a refusal if a key stands in it twice."""
         self.next()
         while True:
+            self._twice = ""
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
                 if end < len(self._text) or not self._more():  # a number may go on in the next chunk
-                    return value, self._passed(end)
+                    return Refusal("bad_json", self._twice) if self._twice else value, self._passed(end)
             except ValueError:
                 if len(self._text) - self._at > LONGEST or not self._more():
                     raise
+
+    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        try:
+            return each_key_once(pairs)
+        except ValueError as error:
+            self._twice = str(error)
+            return dict(pairs)
 
     def _passed(self, end: int) -> bool:
         source, self._at = self._text[self._at : end], end

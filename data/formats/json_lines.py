@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.errors import InputError
+from ...schemas.layout import each_key_once
 from .packed import CutOffError, open_file
 
 LONGEST = 10_000_000  # bytes of a line; no report and its steps come near
@@ -44,13 +45,15 @@ def json_lines(path: Path) -> Iterator[JsonLine]:
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:
-    """The object of one line, or what is wrong with it."""
+    """The object of one line, or what is wrong with it; a key that stands twice is, for one value would be lost."""
     try:
-        found = json.loads(data.decode("utf-8"))
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=each_key_once)
     except UnicodeDecodeError as error:
-        return f"not UTF-8 at byte {error.start}"
-    except (ValueError, RecursionError) as error:
+        return f"not UTF-8 at byte {error.start}; save the file as UTF-8"
+    except (json.JSONDecodeError, RecursionError) as error:
         return f"not JSON: {str(error)[:120]}"
+    except ValueError as error:  # a key that stands twice, or a number of thousands of digits
+        return str(error).partition(";")[0][:120]
     return found if isinstance(found, dict) else f"a JSON object is wanted, not {type(found).__name__}"
 
 

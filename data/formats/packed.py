@@ -54,7 +54,9 @@ class _Unpacked(io.RawIOBase):
             raise CutOffError(f"the compressed file is damaged or cut off: {error}", file=self._path) from None
         self._left -= len(data)
         if self._left < 0:
-            raise InputError(f"unpacks to more than {MAX_UNPACKED:,} bytes; refused", file=self._path)
+            raise InputError(
+                f"unpacks to more than {MAX_UNPACKED:,} bytes, which is refused; unpack and split it", file=self._path
+            )
         buffer[: len(data)] = data
         return len(data)
 

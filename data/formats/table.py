@@ -98,7 +98,9 @@ class CsvTable:
         except csv.Error as error:
             raise InputError(f"not a CSV record ({error}); is a quote missing?", file=self.path, row=1) from None
         if header is None:
-            raise InputError("the file is empty", file=self.path, row=1)
+            raise InputError(
+                "the file is empty; a header with the names of the columns is wanted", file=self.path, row=1
+            )
         for column in columns:
             if column not in header:
                 found = ", ".join(name[:30] for name in header[:12])
@@ -160,7 +162,9 @@ class _Lines:
                 try:
                     block += (tail := self.stream.readline(_MAX_FIELD + 1))
                     if len(tail) > _MAX_FIELD:
-                        raise InputError("far larger than a table of this kind; refused", file=self._path)
+                        raise InputError(
+                            "a line is far longer than a row of a table; is this a CSV file?", file=self._path
+                        )
                 except CutOffError as error:
                     cut = error
             data = block if self.read else block.removeprefix(b"\xef\xbb\xbf")

@@ -77,7 +77,9 @@ class _Counted:
         data = self._stream.read(min(size, _CHUNK))
         self._left -= len(data)
         if self._left < 0:
-            raise InputError("unpacks to far more than a report archive holds; refused", file=self._path)
+            raise InputError(
+                "unpacks to far more than a report archive holds, which is refused; fetch it again", file=self._path
+            )
         self._tail = (self._tail + data)[-1024:]
         return data
 

@@ -57,7 +57,7 @@ def places(path: Path, images: Path | None) -> Places:
     """
     for place in (path, *((images,) if images else ())):
         if not place.exists():
-            raise InputError("there is no such file or folder", file=place)
+            raise InputError("there is no such file or folder; check the name", file=place)
     folders = [place if place.is_dir() else place.parent for place in (path, *((images,) if images else ()))]
     if path.is_file() and path.suffix.lower() != ".zip":
         raise InputError(f"name the folder that holds MIMIC-CXR, or its {ARCHIVE}", file=path)
@@ -93,7 +93,11 @@ def plan(where: Places, *, with_images: bool) -> Iterator[Planned | tuple[str, R
             yield tables.planned(study, subject, report)
         database.close()
         if not count:
-            raise InputError(f"neither {ARCHIVE} nor files/p10/p10000032/s50414267.txt is there", file=where.roots[0])
+            raise InputError(
+                f"neither {ARCHIVE} nor files/p10/p10000032/s50414267.txt is there; "
+                "name the folder that the download made",
+                file=where.roots[0],
+            )
 
 
 def _reports(where: Places, tables: "_Tables") -> Iterator[tuple[str, str, PurePosixPath | ZipEntry | Refusal]]:

@@ -74,7 +74,7 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     file = _table(path)
     root = options.images or file.parent
     if not root.is_dir():
-        raise InputError("there is no such folder of images", file=root)
+        raise InputError("there is no such folder of images; name it with --images", file=root)
     table = CsvTable(file, _REQUIRED, _COLUMNS)
     size = PART if options.text_only else _WITH_IMAGES
     held: list[CsvRow] = []
@@ -132,7 +132,7 @@ def _table(path: Path) -> Path:
             raise InputError(f"the folder holds {len(found)} files {_FILES[0]}; name the one to read", file=path)
         return found[0]
     if not path.exists():
-        raise InputError("there is no such file or folder", file=path)
+        raise InputError("there is no such file or folder; check the name", file=path)
     return path
 
 

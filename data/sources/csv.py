@@ -30,10 +30,13 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
         InputError: there is no such file, it is empty, or it lacks a column of the mapping.
     """
     if not path.is_file():
-        raise InputError("there is no such file" if not path.exists() else "this is not a file", file=path)
+        raise InputError(
+            "there is no such file; check the name" if not path.exists() else "this is not a file; name the table",
+            file=path,
+        )
     root = options.images or path.parent
     if not root.is_dir():
-        raise InputError("there is no such folder of images", file=root)
+        raise InputError("there is no such folder of images; name it with --images", file=root)
     table = CsvTable(path, (options.columns.id,), options.columns.every())
     if (column := absent(options.columns, table.header)) is not None:
         table.close()

@@ -37,7 +37,12 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
         InputError: `path` is missing, no folder, empty, or itself a study's folder.
     """
     if not path.is_dir():
-        raise InputError("there is no such folder" if not path.exists() else "this is not a folder", file=path)
+        raise InputError(
+            "there is no such folder; check the name"
+            if not path.exists()
+            else "this is not a folder; name the one that holds <id>/report.txt",
+            file=path,
+        )
     mapping = _mapping(path, options)
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith(".") and entry != mapping)
     if not entries:

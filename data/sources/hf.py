@@ -76,12 +76,14 @@ def _places(path: Path) -> list[tuple[Path, str | None]]:
     if path.is_file():
         return [(path, None)]
     if not path.is_dir():
-        raise InputError("there is no such file or folder", file=path)
+        raise InputError("there is no such file or folder; check the name", file=path)
     if is_saved_dataset(path):
         return parts_of(path)
     files = sorted(path.rglob("*.parquet"))
     if not files:
-        raise InputError("the folder holds neither parquet files nor what save_to_disk writes", file=path)
+        raise InputError(
+            "the folder holds neither parquet files nor what save_to_disk writes; name one that does", file=path
+        )
     return [(file, file.stem.partition("-")[0]) for file in files]
 
 

@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from ...schemas.base import Status
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.study import Study
 from ..formats.json_lines import LONGEST, object_of, raw_lines
 from ..ids import Native, OptionalNative
@@ -63,9 +63,14 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
         InputError: the file is missing or empty.
     """
     if not path.is_file():
-        raise InputError("there is no such file" if not path.exists() else "this is not a file", file=path)
+        raise InputError(
+            "there is no such file; check the name"
+            if not path.exists()
+            else "this is not a file; name a file of JSON Lines",
+            file=path,
+        )
     if path.stat().st_size == 0:
-        raise InputError("the file is empty", file=path)
+        raise InputError("the file is empty; one JSON object a line is wanted", file=path)
     limit = _TEXTS if options.text_only else _STUDIES
     held: list[tuple[int, bytes | str | None]] = []
     size = 0
@@ -115,9 +120,9 @@ def _draft(fields: dict[str, Any], where: str, path: Path, options: SourceOption
     try:
         line = _Line.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = str(first["loc"][0])
-        return Refusal("no_id" if field == "id" else "bad_field", f"field '{field}': {first['msg']}")
+        message, key = first_fault(error)
+        field = (key or "").partition(".")[0]
+        return Refusal("no_id" if field == "id" else "bad_field", f"field '{field}': {message}")
     body = line.text if line.report is None else line.report
     if body is None or (line.report is not None and (line.text is not None or line.reference_report is not None)):
         detail = "give 'report', or 'text', or 'text' with 'reference_report'"

@@ -63,7 +63,7 @@ def shards(path: Path, options: SourceOptions) -> Iterator[Shard]:
     if (options.images is None) == (not options.text_only):
         raise InputError("say where the images are with --images DIR, or take the reports alone with --text-only")
     if options.images is not None and not options.images.is_dir():
-        raise InputError("there is no such folder of images", file=options.images)
+        raise InputError("there is no such folder of images; name it with --images", file=options.images)
     reports = _reports(path, options)
     while part := tuple(islice(reports, _TEXTS if options.text_only else _STUDIES)):
         yield part
@@ -80,7 +80,7 @@ def read_shard(shard: Shard, options: SourceOptions) -> Iterator[Row]:
 
 def _reports(path: Path, options: SourceOptions) -> Iterator[tuple[str, _Report | Refusal]]:
     if not path.exists():
-        raise InputError("there is no such file or folder", file=path)
+        raise InputError("there is no such file or folder; check the name", file=path)
     table = path / _REPORTS
     if path.is_dir() and not table.is_file():
         return _parsed(_folder(path))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ..formats.json_array import ArrayItem, split_objects
 from ..ids import Native, OptionalNative, plain_id
 from ..intake.assemble import Draft, assemble, rejected
@@ -114,9 +114,9 @@ def _image(item: ArrayItem, where: str) -> _AnnotatedImage | Refusal:
     try:
         found = _Item.model_validate(item.found)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = str(first["loc"][0])
-        return Refusal({"id": "no_id", "report": "no_report"}.get(field, "bad_field"), f"'{field}': {first['msg']}")
+        message, key = first_fault(error)
+        field = (key or "").partition(".")[0]
+        return Refusal({"id": "no_id", "report": "no_report"}.get(field, "bad_field"), f"field '{field}': {message}")
     return _AnnotatedImage(f"{where} ({found.id[:60]})", found.split or item.key, found)
 
 

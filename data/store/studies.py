@@ -75,7 +75,10 @@ class StudyStore:
         except (ValueError, AttributeError):
             raise InputError("damaged: it is not a JSON object; ingest again", file=head) from None
         if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise InputError(f"written by a newer tenstep (version {version}, this reads {SCHEMA_VERSION})", file=head)
+            raise InputError(
+                f"written by a newer tenstep (version {version}, this reads {SCHEMA_VERSION}); update tenstep",
+                file=head,
+            )
         if not (root / INDEX).is_file():
             raise InputError(f"written by an older tenstep, or damaged (no {INDEX}); ingest again", file=root)
         try:
@@ -169,7 +172,7 @@ class StudyStore:
     def _row(self, study_id: str) -> "pa.Table":
         place = self._index.place(study_id)
         if place is None:
-            raise InputError(f"no study '{study_id}' in this store", file=self.root)
+            raise InputError(f"no study '{study_id}' in this store; name the store that holds it", file=self.root)
         file = self._files[bisect_right(self._files, place, key=lambda one: one.first) - 1]
         group, row = divmod(place - file.first, parquet.GROUP)
         with self._lock:
@@ -206,11 +209,11 @@ class StudyStore:
             inside = Path(*path.parts[above.count("/") + 1 :])
             was = self.head.image_roots.get(above)
             if was is None or ".." in inside.parts:
-                raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
+                raise InputError(f"the image path '{ref.path}' leads out of the store; ingest again", file=self.root)
             place, before = self.root.resolve() / above / inside, Path(was) / inside
             return before if not place.exists() and before.exists() else place
         if not (self.root / path).resolve().is_relative_to(self.root.resolve()):
-            raise InputError(f"the image path '{ref.path}' leads out of the store", file=self.root)
+            raise InputError(f"the image path '{ref.path}' leads out of the store; ingest again", file=self.root)
         if self._origin is not None and not (self.root / path).exists():
             fetch_into(self.root, self._origin, path.as_posix())
         return self.root / path

@@ -88,7 +88,7 @@ def ablate(
     arms = arms_of(recipe, run)
     store = StudyStore.open(unseen)
     if not len(store):
-        raise InputError("there are no studies here to compare the arms on", file=unseen)
+        raise InputError("there are no studies here to compare the arms on; name a store with some", file=unseen)
     examples = {name: _examples(arm, run, unseen) for name, arm in arms.items()}
     restricted = store.data_class == "restricted" or any(found.restricted for found in examples.values())
     with quiet(), readable_by(owner_only=restricted):

@@ -39,7 +39,9 @@ def bertscore(pairs: Sequence[Pair], encoder: Path, layer: int | None = None) ->
         depth = model.config.num_hidden_layers
         layer = layer or depth
         if not 1 <= layer <= depth:
-            raise InputError(f"the encoder has layers 1 to {depth}", file=encoder, field="bertscore-layer")
+            raise InputError(
+                f"the encoder has layers 1 to {depth}; choose one of them", file=encoder, field="bertscore-layer"
+            )
         reader = Encoder(model, tokenizer)
         ours, theirs = (reader.tokens([both[side] for both in texts]) for side in (0, 1))
         scores: dict[tuple[str, str], float] = {}
@@ -68,9 +70,11 @@ def _load(folder: Path) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model = AutoModel.from_pretrained(folder, use_safetensors=True, **local).eval()
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"the encoder cannot be loaded ({error})", file=folder) from None
+        raise InputError(f"the encoder cannot be loaded ({error}); fetch it again", file=folder) from None
     if tokenizer.pad_token_id is None:
-        raise InputError("the tokenizer has no padding token, so texts cannot be read together", file=folder)
+        raise InputError(
+            "the tokenizer has no padding token, so texts cannot be read together; choose another encoder", file=folder
+        )
     return model, tokenizer
 
 

@@ -90,7 +90,9 @@ def load(weights: Path) -> tuple[Any, Any]:
         heads.load_state_dict(_under(table, "linear_heads."))
     except (KeyError, ValueError, RuntimeError, AttributeError) as error:
         line = " ".join(str(error).split())[:200]
-        raise InputError(f"these are not CheXbert's weights ({line})", file=weights) from None
+        raise InputError(
+            f"these are not CheXbert's weights ({line}); give chexbert.pth as its authors publish it", file=weights
+        ) from None
     return bert.eval(), heads.eval()
 
 
@@ -122,9 +124,14 @@ def _tokenizer(folder: Path, vocabulary: int) -> Any:
         words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         line = " ".join(str(error).split())[:200]
-        raise InputError(f"no tokenizer of bert-base-uncased here ({line})", file=folder) from None
+        raise InputError(
+            f"no tokenizer of bert-base-uncased here ({line}); name the folder that holds it", file=folder
+        ) from None
     if len(words) != vocabulary:
-        raise InputError(f"the tokenizer has {len(words):,} tokens, the weights want {vocabulary:,}", file=folder)
+        raise InputError(
+            f"the tokenizer has {len(words):,} tokens, the weights want {vocabulary:,}; give that of bert-base-uncased",
+            file=folder,
+        )
     return words
 
 

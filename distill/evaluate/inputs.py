@@ -61,7 +61,7 @@ def read(path: Path, temperature: float | None = None, unanswered: Unanswered = 
     """
     source = _run(path, temperature, unanswered) if path.is_dir() else _file(path)
     if not source.parts[REPORT]:
-        raise InputError("there is nothing to evaluate here", file=path)
+        raise InputError("there is nothing to evaluate here; name a run of tenstep sample, or a JSONL file", file=path)
     return source
 
 
@@ -72,9 +72,9 @@ def read_all(paths: Sequence[Path], temperature: float | None, unanswered: Unans
         InputError: see `read`; or the same is named twice, or more than eight.
     """
     if len(paths) > _MOST:
-        raise InputError(f"at most {_MOST} students are compared at once")
+        raise InputError(f"at most {_MOST} students are compared at once; name fewer")
     if len({path.resolve() for path in paths}) < len(paths):
-        raise InputError("the same student is named twice", field="against")
+        raise InputError("the same student is named twice; leave one out", field="against")
     sources = [read(path, temperature, unanswered) for path in paths]
     names = [source.name for source in sources]
     return [
@@ -94,10 +94,16 @@ def check_same(one: StudentOutputs, other: StudentOutputs) -> None:
     alone = next((pair.id for pair in one.parts[REPORT] if pair.id not in references), None)
     alone = alone or next((pair.id for pair in other.parts[REPORT] if pair.id not in ours), None)
     if alone is not None:
-        raise InputError(f"'{one.name}' and '{other.name}' do not answer the same: '{alone}' is in one only")
+        raise InputError(
+            f"'{one.name}' and '{other.name}' do not answer the same: '{alone}' is in one only; "
+            "sample both on the same studies"
+        )
     changed = next((pair.id for pair in one.parts[REPORT] if pair.reference != references[pair.id]), None)
     if changed is not None:
-        raise InputError(f"'{one.name}' and '{other.name}' have different references for '{changed}'")
+        raise InputError(
+            f"'{one.name}' and '{other.name}' have different references for '{changed}'; "
+            "compare answers to one set of reports"
+        )
 
 
 def with_parts(source: StudentOutputs, by: Sequence[By]) -> StudentOutputs:
@@ -150,7 +156,11 @@ def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Stude
                 )
             temperature = recipe.temperatures[0]
         if temperature not in recipe.temperatures:
-            raise InputError(f"nothing was sampled at temperature {temperature}", file=path, field="temperature")
+            raise InputError(
+                f"nothing was sampled at temperature {temperature}; choose one that was, or leave it out",
+                file=path,
+                field="temperature",
+            )
         at = recipe.temperatures.index(temperature)
         chosen = [one for one in run.judged() if one.candidate.sample // recipe.n == at]
         chosen.sort(key=lambda one: (one.candidate.study_id, one.candidate.sample))
@@ -200,7 +210,9 @@ def _file(path: Path) -> StudentOutputs:
             raise InputError(line.problem, file=path, row=line.row)
         pair = _pair(line.found, path, line.row)
         if pair.id in pairs:
-            raise InputError(f"'{pair.id}' stands twice", file=path, row=line.row, field="id")
+            raise InputError(
+                f"'{pair.id}' stands twice; keep one answer of each study", file=path, row=line.row, field="id"
+            )
         pairs[pair.id] = pair
     ordered = [pairs[name] for name in sorted(pairs)]
     return StudentOutputs(
@@ -211,8 +223,13 @@ def _file(path: Path) -> StudentOutputs:
 def _pair(row: Mapping[str, Any], path: Path, number: int) -> Pair:
     for field in ("id", "hypothesis", "reference"):
         if not isinstance(row.get(field), str):
-            raise InputError("missing, or not a text", file=path, row=number, field=field)
+            raise InputError("is missing, or not a text; give one", file=path, row=number, field=field)
     if not row["reference"].strip():
-        raise InputError("empty; there is nothing to compare with", file=path, row=number, field="reference")
+        raise InputError(
+            "is empty, so there is nothing to compare with; give the report, or leave the row out",
+            file=path,
+            row=number,
+            field="reference",
+        )
     name, patient = plain_id(row["id"]), row.get("patient_id")
     return Pair(name, name if patient is None else plain_id(str(patient)), row["hypothesis"], row["reference"])

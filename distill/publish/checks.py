@@ -101,11 +101,11 @@ def _metadata(path: Path) -> str:
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > 100_000_000:
-            raise InputError("no safetensors file", file=path)
+            raise InputError("is no safetensors file; restore it from a copy", file=path)
         try:
             return json.dumps(json.loads(stream.read(length)).get("__metadata__", {}))
         except ValueError:
-            raise InputError("no safetensors file", file=path) from None
+            raise InputError("is no safetensors file; restore it from a copy", file=path) from None
 
 
 def _runs(text: str) -> Iterator[tuple[str, ...]]:

@@ -35,7 +35,7 @@ def read(paths: Iterable[Path], of: Collection[str]) -> list[Evaluation]:
         evaluation = read_evaluation(path)
         if evaluation.student.model_sha256 not in of:
             whose = evaluation.student.model or "a model that it does not name"
-            raise InputError(f"is of {whose}, not of these weights", file=path)
+            raise InputError(f"is of {whose}, not of these weights; evaluate these, or leave it out", file=path)
         found.append(evaluation)
     return found
 

@@ -69,9 +69,9 @@ class MergedCard(Record):
         try:
             card = cls.model_validate_json((folder / FILE).read_bytes())
         except (OSError, ValidationError) as error:
-            raise InputError(f"damaged: {error}", file=folder / FILE) from None
+            raise InputError(f"damaged ({error}); merge again", file=folder / FILE) from None
         if weights_sha256(folder) != card.weights_sha256:
-            raise TrainingError("the weights are not those that were merged", file=folder)
+            raise TrainingError("the weights are not those that were merged; merge again", file=folder)
         return card
 
 

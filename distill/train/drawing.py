@@ -54,7 +54,8 @@ def draw(rows: Sequence[RowT], traces: Traces, population: Callable[[], Sequence
         return [ordered[at] for at in places.clip(max=len(ordered) - 1)]
     if len(ordered) < traces.n:
         raise TrainingError(
-            f"{traces.n} rows are wanted, and the run has {len(ordered)} of source '{traces.source}'", field="traces.n"
+            f"{traces.n} rows are wanted, and the run has {len(ordered)} of source '{traces.source}'; ask for fewer",
+            field="traces.n",
         )
     return ordered[: traces.n]
 

@@ -31,11 +31,11 @@ def targets(model: Any, student: Student, lora: Lora) -> list[str]:
         language = [name for name in chosen if student.part_of(name) == "language"]
         depth = 1 + max((layer_of(name) or 0 for name in language), default=-1)
         if lora.top_layers > depth:
-            raise RecipeError(f"there are {depth} language layers", field="lora.top_layers")
+            raise RecipeError(f"there are {depth} language layers; choose no more", field="lora.top_layers")
         low = {name for name in language if (layer_of(name) or 0) < depth - lora.top_layers}
         chosen = [name for name in chosen if name not in low]
     if not chosen:
-        raise RecipeError("names no module of this model", field="lora.parts")
+        raise RecipeError("names no module of this model; leave it out", field="lora.parts")
     for part in lora.parts:
         for kind in lora.modules:
             if not any(student.part_of(name) == part and kind_of(name) == kind for name in chosen):
@@ -62,7 +62,7 @@ def expected(model: Any, student: Student, lora: Lora) -> Counts:
     modules = dict(model.named_modules())
     for name in lora.whole:
         if name not in modules:
-            raise RecipeError(f"the model has no module '{name}'", field="lora.whole")
+            raise RecipeError(f"the model has no module '{name}'; leave it out", field="lora.whole")
         counts[student.part_of(name)] += sum(weight.numel() for weight in modules[name].parameters())
     return dict(counts)
 

@@ -100,7 +100,7 @@ class RunCard(Record):
                 f"there is no {FILE} here; is this what tenstep distill or merge wrote?", file=folder
             ) from None
         except (OSError, ValidationError) as error:
-            raise InputError(f"damaged: {error}", file=folder / FILE) from None
+            raise InputError(f"damaged ({error}); restore it from a copy", file=folder / FILE) from None
 
 
 def code() -> str:

@@ -39,7 +39,8 @@ def check_sound(recipe: DistillRecipe, model: Any, student: Student) -> None:
     """
     if student.model_type not in FAMILIES:
         raise TrainingError(
-            f"features of {student.model_type} are not kept; it is sound for {', '.join(FAMILIES)}",
+            f"features of {student.model_type} are not kept; it is sound for {', '.join(FAMILIES)}; "
+            "leave vision_cache out",
             field="vision_cache",
         )
     if student.model_type != "mllama" and "mm_encoder_outputs" not in inspect.signature(model.model.forward).parameters:
@@ -49,11 +50,17 @@ def check_sound(recipe: DistillRecipe, model: Any, student: Student) -> None:
         )
     learned = [name for name in recipe.lora.whole if student.part_of(name) in _PARTS]
     if learned or "vision" in recipe.lora.parts:
-        raise TrainingError("the vision part learns, so its features change with every step", field="vision_cache")
+        raise TrainingError(
+            "the vision part learns, so its features change with every step; leave vision_cache out",
+            field="vision_cache",
+        )
     for name, part in _modules(model, student):
         rates = (getattr(part, rate, 0.0) for rate in ("p", "dropout", "attention_dropout"))
         if any(isinstance(rate, float) and rate > 0 for rate in rates):
-            raise TrainingError(f"'{name}' drops features at random, so they cannot be kept", field="vision_cache")
+            raise TrainingError(
+                f"'{name}' drops features at random, so they cannot be kept; leave vision_cache out",
+                field="vision_cache",
+            )
 
 
 class VisionCache:
@@ -75,7 +82,9 @@ class VisionCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TrainingError(f"cannot be made ({error.strerror})", file=folder, field="vision_cache") from None
+            raise TrainingError(
+                f"cannot be made ({error.strerror}); choose another folder", file=folder, field="vision_cache"
+            ) from None
 
     def fill(self, rows: Sequence[TrainingRow], on_progress: Callable[[int, int], object]) -> None:
         """Compute what is missing.
