@@ -48,7 +48,8 @@ class Patterns:
 
     def search(self, text: str) -> re.Match[str] | None:
         """The match that starts first, of all patterns."""
-        wanted = self._wanted(text)
+        if not (wanted := self._wanted(text)):
+            return None
         if len(wanted) > _ONE_BY_ONE:  # then one pattern with all of them is quicker
             return self._joined.search(text)
         best = None
@@ -61,7 +62,7 @@ class Patterns:
     def finditer(self, text: str) -> list[re.Match[str]]:
         """The matches of every pattern, by where they start; those of two patterns may overlap."""
         found = [match for at in self._wanted(text) for match in self._compiled(at).finditer(text)]
-        return sorted(found, key=re.Match.start)
+        return sorted(found, key=re.Match.start) if len(found) > 1 else found
 
     @cached_property
     def _joined(self) -> re.Pattern[str]:

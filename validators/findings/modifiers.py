@@ -97,7 +97,7 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
     state = 0
     cues: tuple[int, ...] = ()
     for at, entry in enumerate(match.entries):
-        head = is_head(entry)
+        head = bool(entry.heads)
         granted = head and state & NEG and not state & _GONE and _definite(match, at)
         found.states[at] = _taken_for_granted(entry, state) if granted else state
         found.because[at] = cues
