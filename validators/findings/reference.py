@@ -4,7 +4,6 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 "Not in the reference" is not called false here: it is `unsupported`, the image may show it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal, NamedTuple
@@ -24,13 +23,17 @@ _LOBES = {
     "rml": "middle",
     "lower_lobe": "lower", "rll": "lower", "lll": "lower",
 }  # fmt: skip
+<<<<<<< HEAD
 # a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
 _MASKED = (
     r"(?i)(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
     r"(?:tips?|terminat\w+|ends?|ending)\b"
     r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b"
 )
+=======
+>>>>>>> main
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
+_GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
 
@@ -111,11 +114,16 @@ class Reference(NamedTuple):
             return "denied"
         if self.asserted(table.same.get(name, ())):
             return "supported"
+<<<<<<< HEAD
         if claim.device and (
             re.search(_MASKED, self.text)
             or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
         ):
             return "supported"  # its name may be what was taken out
+=======
+        if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):
+            return "supported"  # its name may be what was taken out in de-identification
+>>>>>>> main
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
@@ -183,6 +191,13 @@ def places_agree(one: Iterable[str], other: Iterable[str]) -> bool:
     first = frozenset(zone for place in one for zone in zones[place])
     second = frozenset(zone for place in other for zone in zones[place])
     return not first or not second or bool(first & second)
+
+
+def grades_apart(one: str | None, other: str | None) -> int | None:
+    """By how many grades two sizes differ; none if either is no grade."""
+    if one not in _GRADES or other not in _GRADES:
+        return None
+    return abs(_GRADES[one] - _GRADES[other])
 
 
 def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
