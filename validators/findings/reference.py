@@ -23,15 +23,6 @@ _LOBES = {
     "rml": "middle",
     "lower_lobe": "lower", "rll": "lower", "lll": "lower",
 }  # fmt: skip
-<<<<<<< HEAD
-# a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
-_MASKED = (
-    r"(?i)(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
-    r"(?:tips?|terminat\w+|ends?|ending)\b"
-    r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b"
-)
-=======
->>>>>>> main
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
 _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
@@ -114,16 +105,8 @@ class Reference(NamedTuple):
             return "denied"
         if self.asserted(table.same.get(name, ())):
             return "supported"
-<<<<<<< HEAD
-        if claim.device and (
-            re.search(_MASKED, self.text)
-            or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
-        ):
-            return "supported"  # its name may be what was taken out
-=======
         if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):
             return "supported"  # its name may be what was taken out in de-identification
->>>>>>> main
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
