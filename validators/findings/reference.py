@@ -185,8 +185,6 @@ def grades_apart(one: str | None, other: str | None) -> int | None:
 
 def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     """Whether the denial leaves room for the other: "no large effusion" next to a small one, "no acute fracture"."""
-    if other.size == "borderline" and not denial.implied:
-        return True
     words = lower(sentence)
     return not denial.implied and any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)
 
