@@ -185,6 +185,9 @@ def _print(outcome: "Outcome", target: str | None) -> None:
             write_json(rows, target, private=outcome.private)
         if target != "-":
             show(outcome)
+        elif outcome.exit_code:
+            for note in outcome.notes:  # what JSON may not hold: why the exit code is not 0
+                say(note)
         sys.stdout.flush()
     except OSError as error:
         if isinstance(error, BrokenPipeError):

@@ -45,13 +45,17 @@ def read_manifest(path: Path) -> Manifest:
         NewerRunError: a later version wrote it.
     """
     file = path / MANIFEST
+    if path.is_file():
+        raise RunError("is a file, not a run folder; name the folder", file=path)
     try:
         found = json.loads(file.read_text("utf-8"))
         if found.get("schema_version", 0) > SCHEMA_VERSION:
             raise NewerRunError(f"written by a newer tenstep ({found.get('code_version')}); update tenstep", file=file)
         return Manifest.model_validate(found)
     except FileNotFoundError:
-        raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
+        raise RunError(
+            "there is no manifest.json here; is this a run folder? make one with: tenstep curate", file=path
+        ) from None
     except (OSError, ValueError, AttributeError, ValidationError, RecursionError) as error:
         raise RunError(f"the manifest cannot be read ({error}); restore it from a copy", file=file) from None
 
