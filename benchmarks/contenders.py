@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -111,7 +112,7 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
     import openai  # noqa: F401  as above
     import pyarrow.parquet  # noqa: F401  as above
 
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu, before = time.perf_counter(), time.process_time(), os.times()
     if name in ("tenstep", "all rules"):
         done = ours(url, studies, concurrency, out, every_rule=name == "all rules")
     else:
@@ -122,6 +123,7 @@ def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> 
                 "done": done,
                 "seconds": time.perf_counter() - wall,
                 "cpu": time.process_time() - cpu,
+                "workers": sum(os.times()[2:4]) - sum(before[2:4]),
                 "mb": peak_megabytes(),
             }
         )

@@ -26,7 +26,7 @@ from .verdict_pool import VerdictPool
 from .verdicts import Opinion, opinion_of
 from .verifying.verifier import Verifier
 
-_TRACES = 256  # that are remembered at once
+_TRACES = 1_000  # that are remembered at once
 _AT_ONCE = 64  # verdicts that are appended before they are waited for
 
 

@@ -71,7 +71,7 @@ def probe(
         spec = _spec(recipe, teacher)
         author = load(spec)
         chosen = _choose(run, author, studies, seed)
-        store = _store(path / "probe", run, chosen, _arms(author, recipe, chosen), seed)
+        store = _store(path / "probe", run, chosen, _arms(author, recipe, chosen))
     asked = recipe.model_copy(
         update={
             "name": f"{recipe.name}-probe",
@@ -162,7 +162,7 @@ def _arms(teacher: Teacher, recipe: CurateRecipe, chosen: Sequence[_Exchange]) -
     return tuple(arm for arm in ARMS if wanted[arm])
 
 
-def _store(folder: Path, run: RunFolder, chosen: Sequence[_Exchange], arms: Sequence[Arm], seed: int) -> StudyStore:
+def _store(folder: Path, run: RunFolder, chosen: Sequence[_Exchange], arms: Sequence[Arm]) -> StudyStore:
     """The exchanged studies as a store; the one that is there, if it is the same."""
     wanted = [f"{one.study.id}#{arm}" for one in chosen for arm in arms]
     root = folder / "studies"

@@ -12,7 +12,7 @@ in the order of the calls, so it does not matter which process does it. With no 
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..data.processes import cores
 from ..schemas.candidate import Candidate
@@ -20,9 +20,11 @@ from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
 from ..validators.gate import prepare
 from .batch_process import BatchProcess
-from .requests.asker import Answer
 from .template_trace import Call, Templates, Twin, started
 from .verdicts import Opinion, candidate_of, judge_answer, judge_candidate
+
+if TYPE_CHECKING:
+    from .requests.asker import Answer
 
 _TINY = 200  # answers; starting a process costs as much as judging these
 
@@ -56,7 +58,7 @@ class VerdictPool:
         self._templates: Templates | None = None  # where there are no workers
         self.compared = 0  # traces
 
-    async def judge(self, answer: Answer) -> Opinion:
+    async def judge(self, answer: "Answer") -> Opinion:
         """The candidate that an answer is, and its verdict.
 
         Raises:

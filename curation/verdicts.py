@@ -4,7 +4,7 @@ Pure; verdict_pool.py lets other processes do the same.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..data.judged import Judged
 from ..schemas.candidate import Candidate
@@ -16,9 +16,11 @@ from ..schemas.verdict import Doubts, Verdict, Weight
 from ..validators.gate import judge
 from .auditing.sketch import Sketch
 from .doubts import decided
-from .requests.asker import Answer
 from .template_trace import kept, packed, sketches
-from .verifying.verifier import rules_alone
+from .verifying.answer import rules_alone
+
+if TYPE_CHECKING:
+    from .requests.asker import Answer  # with all that sends requests, which a process that judges does not need
 
 
 class Opinion(NamedTuple):
@@ -41,7 +43,7 @@ class Opinion(NamedTuple):
 
 
 def judge_answer(
-    answer: Answer, severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold", own: Sequence[str] = ()
+    answer: "Answer", severities: Mapping[str, Weight] = {}, doubts: Doubts = "hold", own: Sequence[str] = ()
 ) -> Opinion:
     """The candidate that an answer is, what the rules (and the recipe's own) find in it, and its word on doubts."""
     return judge_candidate(answer.question.study, candidate_of(answer), severities, doubts, own)
@@ -73,7 +75,7 @@ def opinion_of(study: Study, candidate: Candidate, verdict: Verdict, earlier: by
     return Opinion(candidate, verdict, kept(earlier, steps, report) or sketches(steps, report))
 
 
-def candidate_of(answer: Answer) -> Candidate:
+def candidate_of(answer: "Answer") -> Candidate:
     """What an answer is, not parsed yet."""
     teacher, question, reply = answer.teacher, answer.question, answer.reply
     return Candidate(

@@ -22,6 +22,7 @@ from tenstep.schemas.candidate import Candidate
 from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RunLockedError
 from tenstep.schemas.layout import parse
+from tenstep.schemas.reading import Reading
 from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import DataClass, ImageRef, Study
 from tenstep.schemas.verdict import Finding, Verdict
@@ -208,3 +209,18 @@ def served_apart(
     finally:
         process.kill()
         process.wait()
+
+
+def reading(number: int = 0, reader: str = "anna", decision: str | None = "accept", **more: object) -> Reading:
+    """One decision of a reader about a candidate of `reviewed_run`."""
+    fields = {
+        "key": key_of(number), "study_id": f"t/{number}", "reader": reader, "decision": decision, "revision": 1,
+        "saw_findings": True, "queue": "work", "seconds": 2.0, "at": 1.0,
+    }  # fmt: skip
+    return Reading.model_validate(fields | more)
+
+
+def outcomes(run: Path) -> dict[str, str]:
+    """What became of each candidate."""
+    with RunFolder.read(run) as opened:
+        return {candidate.key: verdict.outcome for candidate, verdict in opened.judged()}

@@ -99,9 +99,7 @@ def test_an_answer_that_did_not_is_never_accepted(reason: object) -> None:
     assert not accepted(chat({"content": steps_json()}, reason))
 
 
-@pytest.mark.parametrize(
-    "reason", ["content_filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "guardrail_intervened"]
-)
+@pytest.mark.parametrize("reason", FILTERS)
 def test_a_filter_is_a_refusal(reason: str) -> None:
     with pytest.raises(Unanswered) as caught:
         chat({"content": ""}, reason, usage={"prompt_tokens": 3, "completion_tokens": 0})

@@ -105,8 +105,7 @@ def test_images_go_with_a_batch(server: TeacherServer, tmp_path: Path) -> None:
     for kind in KINDS:
         client = Client(kind, server, tmp_path / kind)
         client(lambda batches, c=client: batches.submit(KEYS[:1], lambda key: c.teacher.body(ask_about(study))))
-    for batch in server.batches.held.values():
-        assert json.dumps(batch.requests).count("image/png") == 2
+    assert [json.dumps(batch.requests).count("image/png") for batch in server.batches.held.values()] == [2] * len(KINDS)
 
 
 def test_a_request_that_cannot_be_made_holds_up_no_other(client: Client) -> None:

@@ -48,6 +48,14 @@ def test_ten_steps_in_reading_order() -> None:
     assert ten[9].startswith("Synthesis: ")
 
 
+def test_a_view_that_is_unknown_is_not_named() -> None:
+    about = study("The heart is enlarged.")
+    assert "View: PA." in checklist.steps(about)[0]
+    for views in ((), ("unknown",)):
+        unknown = about.model_copy(update={"views": views, "sections": Sections(findings="The heart is enlarged.")})
+        assert "View" not in checklist.steps(unknown)[0]
+
+
 def test_a_silent_region_claims_nothing_and_nobody_speaks_of_a_report() -> None:
     ten = steps("The heart is enlarged.")
     for position, text in enumerate(ten, 1):

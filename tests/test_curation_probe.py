@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
-from tenstep.curation.probe_result import claims_moved, mean_over_patients, words_moved
+from tenstep.curation.probe_result import ARMS, claims_moved, mean_over_patients, words_moved
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import PolicyError
@@ -144,6 +144,7 @@ def test_arms_exchange_what_they_say_and_nothing_else(
     run = curated(of_report)
     probe(capsys, str(run), "--studies", "2")
     store = StudyStore.open(run / "probe" / "studies")
+    assert {study.id.partition("#")[2] for study in store} == set(ARMS)
     with RunFolder.read(run) as folder:
         for study in store:
             name, arm = study.id.split("#")

@@ -1,7 +1,5 @@
 """The review application without a browser: who may come, what a decision changes, what two readers see, files."""
 
-import csv
-import gzip
 import json
 import os
 import re
@@ -13,12 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reviewing_parts import EVIL, STUDIES, judged, key_of, reviewed_run, served, served_apart
+from reviewing_parts import EVIL, STUDIES, judged, key_of, outcomes, reading, reviewed_run, served, served_apart
 from tenstep.cli.app import main
 from tenstep.curation.recheck import recheck
 from tenstep.curation.reviewing.compare import sign_test
-from tenstep.curation.reviewing.index import TraceIndex
-from tenstep.curation.reviewing.queues import Sampling, in_overlap, queue, sampled
 from tenstep.data.journal import Journal
 from tenstep.data.judged import judged_event
 from tenstep.data.readings import Readings, final, finals
@@ -26,22 +22,9 @@ from tenstep.data.run import RunFolder
 from tenstep.data.selection import examples_of
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.curate_recipe import CurateRecipe
-from tenstep.schemas.reading import Preference, Reading
+from tenstep.schemas.reading import Preference
 from tenstep.schemas.run import Event, State
 from test_data_images import dicom
-
-
-def reading(number: int = 0, reader: str = "anna", decision: str | None = "accept", **more: object) -> Reading:
-    fields = {
-        "key": key_of(number), "study_id": f"t/{number}", "reader": reader, "decision": decision, "revision": 1,
-        "saw_findings": True, "queue": "work", "seconds": 2.0, "at": 1.0,
-    }  # fmt: skip
-    return Reading.model_validate(fields | more)
-
-
-def outcomes(run: Path) -> dict[str, str]:
-    with RunFolder.read(run) as opened:
-        return {candidate.key: verdict.outcome for candidate, verdict in opened.judged()}
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -72,73 +55,6 @@ def test_readers_that_agree_decide_and_others_wait_for_adjudication() -> None:
         "adjudicated",
     )
     assert final([reading(decision="unsure")])[:2] == (None, "unsure")
-
-
-def test_a_queue_begins_with_doubts_and_its_samples_are_the_same_for_every_order(run: Path) -> None:
-    with RunFolder.read(run) as opened:
-        index = TraceIndex(opened)
-        work = queue("work", index, Sampling(seed=3, share=0.5), {})
-        assert [entry.outcome for entry in work[:3]] == ["doubt"] * 3
-        assert {entry.outcome for entry in work[3:]} == {"accept", "reject"}
-        entries = list(index.entries.values())
-        assert sampled(entries, "accept", 0.5, 3) == sampled(reversed(entries), "accept", 0.5, 3)
-        assert sampled(entries, "accept", 1.0, 3) != sampled(entries, "accept", 1.0, 4)
-        index.close()
-
-
-def attributed(run: Path, place: Path) -> Path:
-    """Losses of every other candidate, the highest for the last."""
-    place.mkdir()
-    numbers = range(STUDIES - 1, -1, -2)
-    rows = [
-        {"rank": rank, "study": f"t/{n}", "key": key_of(n), "before": 2.5, "after": n / 10}
-        for rank, n in enumerate(numbers, 1)
-    ]
-    (place / "attribution.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return place
-
-
-def test_what_a_student_knows_least_is_read_first_and_can_be_sorted_by(run: Path) -> None:
-    attributed(run, run / "attribution")
-    with served(run, "anna", queue="loss") as server:
-        cookie = server.enter("anna")
-        status, headers, _ = server.ask("/", cookie=cookie)
-        assert (status, headers["location"]) == (303, "/read?queue=loss")
-        first = server.ask("/read?queue=loss", cookie=cookie)[2]
-        assert f"t/{STUDIES - 1}<" in first and "loss 1.100, rank 1<" in first
-        listed = server.ask("/list?queue=all&sort=loss", cookie=cookie)[2]
-        ids = [int(n) for n in re.findall(r'class="text">t/(\d+)<', listed)]
-        assert ids[: STUDIES // 2] == list(range(STUDIES - 1, -1, -2)) and len(ids) == STUDIES
-        assert "<td>0.100, 6</td>" in listed
-
-
-def test_losses_of_another_run_and_a_queue_that_there_is_not_are_one_line(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["review", str(run), "--serve", "--no-browser", "--reader", "anna"]
-    assert main([*words, "--queue", "loss"]) == 2
-    assert "no losses are known; measure them with: tenstep attribute" in capsys.readouterr().err
-    assert main([*words, "--queue", "finding:happiness"]) == 2
-    assert "names no radiological finding" in capsys.readouterr().err
-    other = attributed(run, tmp_path / "other")
-    file = other / "attribution.jsonl"
-    file.write_text(file.read_text().replace('"key": "0', '"key": "f'))
-    assert main([*words, "--attribution", str(other)]) == 2
-    assert "is about another run" in capsys.readouterr().err
-    file.write_text('{"rank": 1}\n')
-    assert main([*words, "--attribution", str(other)]) == 2
-    assert "row 1" in capsys.readouterr().err
-
-
-def test_a_queue_of_a_finding_holds_what_the_reference_says_and_not_what_it_denies(run: Path) -> None:
-    with RunFolder.read(run) as opened:
-        index = TraceIndex(opened)
-        reports = {study.id: study.report for study in opened.studies}
-        having = {name for name, text in reports.items() if "effusion" in text.split("Impression:")[1]}
-        assert having and having != set(reports)  # all of them speak of effusions, and most deny them
-        for spec in ("finding:effusion", "finding:pleural_effusion", "finding:pleural effusion"):
-            assert {entry.study_id for entry in queue(spec, index, Sampling(), {})} == having
-        index.close()
 
 
 def test_strangers_get_nothing(run: Path) -> None:
@@ -288,20 +204,6 @@ def test_a_second_reader_sees_neither_findings_nor_the_first_decision(run: Path)
     assert outcomes(run)[key] == "reject"
 
 
-def test_each_item_is_read_by_one_reader_except_the_overlap(run: Path) -> None:
-    sampling = Sampling(overlap=0.5, share=1.0)
-    with served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "0.5", "--share", "1")) as server:
-        anna, ben = server.enter("anna"), server.enter("ben")
-        for number in range(STUDIES):
-            server.decide(key_of(number), anna)
-        seen = set()
-        while found := re.search(r'data-key="(\w+)"', server.ask("/read", cookie=ben)[2]):
-            seen.add(found[1])
-            server.decide(found[1], ben)
-    assert seen == {key_of(n) for n in range(STUDIES) if in_overlap(key_of(n), sampling)}
-    assert 0 < len(seen) < STUDIES
-
-
 def test_a_killed_server_loses_no_decision(run: Path) -> None:
     for number in (0, 1, 2):
         with pytest.raises(AssertionError), served_apart(run, "anna") as server:
@@ -383,97 +285,6 @@ def test_a_film_comes_as_raw_values(run: Path) -> None:
         assert len(body) <= 96 * 96
         assert server.ask(f"/film/{key_of(0)}/2", cookie=cookie)[0] == 404
         assert server.ask(f"/film/{'f' * 64}/0", cookie=cookie)[0] == 422
-
-
-def test_readings_go_out_in_every_form_and_come_back_once(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with served(run, "anna", "ben", more=("--min-seconds", "0", "--overlap", "1")) as server:
-        anna, ben = server.enter("anna"), server.enter("ben")
-        for number in range(6):
-            decision = "reject" if number % 2 else "accept"
-            server.decide(
-                key_of(number), anna, decision=decision, code=["wrong_side"] if number % 2 else [], comment="=1+1"
-            )
-            server.decide(key_of(number), ben, decision="accept" if number == 5 else decision)
-    for form in ("csv", "argilla", "label-studio", "labelled"):
-        assert main(["reviews", str(run), "--to", form, "--out", str(tmp_path / form)]) == 0
-        assert stat.S_IMODE((tmp_path / form).stat().st_mode) == 0o600
-    rows = list(csv.DictReader((tmp_path / "csv").read_text().splitlines()))
-    assert len(rows) == 12 and rows[0]["comment"] == "'=1+1", "a spreadsheet must not run a comment"
-    for reader in ("anna", "ben"):
-        assert main(["reviews", str(run), "--to", "ratings", "--reader", reader, "--out", str(tmp_path / reader)]) == 0
-    assert main(["agreement", str(tmp_path / "anna"), str(tmp_path / "ben")]) == 0
-    labelled = [json.loads(line) for line in (tmp_path / "labelled").read_text().splitlines()]
-    assert [one["good"] for one in labelled] == [True, False, True, False, True], "the disputed one is left out"
-    assert labelled[1]["family"] == "wrong_side" and len(labelled[1]["steps"]) == 10
-    for form in ("csv", "argilla", "label-studio"):
-        empty = reviewed_run(tmp_path / f"again-{form}")
-        assert main(["reviews", str(empty), "--from", str(tmp_path / form)]) == 0
-        given = {key: (found.decision, found.provenance) for key, found in finals(empty).items()}
-        assert given == {key: (found.decision, found.provenance) for key, found in finals(run).items()}
-        assert outcomes(empty) == outcomes(run)
-        assert main(["reviews", str(empty), "--from", str(tmp_path / form)]) == 0
-        with Readings(empty, writable=False) as stored:
-            assert len(list(stored.all())) == 12, "what is there already is not added again"
-    capsys.readouterr()
-
-
-def test_decisions_about_another_run_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "foreign.csv"
-    file.write_text(f"key,reader,decision\n{'e' * 64},anna,accept\n")
-    assert main(["reviews", str(run), "--from", str(file)]) == 2
-    assert "another run" in capsys.readouterr().err
-    file.write_text(f"key,reader,decision\n{key_of(0)},anna,perhaps\n")
-    assert main(["reviews", str(run), "--from", str(file)]) == 2
-    assert "row 1" in capsys.readouterr().err
-    assert finals(run) == {}
-
-
-def test_decisions_of_a_spreadsheet_are_joined_however_it_wrote_them(run: Path, tmp_path: Path) -> None:
-    file = tmp_path / "by-hand.csv.gz"
-    rows = f"key,reader,decision\r\n\u00a0{key_of(0).upper()}\u200b,anna ,Accept\r\n{key_of(1)},anna,reject\r\n"
-    file.write_bytes(gzip.compress(("\ufeff" + rows).encode()))
-    assert main(["reviews", str(run), "--from", str(file)]) == 0
-    assert {key: found.readers for key, found in finals(run).items()} == {
-        key_of(0): ("anna",),
-        key_of(1): ("anna",),
-    }
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ("{key}", "reader"),
-        ("{key},anna", "decision"),
-        ("{key},\x1b[2Janna,accept,", "reader"),
-        ("{key},a\u202eb,accept,", "reader"),
-        ("{key}, ,accept,", "reader"),
-        ("{key},anna,NaN,", "accept, reject or unsure"),
-        ("{key},anna,reject,=cmd()", "no rule's code"),
-        ("{key},anna,accept," + "x" * 140_000, "is no CSV"),
-    ],
-)
-def test_a_row_that_no_reader_wrote_is_refused_and_nothing_is_added(
-    row: str, said: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "odd.csv"
-    file.write_text(f"key,reader,decision,codes\n{key_of(1)},anna,accept,\n{row.format(key=key_of(0))}\n")
-    assert main(["reviews", str(run), "--from", str(file)]) == 2
-    assert said in capsys.readouterr().err
-    assert finals(run) == {}
-
-
-def test_an_annotation_that_was_skipped_there_is_no_decision(run: Path, tmp_path: Path) -> None:
-    def annotation(reader: str, *, skipped: bool) -> dict[str, object]:
-        result = [{"from_name": "decision", "value": {"choices": ["accept"]}}]
-        return {"completed_by": {"email": reader}, "was_cancelled": skipped, "lead_time": 1, "result": result}
-
-    file = tmp_path / "tasks.json"
-    both = [annotation("anna", skipped=True), annotation("ben", skipped=False)]
-    file.write_text(json.dumps([{"data": {"key": key_of(0)}, "annotations": both}]))
-    assert main(["reviews", str(run), "--from", str(file)]) == 0
-    assert finals(run)[key_of(0)].readers == ("ben",)
 
 
 def test_figures_of_the_gate_follow_the_readers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

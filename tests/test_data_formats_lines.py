@@ -75,7 +75,7 @@ def test_a_compressed_file_that_is_cut_off_gives_what_comes_before(tmp_path: Pat
     path.write_bytes(gzip.compress(b"".join(b'{"id": "%d"}\n' % n for n in range(9)), 0)[:-60])
     *good, last = json_lines(path)
     assert [line.found for line in good] == [{"id": str(n)} for n in range(len(good))]
-    assert good and "cut off" in last.problem
+    assert good and "cut off" in last.problem and last.row == len(good) + 1
 
 
 def test_a_line_that_is_too_long_is_named_and_not_held(tmp_path: Path) -> None:

@@ -86,6 +86,12 @@ def evaluated(words: list[str], out: Path) -> Evaluation:
     return Evaluation.model_validate_json((out / "evaluation.json").read_bytes())
 
 
+def test_whether_texts_are_public_is_what_their_store_says(good: Path, tmp_path: Path) -> None:
+    films = write_folders(tmp_path / "films", 1, size=64, defects=False)
+    own = ingested(tmp_path / "studies", films, data_class="restricted")
+    assert read(good).public and not read(sampled(own, tmp_path / "run", answer(own))).public
+
+
 def figure(found: Evaluation, part: str, metric: str) -> Any:
     (one,) = (f for f in found.figures if (f.part, f.metric) == (part, metric))
     return one

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import Claim
-from .findings.reference import Reference, abnormal, relations
+from .findings import Claim, sentences
+from .findings.modifiers import parsed
+from .findings.opposites import tone
+from .findings.reference import Reference, abnormal, grades_apart, places_agree, relations
 from .grounding import name, reference_of, said
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -22,6 +24,9 @@ CODES: Mapping[str, Severity] = {
     "nothing_covered": "error",
     "uncovered_finding": "doubt",
     "uncovered_detail": "doubt",  # of 93 good traces about real reports it hits none
+    "uncovered_side": "doubt",
+    "uncovered_place": "doubt",
+    "uncovered_degree": "doubt",
     "normal_unsaid": "error",
     "normal_partly_unsaid": "warning",  # as a doubt it hit 7 of 259 good traces, and found no corrupted one alone
 }
@@ -49,6 +54,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         yield from _uncovered(reference, claims, open_ones, candidate)
     elif not any(reference.uncertain.values()):
         yield from _undenied(reference, candidate)
+    yield from _attributes(reference, candidate)
 
 
 def _uncovered(
@@ -102,6 +108,37 @@ def _is_near(finding: str, spoken: frozenset[str]) -> bool:
     return not spoken.isdisjoint(near) or any(finding in same.get(other, ()) for other in spoken)
 
 
+def _attributes(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
+    """What the reference gives a finding and no step has, each kind once: a side, in a clause that asserts something, a
+    place or a degree. The words that took its place may be unknown, but it is gone."""
+    texts = [text[start:end] for _, text in steps_of(candidate) for start, end in sentences(text)]
+    entries = [entry for text in texts for entry in parsed(text)[0].entries]
+    sides = {entry.side for text in texts for entry in tone(text).said}
+    places = [entry.place for entry in entries if entry.place]
+    sizes = {entry.size for entry in entries}
+
+    def missing(claim: Claim) -> Iterator[tuple[str, str]]:
+        if claim.side and "bilateral" not in sides:
+            wanted = ("left", "right") if claim.side == "bilateral" else (claim.side,)
+            yield from (("side", side) for side in wanted if side not in sides)
+        if claim.place and not any(places_agree((place,), claim.place) for place in places):
+            yield "place", name(" ".join(claim.place))
+        if claim.size and not any(grades_apart(size, claim.size) in (0, 1) for size in sizes):
+            yield "degree", claim.size
+
+    told = set()
+    for table in (reference.present, reference.uncertain):
+        for claim in (claim for found in table.values() for claim in found):
+            for kind, value in missing(claim):
+                if (kind, claim.finding) not in told:
+                    told.add((kind, claim.finding))
+                    yield find(
+                        f"uncovered_{kind}",
+                        f"{name(claim.finding)} is '{value}' in this study, and no step says so; one should.",
+                        evidence=reference.sentence(claim),
+                    )
+
+
 def _undenied(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
     wanted = [
         region
@@ -131,6 +168,13 @@ Technique: Chest radiograph.
 View: PA
 Findings: Scoliosis of the thoracic spine. Calcified granuloma in the left apex. The heart is normal in size.
 Impression: Scoliosis."""
+_EFFUSION = """\
+Technique: Chest radiograph.
+View: PA
+Findings: Severe degenerative changes of the thoracic spine. Left pleural effusion.
+Impression: Left effusion."""
+_TOLD = {6: "The left angle is blunted by an effusion.", 9: "The thoracic spine has severe degenerative changes."}
+
 _UNSAID = {
     number: f"{part} is examined from one side to the other."
     for number, part in enumerate(("The film", "The heart", "The aorta", "The trachea", "The lung", "The pleura"), 1)
@@ -140,6 +184,7 @@ _DENIES_LITTLE = _UNSAID | {7: "No free air lies below the diaphragm.", 8: "The 
 PASSES = (
     Case(ten()),
     Case(ten({5: "A granuloma lies in the left apex.", 9: "The spine is curved."}, _SCOLIOSIS), None, _SCOLIOSIS),
+    Case(ten(_TOLD, _EFFUSION), None, _EFFUSION),
 )
 FAILS = (
     Case(ten(report=_SCOLIOSIS), "nothing_covered", _SCOLIOSIS),
@@ -147,4 +192,7 @@ FAILS = (
     Case(ten({5: "A calcified granuloma is in the left apex."}, _SCOLIOSIS), "uncovered_finding", _SCOLIOSIS),
     Case(ten(_DENIES_LITTLE | {10: "Synthesis: an unremarkable film."}), "normal_unsaid"),
     Case(ten(_UNSAID | {3: "The heart is not enlarged.", 7: "The bones are intact."}), "normal_partly_unsaid"),
+    Case(ten(_TOLD | {6: "An effusion is seen; the left lung is clear."}, _EFFUSION), "uncovered_side", _EFFUSION),
+    Case(ten(_TOLD | {9: "Both shoulders are severely degenerated."}, _EFFUSION), "uncovered_place", _EFFUSION),
+    Case(ten(_TOLD | {9: "The thoracic spine is hardly degenerated."}, _EFFUSION), "uncovered_degree", _EFFUSION),
 )

@@ -16,7 +16,7 @@ from .rule import Case, Finder, Group, ten
 from .steps import steps_of
 
 GROUP: Group = "honesty"
-CODES: Mapping[str, Severity] = {"reference_leak": "error", "outside_source": "doubt"}
+CODES: Mapping[str, Severity] = {"reference_leak": "error", "cites_text": "doubt", "outside_source": "doubt"}
 find = Finder(__name__, CODES)
 
 _SAYS = (
@@ -29,7 +29,8 @@ _SAYS = (
 _LEAKS = (
     r"\b(?:in|from|by) the (?:findings|impression)\b(?! of| so far| above)",
     # a report as a thing; "to report", "nothing to report" and "can be reported" are the reader's own
-    r"(?<!to )(?<!and )(?<!will )(?<!\bi )(?<!\bwe )\breports?\b(?! (?:of|that) (?:fever|cough|pain))",
+    r"(?<!to )(?<!and )(?<!will )(?<!\bi )(?<!\bwe )(?<!\bmy )(?<!\bour )\breports?\b"
+    r"(?! (?:of|that) (?:fever|cough|pain))",
     r"(?<!be )(?<!can )\breported(?:ly)?\b",
     # another reader's impression
     r"\b(?:as|per|by|with|to|from|in|under|match(?:es|ing)?|echo(?:es|ing)?|mirror(?:s|ing)?|follow(?:s|ing)?"
@@ -80,11 +81,6 @@ _LEAKS = (
     r"\bthe impression\b(?! (?:of|that|left|made|given by|is\b(?! read| clear)|:|one|here|remains|arises|gained"
     r"|conveyed|from"
     r"|becomes|overall|so far|on|i|we|this|which))",
-    # participles that point to a text, unless to an earlier step
-    r"(?<!be )(?<!been )\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b"
-    r"(?! (?:without|here|only|for completeness"
-    r"|above|earlier"
-    r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))",
     r"\bas (?:given|listed|recorded|written|indicated|outlined|specified|detailed|worded"
     r"|provided)\b(?! (?:above|earlier|before|previously|already|in step|in steps|in the (?:previous|first"
     r"|last) step))",
@@ -100,6 +96,13 @@ _LEAKS = (
     r"\b(?:known|provided|given) (?:diagnosis|answer|conclusion)\b",
 )
 _PATTERN = Patterns(*_LEAKS)
+# participles that point to a text, unless to an earlier step; or to what the step itself says: never more than a doubt
+_CITED = Patterns(
+    r"(?<!be )(?<!been )\b(?:mentioned|referenced|documented|dictated|transcribed|cited)\b"
+    r"(?! (?:without|here|only|for completeness"
+    r"|above|earlier"
+    r"|before|previously|already|in step|in steps|in the (?:previous|first|last) step))"
+)
 # what came with the images: who speaks of it as known has read of the patient
 _OUTSIDE = Patterns(
     r"\b(?:the|this|that|her|his|their|patient'?s?|stated|clinical|presenting)\s+(?:\w+\s+)?"
@@ -110,9 +113,10 @@ _OUTSIDE = Patterns(
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first words of each step that point to a given text, or to what was known of the patient."""
     for position, text in steps_of(candidate):
-        if match := _PATTERN.search(text):
+        leak = _PATTERN.search(text)
+        if match := leak or _CITED.search(text):
             yield find(
-                "reference_leak",
+                "reference_leak" if leak else "cites_text",
                 f"{match.group()!r} speaks of a given text; describe what the image shows instead.",
                 step=position,
                 span=match.span(),
@@ -136,7 +140,7 @@ PASSES = (
 FAILS = (
     Case(ten({6: "No pleural effusion, as the report states."}), "reference_leak"),
     Case(ten({10: "Synthesis: normal chest, in agreement with the impression."}), "reference_leak"),
-    Case(ten({2: "No catheter is mentioned."}), "reference_leak"),
+    Case(ten({2: "No catheter is mentioned."}), "cites_text"),
     Case(ten({10: "Synthesis: the impression reads no acute abnormality."}), "reference_leak"),
     Case(ten({5: "The lungs are clear according to the findings."}), "reference_leak"),
     Case(ten({5: "The radiologist saw clear lungs."}), "reference_leak"),

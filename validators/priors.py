@@ -4,7 +4,8 @@ It protects the student from inventing comparisons, the best known hallucination
 compare ("unchanged"), and stays as it is; the steps may not, unless the writer was given a prior (`has_prior`). A step
 that repeats a comparison of the reference invents nothing and is a warning; one that gives the change another
 direction ("has increased" for "stable") is a doubt, and so is any comparison where the reference makes none. What a
-patient has had ("prior sternotomy", "old fracture") is no comparison; the words are in findings/compare.tsv.
+patient has had ("prior sternotomy", "old fracture") is no comparison; the words are in findings/compare.tsv. Days and
+years are seen on no single image, in whatever words ("the same width as three months earlier").
 
 On 20,702 sentences of real reports (Open-i), used as steps: 1,621 findings; reports do compare, steps may not.
 """
@@ -24,6 +25,7 @@ GROUP: Group = "honesty"
 CODES: Mapping[str, Severity] = {
     "prior_comparison": "doubt",  # as an error it hit 3 of 184 good traces
     "prior_trend": "doubt",
+    "time_span": "doubt",
     "prior_repeated": "warning",  # as a doubt it hit 21 of 184 good traces, and found 4 of 414 corrupted ones alone
     "prior_imagined": "warning",
 }
@@ -34,15 +36,24 @@ _IMAGINES = frozenset(
 )  # "older films could settle this"
 _ASKS = re.compile(r"[^.?!]*\?")  # "is it old or new?"
 _ANY = "compared"  # without a direction
+_TIME = re.compile(r"\b(?:hour|day|week|month|year|decade)s?\b", re.I)
 _REACH = 40  # characters around the comparing words
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
-    """The first comparing words of each step, if no prior was supplied."""
+    """The first comparing words and the first span of time of each step, if no prior was supplied."""
     if study.has_prior:
         return
     known: frozenset[str] | None = None
     for position, text in steps_of(candidate):
+        time = _TIME.search(text)
+        if time and time.group().lower().rstrip("s") not in study.report.lower():
+            yield find(
+                "time_span",
+                f"{time.group()!r}: no image shows how much time has passed; leave it out.",
+                step=position,
+                span=time.span(),
+            )
         span = comparison(text)
         if span is None or _ASKS.match(text, span[1]):
             continue
@@ -82,6 +93,7 @@ PASSES = (
     Case(ten({5: "The right lung is as clear as the left; on comparison with the left side nothing differs."})),
 )
 FAILS = (
+    Case(ten({3: "The heart is as wide as it was two years ago."}), "time_span"),
     Case(ten({3: "The heart is unchanged in size."}), "prior_comparison"),
     Case(ten({3: "The heart is unchanged in size."}, report=_COMPARES), "prior_repeated", reference=_COMPARES),
     Case(ten({3: "The heart has increased in size."}, report=_COMPARES), "prior_trend", reference=_COMPARES),

@@ -12,7 +12,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
-from .findings.reference import Reference, relations
+from .findings.reference import Reference, grades_apart, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
@@ -23,11 +23,11 @@ find = Finder(__name__, CODES)
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _PAIRS = dict.fromkeys(("both", "dual", "pair", "double", "bilateral"), 2)  # a reference's ways to say two
-_NEAR = 4  # words from a number to what it counts
+_NEAR, _NEXT = 4, 3  # words from a number to what it counts, and to the images that it counts
+_VIEWS = 2  # of a study, unless it says more
 _COUNTABLE = ("rib", "spine")
 _LONG = 3  # digits of a number that counts nothing
 _TECHNIQUE = word_set("technique")
-_GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -42,25 +42,22 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
-    if claim.size not in _GRADES:
-        return
-    others = [other for other in reference.asserted((claim.finding,)) if other.size in _GRADES]
-    if not reference.asserted((claim.finding,)):
-        alike = relations().same.get(claim.finding, ())
-        others = [other for other in reference.asserted(alike) if other.size in _GRADES]
-    distance = min((abs(_GRADES[claim.size] - _GRADES[other.size or ""]) for other in others), default=0)
+    own = reference.asserted((claim.finding,))
+    others = own or reference.asserted(relations().same.get(claim.finding, ()))
+    apart = [(steps, other) for other in others if (steps := grades_apart(claim.size, other.size)) is not None]
+    distance = min((steps for steps, _ in apart), default=0)
     if distance:
         yield find(
             "wrong_size" if distance > 1 else "other_size",
-            f"{here.quote!r}: {name(claim.finding)} is {others[0].size} in this study, not {claim.size}.",
+            f"{here.quote!r}: {name(claim.finding)} is {apart[0][1].size} in this study, not {claim.size}.",
             step=here.step,
             span=claim.span,
-            evidence=reference.sentence(others[0]),
+            evidence=reference.sentence(apart[0][1]),
         )
 
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
-    """The first number of things in a step that the report has nowhere; of views and images nothing is counted."""
+    """The first number of things or images in a step that the report has nowhere."""
     if _COUNTS.keys().isdisjoint(vocabulary(text)):
         return
     said = words_of(report)
@@ -78,18 +75,20 @@ def _counted(report: str, position: int, text: str) -> Iterator[Finding]:
             return
 
 
-def _numbers(sentence: str) -> set[str]:
-    """The numbers that count findings, devices or bones; others may count signs, steps or places."""
+def _numbers(sentence: str) -> Iterator[str]:
+    """The numbers that count findings, devices, bones or images; others may count signs, steps or places."""
     found, _, _ = parsed(sentence)
-    return {
-        word
-        for at, word in enumerate(found.words)
-        if word in _COUNTS
-        and _TECHNIQUE.isdisjoint(found.words[at : at + _NEAR])
-        and found.words[at + 1 : at + 2] != [":"]
-        for entry, first, last in zip(found.entries, found.first, found.last, strict=True)
-        if (entry.finding or entry.organ in _COUNTABLE) and first - _NEAR <= at <= last
-    }
+    for at, word in enumerate(found.words):
+        if word not in _COUNTS or found.words[at + 1 : at + 2] == [":"]:
+            continue
+        if not _TECHNIQUE.isdisjoint(found.words[at : at + _NEAR]):
+            if _COUNTS[word] > _VIEWS and not _TECHNIQUE.isdisjoint(found.words[at : at + _NEXT]):
+                yield word
+        elif any(
+            (entry.finding or entry.organ in _COUNTABLE) and first - _NEAR <= at <= last
+            for entry, first, last in zip(found.entries, found.first, found.last, strict=True)
+        ):
+            yield word
 
 
 _SMALL = """\
@@ -107,4 +106,5 @@ FAILS = (
     Case(ten({6: "A large left pleural effusion is seen."}, _SMALL), "wrong_size", _SMALL),
     Case(ten({6: "A moderate left pleural effusion is seen."}, _SMALL), "other_size", _SMALL),
     Case(ten({5: "Three nodules are seen."}, _SMALL), "wrong_count", _SMALL),
+    Case(ten({1: "Five images were taken."}, _SMALL), "wrong_count", _SMALL),
 )

@@ -84,7 +84,7 @@ def steps(study: Study) -> list[str]:
     for region, words in _from_view(study):
         said[region].append(words)
     ten = [" ".join(said[region]) or _SILENT[region] for region in REGIONS]
-    return [*ten, _synthesis(study, said)]
+    return [*ten, _synthesis(study)]
 
 
 def _body(study: Study) -> str:
@@ -114,7 +114,7 @@ def _tell(sentence: str) -> Iterator[tuple[str, str]]:
             spent.add(claim.text)
 
 
-def _synthesis(study: Study, said: Mapping[str, list[str]]) -> str:
+def _synthesis(study: Study) -> str:
     impression = _sentences(study.sections.impression or "")
     words = "; ".join(_lower_first(_finished(s)).rstrip(".") for s in impression if _sayable(s))
     if not words or len(words) > _SYNTHESIS_LENGTH or not all(map(_sayable, impression)):

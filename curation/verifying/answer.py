@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field
 
 from ...schemas.base import Noun
-from ...schemas.verdict import Finding
+from ...schemas.verdict import Finding, Verdict
 from ..cited import one_object, place_of, storable
 
 VERIFIER = "verifier"  # the rule name of what a verifier found
@@ -204,3 +204,9 @@ def _of_gap(gap: Missing) -> Finding:
     return Finding(
         rule=VERIFIER, code=f"{VERIFIER}_{MISSING}", severity="error", message=message, evidence=gap.evidence
     )
+
+
+def rules_alone(verdict: Verdict) -> Verdict:
+    """A verdict as it was before a verifier, a reader or a recipe said anything."""
+    others = tuple(finding for finding in verdict.findings if finding.rule != VERIFIER)
+    return verdict.model_copy(update={"findings": others, "resolution": None})

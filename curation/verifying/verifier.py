@@ -22,7 +22,7 @@ from ..judging.families import check_family
 from ..requests.asker import Asker
 from ..requests.budget import Lane
 from ..teacher import Teacher, load
-from .answer import VERIFIER, UnreadableVerification, Verification, read_verification
+from .answer import VERIFIER, UnreadableVerification, Verification, read_verification, rules_alone
 from .calibration import check_calibration, read_calibration
 from .instructions import hidden_instruction
 from .question import VerifierPrompt
@@ -217,12 +217,6 @@ async def read_trace(
             asker.conclude(answer, {"of": of, "verification": said.model_dump(mode="json")})
             return VerifierReading(said, key, cost, number)
     return VerifierReading(str(found), key, cost, number)
-
-
-def rules_alone(verdict: Verdict) -> Verdict:
-    """A verdict as it was before a verifier, a reader or a recipe said anything."""
-    others = tuple(finding for finding in verdict.findings if finding.rule != VERIFIER)
-    return verdict.model_copy(update={"findings": others, "resolution": None})
 
 
 def _with(rules: Verdict, *findings: Finding) -> Verdict:

@@ -34,9 +34,6 @@ PATHS: dict[str, Api] = {"/chat/completions": "chat", "/responses": "responses",
 Honours = Literal["response_format", "structured_outputs", "json_schema", "format", "guided_json"]
 
 
-_USUAL: frozenset[Honours] = frozenset({"response_format", "structured_outputs", "json_schema", "format"})
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One request that asked an author."""

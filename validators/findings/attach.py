@@ -130,7 +130,8 @@ def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: C
     for back in range(at - 1, -1, -1):
         entry = entries[back]
         if number[back] != number[at] or (entry.cues & BREAK and back and number[back] != number[back - 1]):
-            return _antecedent(match, back, fits) if not group and is_which(match, back) else group[::-1]
+            carried = not group and (is_which(match, back) or _goes_on(match, back))
+            return _antecedent(match, back, fits) if carried else group[::-1]
         if entry.organ is not None and not is_head(entry):
             if group and ":" in match.words[match.last[back] : match.first[group[-1]]]:
                 break  # "heart and aorta: heart size normal": a heading, and then the subject
@@ -151,6 +152,15 @@ def _antecedent(match: Match, which: int, fits: Callable[[int], bool]) -> list[i
     """ "The mediastinum, which is widened": what is said after "which" is said of the organ before it."""
     near = next((at for at in range(which - 1, max(-1, which - 4), -1) if match.entries[at].organ), None)
     return [near] if near is not None and fits(near) else []
+
+
+def _goes_on(match: Match, border: int) -> bool:
+    """Whether a clause speaks of the subject before it: it begins with a pronoun or with its verb."""
+    first = match.last[border] + 1
+    first += match.words[first : first + 1] == [","]
+    follow = next((at for at in range(border + 1, len(match.entries)) if match.first[at] >= first), None)
+    verb = follow is not None and match.first[follow] == first and bool(match.entries[follow].cues & _VERB)
+    return verb or match.words[first : first + 1] in (["it"], ["they"])
 
 
 def is_which(match: Match, at: int) -> bool:
@@ -203,10 +213,6 @@ def _target(match: Match, clauses: Clauses, heads: list[int], at: int) -> int | 
         if back in heads:
             before = back
             break
-    if before is None and later is None and number[at]:  # "the catheter, which enters from the right arm"
-        opening = number.index(number[at])
-        if is_which(match, opening):
-            before = next((back for back in reversed(heads) if number[back] == number[at] - 1), None)
     if entries[at].size and not (entries[at].side or entries[at].place):
         return after if after is not None else before
     opens = match.words[match.first[at] - 1 : match.first[at]] == [","] and later is not None
@@ -215,17 +221,8 @@ def _target(match: Match, clauses: Clauses, heads: list[int], at: int) -> int | 
     if after is not None:
         return after
     if before is not None and entries[at].organ and any(e.cues & _COMMA for e in entries[before + 1 : at]):
-        if later is None and _ends_statement(match, clauses, at):
-            return before  # "calcified granuloma, right lower lobe"
         return later if later is not None and not blocked else None  # "with the volume loss, the hilum is retracted"
     return before if before is not None else later
-
-
-@part("attach.fragment", off=False)
-def _ends_statement(match: Match, clauses: Clauses, at: int) -> bool:
-    """Whether no verb comes after a place: then it is said of what stands before it, and not the subject of its own."""
-    rest = range(at + 1, len(match.entries))
-    return not any(match.entries[k].cues & _VERB for k in rest if clauses.number[k] == clauses.number[at])
 
 
 @part("attach.postponed", off=False)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from ..memory import remember
 from .attach import Mention, mentions, one_side
 from .claim import Claim, Side, Status, Strength
-from .clauses import NEG_PRE, Clauses
-from .lexicon import CUES, Entry, Lexicon, lexicon, word_set
+from .clauses import Clauses
+from .lexicon import Entry, Lexicon, lexicon, word_set
 from .match import Match
-from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, parsed
+from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, limits, parsed
 from .strength import is_weak
 from .switches import is_on, part, parts
 from .text import NOT_ASSERTED, headed_sentences
@@ -24,7 +24,6 @@ SENTENCE_LIMIT = 1200  # characters; a longer "sentence" is read in pieces of th
 _MEMORY = 3_000_000  # bytes
 _CLAIM = 450  # bytes of a claim, about
 _RESERVED = word_set("reserved")
-_LIMITS = word_set("limit")
 _ACUTE = frozenset({"acute", "active", "acutely", "actively", "new"})
 _FIRST = re.compile(r"[a-z]+")
 _ASKS = re.compile(
@@ -32,7 +31,6 @@ _ASKS = re.compile(
 )
 _NO = frozenset({"no", "none", "nothing", "not", "nowhere", "neither"})
 _PRONOUNS = frozenset({"they", "it", "these", "this", "those", "both", "each"})
-_ENDS = NEG_PRE | CUES["comma"] | CUES["verb"]
 _NORMAL_OF = {
     "expanded": "lung_expanded",
     "normal_volume": "lung_normal_volume",
@@ -82,13 +80,11 @@ def _answered(text: str, start: int, after: Sequence[tuple[int, int, str]]) -> t
     word = _FIRST.match(answer.lower())
     said = word.group() if word else ""
     if said == "yes" or said in _NO:
-        read = read_sentence(question[:-1][:SENTENCE_LIMIT])
-        if said != "yes":
-            read = tuple(
-                claim._replace(status="absent", strength="explicit")
-                for claim in read
-                if not claim.implied and claim.status != "absent"
-            )
+        read = tuple(
+            claim._replace(status="absent" if said in _NO else claim.status, strength="explicit")
+            for claim in read_sentence(question[:-1][:SENTENCE_LIMIT])
+            if said == "yes" or not (claim.implied or claim.status == "absent")
+        )
     elif read_sentence(answer[:SENTENCE_LIMIT]) or _ASKS.match(question.lower()):
         return ()
     else:
@@ -235,9 +231,7 @@ class _Sentence:
 
     def _status(self, at: int) -> Status | None:
         state = self.modified.states[at]
-        if state & DENIED or (state & NEG and not state & ALT):
-            return "absent"
-        if state & NEG:
+        if state & (DENIED | NEG):
             return "absent"
         if state & ALT:
             return None
@@ -253,7 +247,7 @@ class _Sentence:
         size = "borderline" if self.match.words[self.match.first[at]] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
         because = tuple(entries[phrase].id for phrase in phrases)
-        return _Frame(one_side(sides), places, size, self._limits(mention), because)
+        return _Frame(one_side(sides), places, size, limits(self.match, mention.index), because)
 
     def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
         """The claims of a meaning: a clear lung implies a dozen, alike but in name and region."""
@@ -300,17 +294,3 @@ class _Sentence:
     def _tips(self, entry: Entry) -> tuple[str, ...]:
         own = entry.tip  # of its name: "a jugular catheter", "a gastric tube"
         return self.tips if own is None or own in self.tips else (own, *self.tips)
-
-    def _limits(self, mention: Mention) -> tuple[str, ...]:
-        first, last = self.match.first[mention.index], self.match.last[mention.index]
-        floor = max(0, first - 5)
-        if _LIMITS.isdisjoint(self.match.words[floor : last + 1]):
-            return ()
-        for at in range(mention.index - 1, -1, -1):
-            if self.match.last[at] < floor:
-                break
-            if self.match.entries[at].cues & _ENDS:
-                denial = self.match.entries[at].cues & NEG_PRE  # "no suspicious": the word is in the phrase
-                floor = self.match.first[at] if denial else self.match.last[at] + 1
-                break
-        return tuple(word for word in self.match.words[floor : last + 1] if word in _LIMITS)

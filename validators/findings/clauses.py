@@ -15,10 +15,8 @@ FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["
 BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
 _BORDERS = BREAK | NEG_PRE | CUES["conj"] | CUES["comma"] | CUES["colon"] | CUES["presup"]
-_ARTICLES = frozenset({"a", "an"})
 _LEAD = 3  # words between a comma and the subject after it
 _AHEAD = 12  # phrases after a comma that decide whether something new begins
-_LIMITS = word_set("limit")
 _RESETS = word_set("reset")
 
 
@@ -68,8 +66,6 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
     mark = match.words[match.last[at]]
     if after >= len(match.words) or mark not in (",", "and"):
         return False
-    if mark == "," and denies and match.words[match.first[at] - 1] in _LIMITS:
-        return False  # "no acute, displaced fracture"
     comma = bool(entries[at].cues & CUES["comma"])
     follow = at + 1
     new_word = match.words[after] in _RESETS
@@ -80,20 +76,14 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
     )
     if not (new_word or subject):
         return False
-    if new_word and comma and mark == "and" and match.words[after] in _ARTICLES:
-        return True
     if not comma and not denies and not any(entry.cues & CUES["verb"] for entry in entries[follow : follow + 6]):
         return False
     for ahead in range(follow, min(len(entries), follow + _AHEAD)):
         entry = entries[ahead]
-        if entry.side and not entry.finding and match.first[ahead] <= after + 1:
-            return True  # "without failure, elevated left dome, ...": what has a side of its own is new
         if entry.cues & CUES["or"] and new_word and not subject:
             return False
         if subject and (entry.cues & CUES["verb"]):
             return True
-        if subject and entry.qualities and ahead == follow + 1 and match.first[ahead] == match.last[follow] + 1:
-            return True  # "not widened, aortic knob calcified"
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
             break
     return new_word

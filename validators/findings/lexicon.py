@@ -163,8 +163,6 @@ class _Builder:
                     entry.side = entry.side or part.side
                     if part.tip not in _ENDS_BELOW:
                         entry.tip = entry.tip or part.tip
-                if words[0] in ("thoracic", "dorsal") and not entry.place:
-                    entry.place = "spine_thoracic"
 
     def trie(self) -> dict[str, Any]:
         """word -> deeper dictionary; under "" the entry of the phrase that ends there."""

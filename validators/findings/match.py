@@ -7,7 +7,6 @@ from .switches import part
 from .text import WORD, lower
 
 _PORTIONS = word_set("portion")
-_LED = ("to", "us", "me", "the", "into", "on", "directly", "naturally", "back", "along", "through", "up")
 
 
 @dataclass(slots=True)
@@ -23,10 +22,6 @@ class Match:
     cues: int = 0  # of all phrases together
     organs: bool = False  # whether any phrase names one
 
-    def words_of(self, at: int) -> list[str]:
-        """The words of a phrase."""
-        return self.words[self.first[at] : self.last[at] + 1]
-
 
 def is_head(entry: Entry) -> bool:
     """Whether the phrase is something that can be asserted: a finding, device or quality."""
@@ -39,8 +34,7 @@ def match(sentence: str) -> Match:
     book = lexicon()
     forms, trie = book.forms, book.trie
     spans = [word.span() for word in WORD.finditer(low)]
-    written = [low[begin:stop] for begin, stop in spans]
-    words = [forms.get(word, word) for word in written]
+    words = [forms.get(word, word) for word in (low[begin:stop] for begin, stop in spans)]
     found = Match(words, [begin for begin, _ in spans], [stop for _, stop in spans])
     entries, first, last = found.entries, found.first, found.last
     position, count = 0, len(words)
@@ -56,7 +50,7 @@ def match(sentence: str) -> Match:
             entry = node.get("")
             if entry is not None:
                 best, stop = entry, ahead
-        if best is not None and not (words[position] == "lead" and _leads_on(written, position, stop)):
+        if best is not None:
             entries.append(best)
             found.cues |= best.cues
             found.organs = found.organs or best.organ is not None
@@ -66,13 +60,6 @@ def match(sentence: str) -> Match:
     if "one" in words or "it" in words:
         _resolve_one(found)
     return found
-
-
-def _leads_on(written: list[str], position: int, stop: int) -> bool:
-    """Whether "lead" is no wire: a bare singular, or a verb ("leads to")."""
-    return stop == position + 1 and (
-        written[position] == "lead" or written[position + 1 : position + 2] in ([word] for word in _LED)
-    )
 
 
 @part("match.one", off=None)

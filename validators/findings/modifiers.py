@@ -46,14 +46,14 @@ MODIFIERS = {
 }
 _KINDS = tuple((CUES[kind], modifier) for kind, modifier in MODIFIERS.items())
 _TOPIC = 6  # words before a colon, at most
-_NEAR = 8  # phrases before a mention in which its statement has a verb
 _COMPARED = 3  # words from "than" to what is compared with
 _ADJECTIVE = 3  # words from an adjective to its noun
 _SURENESS = CUES["certain"] | CUES["doubt"]
-_FINITE = CUES["verb"] | CUES["unc_pre"]
-_OF_DISEASE = frozenset({"excluded", "ruled", "unlikely", "considered", "dismissed"})  # said of no device
 _MODALS = frozenset({"can", "would", "could"})
 _DEFINITE = word_set("definite")
+_LIMITS = word_set("limit")
+_NARROWED = NEG_PRE | CUES["comma"] | CUES["verb"]  # cues before which no word narrows what comes after them
+_NARROWING = 5  # words before a mention that may narrow it
 _THERE = word_set("there") - {"there"}
 
 
@@ -164,27 +164,17 @@ def _backward(match: Match, clauses: Clauses, found: Modified, cue: int) -> None
     if match.first[cue] == match.last[cue] and _modifies_next(match, clauses, cue):
         return
     modifier = next(one for bit, one in _KINDS if one.direction == "backward" and entries[cue].cues & bit)
-    devices, reached = lexicon().devices, False
+    reached = False
     for back in range(cue - 1, -1, -1):
         entry = entries[back]
         if number[back] != number[cue]:
             break
         if is_head(entry):
-            if entry.finding in devices and not _OF_DISEASE.isdisjoint(match.words_of(cue)):
-                continue
-            if reached and _has_verb_before(match, clauses, back):
-                break  # the end of a statement before: "it is an infiltrate, and atelectasis is ruled out"
             found.states[back] |= modifier.target
             found.because[back] += (cue,)
             reached = True
         elif reached and entry.cues & (modifier.ends | CUES["colon"]):
             break
-
-
-@part("modifiers.statement_before", off=False)
-def _has_verb_before(match: Match, clauses: Clauses, at: int) -> bool:
-    near = range(max(0, at - _NEAR), at)
-    return any(match.entries[k].cues & _FINITE and clauses.number[k] == clauses.number[at] for k in near)
 
 
 @part("modifiers.adjective", off=False)
@@ -265,3 +255,19 @@ def _sure(match: Match, clauses: Clauses, found: Modified) -> None:
         state | (DOUBT if part in doubted else 0) | (SURE if clause in sure else 0)
         for _, state, clause, part in numbered
     ]
+
+
+def limits(match: Match, at: int) -> tuple[str, ...]:
+    """The words before a mention that narrow it ("no large effusion")."""
+    first, last = match.first[at], match.last[at]
+    floor = max(0, first - _NARROWING)
+    if _LIMITS.isdisjoint(match.words[floor : last + 1]):
+        return ()
+    for back in range(at - 1, -1, -1):
+        if match.last[back] < floor:
+            break
+        if match.entries[back].cues & _NARROWED:
+            denial = match.entries[back].cues & NEG_PRE  # "no suspicious": the word is in the phrase
+            floor = match.first[back] if denial else match.last[back] + 1
+            break
+    return tuple(word for word in match.words[floor : last + 1] if word in _LIMITS)

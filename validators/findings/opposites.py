@@ -128,8 +128,6 @@ def _things(sentence: str) -> Iterator[str]:
         known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
         if known and len(name) >= _NAME and name.isalpha() and name not in _NAMELESS:
             yield name
-        elif name in _NUMBERS[1:] or name in _DIGITS:
-            yield from filter(None, (_noun(found, found.words.index(name) + 1),))
     yield from dict.fromkeys(_named(found.entries))
     if may_measure(found.words):
         yield from (f"{measure.value:g} {measure.unit}" for measure in measurements(lower(sentence)))

@@ -4,7 +4,6 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 "Not in the reference" is not called false here: it is `unsupported`, the image may show it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -25,14 +24,8 @@ _LOBES = {
     "rml": "middle",
     "lower_lobe": "lower", "rll": "lower", "lll": "lower",
 }  # fmt: skip
-# a device whose name was taken out in de-identification: "XXXX-A-XXXX terminating in", "left chest ___ in place"
-_MASKED = re.compile(
-    r"(?<!with )(?<!and )(?<!both )(?:XXXX|_{3})(?:-\w+)*(?:\s+(?:XXXX|_{3}))*\s+(?:with\s+)?(?:its\s+)?"
-    r"(?:tips?|terminat\w+|ends?|ending)\b"
-    r"|\bchest\s+(?:XXXX|_{3})\s+(?:in|with|tip|catheter|again|is)\b",
-    re.I,
-)
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
+_GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
 
@@ -115,11 +108,8 @@ class Reference:
             return "denied"
         if self.asserted(table.same.get(name, ())):
             return "supported"
-        if claim.device and (
-            _MASKED.search(self.text)
-            or any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ()))
-        ):
-            return "supported"  # its name may be what was taken out
+        if claim.device and any(other.text.lower().endswith(_NAMELESS) for other in self.present.get("device", ())):
+            return "supported"  # its name may be what was taken out in de-identification
         return "related" if self.asserted(table.related.get(name, ())) else "unsupported"
 
     def counterparts(self, claim: Claim) -> tuple[Claim, ...]:
@@ -189,10 +179,15 @@ def places_agree(one: Iterable[str], other: Iterable[str]) -> bool:
     return not first or not second or bool(first & second)
 
 
+def grades_apart(one: str | None, other: str | None) -> int | None:
+    """By how many grades two sizes differ; none if either is no grade."""
+    if one not in _GRADES or other not in _GRADES:
+        return None
+    return abs(_GRADES[one] - _GRADES[other])
+
+
 def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
     """Whether the denial leaves room for the other: "no large effusion" next to a small one, "no acute fracture"."""
-    if other.size == "borderline" and not denial.implied:
-        return True
     words = lower(sentence)
     return not denial.implied and any(limit not in words and limit not in _EMPTY_LIMITS for limit in denial.limits)
 
