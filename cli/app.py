@@ -17,7 +17,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..schemas.errors import InputError, TenstepError
+from ..schemas.errors import InputError, TenstepError, why
 from ..schemas.version import __version__
 from .arguments import read_as
 from .output import check_json_target, say, show, write_json
@@ -251,6 +251,6 @@ def _of_the_machine(error: Exception) -> TenstepError | None:
         advice = _ADVICE.get(error.errno or 0) or next((a for n, a in _ADVICE.items() if os.strerror(n) in what), "")
         return InputError(f"cannot be read or written ({what[:200]}){advice}", file=error.filename)
     if type(error).__module__ == "sqlite3":  # a full or read-only disk under a journal or an index
-        what = f"a database of the run or the store cannot be read or written ({error})"
+        what = f"a database of the run or the store cannot be read or written ({why(error)})"
         return InputError(f"{what}; see that its disk has room and that you may write there")
     return None
