@@ -114,6 +114,10 @@ def test_several_datasets_stand_side_by_side(tmp_path: Path) -> None:
     assert 'data-authors="|two.jsonl|"' in found
 
 
+def test_a_dataset_is_shown_whole_up_to_a_number_of_rows(tmp_path: Path) -> None:
+    assert drawn(dataset(tmp_path / "all.jsonl", ALL)).count("<article") == ALL
+
+
 def test_a_large_dataset_shows_a_sample_with_every_code(tmp_path: Path) -> None:
     path = dataset(tmp_path / "many.jsonl", ALL + 200)
     found = drawn(path)

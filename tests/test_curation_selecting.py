@@ -299,6 +299,16 @@ def test_lazy_choice_is_the_plain_greedy_choice() -> None:
     assert picks[-1].coverage == pytest.approx(space.coverage([pick.number for pick in picks]))
 
 
+def test_a_minimum_asks_for_rows_until_it_is_met_and_a_maximum_refuses_them_from_there_on() -> None:
+    rows = [PoolExample(str(n), 0, "", str(n), ("t", str(n)), "t", ("frontal",), (), "", "") for n in range(3)]
+    group = rows[0].groups[0]
+    quotas = Quotas(rows, {group: 2}, {group: 2})
+    for taken in range(2):
+        assert quotas.served().all() and quotas.allowed().all() and quotas.short() == {group: 2 - taken}
+        assert quotas.take(taken) == (f"{group} ({taken + 1} of 2)",)
+    assert not quotas.served().any() and not quotas.allowed().any() and quotas.short() == {}
+
+
 @pytest.mark.parametrize("word", ["finding:x", "finding=3", "side:left=2", "finding:x=-1", ""])
 def test_what_is_no_quota_is_refused(word: str) -> None:
     with pytest.raises(InputError, match="is no quota"):

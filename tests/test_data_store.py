@@ -209,6 +209,17 @@ def test_a_study_that_is_none_is_named_by_its_row(tmp_path: Path) -> None:
         list(StudyStore.open(store.root))
 
 
+def test_studies_that_are_left_out_are_not_read(tmp_path: Path) -> None:
+    store = write(tmp_path / "store", *(study(str(number)) for number in range(3 * parquet.GROUP - 90)))
+    every = list(store.placed())
+    for kept in (set(), {0}, {parquet.GROUP - 1, parquet.GROUP}, {2 * parquet.GROUP + 5}, set(range(0, len(store), 7))):
+        but = bytes(place not in kept for place in range(len(store)))
+        assert list(store.placed(but)) == [every[place] for place in sorted(kept)]
+    (file,) = store.root.glob("*.parquet")
+    file.write_bytes(b"")
+    assert list(store.placed(b"\1" * len(store))) == []
+
+
 def test_an_unknown_study_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no study 'folders/9'"):
         write(tmp_path / "store", study()).get("folders/9")

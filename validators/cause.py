@@ -32,14 +32,16 @@ _STEM, _CONTENT = 5, 4  # letters by which words are alike, and of a word that i
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first cause of each step that shares no word with the reference."""
-    known = {word[:_STEM] for word in vocabulary(study.report[:REPORT_LIMIT])}
     for position, text in steps_of(candidate):
         match = _CAUSED.search(text) or _CAUSES.search(text)
         if match is None or _DENIED.search(text[: match.start()].rpartition(".")[2]):
             continue
         cause = re.split(r", (?:and|but|so|which)\b", match["cause"])[0]
         content = {word for word in vocabulary(cause) if len(word) >= _CONTENT}
-        if content and known.isdisjoint(word[:_STEM] for word in content) and _TECHNICAL.isdisjoint(content):
+        if not content or not _TECHNICAL.isdisjoint(content):
+            continue
+        known = {word[:_STEM] for word in vocabulary(study.report[:REPORT_LIMIT])}
+        if known.isdisjoint(word[:_STEM] for word in content):
             yield find(
                 "unsupported_cause",
                 f"{match.group().strip()!r}: no such cause is known for this study; leave it out.",

@@ -4,7 +4,6 @@ False positives of the six rules of form, measured on all Open-i reports behind 
 students: 0 of 3,419 four-header and 0 of 3,927 verbatim reports (`tests/test_rules_report.py` measures again).
 """
 
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -151,8 +150,10 @@ def findings(rules: Iterable[Rule], study: Study, candidate: Candidate) -> Itera
 
 def _failed(rule: Rule, error: Exception) -> Finding:
     name = rule.__name__.rpartition(".")[2]
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).name}:{last.lineno}"
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f"{Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last else "?"
     return Finding(
         rule=name,
         code=FAILED,

@@ -20,7 +20,8 @@ GROUP: Group = "form"
 CODES: Mapping[str, Severity] = {"wrong_language": "error"}
 find = Finder(__name__, CODES)
 
-_OTHER_SCRIPT = re.compile(r"[\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0003ffff]")
+# compiled when the first such text comes: large sets of characters take as long as the rest of the module
+_OTHER_SCRIPT = r"[\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0003ffff]"
 _ENGLISH = frozenset(
     re.findall(
         r"\w+",
@@ -51,7 +52,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         words = words_of(text)
         foreign = sum(word in _FOREIGN for word in words)
         english = sum(word in _ENGLISH for word in words)
-        letters = len(_OTHER_SCRIPT.findall(text))
+        letters = 0 if text.isascii() else len(re.findall(_OTHER_SCRIPT, text))
         if letters >= 3 or (foreign >= 2 and foreign > english) or foreign >= 4:
             yield find(
                 "wrong_language", "The step is not in English, or not all of it; write English only.", step=position

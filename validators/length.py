@@ -7,6 +7,7 @@ On 20,702 sentences of real reports (Open-i), used as steps: 181 findings, all o
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
@@ -38,12 +39,16 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 f"The step has {len(step.text)} characters; say it in one or two sentences.",
                 step=position,
             )
-        elif step.text.strip() and sum(len(word) > 1 and word.isalpha() for word in words_of(step.text)) < SHORTEST:
+        elif step.text.strip() and len(list(islice(filter(_is_word, words_of(step.text)), SHORTEST))) < SHORTEST:
             yield find(
                 "step_too_short",
                 "The step hardly says anything; say what was inspected and what it shows.",
                 step=position,
             )
+
+
+def _is_word(word: str) -> bool:
+    return len(word) > 1 and word.isalpha()
 
 
 PASSES = (Case(ten()), Case(ten({4: "Trachea: midline."})))

@@ -38,7 +38,7 @@ STYLES = {
     "letter": r"\(?[a-j][.)][ \t]",
     "bullet": r"[-*+•][ \t]",
 }
-_STYLE = re.compile(r"^[ \t]*(?:" + "|".join(f"(?P<{name}>{form})" for name, form in STYLES.items()) + ")", re.I | re.M)
+_STYLE = r"(?im)^[ \t]*(?:" + "|".join(f"(?P<{name}>{form})" for name, form in STYLES.items()) + ")"
 _INLINE = re.compile(r"(?<=\s)([0-9]{1,2})\.(?=\s)")
 _REPORT_TAG = re.compile(r"REPORT\\?_VERBATIM")
 # Ten steps fit in this many characters many times over; what comes later shows no other style.
@@ -63,7 +63,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         )
         yield find("numbering_style", message)
         return
-    openings = list(_STYLE.finditer(_before_report(candidate.text, trace)[:_LOOK_AT]))
+    openings = list(re.finditer(_STYLE, _before_report(candidate.text, trace)[:_LOOK_AT]))
     if not openings:
         return
     style, count = Counter(opening.lastgroup for opening in openings).most_common(1)[0]

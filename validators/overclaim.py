@@ -37,12 +37,11 @@ _PHRASES = (
     r"(?:ruled out|excluded|eliminated) (?:completely|entirely|absolutely|altogether|totally|once and for all)\b",
 )
 _ABSOLUTE = Patterns(*(rf"\b(?:{phrase})" for phrase in _PHRASES))
-_DENIED = re.compile(
-    r"(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than|rather than"
-    r"|could|would|might|may"
+_DENIED = (
+    r"(?i)(?:\b(?:not|cannot|no|without|never|far from|short of|nothing|none|neither|nor|hardly|far|less than"
+    r"|rather than|could|would|might|may"
     r"|too \w+ to)\b|n't\b)"
-    r"[^.;,:]*$|\b(?:rais|pos|open)\w*\s*$",
-    re.I,
+    r"[^.;,:]*$|\b(?:rais|pos|open)\w*\s*$"
 )
 _BEFORE = 40  # characters in which a denial of the words stands
 
@@ -50,6 +49,6 @@ _BEFORE = 40  # characters in which a denial of the words stands
 def absolute(text: str) -> tuple[int, int] | None:
     """The span of the first words that claim full certainty and are not themselves denied, or none."""
     for match in _ABSOLUTE.finditer(text):
-        if not _DENIED.search(text[max(0, match.start() - _BEFORE) : match.start()]):
+        if not re.search(_DENIED, text[max(0, match.start() - _BEFORE) : match.start()]):
             return match.span()
     return None

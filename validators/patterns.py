@@ -8,8 +8,7 @@ import re
 import re._constants as sre  # type: ignore[import-not-found]  # the standard library has no public reader of patterns
 import re._parser as sre_parser  # type: ignore[import-not-found]  # as above; both stand in every CPython since 3.11
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
-from itertools import product
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 from .memory import remembered
@@ -22,7 +21,7 @@ _ANYTHING, _DIGIT, _GAP = "\0", "\1", " "  # in a written-out string: unknown ch
 _COMMON = frozenset(
     re.findall(r"\w+", "a an and are as at be by for from in is it no not of on or that the this to was with")
 )
-_WORD = re.compile(r"(?<=[^\0\1a-z])[a-z]+")
+_WORD = re.compile(rf"(?<=[^\0\1a-z])(?:[a-z]{{{LEAD},}}|[a-z]+(?=[^\0a-z]))")  # long enough, or whole
 _WORDS = re.compile(r"[^\W\d_]+|[^\w\s]|_")
 _HAS_DIGIT = re.compile(r"\d")
 
@@ -49,7 +48,8 @@ class Patterns:
 
     def search(self, text: str) -> re.Match[str] | None:
         """The match that starts first, of all patterns."""
-        wanted = self._wanted(text)
+        if not (wanted := self._wanted(text)):
+            return None
         if len(wanted) > _ONE_BY_ONE:  # then one pattern with all of them is quicker
             return self._joined.search(text)
         best = None
@@ -62,7 +62,7 @@ class Patterns:
     def finditer(self, text: str) -> list[re.Match[str]]:
         """The matches of every pattern, by where they start; those of two patterns may overlap."""
         found = [match for at in self._wanted(text) for match in self._compiled(at).finditer(text)]
-        return sorted(found, key=re.Match.start)
+        return sorted(found, key=re.Match.start) if len(found) > 1 else found
 
     @cached_property
     def _joined(self) -> re.Pattern[str]:
@@ -107,22 +107,24 @@ def _alternatives(pattern: str) -> Iterator[str]:
 
 def needs(source: str, flags: int = re.I) -> frozenset[str]:
     """Leads of which every match of the pattern has at least one; empty if there is no such set."""
-    best: frozenset[str] = frozenset()
+    best: set[str] = set()
     for strings in _parts(sre_parser.parse(source, flags)):
-        words = [_rarest(string) for string in strings]
-        if all(words) and words and (not best or len(set(words)) < len(best)):
-            best = frozenset(word for word in words if word)
-    return best
+        words = set[str]()
+        for string in strings:
+            if (word := _rarest(string)) is None:
+                break
+            words.add(word)
+        else:
+            best = words if not best or len(words) < len(best) else best
+        if len(best) == 1:
+            break
+    return frozenset(best)
 
 
 def _rarest(string: str) -> str | None:
     """The lead of the longest word that is whole or as long as a lead; else "0" for a digit; else a mark."""
-    found = [
-        match.group()
-        for match in _WORD.finditer(string)
-        if len(match.group()) >= LEAD or string[match.end() : match.end() + 1] not in ("", _ANYTHING)
-    ]
-    if word := max((word for word in found if word not in _COMMON), key=len, default=""):
+    words: list[str] = _WORD.findall(string)
+    if word := max((word for word in words if word not in _COMMON), key=len, default=""):
         return word[:LEAD]
     if _DIGIT in string or any(map(str.isdigit, string)):
         return "0"
@@ -130,28 +132,44 @@ def _rarest(string: str) -> str | None:
 
 
 def _parts(items: Any) -> Iterator[set[str]]:
-    """The pattern cut into parts, each written out; every match contains one string of each part."""
+    """The pattern cut at the borders of its words, each part written out; every match has one string of each part."""
     strings = {""}
-    for item in items:
-        more = _written(item)
-        if len(strings) * len(more) > _MOST:
-            yield strings
+    for more in _written(items):
+        if more == {_GAP} or len(strings) * len(more) > _MOST:
+            yield {string + _GAP for string in strings} if more == {_GAP} else strings
             strings = {_ANYTHING}
-        strings = {a + b for a, b in product(strings, more)} if len(strings) * len(more) <= _MOST else {_ANYTHING}
+        strings = _followed(strings, more)
     yield strings
 
 
 def _joined(items: Any) -> set[str]:
     """A part of a pattern written out; unknown characters where that is too long."""
-    parts = list(_parts(items))
-    return parts[0] if len(parts) == 1 else {_ANYTHING}
+    return reduce(_followed, _written(items), {""})
 
 
-def _written(item: tuple[Any, Any]) -> set[str]:
-    kind, value = item
-    if kind is sre.LITERAL:
-        return {chr(value).lower()}
-    if kind is sre.AT:
+def _followed(strings: set[str], more: set[str]) -> set[str]:
+    if len(strings) * len(more) > _MOST:
+        return {_ANYTHING}
+    return {a + b for a in strings for b in more}
+
+
+def _written(items: Any) -> Iterator[set[str]]:
+    """What each item may be, written out; letters in a row are one."""
+    run = ""
+    for kind, value in items:
+        if kind is sre.LITERAL and value != ord(_GAP):
+            run += chr(value).lower()
+            continue
+        if run:
+            yield {run}
+            run = ""
+        yield _item(kind, value)
+    if run:
+        yield {run}
+
+
+def _item(kind: Any, value: Any) -> set[str]:
+    if kind is sre.AT or kind is sre.LITERAL:
         return {_GAP}
     if kind is sre.IN:
         return _of_set(value)
@@ -170,9 +188,7 @@ def _written(item: tuple[Any, Any]) -> set[str]:
         else:
             often = {_ANYTHING + string for string in once}
         return often if least else {"", *often}
-    if kind in (sre.ASSERT, sre.ASSERT_NOT):
-        return {""}
-    return {_ANYTHING}
+    return {""} if kind in (sre.ASSERT, sre.ASSERT_NOT) else {_ANYTHING}
 
 
 def _of_set(members: list[tuple[Any, Any]]) -> set[str]:

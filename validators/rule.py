@@ -14,8 +14,7 @@ and takes time linear in it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ..schemas.candidate import Author, Candidate
 from ..schemas.study import ReportForm, Study
@@ -45,6 +44,7 @@ STEPS = (
     "Bones: no acute fracture is seen.",
     "Synthesis: with a normal heart and clear lungs, there is no acute abnormality.",
 )
+_LINES = [f"{number}. {text}" for number, text in enumerate(STEPS, 1)]
 
 
 def ten(changed: Mapping[int, str] | None = None, report: str | None = REFERENCE) -> str:
@@ -54,13 +54,14 @@ def ten(changed: Mapping[int, str] | None = None, report: str | None = REFERENCE
         changed: texts that stand in place of STEPS, by step number from 1.
         report: what follows the steps; none for steps alone.
     """
-    steps = [(changed or {}).get(number, text) for number, text in enumerate(STEPS, 1)]
-    block = "\n".join(f"{number}. {text}" for number, text in enumerate(steps, 1))
+    lines = [*_LINES]
+    for number, text in (changed or {}).items():
+        lines[number - 1] = f"{number}. {text}"
+    block = "\n".join(lines)
     return block if report is None else f"{block}\n\n{report}"
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A text with its reference, and the code that the rule finds in it (none for a case that passes)."""
 
     text: str

@@ -28,10 +28,9 @@ find = Finder(__name__, CODES)
 
 _MEMORY, _KNOWN = 250_000, 600  # bytes in all, and of what a report names, about
 _NUMBER = rf"(?:(?:{'|'.join(ORDINALS)})|\d{{1,2}}(?:st|nd|rd|th))"
-_LEVEL = re.compile(
-    rf"\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})\b|ribs? (?P<rib>\d{{1,2}})\b"
-    rf"|(?P<ribs>{_NUMBER}(?:,? (?:(?:and|or|to|through) )?{_NUMBER})*)(?: \w+)? ribs?\b)",
-    re.I,
+_LEVEL = (
+    rf"(?i)\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})\b|ribs? (?P<rib>\d{{1,2}})\b"
+    rf"|(?P<ribs>{_NUMBER}(?:,? (?:(?:and|or|to|through) )?{_NUMBER})*)(?: \w+)? ribs?\b)"
 )
 _BONE = re.compile(r"\b(?:ribs?|vertebrae?|vertebral|[ctl]-?\d{1,2})\b", re.I)
 _OTHER: Mapping[str | None, str] = {"left": "right", "right": "left"}
@@ -76,7 +75,7 @@ def _levels(text: str) -> Iterator[tuple[str, int, str]]:
     """Kind, number and words of each rib and vertebra that a text numbers."""
     if not _BONE.search(text):
         return
-    for found in _LEVEL.finditer(text):
+    for found in re.finditer(_LEVEL, text):
         if spine := found["spine"]:
             yield spine.lower(), int(found["number"]), found.group()
         elif found["rib"]:

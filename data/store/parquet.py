@@ -177,10 +177,11 @@ def read_group(path: Path, group: int) -> "pa.Table":
         return file.read_row_group(group, use_threads=False)  # a few hundred rows: threads cost more than they do
 
 
-def batches(path: Path) -> "Iterator[pa.RecordBatch]":
-    """A file, some rows at a time."""
-    with _opened(path) as file:
-        yield from file.iter_batches(batch_size=GROUP, use_threads=False)
+def batches(path: Path, groups: Sequence[int]) -> "Iterator[pa.RecordBatch]":
+    """Some row groups of a file, a batch each."""
+    if groups:
+        with _opened(path) as file:
+            yield from file.iter_batches(batch_size=GROUP, row_groups=list(groups), use_threads=False)
 
 
 def pick(batch: "pa.RecordBatch", rows: Sequence[int]) -> "pa.RecordBatch":

@@ -124,16 +124,19 @@ class StudyStore:
             but: a byte for each place of the store; studies are left out where it is not 0, and not read.
         """
         for file in self._files:
-            first = file.first
-            for batch in parquet.batches(self.root / file.name):
-                rows = [row for row in range(batch.num_rows) if but is None or not but[first + row]]
+            left = None if but is None else but[file.first : file.first + file.rows]
+            groups = [
+                at for at in range(0, file.rows, parquet.GROUP) if left is None or 0 in left[at : at + parquet.GROUP]
+            ]
+            batches = parquet.batches(self.root / file.name, [at // parquet.GROUP for at in groups])
+            for start, batch in zip(groups, batches, strict=True):
+                rows = [row for row in range(batch.num_rows) if left is None or not left[start + row]]
                 at = 0
                 try:
                     for at, study in enumerate(parquet.decode(parquet.pick(batch, rows)), 1):
-                        yield first + rows[at - 1], study
+                        yield file.first + start + rows[at - 1], study
                 except ValidationError as error:
-                    raise _unreadable(error, self.root / file.name, first - file.first + rows[at] + 1) from None
-                first += batch.num_rows
+                    raise _unreadable(error, self.root / file.name, start + rows[at] + 1) from None
 
     def rejected(self) -> Iterator[RejectedRow]:
         """The source rows that did not become studies."""

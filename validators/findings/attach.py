@@ -58,7 +58,7 @@ def one_side(sides: set[str]) -> Side | None:
 
 def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention]:
     """All mentions in order, with organs, sides, places and sizes."""
-    found = [Mention(at) for at, entry in enumerate(match.entries) if is_head(entry)]
+    found = [Mention(at) for at, entry in enumerate(match.entries) if entry.heads]
     before = -1
     for mention in found:
         mention.organs = _organs(match, clauses, mention.index, before)

@@ -6,7 +6,6 @@ normal.tsv. A sentence is read once a process: reports and traces repeat themsel
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..memory import remember
@@ -118,8 +117,7 @@ class _Meaning(NamedTuple):
     why: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     """What all claims of one mention share."""
 
     side: Side | None

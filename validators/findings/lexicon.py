@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from .claim import Region
 
@@ -44,8 +44,7 @@ class Entry:
     tip: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lexicon:
+class Lexicon(NamedTuple):
     """Everything the reader looks things up in."""
 
     trie: dict[str, Any]  # word -> deeper dictionary; under "" the Entry of the phrase that ends here
@@ -67,7 +66,7 @@ def rows(name: str) -> Iterator[list[str]]:
     """The rows of a TSV file of this folder, without comments."""
     for line in files(__package__).joinpath(name).read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
-            yield [cell.strip() for cell in line.split("\t")]
+            yield line.split("\t")
 
 
 NOUNS = ("findings", "devices", "organs", "places", "tips")
@@ -147,11 +146,12 @@ class _Builder:
 
     def entry(self, phrase: str, table: str) -> Entry:
         """The entry of a phrase, made if new."""
-        words = tuple(self.forms.get(word, word) for word in _words(phrase))
-        found = self.entries.setdefault(words, Entry())
-        found.words = len(words)
-        if table not in found.id:
-            found.id = f"{found.id[:-1]}, {table}]" if found.id else f"{' '.join(words)} [{table}]"
+        words = tuple([self.forms.get(word, word) for word in _words(phrase)])
+        found = self.entries.get(words)
+        if found is None:
+            found = self.entries[words] = Entry(f"{' '.join(words)} [{table}]", len(words))
+        elif table not in found.id:
+            found.id = f"{found.id[:-1]}, {table}]"
         return found
 
     def place_findings(self) -> None:
@@ -190,18 +190,19 @@ def phrase(words: list[str]) -> Entry | None:
 def lexicon() -> Lexicon:
     """The lexicon, read and joined once a process."""
     build = _Builder()
-    build.learn_plurals(phrase.strip("[]") for table in NOUNS for *_, phrase in phrases(table))
+    nouns = {table: list(phrases(table)) for table in NOUNS}
+    build.learn_plurals(phrase.strip("[]") for table in nouns.values() for *_, phrase in table)
     regions: dict[str, Region] = {}
     devices: dict[str, str] = {}
-    for name, region, phrase in phrases("findings"):
+    for name, region, phrase in nouns["findings"]:
         regions[name] = cast(Region, region)
         entry = build.entry(phrase.strip("[]"), "findings")
         entry.finding, entry.weak = name, phrase.startswith("[")
-    for name, kind, phrase in phrases("devices"):
+    for name, kind, phrase in nouns["devices"]:
         regions[name], devices[name] = "devices", kind
         build.entry(phrase, "devices").finding = name
     organ_regions: dict[str, Region] = {}
-    for name, region, phrase in phrases("organs"):
+    for name, region, phrase in nouns["organs"]:
         organ_regions[name] = cast(Region, region)
         build.entry(phrase, "organs").organ = name
     for name, phrase in phrases("qualities"):
@@ -210,7 +211,7 @@ def lexicon() -> Lexicon:
             entry.qualities += (name,)
     zones: dict[str, frozenset[str]] = {}
     place_sides: dict[str, str] = {}
-    for name, zone, side, phrase in (*phrases("places"), *_levels()):
+    for name, zone, side, phrase in (*nouns["places"], *_levels()):
         zones[name] = frozenset(zone.split())
         if side != "-":
             place_sides[name] = side
@@ -220,14 +221,16 @@ def lexicon() -> Lexicon:
             entry.organ = name.partition("_")[0]
             entry.side = next((side for side in ("left", "right") if f" {side} " in phrase), entry.side)
     tip_groups: dict[str, str] = {}
-    for name, group, phrase in phrases("tips"):
+    for name, group, phrase in nouns["tips"]:
         tip_groups[name] = group
         build.entry(phrase, "tips").tip = name
     for kind, value, phrase in phrases("sides"):
         setattr(build.entry(phrase, kind), kind, None if value == "-" else value)
     for kind, _, phrase in phrases("cues"):
-        for form in (phrase, _CONTRACTED.sub(r"\1n't", phrase).replace("cannot", "can't")):
-            build.entry(form, kind).cues |= CUES[kind]
+        build.entry(phrase, kind).cues |= CUES[kind]
+        if "not" in phrase:
+            contracted = _CONTRACTED.sub(r"\1n't", phrase).replace("cannot", "can't")
+            build.entry(contracted, kind).cues |= CUES[kind]
     build.entry(";", "stop").cues |= CUES["stop"]
     build.entry(":", "colon").cues |= CUES["colon"]
     build.place_findings()

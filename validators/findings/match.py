@@ -25,7 +25,7 @@ class Match:
 
 def is_head(entry: Entry) -> bool:
     """Whether the phrase is something that can be asserted: a finding, device or quality."""
-    return entry.finding is not None or bool(entry.qualities)
+    return bool(entry.heads)
 
 
 def match(sentence: str) -> Match:

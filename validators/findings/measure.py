@@ -3,14 +3,13 @@ measured."""
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..memory import remember
 from ..patterns import Patterns
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """A number with its unit, as written and in one unit per quantity (mm, %, ml, degrees, French)."""
 
     value: float

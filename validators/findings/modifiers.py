@@ -6,7 +6,7 @@ pass carries the forward cues along; each backward cue then looks back from wher
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..memory import remembered
 from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, segment
@@ -18,8 +18,7 @@ NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 128
 _NEXT, _GONE = 256, 512  # hedged until the next item; was there and is not any more
 
 
-@dataclass(frozen=True, slots=True)
-class Modifier:
+class Modifier(NamedTuple):
     """A kind of cue. Every scope ends at the clause's border; `ends` are the cues that end it before."""
 
     target: int
@@ -98,7 +97,7 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
     state = 0
     cues: tuple[int, ...] = ()
     for at, entry in enumerate(match.entries):
-        head = is_head(entry)
+        head = bool(entry.heads)
         granted = head and state & NEG and not state & _GONE and _definite(match, at)
         found.states[at] = _taken_for_granted(entry, state) if granted else state
         found.because[at] = cues

@@ -5,9 +5,8 @@ A reference counts as a whole: a claim that any of its sentences makes is suppor
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..memory import remember
 from .claim import Claim
@@ -29,8 +28,7 @@ _GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "la
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
 
-@dataclass(frozen=True, slots=True)
-class Relations:
+class Relations(NamedTuple):
     """relations.tsv, with devices joined to the more general devices that they are.
 
     A name that is made of two words' meanings, such as a tip's uncertain position, stands in no table.
@@ -61,8 +59,7 @@ def relations() -> Relations:
     return Relations(*({name: frozenset(found) for name, found in table.items()} for table in (same, related, denial)))
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """What a report asserts, leaves open and denies, by finding."""
 
     text: str
