@@ -5,10 +5,11 @@
 REQUESTS is a JSON-lines file of request bodies. As its users write it: an `LLM` with `prompt` and `parse`, its own
 `openai` backend, its cache (a folder in HOME), and no rate but the number of requests under way. The clock starts once
 it is imported. Its telemetry is switched off by whoever starts this (TELEMETRY_ENABLED). It prints, as JSON, how many
-answers were read, seconds, seconds of processor, and the MB that the process held at most.
+answers were read, seconds, seconds of processor (workers: of processes that it started), and the MB at most.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ def main(url: str, requests: str, concurrency: str) -> None:
     )  # fmt: skip
     answers = llm([{"messages": json.dumps(body["messages"])} for body in bodies]).dataset
     found = {"done": sum(answers["ten"]), "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    found["workers"] = sum(os.times()[2:4])
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
     print(json.dumps(found | {"mb": peak}))
 

@@ -12,18 +12,20 @@ from itertools import islice
 from pathlib import Path
 
 import yaml
+from tenstep.curation.curating import resolve
 from tenstep.curation.prompt import Prompts
 from tenstep.curation.requests.asker import Answer
 from tenstep.curation.requests.budget import Amount
 from tenstep.curation.requests.commits import departure, event
+from tenstep.curation.settled import marks_of
 from tenstep.curation.teacher import Question, Reply, Teacher, load, request_key
 from tenstep.curation.teachers.checklist import numbered, steps
 from tenstep.curation.verdicts import candidate_of, opinion_of
+from tenstep.data.ends import End
 from tenstep.data.judged import judged_event
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.candidate import Usage
-from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.layout import parse
 from tenstep.schemas.run import Event, State
 from tenstep.schemas.study import Study
@@ -54,25 +56,28 @@ def make_store(folder: Path, rows: int) -> StudyStore:
     return StudyStore.open(folder)
 
 
-def make_run(folder: Path, rows: int, left: int = 0) -> list[str]:
+def make_run(folder: Path, rows: int, left: int = 0, *, ended: bool = False) -> list[str]:
     """A store and a run of it under a folder.
 
     Args:
         folder: it is there.
         rows: studies of the run.
         left: further ones of the store.
+        ended: whether it notes that each study has come to its end, as today's command does, and those of earlier
+            versions did not.
 
     Returns:
         The words of the command that curated it, but for `tenstep`.
     """
     store = make_store(folder / "studies", rows + left)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
-    recipe = CurateRecipe.model_validate(RECIPE | {"studies": str(store.root.resolve())})
+    recipe = resolve(folder / "recipe.yaml", studies=store.root).model_copy(update={"studies": store.place})
     teacher, prompts = load(recipe.teachers[0]), Prompts(recipe.prompt)
     with RunFolder.open(folder / "run", kind="curate", recipe=recipe, studies=store) as run:
-        batch: list[Event] = []
+        marks = marks_of(recipe, [teacher], store) if ended else None
+        batch: list[Event | End] = []
         for number, study in enumerate(islice(store, rows)):
-            batch += _events(teacher, Question(study, prompts.fill(study)), number)
+            batch += _events(teacher, Question(study, prompts.fill(study)), number, marks and marks.study)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 run.journal.append(*batch).result()
                 batch.clear()
@@ -81,7 +86,7 @@ def make_run(folder: Path, rows: int, left: int = 0) -> list[str]:
     return [*words, "--workers", "0", "--json"]
 
 
-def _events(teacher: Teacher, question: Question, number: int) -> Iterator[Event]:
+def _events(teacher: Teacher, question: Question, number: int, mark: str | None) -> Iterator[Event | End]:
     key, study = request_key(teacher, question), question.study
     reserved = Amount(9_000, 0.0)
     yield departure(key, teacher, question, reserved, first=True)
@@ -97,3 +102,5 @@ def _events(teacher: Teacher, question: Question, number: int) -> Iterator[Event
     verdict = Verdict(findings=(DOUBT,) if number % 8 == 0 else ())
     opinion = opinion_of(study, candidate, verdict)
     yield judged_event(candidate, verdict, opinion.packed(study))
+    if mark is not None:
+        yield End(study.id, mark, verdict.outcome, False, 1, 0.0, tuple(verdict.codes), {})

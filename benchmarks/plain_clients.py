@@ -47,7 +47,7 @@ async def plain_openai(url: str, studies: Path, concurrency: int, http: Any = No
     """AsyncOpenAI, a semaphore and gather; how many answers are as they should be."""
     from openai import AsyncOpenAI, OpenAIError
 
-    client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http)
+    client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1", http_client=http, timeout=600)  # a busy machine is slow
     slots = asyncio.Semaphore(concurrency)
 
     async def ask(body: dict[str, Any]) -> bool:

@@ -208,13 +208,17 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "hard", "flat", "image", "throttled", "faults", "kill"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="of the text records")
     parser.add_argument(
         "--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator, to run it as well"
     )
     args = parser.parse_args()
     os.environ.setdefault("TENSTEP_BENCH_KEY", "sk-bench")
     parts: dict[str, Callable[[], object]] = {
-        "speed": lambda: [compare("text", 2_000, at, rounds=args.rounds, python=args.curator) for at in (64, 256)],
+        "speed": lambda: [
+            compare("text", 2_000, at, rounds=args.rounds, names=tuple(args.contenders), python=args.curator)
+            for at in (64, 256)
+        ],
         "hard": lambda: compare(
             "hard reports", 2_000, 256, rounds=args.rounds, names=("tenstep", "all rules", "aiohttp"), report=HARD
         ),
