@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
 HOME = "https://github.com/tenstep/tenstep"
 _SHOWN = 160  # characters of what a library says
-_PLAIN = {"missing": "is missing", "extra_forbidden": "no such key"}
+_PLAIN = {
+    "missing": "is missing",
+    "extra_forbidden": "no such key",
+    "string_type": "must be a text",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "must hold keys and values (key: value)"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), "must be a list"),
+}
 _SHOULD = re.compile(r"\A(?:Input|String|Data|List|Tuple|Set|Dictionary|JSON input|Value) should(?= )")
 
 

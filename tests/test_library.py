@@ -113,7 +113,7 @@ def test_rows_in_memory_are_audited_as_a_file_of_them_is(tmp_path: Path) -> None
         (lambda: tenstep.select("run", 0, out="small"), "field 'n': must be greater than or equal to 1"),
         (lambda: tenstep.select("run", 3, out="small", quality=7), "field 'quality': must be less than or equal to 1"),
         (lambda: tenstep.select("run", 3, out="small", mood=1), "field 'mood': no such key"),
-        (lambda: tenstep.curate({"name": "x", "teachers": 3}, out="run"), "field 'teachers': must be a valid tuple"),
+        (lambda: tenstep.curate({"name": "x", "teachers": 3}, out="run"), "field 'teachers': must be a list"),
         (
             lambda: tenstep.curate({"name": "x", "teachers": [{"kind": "checklist"}], "mood": 3}, out="run"),
             "field 'mood'",
