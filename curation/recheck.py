@@ -15,6 +15,7 @@ from ..data.executor import Executor, Failed
 from ..data.processes import THIS_PROCESS
 from ..data.run import RunFolder
 from ..schemas.candidate import Candidate
+from ..schemas.plugins import file_plugin
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Verdict, Weight
 from ..validators.gate import judge
@@ -25,6 +26,7 @@ from .template_trace import Templates, marked, sketches
 from .verifying.answer import VERIFIER
 
 JUDGE = "judge"  # the rule name of what an LLM judge found
+Stored = tuple[Study, Candidate, Verdict]
 KEPT = frozenset({JUDGE, VERIFIER, template_trace.RULE})  # what no rule of the gate finds
 
 
@@ -79,7 +81,7 @@ def recheck(
             options = recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ()
             stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
             work = partial(_judged_again, *options)
-            for (_, candidate, verdict), found in executor.map_rows(work, stored, _content):
+            for (_, candidate, verdict), found in executor.map_rows(work, stored, key_of(options[2])):
                 on_candidate()
                 if isinstance(found, Failed):  # its verdict stays
                     failed[candidate.key] = Unjudged(candidate.study_id, found.reason)
@@ -113,15 +115,20 @@ def recheck(
         return result
 
 
-def _content(stored: tuple[Study, Candidate, Verdict]) -> str:
-    return "\n".join(one.model_dump_json() for one in stored)
+def key_of(own: Sequence[str]) -> Callable[[Stored], str]:
+    """For a cache, what decides a new verdict beside the options: what is stored, and the code of the own rules."""
+    return partial(_content, [file_plugin(path).package for path in own])
+
+
+def _content(own: Sequence[str], stored: Stored) -> str:
+    return "\n".join((*own, *(one.model_dump_json() for one in stored)))
 
 
 def _judged_again(
     severities: Mapping[str, Weight],
     doubts: Doubts,
     own: Sequence[str],
-    stored: Sequence[tuple[Study, Candidate, Verdict]],
+    stored: Sequence[Stored],
 ) -> list[tuple[Verdict, Any]]:
     """New verdicts, and the sketches of what is not rejected."""
     found = []

@@ -16,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from ..schemas import plugins
 from ..schemas.errors import InputError
 from .files import replacing_bytes
 
@@ -74,10 +75,11 @@ class ShardCache(NamedTuple):
 
 @cache
 def _code() -> str:
-    """A hash of the code, so that what an earlier state of it found is not taken for what this one would find."""
+    """A hash of the code, plugins too, so that what an earlier state of it found is not taken for what this one would
+    find."""
     root = Path(__file__).parents[1]
     rooms = ("schemas", "data", "validators", "curation")
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(plugins.installed()).encode())
     for file in sorted(path for room in rooms for path in (root / room).rglob("*") if path.is_file()):
         if file.suffix in (".py", ".tsv", ".json", ".yaml"):
             digest.update(file.read_bytes())

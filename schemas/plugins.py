@@ -108,10 +108,13 @@ def file_module(path: str) -> ModuleType:
     Raises:
         InputError: it is missing, or cannot be imported.
     """
-    file = Path(path)
-    if not file.is_file():
+    return _file_module(path, _file(path).stat().st_mtime_ns)
+
+
+def _file(path: str) -> Path:
+    if not (file := Path(path)).is_file():
         raise InputError("there is no such file", file=file)
-    return _file_module(path, file.stat().st_mtime_ns)
+    return file
 
 
 @cache
@@ -128,8 +131,12 @@ def _file_module(path: str, _changed: int) -> ModuleType:
 
 
 def file_plugin(path: str) -> Plugin:
-    """A rule of a user's own, for a manifest."""
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    """A rule of a user's own, for a manifest.
+
+    Raises:
+        InputError: it is missing.
+    """
+    digest = hashlib.sha256(_file(path).read_bytes()).hexdigest()
     return Plugin(kind="rules", name=Path(path).stem, module=path, package=digest)
 
 

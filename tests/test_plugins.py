@@ -168,7 +168,15 @@ def test_a_recipe_may_name_a_rule_of_ones_own(tmp_path: Path, capsys: pytest.Cap
     assert main(["recheck", str(tmp_path / "run")]) == 0
     with RunFolder.read(tmp_path / "run") as run:
         assert all("shouting" in verdict.codes for _, verdict in run.judged())
-    capsys.readouterr()
+    kept = ["--keep", str(tmp_path / "shards"), "--workers", "1", "--json", str(tmp_path / "out.json")]
+    for rule, codes in (("'lungs'", {"shouting": 1}), ("'no such word'", {})):  # its code decides what is kept
+        (tmp_path / "picky.py").write_text((tmp_path / "picky.py").read_text().replace("'lungs'", rule))
+        assert main(["audit", str(tmp_path / "run"), *kept]) == 0
+        assert json.loads((tmp_path / "out.json").read_text())["codes"] == codes
+    (tmp_path / "picky.py").unlink()
+    for verb in ("audit", "recheck"):
+        assert main([verb, str(tmp_path / "run"), "--workers", "1"]) == 2
+        assert "picky.py: there is no such file" in capsys.readouterr().err
     (tmp_path / "recipe.yaml").write_text(RECIPE + "rules: [none.py]\n")
     assert main(["curate", str(tmp_path / "recipe.yaml"), *words]) == 2
     assert "there is no such file" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 It protects against traces that reason about everything but the abnormality, and against texts that fit every normal
 study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding that is missing is a
-doubt, of the impression or of the findings; all of several missing is an error.
+doubt, of the impression or of the findings; all of several missing is an error. A place or a degree that no step has is
+a doubt.
 """
 
 from collections import defaultdict
@@ -13,7 +14,6 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import Claim, sentences
 from .findings.modifiers import parsed
-from .findings.opposites import tone
 from .findings.reference import Reference, abnormal, grades_apart, places_agree, relations
 from .grounding import name, reference_of, said
 from .rule import Case, Finder, Group, ten
@@ -24,7 +24,6 @@ CODES: Mapping[str, Severity] = {
     "nothing_covered": "error",
     "uncovered_finding": "doubt",
     "uncovered_detail": "doubt",  # of 93 good traces about real reports it hits none
-    "uncovered_side": "doubt",
     "uncovered_place": "doubt",
     "uncovered_degree": "doubt",
     "normal_unsaid": "error",
@@ -109,34 +108,23 @@ def _is_near(finding: str, spoken: frozenset[str]) -> bool:
 
 
 def _attributes(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
-    """What the reference gives a finding and no step has, each kind once: a side, in a clause that asserts something, a
-    place or a degree. The words that took its place may be unknown, but it is gone."""
-    texts = [text[start:end] for _, text in steps_of(candidate) for start, end in sentences(text)]
+    """The places and degrees that the reference gives its findings and no step has: the words that took their place may
+    be unknown, but they are gone. One of each for a finding."""
+    texts = (text[start:end] for _, text in steps_of(candidate) for start, end in sentences(text))
     entries = [entry for text in texts for entry in parsed(text)[0].entries]
-    sides = {entry.side for text in texts for entry in tone(text).said}
-    places = [entry.place for entry in entries if entry.place]
-    sizes = {entry.size for entry in entries}
-
-    def missing(claim: Claim) -> Iterator[tuple[str, str]]:
-        if claim.side and "bilateral" not in sides:
-            wanted = ("left", "right") if claim.side == "bilateral" else (claim.side,)
-            yield from (("side", side) for side in wanted if side not in sides)
+    places, sizes = {entry.place for entry in entries if entry.place}, {entry.size for entry in entries}
+    found: dict[tuple[str, str], tuple[str, Claim]] = {}
+    for claim in reference.asserted(reference.present.keys() | reference.uncertain.keys()):
         if claim.place and not any(places_agree((place,), claim.place) for place in places):
-            yield "place", name(" ".join(claim.place))
+            found.setdefault(("place", claim.finding), (name(" ".join(claim.place)), claim))
         if claim.size and not any(grades_apart(size, claim.size) in (0, 1) for size in sizes):
-            yield "degree", claim.size
-
-    told = set()
-    for table in (reference.present, reference.uncertain):
-        for claim in (claim for found in table.values() for claim in found):
-            for kind, value in missing(claim):
-                if (kind, claim.finding) not in told:
-                    told.add((kind, claim.finding))
-                    yield find(
-                        f"uncovered_{kind}",
-                        f"{name(claim.finding)} is '{value}' in this study, and no step says so; one should.",
-                        evidence=reference.sentence(claim),
-                    )
+            found.setdefault(("degree", claim.finding), (claim.size, claim))
+    for (kind, finding), (value, claim) in sorted(found.items()):
+        yield find(
+            f"uncovered_{kind}",
+            f"{name(finding)} is '{value}' in this study, and no step says so; one should.",
+            evidence=reference.sentence(claim),
+        )
 
 
 def _undenied(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
@@ -192,7 +180,6 @@ FAILS = (
     Case(ten({5: "A calcified granuloma is in the left apex."}, _SCOLIOSIS), "uncovered_finding", _SCOLIOSIS),
     Case(ten(_DENIES_LITTLE | {10: "Synthesis: an unremarkable film."}), "normal_unsaid"),
     Case(ten(_UNSAID | {3: "The heart is not enlarged.", 7: "The bones are intact."}), "normal_partly_unsaid"),
-    Case(ten(_TOLD | {6: "An effusion is seen; the left lung is clear."}, _EFFUSION), "uncovered_side", _EFFUSION),
     Case(ten(_TOLD | {9: "Both shoulders are severely degenerated."}, _EFFUSION), "uncovered_place", _EFFUSION),
     Case(ten(_TOLD | {9: "The thoracic spine is hardly degenerated."}, _EFFUSION), "uncovered_degree", _EFFUSION),
 )

@@ -6,7 +6,7 @@ processes may share the work: what comes out, and its order, is the same for any
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Outcome, Verdict, Weight
 from ..doubts import doubts_of
 from ..pages.review import located
-from ..recheck import judge_again
+from ..recheck import Stored, judge_again, key_of
 from .faults import image_faults, report_faults
 from .judged import AS_IT_IS, Reader, judge_row
 from .measures import MeasuredTrace, measured
@@ -122,61 +122,40 @@ def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | RowProblem:
     return Item(row.id, study, candidate, verdict, found, row.has_reference, row.patient_id, split, layout), form
 
 
-class _Stored(NamedTuple):
-    """A candidate of a run, to be judged again."""
-
-    study: Study  # its images by their whole paths
-    candidate: Candidate
-    verdict: Verdict
-    severities: dict[str, Weight]
-    doubts: Doubts
-    own: tuple[str, ...]  # files of the recipe's own rules
-
-
 def _of_run(path: Path, executor: Executor) -> Iterator[Item | RowProblem]:
     with RunFolder.read(path) as run:
-        found = executor.map_rows(_judged_again, _deciding(run), _stored_content)
-        for row, (stored, item) in enumerate(found, 1):
+        recipe = run.manifest.recipe
+        own = tuple(recipe.get("rules") or ())
+        work = partial(_judged_again, recipe.get("severities", {}), doubts_of(recipe), own)
+        found = executor.map_rows(work, _deciding(run), key_of(own))
+        for row, ((study, *_), item) in enumerate(found, 1):
             if isinstance(item, Failed):
-                yield RowProblem(row=row, id=stored.study.id, message=f"it could not be judged: {item.reason}")
+                yield RowProblem(row=row, id=study.id, message=f"it could not be judged: {item.reason}")
             else:
                 yield item
 
 
-def _stored_content(stored: _Stored) -> str:
-    found = (stored.study, stored.candidate, stored.verdict)
-    return json.dumps([*(one.model_dump_json() for one in found), stored.severities, stored.doubts, stored.own])
-
-
-def _deciding(run: RunFolder) -> Iterator[_Stored]:
+def _deciding(run: RunFolder) -> Iterator[Stored]:
+    """Of each study, the candidate that decided it; its images by their whole paths."""
     deciding: dict[str, str] = {}
     best: dict[str, int] = {}
     for candidate, verdict in run.judged():
         place = _ORDER.index(verdict.outcome)
         if place <= best.get(candidate.study_id, place) and best.get(candidate.study_id) != 0:
             deciding[candidate.study_id], best[candidate.study_id] = candidate.key, place
-    recipe = run.manifest.recipe
-    severities, doubts, own = recipe.get("severities", {}), doubts_of(recipe), tuple(recipe.get("rules") or ())
     keys = set(deciding.values())
     for candidate, verdict in run.judged():
         if candidate.key in keys:
-            study = located(run.studies, run.studies.get(candidate.study_id))
-            yield _Stored(study, candidate, verdict, severities, doubts, own)
+            yield located(run.studies, run.studies.get(candidate.study_id)), candidate, verdict
 
 
-def _judged_again(stored: Sequence[_Stored]) -> list[Item]:
-    return [_judge_again(*one) for one in stored]
+def _judged_again(
+    severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str], stored: Sequence[Stored]
+) -> list[Item]:
+    return [_of_verdict(*one, judge_again(*one, severities, doubts, own)) for one in stored]
 
 
-def _judge_again(
-    study: Study,
-    candidate: Candidate,
-    verdict: Verdict,
-    severities: dict[str, Weight],
-    doubts: Doubts,
-    own: tuple[str, ...],
-) -> Item:
-    now = judge_again(study, candidate, verdict, severities, doubts, own)
+def _of_verdict(study: Study, candidate: Candidate, _: Verdict, now: Verdict) -> Item:
     patient = study.patient_id if study.patient_id != study.id else None
     layout = candidate.trace.layout if candidate.trace else "unreadable"
     found = measured(candidate.trace, study.report)
