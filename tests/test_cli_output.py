@@ -305,3 +305,15 @@ def test_a_fault_of_the_machine_says_what_to_do(raised: str, line: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert re.search(line, done.stderr)
+
+
+def test_a_locale_of_few_letters_ends_nothing_and_json_is_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "ä.jsonl"
+    row = {"id": "ñ😀", "text": ten().replace("clear", "clëar"), "reference_report": REFERENCE}
+    file.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    code = "from tenstep.cli.app import main; import sys; sys.exit(main(sys.argv[1:]))"
+    audit = [sys.executable, "-c", code, "audit", str(file), "--workers", "1"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = json.loads(subprocess.run([*audit, "--json"], capture_output=True, check=True, env=env).stdout)
+    assert found["items"][0]["id"] == "ñ😀"
+    assert b"\\xe4.jsonl" in subprocess.run(audit, capture_output=True, check=True, env=env).stdout
