@@ -3,7 +3,7 @@
     from tenstep import check, audit, curate, load_run, load_studies, findings, select, export
 
     check(text, reference)                  judge one trace: findings, and whether it is accepted
-    audit("traces.jsonl").to_pandas()       judge any dataset
+    audit("traces.jsonl").to_pandas()       judge any dataset: a file, a folder, a data frame
     findings(text)                          what a text asserts: finding, present or absent, side, place, size
     curate("recipe.yaml", studies=..., out=...)     a run, started or resumed
     load_run("runs/first")                  .accepted, .doubted, .rejected, .to_pandas(), .to_dataset()
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from .data.loading import load_run, load_studies
     from .distill.dataset import export
     from .schemas.version import __version__ as __version__
-    from .validators.check import check
-    from .validators.findings import claims as findings
+    from .validators.check import check, findings
 
 __all__ = ["audit", "check", "curate", "export", "findings", "load_run", "load_studies", "select"]
 
@@ -32,7 +31,7 @@ _HOMES = {
     "check": ("validators.check", "check"),
     "curate": ("curation.library", "curate"),
     "export": ("distill.dataset", "export"),
-    "findings": ("validators.findings", "claims"),
+    "findings": ("validators.check", "findings"),
     "load_run": ("data.loading", "load_run"),
     "load_studies": ("data.loading", "load_studies"),
     "select": ("curation.library", "select"),

@@ -1,8 +1,19 @@
 """`python -m tenstep`, and the command `tenstep`: the command line in cli/."""
 
-from .cli.app import main
+import sys
+from collections.abc import Sequence
 
-__all__ = ["main"]
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; see cli/app.py. Ctrl-C ends it without a traceback from its first moment on."""
+    try:
+        from .cli.app import main as run
+
+        return run(argv)
+    except KeyboardInterrupt:
+        sys.stderr.write("tenstep: interrupted\n")
+        return 130
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

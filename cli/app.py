@@ -7,6 +7,7 @@ Only the command that is called is imported, so that help is there at once.
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..schemas.errors import InputError, TenstepError
+from ..schemas.errors import InputError, TenstepError, why
 from ..schemas.version import __version__
 from .arguments import read_as
 from .output import check_json_target, say, show, write_json
@@ -73,6 +74,16 @@ examples:
 For research and education. Not a medical device, and no medical advice.
 """
 
+
+_ADVICE = {  # by what the system says
+    errno.ENOSPC: "; make room on the disk, then give the same command again",
+    errno.EDQUOT: "; make room on the disk, then give the same command again",
+    errno.EACCES: "; see that you may read and write there",
+    errno.EPERM: "; see that you may read and write there",
+    errno.EROFS: "; choose a place that can be written",
+    errno.EEXIST: "; choose another name",
+    errno.ENOTDIR: "; a folder is wanted where a file is",
+}
 
 # what the same word means in every command, where a command does not say it itself
 _MEANINGS = {
@@ -185,6 +196,9 @@ def _print(outcome: "Outcome", target: str | None) -> None:
             write_json(rows, target, private=outcome.private)
         if target != "-":
             show(outcome)
+        elif outcome.exit_code:
+            for note in outcome.notes:  # what JSON may not hold: why the exit code is not 0
+                say(note)
         sys.stdout.flush()
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -232,8 +246,11 @@ def _written_down(error: Exception) -> str:
 def _of_the_machine(error: Exception) -> TenstepError | None:
     """A disk that is full or read-only, a folder that was removed, a file that may not be read: the user's to mend."""
     if isinstance(error, OSError):
-        what = error.strerror or f"{type(error).__name__}: {error}"[:200]
-        return InputError(f"cannot be read or written ({what})", file=error.filename)
+        several = error.args[0] if error.args and isinstance(error.args[0], list) else None  # of a copied folder
+        what = str(several[0][2]) if several else error.strerror or f"{type(error).__name__}: {error}"
+        advice = _ADVICE.get(error.errno or 0) or next((a for n, a in _ADVICE.items() if os.strerror(n) in what), "")
+        return InputError(f"cannot be read or written ({what[:200]}){advice}", file=error.filename)
     if type(error).__module__ == "sqlite3":  # a full or read-only disk under a journal or an index
-        return InputError(f"a database of the run or the store cannot be read or written ({error})")
+        what = f"a database of the run or the store cannot be read or written ({why(error)})"
+        return InputError(f"{what}; see that its disk has room and that you may write there")
     return None

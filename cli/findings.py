@@ -8,6 +8,7 @@ from ..schemas.outcome import Outcome, Table
 from .engines import add_engine_options, executor_of
 from .progress import progress
 
+_NAMED = 20  # rows that cannot be read
 _EPILOG = """\
 examples:
   tenstep findings texts.jsonl --json findings.jsonl
@@ -59,10 +60,11 @@ def _findings(args: argparse.Namespace) -> Outcome:
     if args.explain:
         why = ("id", "words", "finding", "status", "because")
         tables.append(Table(title="what made each claim", columns=why, rows=tuple(reasons)))
+    more = len(problems) - len(problems[:_NAMED])
     return Outcome(
         payload={"rows": len(records)},
         records=tuple(records),
         tables=tuple(tables),
-        notes=tuple(problems),
+        notes=(*problems[:_NAMED], *([f"and {more:,} more rows that cannot be read"] if more else ())),
         exit_code=2 if problems else 0,
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..schemas.errors import InputError
+from .streams import takes_every_letter
 
 if TYPE_CHECKING:
     from ..schemas.outcome import Outcome
@@ -37,9 +38,9 @@ def _code_point(match: re.Match[str]) -> str:
     return char.encode("unicode_escape").decode() if unicodedata.category(char) in _HIDDEN else char
 
 
-def as_json(found: Any) -> str:
+def as_json(found: Any, *, ascii_only: bool = False) -> str:
     """One line of JSON in which hidden characters are escaped, as JSON allows: readers get the same text back."""
-    text = json.dumps(found, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(found, ensure_ascii=ascii_only, allow_nan=False)
     return _CANDIDATES.sub(
         lambda match: json.dumps(match[0])[1:-1] if unicodedata.category(match[0]) in _HIDDEN else match[0], text
     )
@@ -80,7 +81,8 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
         InputError: the file cannot be written.
     """
     if target == "-":
-        sys.stdout.writelines(as_json(row) + "\n" for row in rows)
+        ascii_only = not takes_every_letter()
+        sys.stdout.writelines(as_json(row, ascii_only=ascii_only) + "\n" for row in rows)
         return
     from ..data.files import replacing
 

@@ -1,5 +1,6 @@
-"""The three streams that a process is given: one that is closed, and a reader that has left."""
+"""The three streams that a process is given: one that is closed or is no UTF-8, and a reader that has left."""
 
+import io
 import os
 import select
 import sys
@@ -9,7 +10,8 @@ from contextlib import suppress
 def open_streams() -> None:
     """Give a process that was started with a closed stream (`2>&-`) one that leads nowhere.
 
-    Otherwise the next file that is opened takes its number, and whatever a library prints goes into that file.
+    Otherwise the next file that is opened takes its number, and whatever a library prints goes into that file. A letter
+    that the locale's encoding does not have (LC_ALL=C) is printed as its code point.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -19,6 +21,14 @@ def open_streams() -> None:
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 for the whole process
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def takes_every_letter() -> bool:
+    """Whether standard output is UTF-8, in which JSON may be written as it is."""
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
 
 
 def reader_left() -> bool:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..data.recipes import read_recipe
 from ..data.run import RunFolder
 from ..data.sharding import Shard, count
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
-from ..schemas.errors import RecipeError
+from ..schemas.errors import RecipeError, first_fault
 from ..schemas.run import Manifest
 from ..schemas.verdict import Weight
 from ..validators import structure
@@ -74,10 +76,10 @@ def resolve(
     elif isinstance(recipe, CurateRecipe):
         found = recipe
     else:
-        found = CurateRecipe.model_validate({"kind": "curate", **recipe})
+        found = _valid({"kind": "curate", **recipe}, None)
     given["studies"] = None if studies is None else str(studies)
     changes = {name: value for name, value in given.items() if value is not None}
-    found = CurateRecipe.model_validate(found.model_dump() | changes)
+    found = _valid(found.model_dump() | changes, file)
     if found.studies is None:
         raise RecipeError(
             "says no studies; name a study store there, or one for this call (--studies, studies=...)",
@@ -86,6 +88,14 @@ def resolve(
         )
     check_severities(found.severities, file, found.rules)
     return found if shard is None else recipe_of_shard(found, shard)
+
+
+def _valid(keys: Mapping[str, Any], file: Path | None) -> CurateRecipe:
+    try:
+        return CurateRecipe.model_validate(keys)
+    except ValidationError as error:
+        message, field = first_fault(error)
+        raise RecipeError(message, file=file, field=field) from None
 
 
 def check_severities(severities: Mapping[str, Weight], file: Path | None, rules: Sequence[str] = ()) -> None:

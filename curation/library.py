@@ -3,15 +3,22 @@
 They do what `tenstep audit`, `curate` and `select` do, and return objects in place of tables.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from ..data.loading import Run, load_run
 from ..schemas.curate_recipe import CurateRecipe
+from ..schemas.errors import InputError, first_fault
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from .audit import Audit
     from .requests.forecast import Forecast
     from .selecting.select import Selected
@@ -19,23 +26,49 @@ if TYPE_CHECKING:
 AnyPath = str | PathLike[str]
 
 
-def audit(path: AnyPath) -> "Audit":
+def audit(data: "AnyPath | DataFrame | Iterable[Mapping[str, Any]]") -> "Audit":
     """Judge any dataset; the same as `tenstep audit`. Close what it returns, or use it in a `with` block.
 
     Args:
-        path: a file (JSON Lines, a JSON array, Parquet, CSV; also as .gz), a folder, a saved dataset, a run folder, or
-            a URL of these.
+        data: a file (JSON Lines, a JSON array, Parquet, CSV; also as .gz), a folder, a saved dataset, a run folder, or
+            a URL of these; or the rows themselves: a data frame, a `datasets.Dataset`, or a list of mappings.
 
     Returns:
         The audit, with `.totals`, `.summary()`, and `.to_pandas()` with a row for each row of the dataset.
 
     Raises:
-        InputError: there is nothing to audit at this path.
+        InputError: there is nothing to audit here.
     """
     from ..data.remote import local
     from . import audit as auditing
 
-    return auditing.audit(local(str(path)))
+    if isinstance(data, str | PathLike):
+        return auditing.audit(local(str(data)))
+    with TemporaryDirectory(prefix="tenstep-") as folder:  # its owner's alone
+        file = Path(folder) / "rows.jsonl"
+        with file.open("w", encoding="utf-8") as stream:
+            stream.writelines(_lines(data))
+        try:
+            found = auditing.audit(file)
+        except InputError as error:
+            raise InputError(error.message, file="rows", row=error.row, field=error.field) from None
+    found.path = Path("rows")
+    return found
+
+
+def _lines(rows: "DataFrame | Iterable[Mapping[str, Any]]") -> Iterator[str]:
+    """Rows as JSON Lines; what JSON has no form for is written as it prints."""
+    given: Any = rows.to_dict("records") if hasattr(rows, "to_dict") and hasattr(rows, "columns") else rows
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise InputError(f"a path or rows are wanted, not {type(rows).__name__}", field="data")
+    for number, row in enumerate(given, 1):
+        if not isinstance(row, Mapping):
+            raise InputError(f"a row is a mapping of columns, not {type(row).__name__}", row=number, field="data")
+        yield json.dumps({str(name): value for name, value in row.items()}, default=_as_json) + "\n"
+
+
+def _as_json(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)  # numpy's numbers and arrays
 
 
 def curate(
@@ -43,6 +76,7 @@ def curate(
     *,
     out: AnyPath,
     studies: AnyPath | None = None,
+    limit: int | None = None,
     spend: bool = False,
 ) -> Run:
     """Start a run, or resume one; the same as `tenstep curate`.
@@ -51,6 +85,7 @@ def curate(
         recipe: a YAML file, or the same keys as a mapping (without `kind`).
         out: the run folder; an existing one is resumed.
         studies: a study store, in place of the recipe's.
+        limit: only the first so many studies, in place of the recipe's.
         spend: continue after the pilot although the recipe sets no budget; a run that costs nothing continues anyway.
 
     Returns:
@@ -62,7 +97,7 @@ def curate(
     from .curating import bounded, curate_run, resolve
 
     source = recipe if isinstance(recipe, Mapping | CurateRecipe) else Path(recipe)
-    resolved = resolve(source, None if studies is None else Path(studies))
+    resolved = resolve(source, None if studies is None else Path(studies), limit=limit)
 
     def consent(forecast: "Forecast") -> bool:
         return spend or bounded(resolved) or forecast.costs_nothing
@@ -72,12 +107,12 @@ def curate(
 
 
 def select(
-    runs: Sequence[AnyPath], n: int, *, out: AnyPath, student: AnyPath | None = None, **options: Any
+    runs: AnyPath | Sequence[AnyPath], n: int, *, out: AnyPath, student: AnyPath | None = None, **options: Any
 ) -> "Selected":
     """Choose a small set; the same as `tenstep select`.
 
     Args:
-        runs: run folders.
+        runs: a run folder, or several.
         n: how many examples.
         out: a new folder for the selection, which `load_run` opens.
         student: a run of a student's samples: the studies that it failed on are the difficult ones.
@@ -92,5 +127,12 @@ def select(
     from .selecting.select import SelectOptions
     from .selecting.select import select as chosen
 
-    paths = [Path(run) for run in runs]
-    return chosen(paths, SelectOptions(n=n, **options), Path(out), student=None if student is None else Path(student))
+    paths = [Path(run) for run in ([runs] if isinstance(runs, str | PathLike) else runs)]
+    if not paths:
+        raise InputError("names no run to choose from; give a run folder", field="runs")
+    try:
+        chosen_by = SelectOptions(n=n, **options)
+    except ValidationError as error:
+        message, field = first_fault(error)
+        raise InputError(message, field=field) from None
+    return chosen(paths, chosen_by, Path(out), student=None if student is None else Path(student))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..schemas.errors import RunError
+from ..schemas.errors import RunError, why
 from ..schemas.verdict import Outcome
 
 TABLE = """
@@ -99,4 +99,4 @@ class Ended:
         try:
             return self._connection.execute(sql, values)
         except sqlite3.Error as error:
-            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=self._path) from None
+            raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self._path) from None

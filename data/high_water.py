@@ -11,7 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from ..schemas.errors import RunError
+from ..schemas.errors import RunError, why
 
 _DIGITS = 20
 
@@ -57,7 +57,7 @@ def check_whole(journal: Path, *, new: bool = False) -> int:
             raise RunError(f"the journal holds no table of events: it is empty or is none; {_ADVICE}", file=journal)
         count, last = connection.execute("SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM events").fetchone()
     except sqlite3.Error as error:
-        raise RunError(f"the journal cannot be opened ({error}); {_ADVICE}", file=journal) from None
+        raise RunError(f"the journal cannot be opened ({why(error)}); {_ADVICE}", file=journal) from None
     finally:
         connection.close()
     lost = max(expected, last) - count
@@ -81,7 +81,7 @@ def _begun(journal: Path) -> int:
             raise RunError("is a database of something else; choose another --out", file=journal)
         return int(connection.execute("SELECT COUNT(*) FROM events").fetchone()[0]) if tables else 0
     except sqlite3.Error as error:
-        raise RunError(f"the journal cannot be opened ({error}); {_ADVICE}", file=journal) from None
+        raise RunError(f"the journal cannot be opened ({why(error)}); {_ADVICE}", file=journal) from None
     finally:
         connection.close()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
 
-from ..schemas.errors import RunError
+from ..schemas.errors import RunError, why
 from ..schemas.run import Event, State
 from . import digest, ends
 from .ends import End, Ended
@@ -125,7 +125,7 @@ class Journal:
             try:
                 self._reader.execute("ATTACH ? AS store", (f"{index.resolve().as_uri()}?mode=ro&immutable=1",))
             except sqlite3.Error as error:
-                raise RunError(f"the study store's index cannot be read ({error}); ingest again", file=index) from None
+                raise RunError(f"the store's index cannot be read ({why(error)}); ingest again", file=index) from None
             self._index = index
         assert self._index == index
 
@@ -151,7 +151,7 @@ class Journal:
         try:
             yield from self._reader.execute(sql, values)
         except sqlite3.Error as error:
-            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=self.path) from None
+            raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self.path) from None
 
     def received(self, key: str) -> Event | None:
         """What came for the last sending of a request, whatever was made of it; none if nothing came."""
@@ -235,7 +235,7 @@ class Journal:
                 for done in _waited_for(taken):
                     done.set_exception(
                         RunError(
-                            f"could not write to the journal ({error}); "
+                            f"could not write to the journal ({why(error)}); "
                             "make room on the disk, then give the same command again",
                             file=self.path,
                         )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from ..schemas.errors import NewerRunError, RunError
+from ..schemas.errors import NewerRunError, RunError, why
 from ..schemas.run import Event
 from . import digest, ends
 
@@ -50,7 +50,8 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
             connection.execute(ends.TABLE)
     except sqlite3.Error as error:
         raise RunError(
-            f"the journal cannot be opened ({error}); see that you may read and write it, or restore it from a copy",
+            f"the journal cannot be opened ({why(error)}); "
+            "see that you may read and write it, or restore it from a copy",
             file=path,
         ) from None
     return connection

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..schemas.errors import InputError, RunError
+from ..schemas.errors import InputError, RunError, why
 from . import digest
 from .high_water import HighWater
 from .journal_file import COLUMNS, INSERT, as_event, connect
@@ -56,7 +56,8 @@ def join(sources: Sequence[Path], out: Path) -> int:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise RunError(
-                f"could not write to the journal ({error}); make room on the disk, then give the same command again",
+                f"could not write to the journal ({why(error)}); "
+                "make room on the disk, then give the same command again",
                 file=path,
             ) from None
     with closing(HighWater(path, seq)):
@@ -83,7 +84,7 @@ def _events(source: Path) -> Iterator[Copied]:
             for row in connection.execute(f"SELECT {COLUMNS} FROM events ORDER BY seq"):  # noqa: S608 constants
                 yield Copied(row[3], row, digest.digest(0, as_event(row))[1:])
         except sqlite3.Error as error:
-            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=path) from None
+            raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=path) from None
 
 
 def _check_apart(sources: Sequence[Path]) -> None:
@@ -104,7 +105,9 @@ def _check_apart(sources: Sequence[Path]) -> None:
                                 file=source,
                             ) from None
                 except sqlite3.Error as error:
-                    raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=path) from None
+                    raise RunError(
+                        f"the journal is damaged ({why(error)}); restore it from a copy", file=path
+                    ) from None
 
 
 def _join_readings(sources: Sequence[Path], out: Path) -> None:

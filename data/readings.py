@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from ..schemas.errors import RunError
+from ..schemas.errors import RunError, why
 from ..schemas.reading import Decision, Reading
 
 _WAIT = 30.0  # seconds to wait for another writer
@@ -53,7 +53,8 @@ class Readings:
             )
         except sqlite3.Error as error:
             raise RunError(
-                f"the readings cannot be opened ({error}); see that you may read and write the file", file=self.path
+                f"the readings cannot be opened ({why(error)}); see that you may read and write the file",
+                file=self.path,
             ) from None
 
     def append(self, reading: Reading) -> bool:
@@ -74,7 +75,8 @@ class Readings:
             return False
         except sqlite3.Error as error:
             raise RunError(
-                f"the decision could not be written ({error}); make room on the disk, and decide again", file=self.path
+                f"the decision could not be written ({why(error)}); make room on the disk, and decide again",
+                file=self.path,
             ) from None
         return True
 

@@ -80,7 +80,8 @@ def read_recipe(path: Path, noun: type[R]) -> R:
     except ValidationError as error:
         message, field = first_fault(error)
         if message == "no such key" and field and "." not in field:
-            message = f"no such key; known at the top: {', '.join(sorted(noun.model_fields))}"
+            known = sorted(one.alias or name for name, one in noun.model_fields.items())
+            message = f"no such key; known at the top: {', '.join(known)}"
         raise RecipeError(message, file=path, field=field) from None
 
 

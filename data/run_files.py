@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..schemas.base import SCHEMA_VERSION, Noun
-from ..schemas.errors import NewerRunError, RunError
+from ..schemas.errors import NewerRunError, RunError, why
 from ..schemas.run import Manifest
 from .files import PART
 from .journal import Journal
@@ -45,15 +45,21 @@ def read_manifest(path: Path) -> Manifest:
         NewerRunError: a later version wrote it.
     """
     file = path / MANIFEST
+    if path.is_file():
+        raise RunError("is a file, not a run folder; name the folder", file=path)
     try:
         found = json.loads(file.read_text("utf-8"))
         if found.get("schema_version", 0) > SCHEMA_VERSION:
             raise NewerRunError(f"written by a newer tenstep ({found.get('code_version')}); update tenstep", file=file)
         return Manifest.model_validate(found)
+    except PermissionError:
+        raise RunError("the manifest cannot be read; see that you may read this folder", file=file) from None
     except FileNotFoundError:
-        raise RunError("there is no manifest.json here; is this a run folder?", file=path) from None
+        raise RunError(
+            "there is no manifest.json here; is this a run folder? make one with: tenstep curate", file=path
+        ) from None
     except (OSError, ValueError, AttributeError, ValidationError, RecursionError) as error:
-        raise RunError(f"the manifest cannot be read ({error}); restore it from a copy", file=file) from None
+        raise RunError(f"the manifest cannot be read ({why(error)}); restore it from a copy", file=file) from None
 
 
 def relative_store(store: StudyStore, run: Path) -> str:

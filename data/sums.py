@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..schemas.errors import RunError
+from ..schemas.errors import RunError, why
 from ..schemas.run import State
 from . import digest
 
@@ -157,7 +157,7 @@ class Sums:
         try:
             yield from self._connection.execute(sql)
         except sqlite3.Error as error:
-            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=self._path) from None
+            raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self._path) from None
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def snapshot(connection: sqlite3.Connection, path: Path) -> Iterator[Sums]:
             for table in _TABLES:
                 connection.execute(table)
         except sqlite3.Error as error:
-            raise RunError(f"the journal is damaged ({error}); restore it from a copy", file=path) from None
+            raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=path) from None
         yield Sums(connection, path)
     finally:
         if connection.in_transaction:

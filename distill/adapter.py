@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from ..data.files import replacing_folder
 from ..schemas.base import Record, Sha256
-from ..schemas.errors import InputError, TrainingError
+from ..schemas.errors import InputError, TrainingError, why
 from . import prompt as prompts
 from .load import Loaded, fingerprint, load, sha256_of
 from .prompt import Prompt
@@ -91,7 +91,7 @@ def describe(folder: Path) -> tuple[StudentCard, Prompt]:
     try:
         card = StudentCard.model_validate_json((folder / _CARD).read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(f"damaged ({error}); restore it from a copy", file=folder / _CARD) from None
+        raise InputError(f"damaged ({why(error)}); restore it from a copy", file=folder / _CARD) from None
     return card, prompts.read(folder / prompts.FILE)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..schemas.errors import InputError, TrainingError
+from ..schemas.errors import InputError, TrainingError, why
 from .shape import no_processor
 from .student import HEAD, Student, student_of
 
@@ -162,7 +162,9 @@ def pinned_student(base: str, revision: str | None) -> Student:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
         raise TrainingError(
-            f"the checkpoint's config cannot be read ({error}); fetch the checkpoint again", file=base, field="base"
+            f"the checkpoint's config cannot be read ({why(error)}); fetch the checkpoint again",
+            file=base,
+            field="base",
         ) from None
     return student_of(config.model_type)
 

@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 HOME = "https://github.com/tenstep/tenstep"
-_PLAIN = {"missing": "is missing", "extra_forbidden": "no such key"}
+_SHOWN = 160  # characters of what a library says
+_PLAIN = {
+    "missing": "is missing",
+    "extra_forbidden": "no such key",
+    "string_type": "must be a text",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "must hold keys and values (key: value)"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), "must be a list"),
+}
 _SHOULD = re.compile(r"\A(?:Input|String|Data|List|Tuple|Set|Dictionary|JSON input|Value) should(?= )")
 
 
@@ -168,6 +179,19 @@ def first_fault(error: "ValidationError") -> tuple[str, str | None]:
     first = error.errors(include_url=False, include_input=False)[0]
     message = _PLAIN.get(first["type"]) or _SHOULD.sub("must", first["msg"].removeprefix("Value error, "))
     return message, ".".join(map(str, first["loc"])) or None
+
+
+def why(error: Exception) -> str:
+    """What a library says is wrong, in one short line; some quote the record that they were reading, which is data."""
+    from pydantic import ValidationError
+
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, ValidationError):
+        message, field = first_fault(error)
+        return f"{field}: {message}" if field else message
+    lines = str(error).partition(" with text ")[0].strip().splitlines()  # sqlite's, of a text that is no UTF-8
+    return (lines[0] if lines else type(error).__name__)[:_SHOWN]
 
 
 def install_command(extra: str) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -274,3 +275,45 @@ def test_a_closed_stream_takes_no_file_and_a_narrow_terminal_ends_nothing(tmp_pa
     assert done.returncode == 0 and done.stderr == ""
     done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *audit[:4], str(tmp_path / "none.jsonl")])
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        (
+            "OSError(28, 'No space left on device', 'a.jsonl')",
+            "a.jsonl: .*No space left on device.; make room on the disk",
+        ),
+        ("PermissionError(13, 'Permission denied', 'b')", "b: .*Permission denied.; see that you may read and write"),
+        (
+            "shutil.Error([('a', 'b', '[Errno 28] No space left on device: c')])",
+            "No space left .*; make room on the disk",
+        ),
+        ("sqlite3.OperationalError('database or disk is full')", "disk is full.; see that its disk has room"),
+    ],
+)
+def test_a_fault_of_the_machine_says_what_to_do(raised: str, line: str) -> None:
+    """A command of another package, which lets it through."""
+    code = (
+        "import shutil, sqlite3, sys, types\n"
+        f"def run(args): raise {raised}\n"
+        "module = types.ModuleType('tenstep.cli.status')\n"
+        "module.register = lambda commands: commands.add_parser('status').set_defaults(run=run)\n"
+        "sys.modules['tenstep.cli.status'] = module\n"
+        "from tenstep.cli.app import main\nsys.exit(main(['status']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert re.search(line, done.stderr)
+
+
+def test_a_locale_of_few_letters_ends_nothing_and_json_is_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "ä.jsonl"
+    row = {"id": "ñ😀", "text": ten().replace("clear", "clëar"), "reference_report": REFERENCE}
+    file.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    code = "from tenstep.cli.app import main; import sys; sys.exit(main(sys.argv[1:]))"
+    audit = [sys.executable, "-c", code, "audit", str(file), "--workers", "1"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = json.loads(subprocess.run([*audit, "--json"], capture_output=True, check=True, env=env).stdout)
+    assert found["items"][0]["id"] == "ñ😀"
+    assert b"\\xe4.jsonl" in subprocess.run(audit, capture_output=True, check=True, env=env).stdout

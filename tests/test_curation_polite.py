@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from tenstep.curation.requests.polite import run_politely
@@ -29,6 +31,30 @@ def test_the_second_signal_does_not_wait() -> None:
     stopped = asyncio.Event()
     with pytest.raises(KeyboardInterrupt):
         run_politely(interrupted(2, stopped), stopped.set)
+
+
+def in_a_notebook(work: Coroutine[Any, Any, str], stop: Callable[[], None]) -> str:
+    """As a cell runs it: inside a loop that Ctrl-C is no business of."""
+
+    async def cell() -> str:
+        return run_politely(work, stop)
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(cell())
+    finally:
+        loop.close()
+
+
+def test_inside_a_running_loop_the_first_signal_stops_and_waits_too() -> None:
+    stopped = asyncio.Event()
+    assert in_a_notebook(interrupted(1, stopped), stopped.set) == "came in"
+
+
+def test_inside_a_running_loop_the_second_signal_does_not_wait() -> None:
+    stopped = asyncio.Event()
+    with pytest.raises(KeyboardInterrupt):
+        in_a_notebook(interrupted(2, stopped), stopped.set)
 
 
 def test_another_thread_works_without_signals() -> None:

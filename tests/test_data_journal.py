@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tenstep.data.journal import Journal
 from tenstep.data.journal_file import VERSION
-from tenstep.schemas.errors import NewerRunError, RunError
+from tenstep.schemas.errors import NewerRunError, RunError, why
 from tenstep.schemas.run import Event, State
 
 
@@ -223,3 +223,9 @@ def test_a_damaged_page_is_an_error_of_ours(tmp_path: Path) -> None:
         Journal(path, writable=False) as journal,
     ):
         list(journal.events())
+
+
+def test_an_error_quotes_no_record_that_the_database_could_not_read() -> None:
+    with pytest.raises(sqlite3.OperationalError, match="Secret") as caught:
+        sqlite3.connect(":memory:").execute("SELECT CAST(X'53656372657420ff' AS TEXT) AS body").fetchall()
+    assert why(caught.value) == "Could not decode to UTF-8 column 'body'"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tenstep.data.recipes import read_recipe
+from tenstep.data.splitting.splits import SplitRecipe
 from tenstep.schemas.curate_recipe import CurateRecipe
 from tenstep.schemas.errors import RecipeError
 
@@ -57,6 +58,29 @@ def test_a_wrong_key_or_value_is_named(tmp_path: Path, text: str, field: str, ma
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str | bytes, match: str) -> None:
     with pytest.raises(RecipeError, match=match):
         read(tmp_path, text)
+
+
+def test_the_keys_that_are_known_are_named_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "splits.yaml"
+    path.write_text("mood: good\n")
+    with pytest.raises(RecipeError, match=r"known at the top: .*test, validate$"):
+        read_recipe(path, SplitRecipe)
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "match"),
+    [
+        (BOMB, 2, r"an alias \(\*name\) is not allowed, write the value itself, at column \d+$"),
+        ("kind: curate\n\tname: t\n", 2, "indent with spaces$"),
+        ("a: [1, 2\nb: 3\n", 2, "at column 2$"),
+    ],
+)
+def test_what_is_no_yaml_is_named_with_its_place_and_not_quoted(
+    tmp_path: Path, text: str, row: int, match: str
+) -> None:
+    with pytest.raises(RecipeError, match=match) as caught:
+        read(tmp_path, text)
+    assert caught.value.row == row and "byte string" not in str(caught.value)
 
 
 def test_a_repeated_key_is_named_with_its_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenstep.validators.findings import Claim, claims, compares_with_prior, measurements, region_of, sentences
+from tenstep.validators.findings.reference import read_reference
 from tenstep.validators.findings.switches import PARTS, turned_off
 
 
@@ -260,3 +261,10 @@ def test_quantified_sides_and_composed_names_are_on_the_claim() -> None:
     assert one("Both lungs have nodules.", "nodule").counted
     claim = next(c for c in claims("The costophrenic angle is not sharp.") if c.status == "present")
     assert (claim.finding, claim.composed) == ("costophrenic_blunting", True)
+
+
+def test_what_a_report_asserts_comes_in_the_same_order_however_its_names_are_ordered() -> None:
+    found = read_reference("Left lower lobe opacity. Right pleural effusion. Pneumonia is possible.")
+    names = ("pneumonia", "pleural_effusion", "lung_opacity")
+    assert len(found.asserted(names)) == 3
+    assert found.asserted(names) == found.asserted(names[::-1])

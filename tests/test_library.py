@@ -1,13 +1,16 @@
 """tenstep as a library: what `from tenstep import ...` gives, in scripts and notebooks."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tenstep
 from distill_parts import accepted_run, filmed
+from tenstep.data.loading import Run
 from tenstep.data.store.studies import StudyStore
-from tenstep.schemas.errors import InputError, RecipeError, RunError
+from tenstep.schemas.errors import InputError, RecipeError, RunError, TenstepError
 from tenstep.validators.rule import REFERENCE, ten
 
 
@@ -80,6 +83,58 @@ def test_an_audit_is_a_table(tmp_path: Path) -> None:
     assert list(table["id"]) == ["a", "b"]
     assert list(table["accepted"]) == [True, False]
     assert "step_count" in table["codes"][1]
+
+
+def test_rows_in_memory_are_audited_as_a_file_of_them_is(tmp_path: Path) -> None:
+    import pandas as pd
+    from datasets import Dataset
+
+    rows = [{"id": "a", "text": ten(), "reference_report": REFERENCE}, {"id": "b", "text": ten()}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with tenstep.audit(tmp_path / "rows.jsonl") as found:
+        of_file = (list(found.rows), found.notes)
+    for given in (rows, iter(rows), pd.DataFrame(rows), Dataset.from_list(rows)):
+        with tenstep.audit(given) as found:
+            assert (list(found.rows), found.notes) == of_file
+            assert found.path == Path("rows")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: tenstep.check(None), "field 'text': a text is wanted, not NoneType"),
+        (lambda: tenstep.check("1. x", float("nan")), "field 'reference': a text is wanted, not float"),
+        (lambda: tenstep.findings(float("nan")), "field 'text': a text is wanted, not float"),
+        (lambda: tenstep.audit(None), "a path or rows are wanted, not NoneType"),
+        (lambda: tenstep.audit({"id": "a"}), "a path or rows are wanted, not dict"),
+        (lambda: tenstep.audit(["a"]), "row 1: field 'data': a row is a mapping of columns, not str"),
+        (lambda: tenstep.audit([]), "rows: holds no rows; one JSON object a line is wanted"),
+        (lambda: tenstep.select([], 3, out="small"), "names no run to choose from"),
+        (lambda: tenstep.select("run", 0, out="small"), "field 'n': must be greater than or equal to 1"),
+        (lambda: tenstep.select("run", 3, out="small", quality=7), "field 'quality': must be less than or equal to 1"),
+        (lambda: tenstep.select("run", 3, out="small", mood=1), "field 'mood': no such key"),
+        (lambda: tenstep.curate({"name": "x", "teachers": 3}, out="run"), "field 'teachers': must be a list"),
+        (
+            lambda: tenstep.curate({"name": "x", "teachers": [{"kind": "checklist"}], "mood": 3}, out="run"),
+            "field 'mood'",
+        ),
+    ],
+)
+def test_what_no_function_takes_is_one_clear_line(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(TenstepError) as caught:
+        call()
+    assert told in str(caught.value)
+
+
+def test_a_run_is_curated_inside_a_running_event_loop(store: StudyStore, tmp_path: Path) -> None:
+    """As in a notebook, whose cells run inside one."""
+
+    async def cell() -> Run:
+        recipe = {"name": "lib", "teachers": [{"kind": "scripted"}]}
+        return tenstep.curate(recipe, studies=store.root, out=tmp_path / "run", limit=2)
+
+    run = asyncio.run(cell())
+    assert len(run.accepted) + len(run.rejected) + len(run.doubted) == 2
 
 
 def test_studies_are_read_and_what_is_none_is_said(store: StudyStore, tmp_path: Path) -> None:

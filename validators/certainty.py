@@ -53,7 +53,7 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
         return
     quote, what = here.quote, name(claim.finding)
     same = relations().same.get(claim.finding, frozenset((claim.finding,)))
-    firm = [other for kind in same for other in reference.present.get(kind, ())]
+    firm = [other for kind in sorted(same) for other in reference.present.get(kind, ())]
     loose = reference.uncertain.get(claim.finding, ())
     code = message = ""
     if claim.status == "present" and claim.certain and not (loose or firm or claim.strength == "weak"):

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from ..schemas.base import Status
 from ..schemas.candidate import Author, Candidate
+from ..schemas.errors import InputError
 from ..schemas.study import Study
 from ..schemas.verdict import Verdict
+from .findings import Claim, claims
 from .gate import judge
 from .headers import HEADERS, sections
 from .reading import read_candidate
@@ -33,8 +35,35 @@ def check(
     Returns:
         The verdict, with `findings`, `outcome` (reject if one of them is an error, doubt if one is a doubt, else
         accept) and `accepted`.
+
+    Raises:
+        InputError: the text or the reference is no text, as an empty cell of a table is none.
     """
+    for name, given in (("text", text), ("reference", "" if reference is None else reference)):
+        _check_text(name, given)
     return judge(*as_pair(text, "text", reference, views=views, has_prior=has_prior, author=author))
+
+
+def findings(text: str) -> tuple[Claim, ...]:
+    """What a report or a step asserts, denies or leaves open, in the order of the text.
+
+    Args:
+        text: English prose of a chest X-ray report. What stands under headings that say nothing about the image
+            (indication, history, comparison) is left out.
+
+    Returns:
+        The claims, each with its finding, status, side, place and span [start, end) in `text`.
+
+    Raises:
+        InputError: it is no text, as an empty cell of a table is none.
+    """
+    _check_text("text", text)
+    return claims(text)
+
+
+def _check_text(name: str, given: object) -> None:
+    if not isinstance(given, str):
+        raise InputError(f"a text is wanted, not {type(given).__name__}", field=name)
 
 
 def as_pair(

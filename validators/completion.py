@@ -1,4 +1,8 @@
-"""Completion: the answer came whole and can be read. It protects every other rule from half a text."""
+"""Completion: the answer came whole and can be read.
+
+It protects every other rule from half a text: an answer that was cut off at a limit of tokens, or that has no steps
+that can be read, is rejected as it is.
+"""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,8 @@
 """Leak: a step speaks of the report that it is meant to precede ("as the impression says", "catheter mentioned").
 
-It protects the student from learning to cite a text it will not have (D2): a step speaks of the image. Radiologists'
-own words for their reading ("overall impression: normal") pass; words that point to a given text do not.
+It protects the student from learning to cite a text it will not have (defect D2 of docs/explanation/seed.md): a step
+speaks of the image. Radiologists' own words for their reading ("overall impression: normal") pass; words that point to
+a given text do not.
 
 On 20,702 sentences of real reports (Open-i), used as steps: 23 findings, "as described", "documented" and the like.
 """

@@ -8,7 +8,7 @@ Three situations, distinguished by the candidate alone:
     a student writes it         it has seen the image only; its report is its own reading and is compared with
                                 the reference by metrics, never by this rule. It must be there, once.
 
-The four headers are `headers.py`'s.
+The four headers of a report have a rule of their own, `headers`.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Wrapping: nothing before step 1, nothing between step 10 and the report, nothing behind the end.
 
 It protects the target from what chat models put around an answer: greetings, code fences, thinking, control
-tokens. The two edges that only the reference can show (text before or after a copied report) are `report.py`'s.
+tokens. Text before or after a copied report, which only the reference can show, is found by the rule `report`.
 Fences, thinking and tokens are looked for in the whole text; no report of a radiologist holds one.
 """
 

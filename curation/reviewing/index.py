@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...data.judged import Judged, judged
 from ...data.run import RunFolder
-from ...schemas.errors import InputError, RunError
+from ...schemas.errors import InputError, RunError, why
 from ...schemas.run import State
 from ...schemas.verdict import Outcome, outcome_of
 from ...validators.findings import claims
@@ -63,7 +63,7 @@ class TraceIndex:
                 self._seen = seq
         except sqlite3.Error as error:
             raise RunError(
-                f"the journal cannot be read ({error}); restore it from a copy", file=self.run.path / "journal.db"
+                f"the journal cannot be read ({why(error)}); restore it from a copy", file=self.run.path / "journal.db"
             ) from None
 
     @property

@@ -34,11 +34,6 @@ class Truth:
     pneumothorax: Side | None
     device: Device | None
 
-    @property
-    def normal(self) -> bool:
-        """Nothing that an impression would name."""
-        return self.effusion == "none" and self.heart == "normal" and self.nodule is None and self.pneumothorax is None
-
     def fluid(self, side: Side) -> Literal["small", "large"] | None:
         """The size of the effusion on one side."""
         return self.effusion_size if self.effusion in (side, "bilateral") else None

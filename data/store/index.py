@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, why
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS studies (id TEXT PRIMARY KEY, patient TEXT NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID;
@@ -54,7 +54,9 @@ class Index:
             else:
                 self._database.execute("SELECT place FROM studies LIMIT 1")
         except sqlite3.Error as error:
-            raise InputError(f"damaged ({error}); ingest again", file=path) from None
+            if path.exists() and not os.access(path, os.R_OK):
+                raise InputError("cannot be read; see that you may read the store", file=path) from None
+            raise InputError(f"damaged ({why(error)}); ingest again", file=path) from None
         self._lock = threading.Lock()
         self._close = weakref.finalize(self, self._database.close)
 

@@ -198,6 +198,8 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
+    except PermissionError:
+        raise InputError("cannot be read; see that you may read the store", file=path) from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"damaged: {' '.join(str(error).split())[:160]}; ingest again", file=path) from None
 

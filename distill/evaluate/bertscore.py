@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, why
 from ...schemas.version import __version__
 from ..libraries import quiet
 from ..load import sha256_of
@@ -70,7 +70,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model = AutoModel.from_pretrained(folder, use_safetensors=True, **local).eval()
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"the encoder cannot be loaded ({error}); fetch it again", file=folder) from None
+        raise InputError(f"the encoder cannot be loaded ({why(error)}); fetch it again", file=folder) from None
     if tokenizer.pad_token_id is None:
         raise InputError(
             "the tokenizer has no padding token, so texts cannot be read together; choose another encoder", file=folder

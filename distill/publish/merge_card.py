@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from ...schemas.base import Record, Sha256
-from ...schemas.errors import InputError, TrainingError
+from ...schemas.errors import InputError, TrainingError, why
 from ...schemas.version import __version__
 from ..load import sha256_of
 
@@ -69,7 +69,7 @@ class MergedCard(Record):
         try:
             card = cls.model_validate_json((folder / FILE).read_bytes())
         except (OSError, ValidationError) as error:
-            raise InputError(f"damaged ({error}); merge again", file=folder / FILE) from None
+            raise InputError(f"damaged ({why(error)}); merge again", file=folder / FILE) from None
         if weights_sha256(folder) != card.weights_sha256:
             raise TrainingError("the weights are not those that were merged; merge again", file=folder)
         return card

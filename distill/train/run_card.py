@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from ...data.files import replace_text
 from ...data.memory import peak_megabytes
 from ...schemas.base import Noun, Record, Sha256
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, why
 from ...schemas.version import __version__
 from ..libraries import NAMES
 from .answers import HeldOut
@@ -100,7 +100,7 @@ class RunCard(Record):
                 f"there is no {FILE} here; is this what tenstep distill or merge wrote?", file=folder
             ) from None
         except (OSError, ValidationError) as error:
-            raise InputError(f"damaged ({error}); restore it from a copy", file=folder / FILE) from None
+            raise InputError(f"damaged ({why(error)}); restore it from a copy", file=folder / FILE) from None
 
 
 def code() -> str:

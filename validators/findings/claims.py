@@ -93,8 +93,8 @@ def _answered(text: str, start: int, after: Sequence[tuple[int, int, str]]) -> t
 
 
 def _moved(claim: Claim, by: int) -> Claim:
-    (start, end), (first, last) = claim.span, claim.sentence
-    return claim._replace(span=(start + by, end + by), sentence=(first + by, last + by))
+    *others, (start, end), text, (first, last), because = claim  # two times as quick as _replace
+    return Claim._make((*others, (start + by, end + by), text, (first + by, last + by), because))
 
 
 @remember(_MEMORY, cost=lambda found: _CLAIM * len(found))

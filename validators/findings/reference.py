@@ -92,8 +92,10 @@ class Reference(NamedTuple):
         return self.text[claim.sentence[0] : claim.sentence[1]]
 
     def asserted(self, names: Iterable[str]) -> tuple[Claim, ...]:
-        """Claims that assert or leave open one of these findings."""
-        return tuple(claim for name in names for claim in (*self.present.get(name, ()), *self.uncertain.get(name, ())))
+        """Claims that assert or leave open one of these findings, by name: a set has another order in each process."""
+        present, uncertain = self.present, self.uncertain
+        known = [name for name in names if name in present or name in uncertain]
+        return tuple(claim for name in sorted(known) for claim in (*present.get(name, ()), *uncertain.get(name, ())))
 
     def standing(self, claim: Claim) -> Standing:
         """How an asserted or hedged claim stands to the report."""
