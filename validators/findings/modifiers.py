@@ -16,6 +16,7 @@ from .switches import part
 
 NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 128
 _NEXT, _GONE = 256, 512  # hedged until the next item; was there and is not any more
+SOUGHT = 1024  # with HYP: it is looked for
 
 
 class Modifier(NamedTuple):
@@ -54,6 +55,7 @@ _LIMITS = word_set("limit")
 _NARROWED = NEG_PRE | CUES["comma"] | CUES["verb"]  # cues before which no word narrows what comes after them
 _NARROWING = 5  # words before a mention that may narrow it
 _THERE = word_set("there") - {"there"}
+_LOOK = word_set("look")
 
 
 @dataclass(slots=True)
@@ -88,6 +90,8 @@ def modify(match: Match, clauses: Clauses) -> Modified:
         _compared(match, found)
     if match.cues & CUES["colon"]:
         _topic(match, found)
+    if "any" in match.words or ("for" in match.words and not _LOOK.isdisjoint(match.words)):
+        _sought(match, clauses, found)
     if match.cues & _SURENESS:
         _sure(match, clauses, found)
     return found
@@ -236,6 +240,24 @@ def _topic(match: Match, found: Modified) -> None:
     for at in before:
         if not (placed and not denied and match.entries[at].finding in devices):
             found.states[at] |= HYP
+
+
+@part("modifiers.sought", off=None)
+def _sought(match: Match, clauses: Clauses, found: Modified) -> None:
+    """What an act of looking is for, and "any" of it, is not thereby there ("each apex is checked with care for a
+    pneumothorax", "any effusion would blunt the angle"). Both reach to the next verb of the statement."""
+    words = match.words
+    for at, word in enumerate(words):
+        if word not in ("for", "any"):
+            continue
+        start, end = clauses.statement(at, len(words))
+        if word == "for" and _LOOK.isdisjoint(words[start:at]):
+            continue
+        for phrase, first in enumerate(match.first):
+            if first > at:
+                if first >= end or match.entries[phrase].cues & CUES["verb"]:
+                    break
+                found.states[phrase] |= HYP | SOUGHT
 
 
 @part("modifiers.certainty", off=None)

@@ -8,7 +8,7 @@ from .clauses import BACKWARD, FORWARD
 from .lexicon import CUES, Entry, lexicon
 from .match import Match
 from .measure import may_measure, measurements
-from .modifiers import parsed
+from .modifiers import SOUGHT, parsed
 from .text import lower
 
 # Of each kind a thing has one, or the reference says more.
@@ -160,8 +160,9 @@ class Tone(NamedTuple):
 @remember(_MEMORY, cost=lambda tone: _KIND * (1 + len(tone.said)))
 def tone(sentence: str) -> Tone:
     """How a sentence speaks."""
-    found, clauses, _ = parsed(sentence)
+    found, clauses, modified = parsed(sentence)
     numbered = list(zip(found.entries, clauses.number, strict=True))
     said = {number for one, number in numbered if one.cues & _NOT_SAID or not _HEALTHY.isdisjoint(one.qualities)}
+    said |= {number for number, state in zip(clauses.number, modified.states, strict=True) if state & SOUGHT}
     plain = not sentence.endswith("?") and not said
     return Tone(plain, tuple(entry for entry, number in numbered if number not in said))
