@@ -68,6 +68,8 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
         return False
     comma = bool(entries[at].cues & CUES["comma"])
     follow = at + 1
+    if comma and follow < len(entries) and match.first[follow] == after and entries[follow].cues & CUES["verb"]:
+        return True  # back to the sentence's subject ("the opacity, without effusion, has ...")
     new_word = match.words[after] in _RESETS
     subject = (
         follow < len(entries)

@@ -90,7 +90,7 @@ def modify(match: Match, clauses: Clauses) -> Modified:
         _compared(match, found)
     if match.cues & CUES["colon"]:
         _topic(match, found)
-    if "any" in match.words or ("for" in match.words and not _LOOK.isdisjoint(match.words)):
+    if "any" in match.words or (("for" in match.words or "with" in match.words) and not _LOOK.isdisjoint(match.words)):
         _sought(match, clauses, found)
     if match.cues & _SURENESS:
         _sure(match, clauses, found)
@@ -248,10 +248,10 @@ def _sought(match: Match, clauses: Clauses, found: Modified) -> None:
     pneumothorax", "any effusion would blunt the angle"). Both reach to the next verb of the statement."""
     words = match.words
     for at, word in enumerate(words):
-        if word not in ("for", "any"):
+        if word not in ("for", "with", "any"):
             continue
         start, end = clauses.statement(at, len(words))
-        if word == "for" and _LOOK.isdisjoint(words[start:at]):
+        if word != "any" and _LOOK.isdisjoint(words[start:at]):
             continue
         for phrase, first in enumerate(match.first):
             if first > at:
