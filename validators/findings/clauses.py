@@ -86,6 +86,6 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
             return False
         if subject and (entry.cues & CUES["verb"]):
             return True
-        if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | NEG_PRE):
+        if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | FORWARD):
             break
     return new_word

@@ -130,6 +130,8 @@ def _ended(match: Match, at: int, state: int) -> int:
         return state if _follows_cue(match, at) else 0
     if cues & CUES["cause"] and not cues & FORWARD:
         return HYP if state & NEG else _item_ended(state)
+    if cues & CUES["verb"] and match.words[match.first[at] - 1] == "that":
+        return state & ~NEG  # "no consolidation in a chest that shows ..."
     return _item_ended(state) if cues & CUES["verb"] else state
 
 
@@ -245,19 +247,22 @@ def _topic(match: Match, found: Modified) -> None:
 @part("modifiers.sought", off=None)
 def _sought(match: Match, clauses: Clauses, found: Modified) -> None:
     """What an act of looking is for, and "any" of it, is not thereby there ("each apex is checked with care for a
-    pneumothorax", "any effusion would blunt the angle"). Both reach to the next verb of the statement."""
-    words = match.words
+    pneumothorax", "any effusion would blunt the angle"), up to the next verb; or, if the statement ends there, what
+    stands before ("lines are checked for")."""
+    words, first = match.words, match.first
     for at, word in enumerate(words):
         if word not in ("for", "with", "any"):
             continue
         start, end = clauses.statement(at, len(words))
         if word != "any" and _LOOK.isdisjoint(words[start:at]):
             continue
-        for phrase, first in enumerate(match.first):
-            if first > at:
-                if first >= end or match.entries[phrase].cues & CUES["verb"]:
-                    break
-                found.states[phrase] |= HYP | SOUGHT
+        after = [phrase for phrase in range(len(first)) if at < first[phrase] < end]
+        if not after or (word == "for" and match.entries[after[0]].cues & CUES["prep"] and first[after[0]] == at + 1):
+            after = [phrase for phrase in range(len(first)) if start <= first[phrase] < at]
+        for phrase in after:
+            if match.entries[phrase].cues & CUES["verb"] and first[phrase] > at + 1:
+                break
+            found.states[phrase] |= HYP | SOUGHT
 
 
 @part("modifiers.certainty", off=None)
