@@ -82,7 +82,7 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
         return False
     for ahead in range(follow, min(len(entries), follow + _AHEAD)):
         entry = entries[ahead]
-        if entry.cues & CUES["or"] and new_word and not subject:
+        if entry.cues & CUES["or"] and (denies or (new_word and not subject)):
             return False
         if subject and (entry.cues & CUES["verb"]):
             return True

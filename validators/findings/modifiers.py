@@ -17,6 +17,7 @@ from .switches import part
 NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 128
 _NEXT, _GONE = 256, 512  # hedged until the next item; was there and is not any more
 SOUGHT = 1024  # with HYP: it is looked for
+_WITHOUT = 2048  # with NEG: up to the next verb
 
 
 class Modifier(NamedTuple):
@@ -111,6 +112,8 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
             state = _ended(match, at, state)
         if entry.cues & FORWARD and not (head and not entry.cues & NEG_PRE):
             state = _begun(entry.cues, state)
+            if state & NEG and match.words[match.first[at]] == "without":
+                state |= _WITHOUT
             cues = (at,) if entry.cues & NEG_PRE else (*cues, at)
         cues = cues if state else ()
 
@@ -132,6 +135,8 @@ def _ended(match: Match, at: int, state: int) -> int:
         return HYP if state & NEG else _item_ended(state)
     if cues & CUES["verb"] and match.words[match.first[at] - 1] == "that":
         return state & ~NEG  # "no consolidation in a chest that shows ..."
+    if cues & CUES["verb"] and state & _WITHOUT:
+        return state & ~NEG
     return _item_ended(state) if cues & CUES["verb"] else state
 
 
@@ -254,7 +259,7 @@ def _sought(match: Match, clauses: Clauses, found: Modified) -> None:
         if word not in ("for", "with", "any"):
             continue
         start, end = clauses.statement(at, len(words))
-        if word != "any" and _LOOK.isdisjoint(words[start:at]):
+        if word != "any" and _LOOK.isdisjoint(words[start:at]) and (at or _LOOK.isdisjoint(words)):
             continue
         after = [phrase for phrase in range(len(first)) if at < first[phrase] < end]
         if not after or (word == "for" and match.entries[after[0]].cues & CUES["prep"] and first[after[0]] == at + 1):
