@@ -95,6 +95,13 @@ def test_hedges_are_uncertain(text: str) -> None:
         "Pneumothorax: lung markings reach the chest wall.",
         "The lead should not be mistaken for a catheter tip of a port.",
         "INDICATION: Pneumonia.",
+        "The edges of both lungs are checked with care for a pneumothorax.",
+        "A search is made for nodules and masses in the upper zones.",
+        "The bases are reviewed with effusion in mind.",
+        "For consolidation, both bases are inspected.",
+        "Nodules and masses are searched for in each zone.",
+        "Any pneumothorax would rise to the apex.",
+        "The eye goes to the apex and to any nodule there.",
     ],
 )
 def test_what_is_only_thought_of_is_not_asserted(text: str) -> None:
@@ -111,6 +118,18 @@ def test_what_is_only_thought_of_is_not_asserted(text: str) -> None:
         ("No pneumothorax is seen: a large effusion.", {"pneumothorax": "absent", "pleural_effusion": "present"}),
         ("Scarring or atelectasis is present.", {"scarring": "present", "atelectasis": "present"}),
         ("No consolidation due to pneumonia.", {"consolidation": "absent"}),
+        (
+            "Edema without effusion is seen with a nodule.",
+            {"edema": "present", "pleural_effusion": "absent", "nodule": "present"},
+        ),
+        ("No effusion in a chest that shows a nodule.", {"pleural_effusion": "absent", "nodule": "present"}),
+        (
+            "A mass, without effusion, shows calcification.",
+            {"mass": "present", "pleural_effusion": "absent", "calcification": "present"},
+        ),
+        ("The base is checked for an effusion, and a nodule is seen.", {"nodule": "present"}),
+        ("Neither was there any effusion.", {"pleural_effusion": "absent"}),
+        ("No acute or active cardiac, pulmonary or pleural disease is seen.", {"pleural_lesion": "absent"}),
     ],
 )
 def test_a_cue_reaches_no_further_than_its_statement(text: str, expected: dict[str, str]) -> None:
