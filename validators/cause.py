@@ -11,7 +11,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings.lexicon import word_set
-from .grounding import REPORT_LIMIT
+from .grounding import REPORT_LIMIT, said
 from .patterns import Patterns
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
@@ -25,6 +25,7 @@ _CAUSED = Patterns(
     r"|as a consequence of|attributable to|brought about by)\b(?P<cause>[^.;:?!]*)"
 )
 _CAUSES = Patterns(r"(?P<cause>[^.;:?!,]*)\bis the (?:cause|reason|explanation)\b")
+_REASON = re.compile(r"because (?!of\b)", re.I)
 _DENIED = re.compile(r"\b(?:no|not|nor|never|without|neither|may|might|could|would|can|whether|if|possibly)\b", re.I)
 _TECHNICAL = word_set("technique") | word_set("artifact")
 _STEM, _CONTENT = 5, 4  # letters by which words are alike, and of a word that is about something
@@ -36,6 +37,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         match = _CAUSED.search(text) or _CAUSES.search(text)
         if match is None or _DENIED.search(text[: match.start()].rpartition(".")[2]):
             continue
+        if _REASON.match(match.group()) and not _claimed(candidate, position, match.start()):
+            continue  # why one looks there
         cause = re.split(r", (?:and|but|so|which)\b", match["cause"])[0]
         content = {word for word in vocabulary(cause) if len(word) >= _CONTENT}
         if not content or not _TECHNICAL.isdisjoint(content):
@@ -48,6 +51,15 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
                 span=match.span(),
             )
+
+
+def _claimed(candidate: Candidate, position: int, before: int) -> bool:
+    """Whether a step says of something, before this place and in the same sentence, that it is there."""
+    return any(
+        here.step == position and here.claim.status != "absent" and here.claim.sentence[0] <= here.claim.span[0] < before
+        and before < here.claim.sentence[1]
+        for here in said(candidate)
+    )  # fmt: skip
 
 
 _BROKEN = """\
