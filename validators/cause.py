@@ -55,11 +55,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _claimed(candidate: Candidate, position: int, before: int) -> bool:
     """Whether a step says of something, before this place and in the same sentence, that it is there."""
-    return any(
-        here.step == position and here.claim.status != "absent" and here.claim.sentence[0] <= here.claim.span[0] < before
-        and before < here.claim.sentence[1]
-        for here in said(candidate)
-    )  # fmt: skip
+    claims = (here.claim for here in said(candidate) if here.step == position and here.claim.status != "absent")
+    return any(claim.span[0] < before < claim.sentence[1] and claim.sentence[0] < before for claim in claims)
 
 
 _BROKEN = """\
