@@ -145,6 +145,7 @@ def test_normality_implies_absence_in_its_region_and_only_there() -> None:
     assert {"consolidation", "nodule"} <= lungs
     assert not lungs & {"cardiomegaly", "pleural_effusion", "fracture"}
     assert implied("Heart size is normal.") == {"cardiomegaly"}
+    assert "cardiomegaly" in implied("The heart is normal in size and the mediastinum is within normal limits.")
     assert implied("Heart and aorta: heart size is normal.") == {"cardiomegaly"}
     assert "pleural_effusion" in implied("The costophrenic angles are sharp.")
     assert not implied("The lungs are otherwise clear.")

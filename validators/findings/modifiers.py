@@ -179,6 +179,8 @@ def _backward(match: Match, clauses: Clauses, found: Modified, cue: int) -> None
         entry = entries[back]
         if number[back] != number[cue]:
             break
+        if "normal" in entry.qualities and "normal" in entries[cue].qualities:
+            break  # of two parts, each within normal limits
         if is_head(entry):
             found.states[back] |= modifier.target
             found.because[back] += (cue,)
