@@ -11,7 +11,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings.lexicon import word_set
-from .grounding import REPORT_LIMIT, said
+from .grounding import REPORT_LIMIT
 from .patterns import Patterns
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
@@ -25,7 +25,8 @@ _CAUSED = Patterns(
     r"|as a consequence of|attributable to|brought about by)\b(?P<cause>[^.;:?!]*)"
 )
 _CAUSES = Patterns(r"(?P<cause>[^.;:?!,]*)\bis the (?:cause|reason|explanation)\b")
-_REASON = re.compile(r"because (?!of\b)", re.I)
+# a pronoun names no cause: it goes back to what the step speaks of ("it is judged first, because it alters the rest")
+_REASON = re.compile(r"because (?:it|they|this|that|these|those|there|one|i|we|you)\b", re.I)
 _DENIED = re.compile(r"\b(?:no|not|nor|never|without|neither|may|might|could|would|can|whether|if|possibly)\b", re.I)
 _TECHNICAL = word_set("technique") | word_set("artifact")
 _STEM, _CONTENT = 5, 4  # letters by which words are alike, and of a word that is about something
@@ -37,8 +38,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         match = _CAUSED.search(text) or _CAUSES.search(text)
         if match is None or _DENIED.search(text[: match.start()].rpartition(".")[2]):
             continue
-        if _REASON.match(match.group()) and not _claimed(candidate, position, match.start()):
-            continue  # why one looks there
+        if _REASON.match(match.group()):
+            continue
         cause = re.split(r", (?:and|but|so|which)\b", match["cause"])[0]
         content = {word for word in vocabulary(cause) if len(word) >= _CONTENT}
         if not content or not _TECHNICAL.isdisjoint(content):
@@ -51,12 +52,6 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
                 span=match.span(),
             )
-
-
-def _claimed(candidate: Candidate, position: int, before: int) -> bool:
-    """Whether a step says of something, before this place and in the same sentence, that it is there."""
-    claims = (here.claim for here in said(candidate) if here.step == position and here.claim.status != "absent")
-    return any(claim.span[0] < before < claim.sentence[1] and claim.sentence[0] < before for claim in claims)
 
 
 _BROKEN = """\
