@@ -2,8 +2,7 @@
 
 It protects against traces that reason about everything but the abnormality, and against texts that fit every normal
 study. A step that denies a finding speaks of it; that is `contradiction`'s business. A finding that is missing is a
-doubt, of the impression or of the findings; all of several missing is an error. A place or a degree that no step has is
-a doubt.
+doubt, of the impression or of the findings; all of several missing is an error.
 """
 
 from collections import defaultdict
@@ -12,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
-from .findings import Claim, sentences
-from .findings.modifiers import parsed
-from .findings.reference import Reference, abnormal, grades_apart, places_agree, relations
+from .findings import Claim
+from .findings.reference import Reference, abnormal, relations
 from .grounding import name, reference_of, said
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -24,8 +22,6 @@ CODES: Mapping[str, Severity] = {
     "nothing_covered": "error",
     "uncovered_finding": "doubt",
     "uncovered_detail": "doubt",  # of 93 good traces about real reports it hits none
-    "uncovered_place": "doubt",
-    "uncovered_degree": "warning",
     "normal_unsaid": "error",
     "normal_partly_unsaid": "warning",  # as a doubt it hit 7 of 259 good traces, and found no corrupted one alone
 }
@@ -53,7 +49,6 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         yield from _uncovered(reference, claims, open_ones, candidate)
     elif not any(reference.uncertain.values()):
         yield from _undenied(reference, candidate)
-    yield from _attributes(reference, candidate)
 
 
 def _uncovered(
@@ -107,26 +102,6 @@ def _is_near(finding: str, spoken: frozenset[str]) -> bool:
     return not spoken.isdisjoint(near) or any(finding in same.get(other, ()) for other in spoken)
 
 
-def _attributes(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
-    """The places and degrees that the reference gives its findings and no step has: the words that took their place may
-    be unknown, but they are gone. One of each for a finding."""
-    texts = (text[start:end] for _, text in steps_of(candidate) for start, end in sentences(text))
-    entries = [entry for text in texts for entry in parsed(text)[0].entries]
-    places, sizes = {entry.place for entry in entries if entry.place}, {entry.size for entry in entries}
-    found: dict[tuple[str, str], tuple[str, Claim]] = {}
-    for claim in reference.asserted(reference.present.keys() | reference.uncertain.keys()):
-        if claim.place and not any(places_agree((place,), claim.place) for place in places):
-            found.setdefault(("place", claim.finding), (name(" ".join(claim.place)), claim))
-        if claim.size and not any(grades_apart(size, claim.size) in (0, 1) for size in sizes):
-            found.setdefault(("degree", claim.finding), (claim.size, claim))
-    for (kind, finding), (value, claim) in sorted(found.items()):
-        yield find(
-            f"uncovered_{kind}",
-            f"{name(finding)} is '{value}' in this study, and no step says so; one should.",
-            evidence=reference.sentence(claim),
-        )
-
-
 def _undenied(reference: Reference, candidate: Candidate) -> Iterator[Finding]:
     wanted = [
         region
@@ -156,13 +131,6 @@ Technique: Chest radiograph.
 View: PA
 Findings: Scoliosis of the thoracic spine. Calcified granuloma in the left apex. The heart is normal in size.
 Impression: Scoliosis."""
-_EFFUSION = """\
-Technique: Chest radiograph.
-View: PA
-Findings: Severe degenerative changes of the thoracic spine. Left pleural effusion.
-Impression: Left effusion."""
-_TOLD = {6: "The left angle is blunted by an effusion.", 9: "The thoracic spine has severe degenerative changes."}
-
 _UNSAID = {
     number: f"{part} is examined from one side to the other."
     for number, part in enumerate(("The film", "The heart", "The aorta", "The trachea", "The lung", "The pleura"), 1)
@@ -172,7 +140,6 @@ _DENIES_LITTLE = _UNSAID | {7: "No free air lies below the diaphragm.", 8: "The 
 PASSES = (
     Case(ten()),
     Case(ten({5: "A granuloma lies in the left apex.", 9: "The spine is curved."}, _SCOLIOSIS), None, _SCOLIOSIS),
-    Case(ten(_TOLD, _EFFUSION), None, _EFFUSION),
 )
 FAILS = (
     Case(ten(report=_SCOLIOSIS), "nothing_covered", _SCOLIOSIS),
@@ -180,6 +147,4 @@ FAILS = (
     Case(ten({5: "A calcified granuloma is in the left apex."}, _SCOLIOSIS), "uncovered_finding", _SCOLIOSIS),
     Case(ten(_DENIES_LITTLE | {10: "Synthesis: an unremarkable film."}), "normal_unsaid"),
     Case(ten(_UNSAID | {3: "The heart is not enlarged.", 7: "The bones are intact."}), "normal_partly_unsaid"),
-    Case(ten(_TOLD | {9: "Both shoulders are severely degenerated."}, _EFFUSION), "uncovered_place", _EFFUSION),
-    Case(ten(_TOLD | {9: "The thoracic spine is hardly degenerated."}, _EFFUSION), "uncovered_degree", _EFFUSION),
 )
