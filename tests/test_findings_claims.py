@@ -100,6 +100,8 @@ def test_hedges_are_uncertain(text: str) -> None:
         "The bases are reviewed with effusion in mind.",
         "For consolidation, both bases are inspected.",
         "Nodules and masses are searched for in each zone.",
+        "Masses, nodules and effusions are looked for, and nothing is claimed of them.",
+        "Effusions are looked for without any being named.",
         "Any pneumothorax would rise to the apex.",
         "The eye goes to the apex and to any nodule there.",
     ],

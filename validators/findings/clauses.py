@@ -4,10 +4,11 @@ A clause ends at a border word ("but", "which", ";"); within one, a statement en
 granted ("with"), and at a comma or "and" after which something of its own begins rather than the next item of a list.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .lexicon import CUES, word_set
-from .match import Match
+from .match import Match, is_head
 from .switches import part
 
 NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
@@ -89,3 +90,17 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
         if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | FORWARD):
             break
     return new_word
+
+
+def reached(match: Match, clauses: Clauses, before: int, clause: int, ends: int) -> Iterator[int]:
+    """The mentions of a clause that a cue after them reaches, the nearest first."""
+    reached = False
+    for back in range(before - 1, -1, -1):
+        entry = match.entries[back]
+        if clauses.number[back] != clause:
+            break
+        if is_head(entry):
+            yield back
+            reached = True
+        elif reached and entry.cues & (ends | CUES["colon"]):
+            break

@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ..memory import remembered
-from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, segment
+from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses, reached, segment
 from .lexicon import CUES, Entry, lexicon, word_set
 from .match import Match, is_head, match
+from .sought import sought
 from .switches import part
 
 NEG, UNC, HYP, ALT, HIST, SURE, DOUBT, DENIED = 1, 2, 4, 8, 16, 32, 64, 128
@@ -56,7 +57,6 @@ _LIMITS = word_set("limit")
 _NARROWED = NEG_PRE | CUES["comma"] | CUES["verb"]  # cues before which no word narrows what comes after them
 _NARROWING = 5  # words before a mention that may narrow it
 _THERE = word_set("there") - {"there"}
-_LOOK = word_set("look")
 
 
 @dataclass(slots=True)
@@ -91,8 +91,8 @@ def modify(match: Match, clauses: Clauses) -> Modified:
         _compared(match, found)
     if match.cues & CUES["colon"]:
         _topic(match, found)
-    if "any" in match.words or (("for" in match.words or "with" in match.words) and not _LOOK.isdisjoint(match.words)):
-        _sought(match, clauses, found)
+    for at in sought(match, clauses, _BACKWARD_ENDS):
+        found.states[at] |= HYP | SOUGHT
     if match.cues & _SURENESS:
         _sure(match, clauses, found)
     return found
@@ -170,23 +170,15 @@ def _definite(match: Match, at: int) -> bool:
 
 def _backward(match: Match, clauses: Clauses, found: Modified, cue: int) -> None:
     """Lets a cue after its mentions reach back: to the nearest ones of its clause, and what is listed with them."""
-    entries, number = match.entries, clauses.number
+    entries = match.entries
     if match.first[cue] == match.last[cue] and _modifies_next(match, clauses, cue):
         return
     modifier = next(one for bit, one in _KINDS if one.direction == "backward" and entries[cue].cues & bit)
-    reached = False
-    for back in range(cue - 1, -1, -1):
-        entry = entries[back]
-        if number[back] != number[cue]:
-            break
-        if "normal" in entry.qualities and "normal" in entries[cue].qualities:
+    for back in reached(match, clauses, cue, clauses.number[cue], modifier.ends):
+        if "normal" in entries[back].qualities and "normal" in entries[cue].qualities:
             break  # of two parts, each within normal limits
-        if is_head(entry):
-            found.states[back] |= modifier.target
-            found.because[back] += (cue,)
-            reached = True
-        elif reached and entry.cues & (modifier.ends | CUES["colon"]):
-            break
+        found.states[back] |= modifier.target
+        found.because[back] += (cue,)
 
 
 @part("modifiers.adjective", off=False)
@@ -249,27 +241,6 @@ def _topic(match: Match, found: Modified) -> None:
     for at in before:
         if not (placed and not denied and match.entries[at].finding in devices):
             found.states[at] |= HYP
-
-
-@part("modifiers.sought", off=None)
-def _sought(match: Match, clauses: Clauses, found: Modified) -> None:
-    """What an act of looking is for, and "any" of it, is not thereby there ("each apex is checked with care for a
-    pneumothorax", "any effusion would blunt the angle"), up to the next verb; or, if the statement ends there, what
-    stands before ("lines are checked for")."""
-    words, first = match.words, match.first
-    for at, word in enumerate(words):
-        if word not in ("for", "with", "any"):
-            continue
-        start, end = clauses.statement(at, len(words))
-        if word != "any" and _LOOK.isdisjoint(words[start:at]) and (at or _LOOK.isdisjoint(words)):
-            continue
-        after = [phrase for phrase in range(len(first)) if at < first[phrase] < end]
-        if not after or (word == "for" and match.entries[after[0]].cues & CUES["prep"] and first[after[0]] == at + 1):
-            after = [phrase for phrase in range(len(first)) if start <= first[phrase] < at]
-        for phrase in after:
-            if match.entries[phrase].cues & CUES["verb"] and first[phrase] > at + 1:
-                break
-            found.states[phrase] |= HYP | SOUGHT
 
 
 @part("modifiers.certainty", off=None)
