@@ -93,7 +93,7 @@ def test_a_prompt_asks_for_an_explanation_and_not_for_hidden_thoughts(name: str)
         ("informed", {"repair": "$data"}, "previous"),
         ("informed", {"shows_reference": False}, "repair"),
         ("blind", {"report_forms": {"verbatim": "x"}}, "report_forms"),
-        ("informed", {"temperature": 1}, "Extra"),
+        ("informed", {"temperature": 1}, "no such key"),
         ("informed", {"version": 0}, "greater"),
     ],
 )

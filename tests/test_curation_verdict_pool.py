@@ -87,23 +87,24 @@ def test_other_processes_judge_as_this_one_does(tmp_path: Path, store: StudyStor
     assert again.asked == 0 and again.recalled + again.refused == there.asked
 
 
-def judging() -> list[int]:
-    """The processes below this one that judge."""
+def judging() -> set[int]:
+    """The processes below this one that answer messages."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(row[0]) for row in rows if row[1] == str(os.getpid()) and "tenstep.data.child" in row[2]]
+    return {int(row[0]) for row in rows if row[1] == str(os.getpid()) and "tenstep.data.child" in row[2]}
 
 
 def test_a_process_that_is_killed_loses_no_answer(tmp_path: Path, store: StudyStore) -> None:
     recipe = recipe_of(tmp_path)
+    others = judging()  # of other tests, such as the one that decodes images
     with RunFolder.open(tmp_path / "run", kind="curate", recipe=recipe, studies=store) as run:
         engine = Engine(run, recipe, [load(spec) for spec in recipe.teachers], workers=1)
 
         async def work() -> None:
             working = asyncio.ensure_future(engine.work())
-            while not (found := judging()):
+            while not (found := judging() - others):
                 await asyncio.sleep(0.01)
-            os.kill(found[0], signal.SIGKILL)
+            os.kill(found.pop(), signal.SIGKILL)
             await working
 
         with pytest.raises(RunError, match="--workers 0"):
@@ -111,7 +112,7 @@ def test_a_process_that_is_killed_loses_no_answer(tmp_path: Path, store: StudySt
         states = set(run.journal.states().values())
     assert State.IN_FLIGHT not in states and State.RECEIVED in states
     assert curate(tmp_path / "run", recipe, store, 0).accepted > 0
-    assert judging() == []
+    assert judging() <= others
 
 
 def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:

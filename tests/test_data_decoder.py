@@ -75,6 +75,16 @@ def test_a_decoder_that_dies_is_an_error_of_its_film() -> None:
         dying.run(decode, b"some bytes" * 100_000)
 
 
+def test_a_decoder_that_was_ended_between_films_is_started_again(own: Decoder) -> None:
+    own.run(len, b"film")
+    ended = own._process
+    assert ended is not None and ended.stdin is not None and ended.stdout is not None
+    ended.kill()
+    ended.wait()
+    assert own.run(len, b"film") == 4
+    assert ended.stdin.closed and ended.stdout.closed
+
+
 def test_a_compressed_film_is_shown_to_a_reader(tmp_path: Path) -> None:
     pytest.importorskip("openjpeg")
     (tmp_path / "film.dcm").write_bytes(film())

@@ -84,6 +84,19 @@ def sided(study: Study, candidate: Candidate) -> frozenset[tuple[int, tuple[int,
     return frozenset((h.step, h.claim.sentence) for h in every if h.claim.side and reference.counterparts(h.claim))
 
 
+def disputed(study: Study, candidate: Candidate) -> frozenset[tuple[int, tuple[int, int]]]:
+    """Step and span of each sentence that asserts what the reference denies or does not have: what else is wrong with
+    it need not be said."""
+    reference = reference_of(study)
+    return frozenset(
+        (here.step, here.claim.sentence)
+        for here in said(candidate)
+        if here.claim.status == "present"
+        and not (here.claim.implied or weighed(here.claim))
+        and reference.standing(here.claim) in ("denied", "unsupported")
+    )
+
+
 def concludes(position: int, text: str) -> bool:
     """Whether a step states the result: the last one, or one that opens with "Conclusion" or the like."""
     return position == STEPS or _CONCLUDES.match(text) is not None

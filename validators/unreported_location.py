@@ -17,7 +17,7 @@ from .findings.lexicon import ORDINALS
 from .findings.match import is_head
 from .findings.modifiers import parsed
 from .findings.opposites import tone
-from .grounding import REPORT_LIMIT, sided
+from .grounding import REPORT_LIMIT, disputed, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of
@@ -44,10 +44,12 @@ class _Known(NamedTuple):
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first side or level of each step that the reference names nowhere."""
     report = study.report[:REPORT_LIMIT]
-    judged = sided(study, candidate)
+    judged, known = sided(study, candidate), disputed(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
+            if (position, (start, end)) in known:
+                continue
             moved = _unreported_level(report, sentence)
             if not moved and (position, (start, end)) not in judged:
                 moved = _unreported_side(report, sentence)

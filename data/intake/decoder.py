@@ -79,7 +79,9 @@ class Decoder:
         return result
 
     def _started(self) -> "subprocess.Popen[bytes]":
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # it ended by itself, or was ended: its pipes are still open
+        if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603  our own module, and no shell
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 env=os.environ | _ONE_THREAD,
