@@ -233,11 +233,13 @@ def _written_down(error: Exception) -> str:
     import traceback
     from tempfile import NamedTemporaryFile
 
+    from ..data.secrets import without_secrets
+
     try:
         with NamedTemporaryFile(
             "w", prefix="tenstep-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
         ) as file:
-            file.writelines(traceback.format_exception(error))
+            file.write(without_secrets("".join(traceback.format_exception(error))))
     except OSError:
         return "run it again with --traceback, and report what that prints, without your data"
     return f"please report it with {file.name}, from which you take out what is your data"

@@ -204,7 +204,7 @@ def test_a_fault_of_ours_is_one_line_and_its_traceback_a_file_of_the_user_alone(
     """A command of another package, which raises with the text that it was reading."""
     code = (
         "import sys, types\n"
-        "def run(args): raise KeyError('the patient Jane Doe')\n"
+        "def run(args): raise KeyError('the patient Jane Doe, sk-test-' + 30 * '9')\n"
         "module = types.ModuleType('tenstep.cli.status')\n"
         "module.register = lambda commands: commands.add_parser('status').set_defaults(run=run)\n"
         "sys.modules['tenstep.cli.status'] = module\n"
@@ -217,7 +217,9 @@ def test_a_fault_of_ours_is_one_line_and_its_traceback_a_file_of_the_user_alone(
     assert done.stderr.startswith("tenstep: a fault in tenstep (KeyError)") and done.stderr.count("\n") == 1
     assert "Jane Doe" not in done.stdout + done.stderr
     (file,) = tmp_path.iterdir()
-    assert str(file) in done.stderr and "Jane Doe" in file.read_text() and stat.S_IMODE(file.stat().st_mode) == 0o600
+    kept = file.read_text()
+    assert str(file) in done.stderr and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "Jane Doe" in kept and "99999" not in kept, "data is the user's own to see, and a key is in no file"
     if "--json" in words:
         assert json.loads(done.stdout)["error"]["kind"] == "KeyError"
 
