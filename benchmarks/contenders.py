@@ -97,18 +97,18 @@ def ours(url: str, studies: Path, concurrency: int, out: Path, **more: Any) -> i
     import yaml
     from tenstep.__main__ import main as command
 
-    recipe, told = out.with_name("recipe.yaml"), out.with_name("told.json")
+    recipe, printed = out.with_name("recipe.yaml"), out.with_name("printed.json")
     recipe.write_text(yaml.safe_dump(recipe_of(url, concurrency, **more)))
-    words = ["curate", str(recipe), "--studies", str(studies), "--out", str(out), "--json", str(told)]
+    words = ["curate", str(recipe), "--studies", str(studies), "--out", str(out), "--json", str(printed)]
     with contextlib.redirect_stdout(io.StringIO()):
         assert command(words) == 0
-    found = json.loads(told.read_text())
+    found = json.loads(printed.read_text())
     return int(found["accepted"] + found["doubted"] + found["rejected"])
 
 
 def contend(name: str, url: str, studies: Path, concurrency: int, out: Path) -> None:
     """Run one contender in this process and print what it took, as JSON."""
-    import aiohttp  # noqa: F401  loaded here, so that nobody's start is counted
+    import aiohttp  # noqa: F401  loaded here, so that no contender's start is counted
     import openai  # noqa: F401  as above
     import pyarrow.parquet  # noqa: F401  as above
 

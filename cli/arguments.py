@@ -89,9 +89,7 @@ def positive(text: str) -> int:
     Raises:
         InputError: it is something else.
     """
-    if not text.isdecimal() or not 0 < int(text) <= _LARGEST:
-        raise InputError(f"'{text[:40]}' is not a whole number above 0")
-    return int(text)
+    return _counted(text, 1, _LARGEST, "a whole number above 0")
 
 
 def processes(text: str) -> int:
@@ -100,9 +98,7 @@ def processes(text: str) -> int:
     Raises:
         InputError: it is something else.
     """
-    if not text.isdecimal() or int(text) > _MOST_PROCESSES:
-        raise InputError(f"'{text[:40]}' is not a number of processes, at most {_MOST_PROCESSES:,}")
-    return int(text)
+    return _counted(text, 0, _MOST_PROCESSES, f"a number of processes, at most {_MOST_PROCESSES:,}")
 
 
 def some_processes(text: str) -> int:
@@ -120,9 +116,7 @@ def port(text: str) -> int:
     Raises:
         InputError: it is something else.
     """
-    if not text.isdecimal() or int(text) > _LAST_PORT:
-        raise InputError(f"'{text[:40]}' is not the number of a port, 0 to {_LAST_PORT}")
-    return int(text)
+    return _counted(text, 0, _LAST_PORT, f"the number of a port, 0 to {_LAST_PORT}")
 
 
 def not_negative(text: str) -> float:
@@ -164,6 +158,13 @@ def shard_of(text: str) -> "Shard":
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) <= _MOST_SHARDS):
         raise InputError(f"'{text}' is no shard; wanted is I/N, such as 2/3 for the second of three")
     return Shard(int(number), int(of))
+
+
+def _counted(text: str, least: int, most: int, what: str) -> int:
+    """A number in digits alone, within bounds."""
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise InputError(f"'{text[:40]}' is not {what}")
+    return int(text)
 
 
 _STRICTER: dict[Any, Callable[[str], Any]] = {Path: usable_path, int: whole, float: number}

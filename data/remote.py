@@ -59,7 +59,7 @@ def local(place: str | Path) -> Path:
     folder = _cache("inputs", url)
     copy = folder / PurePosixPath(url).name
     system, root = _opened(url)
-    with _reading(url), readable_by(owner_only=True):
+    with _faults(url), readable_by(owner_only=True):
         there = _listed(system, root)
         if not there:
             raise InputError(_NOTHING, file=url)
@@ -88,7 +88,7 @@ def origin_of(path: Path) -> str | None:
 def fetch_into(copy: Path, url: str, name: str) -> None:
     """One file of a folder that was fetched without it; nothing happens if it is not there either."""
     system, root = _opened(url)
-    with _reading(url), readable_by(owner_only=True):
+    with _faults(url), readable_by(owner_only=True):
         if system.exists(f"{root}/{name}"):
             _fetch(system, f"{root}/{name}", copy / name)
 
@@ -101,7 +101,7 @@ def staging(url: str) -> Path:
 def is_taken(url: str) -> bool:
     """Whether something lies at a place."""
     system, root = _opened(url)
-    with _writing(url):
+    with _faults(url, _NO_PLACE):
         return bool(_listed(system, root))
 
 
@@ -118,7 +118,7 @@ def upload(folder: Path, url: str, on_file: Callable[[], None] = lambda: None) -
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not _is_left_here(file))
     files.sort(key=lambda file: file.parent == folder and file.name in HEADS)
     targets = {f"{root}/{file.relative_to(folder).as_posix()}": file for file in files}
-    with _writing(url):
+    with _faults(url, _NO_PLACE):
         if url.startswith("hf:") and not root.startswith("buckets/"):
             _commit(system, targets)
             for _ in files:
@@ -212,36 +212,26 @@ def _cache(kind: str, url: str) -> Path:
     return folder
 
 
-@contextmanager
-def _reading(url: str) -> Iterator[None]:
-    """What a storage library raises, as one line; it may be any error."""
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(_NOTHING, file=url) from None
-    except Exception as error:  # noqa: BLE001 of whatever library serves this scheme
-        raise _fault(error, url) from None
-
-
-@contextmanager
-def _writing(url: str) -> Iterator[None]:
-    """The same where something is to be written."""
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError:
-        message = (
-            "there is no such bucket or repository, or your keys may not see it; make it first, or see to its name"
-        )
-        raise InputError(message, file=url) from None
-    except Exception as error:  # noqa: BLE001 of whatever library serves this scheme
-        raise _fault(error, url) from None
-
-
 _NOTHING = "nothing lies there, or your keys may not see it; see to its name"
+_NO_PLACE = "there is no such bucket or repository, or your keys may not see it; make it first, or see to its name"
+
+
+@contextmanager
+def _faults(url: str, missing: str = _NOTHING) -> Iterator[None]:
+    """What a storage library raises, as one line; it may be any error.
+
+    Args:
+        url: the place.
+        missing: what is said where nothing is found.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(missing, file=url) from None
+    except Exception as error:  # noqa: BLE001 of whatever library serves this scheme
+        raise _fault(error, url) from None
 
 
 def _fault(error: Exception, url: str) -> InputError:
