@@ -12,7 +12,7 @@ from ..schemas.verdict import Finding, Severity
 from .findings import sentences
 from .findings.lexicon import word_set
 from .findings.modifiers import parsed
-from .findings.reference import Reference, grades_apart, relations
+from .findings.reference import Reference, relations
 from .grounding import REPORT_LIMIT, Said, name, reference_of, said, said_of_it
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary, words_of
@@ -28,6 +28,7 @@ _VIEWS = 2  # of a study, unless it says more
 _COUNTABLE = ("rib", "spine")
 _LONG = 3  # digits of a number that counts nothing
 _TECHNIQUE = word_set("technique")
+_GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -44,7 +45,7 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
     own = reference.asserted((claim.finding,))
     others = own or reference.asserted(relations().same.get(claim.finding, ()))
-    apart = [(steps, other) for other in others if (steps := grades_apart(claim.size, other.size)) is not None]
+    apart = [(steps, other) for other in others if (steps := _grades_apart(claim.size, other.size)) is not None]
     distance = min((steps for steps, _ in apart), default=0)
     if distance:
         yield find(
@@ -54,6 +55,13 @@ def _graded(reference: Reference, here: Said) -> Iterator[Finding]:
             span=claim.span,
             evidence=reference.sentence(apart[0][1]),
         )
+
+
+def _grades_apart(one: str | None, other: str | None) -> int | None:
+    """By how many grades two sizes differ; none if either is no grade."""
+    if one not in _GRADES or other not in _GRADES:
+        return None
+    return abs(_GRADES[one] - _GRADES[other])
 
 
 def _counted(report: str, position: int, text: str) -> Iterator[Finding]:

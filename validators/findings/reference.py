@@ -24,7 +24,6 @@ _LOBES = {
     "lower_lobe": "lower", "rll": "lower", "lll": "lower",
 }  # fmt: skip
 _NAMELESS = ("tip", "tips")  # a device that is known by its end alone
-_GRADES = {"tiny": 0, "borderline": 0, "small": 1, "mild": 1, "moderate": 2, "large": 3, "severe": 3}
 _EMPTY_LIMITS = frozenset({"focal", "discrete", "typical", "convincing", "similar", "suspicious", "lobar", "confluent"})
 
 
@@ -176,13 +175,6 @@ def places_agree(one: Iterable[str], other: Iterable[str]) -> bool:
     first = frozenset(zone for place in one for zone in zones[place])
     second = frozenset(zone for place in other for zone in zones[place])
     return not first or not second or bool(first & second)
-
-
-def grades_apart(one: str | None, other: str | None) -> int | None:
-    """By how many grades two sizes differ; none if either is no grade."""
-    if one not in _GRADES or other not in _GRADES:
-        return None
-    return abs(_GRADES[one] - _GRADES[other])
 
 
 def _narrower(denial: Claim, other: Claim, sentence: str) -> bool:
