@@ -39,6 +39,10 @@ def test_whatever_a_pattern_matches_has_a_lead_that_it_needs(source: str, flags:
         (r"\bword for word\b|\bverbatim\b", {"word", "verb"}),
         (r"_{2,}", {"_"}),
         (r"\d{1,2}/\d{1,2}", {"0"}),
+        (r"\d{2}:\d{2}", {"00"}),
+        (r"\d{3}-\d|\d", {"0"}),
+        (r"\bX{2,}\b", {"xx", "xxx", "xxxx"}),
+        (r"\bage \d{1,3}\b", {"age"}),
         (r"\w+ly", set()),
     ],
 )

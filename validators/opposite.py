@@ -30,18 +30,20 @@ _MEMORY, _NAME = 500_000, 350  # bytes in all, and of a name, about
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first thing of each step that has another side, level or degree than wherever the reference names it."""
     report = study.report[:REPORT_LIMIT]
-    judged = sided(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
             sentence = text[start:end]
-            if moved := _moved(report, sentence, but=SIDE if (position, (start, end)) in judged else None):
+            moved = _moved(report, sentence)
+            if moved and (position, (start, end)) in sided(study, candidate):
+                moved = _moved(report, sentence, but=SIDE)
+            if moved:
                 name, value, others = moved
                 message = f"{sentence!r}: the {name} of this study is {' or '.join(others)}, not {value}; correct it."
                 yield find("opposite", message, step=position, span=(start, end))
                 break
 
 
-def _moved(report: str, sentence: str, but: int | None) -> tuple[str, str, list[str]] | None:
+def _moved(report: str, sentence: str, but: int | None = None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
     words_of_kinds = opposites(sentence).items()
     given = [(kind, next(iter(words))) for kind, words in words_of_kinds if len(words) == 1 and kind != but]

@@ -23,15 +23,22 @@ _COMMON = frozenset(
 )
 _WORD = re.compile(rf"(?<=[^\0\1a-z])(?:[a-z]{{{LEAD},}}|[a-z]+(?=[^\0a-z]))")  # long enough, or whole
 _WORDS = re.compile(r"[^\W\d_]+|[^\w\s]|_")
-_HAS_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d(\d)?")
+_OFTEN = {"0": 30, "00": 10}  # as many other leads are in as many texts, about
 
 
 @remembered
 @lru_cache(maxsize=512)
 def leads(text: str) -> frozenset[str]:
-    """The first letters of a text's words, its short words, in lower case; its marks; "0" if it has any digit."""
+    """The first letters of a text's words, its short words, in lower case; its marks; "0" if it has a digit, and "00"
+    if it has two in a row."""
     found = {word[:LEAD] for word in _WORDS.findall(text.lower())}
-    return frozenset(found | {"0"}) if _HAS_DIGIT.search(text) else frozenset(found)
+    for digits in _DIGITS.finditer(text):
+        found.add("0")
+        if digits[1]:
+            found.add("00")
+            break
+    return frozenset(found)
 
 
 class Patterns:
@@ -115,19 +122,26 @@ def needs(source: str, flags: int = re.I) -> frozenset[str]:
                 break
             words.add(word)
         else:
-            best = words if not best or len(words) < len(best) else best
-        if len(best) == 1:
+            words -= {"00"} if "0" in words else set()  # texts with "00" have "0" too
+            best = words if not best or _often(words) < _often(best) else best
+        if _often(best) == 1:
             break
     return frozenset(best)
 
 
+def _often(leads: set[str]) -> int:
+    """How many texts have one of these leads: a number that can be compared."""
+    return sum(_OFTEN.get(lead, 1) for lead in leads)
+
+
 def _rarest(string: str) -> str | None:
-    """The lead of the longest word that is whole or as long as a lead; else "0" for a digit; else a mark."""
+    """The lead of the longest word that is whole or as long as a lead; else "00" or "0" for digits; else a mark."""
     words: list[str] = _WORD.findall(string)
     if word := max((word for word in words if word not in _COMMON), key=len, default=""):
         return word[:LEAD]
-    if _DIGIT in string or any(map(str.isdigit, string)):
-        return "0"
+    digits = "".join(_DIGIT if char.isdigit() else char for char in string)
+    if _DIGIT in digits:
+        return "00" if 2 * _DIGIT in digits else "0"
     return next((mark for mark in string if not mark.isalnum() and mark not in (_ANYTHING, _GAP)), None)
 
 
@@ -184,7 +198,8 @@ def _item(kind: Any, value: Any) -> set[str]:
         if most == 1 or once == {_GAP}:
             often = once
         elif len(once) == 1 and least:
-            often = {min(once) * min(least, LEAD) + _ANYTHING}
+            some, one = min(least, LEAD), min(once)  # "xx+" is "xx" or "xxx" or begins with four of them
+            often = {*(one * times for times in range(some, LEAD)), one * LEAD + _ANYTHING}
         else:
             often = {_ANYTHING + string for string in once}
         return often if least else {"", *often}

@@ -44,16 +44,13 @@ class _Known(NamedTuple):
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first side or level of each step that the reference names nowhere."""
     report = study.report[:REPORT_LIMIT]
-    judged, known = sided(study, candidate), disputed(study, candidate)
     for position, text in steps_of(candidate):
         for start, end in sentences(text):
-            sentence = text[start:end]
-            if (position, (start, end)) in known:
-                continue
+            sentence, here = text[start:end], (position, (start, end))
             moved = _unreported_level(report, sentence)
-            if not moved and (position, (start, end)) not in judged:
-                moved = _unreported_side(report, sentence)
-            if moved and not sentence.endswith("?"):
+            if not moved and (moved := _unreported_side(report, sentence)) and here in sided(study, candidate):
+                continue
+            if moved and not sentence.endswith("?") and here not in disputed(study, candidate):
                 yield find(
                     "unreported_location",
                     f"{sentence!r}: the study has nothing at '{moved}'; correct the side or place.",

@@ -80,9 +80,10 @@ def measured(trace: Trace | None, report: str) -> MeasuredTrace | None:
     )
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=64)
+def words(text: str) -> tuple[str, ...]:
     """The words of a text, in lower case."""
-    return _WORD.findall(text[:_LONGEST].lower())
+    return tuple(_WORD.findall(text[:_LONGEST].lower()))
 
 
 def runs(tokens: Sequence[str], length: int = RUN) -> Iterator[tuple[str, ...]]:

@@ -124,6 +124,8 @@ class Reference(NamedTuple):
     def contradicted(self, claim: Claim) -> Claim | None:
         """For a denied claim: the assertion of the report that it contradicts, or none."""
         name, present = claim.finding, self.present.get(claim.finding, ())
+        if name not in self.uncertain and self.present.keys().isdisjoint(relations().denial.get(name, (name,))):
+            return None  # most claims: then the rest need not be asked
         if any(_speaks_for(other, claim) for other in self.implied.get(name, ())) and (claim.implied or not present):
             return None
         denials = self.absent.get(name, ())
