@@ -28,7 +28,8 @@ cannot be said then, and the audit says so. A row that cannot be read is named a
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ from .template_trace import CODE, Count, Templates, marked
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_AT_ONCE = 128  # rows that are compared with all before them, and counted, at once
+
 
 class Audit:
     """What was found at one path. Close it, or use it in a `with` block: verdicts are kept in a temporary file."""
@@ -62,25 +65,29 @@ class Audit:
         self._spool = Spool()
         self._templates = Templates()
 
-    def add(self, found: Item | RowProblem) -> None:
-        """One more row."""
-        if isinstance(found, RowProblem):
-            self.problems.add(found)
-            return
-        found = self._compared(found)
-        self.totals.add(found)
-        self._spool.add(found)
-        self.restricted |= found.study.data_class == "restricted"
-        if self.examples is not None:
-            self.examples.add(found)
+    def add_all(self, rows: Sequence[Item | RowProblem]) -> None:
+        """More rows, in their order."""
+        for problem in rows:
+            if isinstance(problem, RowProblem):
+                self.problems.add(problem)
+        for item in self._compared([row for row in rows if isinstance(row, Item)]):
+            self.totals.add(item)
+            self._spool.add(item)
+            self.restricted |= item.study.data_class == "restricted"
+            if self.examples is not None:
+                self.examples.add(item)
 
-    def _compared(self, item: Item) -> Item:
-        """The row with a doubt, if a row before it says the same before another reference."""
-        seen = item.measured
-        if seen is None or item.verdict.outcome == "reject":
-            return item
-        twin = self._templates.add(str(self.totals.rows + 1), item.study.id, seen.steps, seen.report)
-        return item if twin is None else item._replace(verdict=marked(item.verdict, True))
+    def _compared(self, items: Sequence[Item]) -> Iterator[Item]:
+        """The rows, with a doubt on each for which a row before it says the same before another reference."""
+        traces = {
+            number: (str(number), item.study.id, item.measured.steps, item.measured.report)
+            for number, item in enumerate(items, self.totals.rows + 1)
+            if item.measured is not None and item.verdict.outcome != "reject"
+        }
+        found = self._templates.add_all([*traces.values()]) if traces else []
+        twins = {number for number, twin in zip(traces, found, strict=True) if twin is not None}
+        for number, item in enumerate(items, self.totals.rows + 1):
+            yield item._replace(verdict=marked(item.verdict, True)) if number in twins else item
 
     def settle(self) -> None:
         """Give the early rows of a template their doubt, once all rows are there."""
@@ -216,9 +223,11 @@ def audit(
 
 def _fill(found: Audit, on_row: Callable[[Audit], None], reader: Reader, executor: Executor) -> None:
     path = found.path
-    for one in items(path, reader, executor):
-        found.add(one)
-        on_row(found)
+    left = items(path, reader, executor)
+    while some := list(islice(left, _AT_ONCE)):
+        found.add_all(some)
+        for _ in some:
+            on_row(found)
     found.settle()
     if not found.totals.rows and not found.problems:
         wanted = (
