@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..data.ends import Ended
+from ..data.ends import End, Ended
 from ..data.judged import Judged, judged, judged_body, judged_event
 from ..data.run import RunFolder
 from ..schemas.run import State
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Verdict, Weight
 from .doubts import decided
+from .kept_traces import KeptTraces
 from .requests.asker import Asker
 from .requests.budget import Lane
 from .requests.tally import Tally
@@ -116,8 +117,12 @@ class Judgement:
         course.add(answers, usd)
         self.usd = _sum(self.usd, usd)
 
-    async def pass_over(self, ended: Ended) -> bytes:
+    async def pass_over(self, ended: Ended, kept: KeptTraces) -> bytes:
         """Count studies that an earlier call brought to an end, and remember their traces.
+
+        Args:
+            ended: those studies.
+            kept: traces that an earlier call has left; where it has not, the journal's are taken.
 
         Returns:
             A byte for each study of the store, by place: 1 for those.
@@ -136,16 +141,24 @@ class Judgement:
         count = passed.count(1)
         self.tally.studies += count
         self.tally.passed_over += count
-        traces = ended.sketches()
+        self.pool.go_on_with(*kept.taken(passed.rfind(1)))
+        traces = iter(()) if self.pool.compared else ended.sketches()
         while some := list(islice(traces, _TRACES)):
             await self.pool.remember(some)
         return bytes(passed)
 
-    async def mark_early_templates(self, *, final: bool) -> None:
+    async def keep_traces(self, kept: KeptTraces) -> None:
+        """Leave the traces for a later call."""
+        await self.asker.flush()
+        if self.pool.compared:
+            await self.pool.commit(kept.note(self.pool.compared))
+
+    async def mark_early_templates(self, *, final: bool, mark: str | None = None) -> None:
         """Give those traces their doubt that came before the others which say the same.
 
         Args:
             final: whether nothing more is made of a study after its first answer, so that nothing is left to do.
+            mark: for the ends of studies (data/ends.py), if they are noted.
         """
         await self.asker.flush()
         found: set[str] = set()
@@ -163,7 +176,11 @@ class Judgement:
                     self.tally.codes.subtract(verdict.codes)
                 if verdict.accepted or final:
                     self.tally.codes.update(now.codes)
-                self.asker.record(judged_event(candidate, now, event.raw))
+                more = []
+                if final and mark is not None:  # so that a later call does not go through the study again
+                    codes = () if now.accepted else now.codes
+                    more = [End(twin.study_id, mark, now.outcome, False, 1, candidate.cost_usd, codes, {})]
+                self.asker.record(judged_event(candidate, now, event.raw), *more)
                 changed += 1
                 if changed % _AT_ONCE == 0:  # nothing here waits, and what is appended is held until it is on disk
                     await self.asker.flush()

@@ -26,8 +26,8 @@ _MAY_DIFFER = int(SIZE * (1 - ALIKE))  # minima of two sketches that are alike
 _TRACES, _PAIRS = 200, 4_096  # that are compared at once
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(axis=1, dtype=np.uint8)  # bits set
 _TABLES = """
-CREATE TABLE sketches (at INTEGER PRIMARY KEY, steps BLOB);
-CREATE TABLE bands (band INTEGER PRIMARY KEY, heads BLOB);
+CREATE TABLE IF NOT EXISTS sketches (at INTEGER PRIMARY KEY, steps BLOB);
+CREATE TABLE IF NOT EXISTS bands (band INTEGER PRIMARY KEY, heads BLOB);
 """
 _NUMBERS = np.arange(BANDS, dtype=np.uint64) << np.uint64(58)
 
@@ -36,14 +36,14 @@ class SketchIndex:
     """Numbers traces from 1, in the order in which they are added.
 
     Args:
-        db: a database of which this makes two tables; in a transaction that is never committed.
+        db: a database in which this has two tables; its caller commits.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         db.executescript(_TABLES)
         self._db = db
         self._full: dict[int, bytes] = {}  # heads of bands that are full
-        self.count = 0
+        (self.count,) = db.execute("SELECT COALESCE(MAX(at), 0) FROM sketches").fetchone()
 
     def add(self, ours: Sketch) -> list[tuple[int, float]]:
         """One more trace; the earlier ones that are alike, by number, and how much."""

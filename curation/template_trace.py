@@ -2,19 +2,19 @@
 
 Each trace is sketched (MinHash of its steps' words) and looked up among those that came before it. Those whose
 references are as alike as their steps may say the same; where the references are clearly less alike, each of the traces
-gets a doubt. Nothing of a text is held, and sketches lie in a temporary database, so memory does not grow with a run. A
-verifier, which sees one trace as well, cannot resolve it; a recipe or a reader can. A journal keeps the sketches with
-the verdict, so that a resume makes none again.
+gets a doubt. Nothing of a text is held, and sketches lie in a database, so memory does not grow with a run. A verifier,
+which sees one trace as well, cannot resolve it; a recipe or a reader can. A journal keeps the sketches with the
+verdict, so that a resume makes none again, and a run keeps the database (kept_traces.py).
 """
 
 import json
 import re
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,9 +36,11 @@ _AT_ONCE = 1_000  # traces whose twins are found at once
 _TABLES = """
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
-CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLOB);
-CREATE TABLE twins (at INTEGER PRIMARY KEY, of TEXT);
+CREATE TABLE IF NOT EXISTS traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLOB);
+CREATE TABLE IF NOT EXISTS twins (at INTEGER PRIMARY KEY, of TEXT);
+CREATE TABLE IF NOT EXISTS notes (note TEXT);
 """
+_BY_KEY = "CREATE UNIQUE INDEX IF NOT EXISTS by_key ON traces (key)"
 
 _THERE = (
     "SELECT traces.key, study, reference, of FROM json_each(?) CROSS JOIN traces ON traces.at = value "
@@ -58,14 +60,22 @@ class Twin(NamedTuple):
 
 
 class Templates:
-    """Collects traces; use it in a `with` block."""
+    """Collects traces; use it in a `with` block.
 
-    def __init__(self) -> None:
-        self._file = tempfile.NamedTemporaryFile(prefix="tenstep-", suffix=".db")  # noqa: SIM115 lives as long as we do
-        self._db = sqlite3.connect(self._file.name, isolation_level=None, check_same_thread=False)
+    Args:
+        place: the file of their database, if it is to be kept; what is there already is not added again.
+    """
+
+    def __init__(self, place: Path | None = None) -> None:
+        self._db = sqlite3.connect(place or "", isolation_level=None, check_same_thread=False)  # "": a temporary file
         self._db.executescript(_TABLES)
         self._index = SketchIndex(self._db)
-        self._marked = bytearray(1)  # by number, from 1: whether a trace has a twin
+        self._goes_on = self._index.count > 0
+        if self._goes_on:
+            self._db.execute(_BY_KEY)
+        self._marked = bytearray(1 + self._index.count)  # by number, from 1: whether a trace has a twin
+        for (at,) in self._db.execute("SELECT at FROM twins"):
+            self._marked[at] = 1
         self._db.execute("BEGIN")
 
     def add(self, key: str, study_id: str, ours: Sketch, reference: Sketch) -> str | None:
@@ -80,11 +90,15 @@ class Templates:
         Returns:
             The study of an earlier trace that is alike though its reference is not; none if there is none yet.
         """
+        if (known := self._known(key)) is not None:
+            return known[0]
         found = [(0, at, same) for at, same in self._index.add(ours)]
         return self._compared([(key, study_id)], reference[np.newaxis], *zip(*found, strict=True))[0]
 
     def add_all(self, traces: Sequence[Trace]) -> list[str | None]:
         """The same for several traces, one after another, in less time."""
+        if self._goes_on:
+            return [self.add(*trace) for trace in traces]
         found = self._index.extend(np.stack([trace[2] for trace in traces]))
         references = np.stack([trace[3] for trace in traces])
         return self._compared([trace[:2] for trace in traces], references, *map(_listed, found))
@@ -92,6 +106,14 @@ class Templates:
     def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """More traces, by key, study and packed sketches."""
         self.add_all([(key, study_id, *unpacked(blob)) for key, study_id, blob in traces])
+
+    def _known(self, key: str) -> tuple[str | None] | None:
+        """The twin of a trace that is there already, in a tuple; none of one that is not."""
+        if not self._goes_on:
+            return None
+        query = "SELECT of FROM traces LEFT JOIN twins USING (at) WHERE key = ?"
+        found: tuple[str | None] | None = self._db.execute(query, (key,)).fetchone()
+        return found
 
     def _compared(
         self,
@@ -162,10 +184,14 @@ class Templates:
         name, args = call
         return getattr(self, name)(*args)
 
+    def commit(self, note: str) -> None:
+        """Leave the database to those who go on with it, with a word for them."""
+        self._db.execute("INSERT INTO notes VALUES (?)", (note,))
+        self._db.execute("COMMIT")
+
     def close(self) -> None:
-        """Forget them."""
+        """Close the database; what was not committed is gone."""
         self._db.close()
-        self._file.close()
 
     def __enter__(self) -> "Templates":
         return self
@@ -179,9 +205,9 @@ def _listed(values: NDArray[Any]) -> list[Any]:
     return found
 
 
-def started() -> Callable[[Sequence[Call]], list[Any]]:
+def started(place: Path | None = None) -> Callable[[Sequence[Call]], list[Any]]:
     """What a process that compares traces does with a batch (batch_process.py)."""
-    templates = Templates()
+    templates = Templates(place)
 
     def work(batch: Sequence[Call]) -> list[Any]:
         found: list[Any] = []

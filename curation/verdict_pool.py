@@ -12,6 +12,7 @@ in the order of the calls, so it does not matter which process does it. With no 
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.processes import cores
@@ -55,6 +56,7 @@ class VerdictPool:
         judging = partial(_judging, self._severities, doubts, self._own)
         self._judges: list[BatchProcess[_Wanted, Opinion]] = [BatchProcess(judging) for _ in range(workers)]
         self._comparing: BatchProcess[Call, Any] = BatchProcess(started)
+        self._place: Path | None = None  # of the traces' database, if it is kept
         self._templates: Templates | None = None  # where there are no workers
         self.compared = 0  # traces
 
@@ -87,6 +89,19 @@ class VerdictPool:
         )
         return found
 
+    def go_on_with(self, place: Path, traces: int) -> None:
+        """Traces that an earlier call has left in a database, before any other; and where those that come are kept."""
+        self._place, self.compared = place, traces
+        self._comparing = BatchProcess(partial(started, place))
+
+    async def commit(self, note: str) -> None:
+        """Leave the traces in that database, with a word for who goes on with them.
+
+        Raises:
+            RunError: the process that compares is gone.
+        """
+        await self._call("commit", note)
+
     async def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """Traces of an earlier call: key, study and packed sketches of each.
 
@@ -111,7 +126,7 @@ class VerdictPool:
     async def _call(self, name: str, *args: Any) -> Any:
         if self._judges:
             return await self._comparing.run((name, args))
-        self._templates = self._templates or Templates()
+        self._templates = self._templates or Templates(self._place)
         return self._templates.call((name, args))
 
     async def close(self) -> None:

@@ -41,11 +41,13 @@ WHERE after >= last AND place < ?
 """
 _SKETCHES = """
 SELECT events.key, events.study_id, events.raw
-FROM (SELECT MAX(seq) AS last FROM events INDEXED BY by_key WHERE state = 'judged' GROUP BY key)
+FROM (
+    SELECT MAX(seq) AS last, MIN(seq) AS first FROM events INDEXED BY by_key WHERE state = 'judged' GROUP BY key
+)
 CROSS JOIN digest ON digest.seq = last
 JOIN temp.ended USING (study)
 CROSS JOIN events ON events.seq = last
-WHERE events.raw IS NOT NULL ORDER BY last
+WHERE events.raw IS NOT NULL ORDER BY first
 """
 
 
@@ -92,7 +94,8 @@ class Ended:
             yield place, End(study, self._mark, outcome, bool(repaired), answers, usd, *found)
 
     def sketches(self) -> Iterator[tuple[str, str, bytes]]:
-        """Key, study and packed sketches of every candidate of those studies that has some, in order."""
+        """Key, study and packed sketches of every candidate of those studies that has some, in the order in which they
+        were judged first, and so compared."""
         yield from self._do(_SKETCHES)
 
     def _do(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
