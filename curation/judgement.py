@@ -22,7 +22,7 @@ from .requests.asker import Asker
 from .requests.budget import Lane
 from .requests.tally import Tally
 from .teacher import Question, request_key
-from .template_trace import Count, marked
+from .template_trace import marked
 from .verdict_pool import VerdictPool
 from .verdicts import Opinion, opinion_of
 from .verifying.verifier import Verifier
@@ -161,10 +161,8 @@ class Judgement:
             mark: for the ends of studies (data/ends.py), if they are noted.
         """
         await self.asker.flush()
-        found: set[str] = set()
         changed = 0
         async for twin in self.pool.twins():
-            found.add(twin.study_id)
             event = self.run.journal.last(twin.key, State.JUDGED)
             if event is None:
                 continue
@@ -187,7 +185,7 @@ class Judgement:
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
         self.tally.codes = +self.tally.codes
-        if (note := Count(await self.pool.studies(), len(found)).note) is not None:
+        if (note := (await self.pool.counted()).note) is not None:
             self.tally.notes += (note,)
 
 

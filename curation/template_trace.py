@@ -10,6 +10,7 @@ verdict, so that a resume makes none again, and a run keeps the database (kept_t
 import json
 import re
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from ..data.similarity import SIZE, Signature, likeness
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
 from .auditing.sketch import Sketch, sketch
-from .sketch_index import SketchIndex
+from .sketch_index import SketchIndex, Wanted
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}
@@ -38,6 +39,7 @@ PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
 CREATE TABLE IF NOT EXISTS traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLOB);
 CREATE TABLE IF NOT EXISTS twins (at INTEGER PRIMARY KEY, of TEXT);
+CREATE TABLE IF NOT EXISTS given (at INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS notes (note TEXT);
 """
 _BY_KEY = "CREATE UNIQUE INDEX IF NOT EXISTS by_key ON traces (key)"
@@ -70,10 +72,12 @@ class Templates:
         self._db = sqlite3.connect(place or "", isolation_level=None, check_same_thread=False)  # "": a temporary file
         self._db.executescript(_TABLES)
         self._index = SketchIndex(self._db)
-        self._goes_on = self._index.count > 0
-        if self._goes_on:
+        self._earlier = self._index.count  # traces that were there
+        if self._earlier:
             self._db.execute(_BY_KEY)
-        self._marked = bytearray(1 + self._index.count)  # by number, from 1: whether a trace has a twin
+        self._marked = bytearray(1 + self._earlier)  # by number, from 1: whether a trace has a twin
+        self._lately = bytearray(1 + self._earlier)  # the same, of those that had none before
+        self._wanted: tuple[Wanted, Wanted] | None = None  # both, to be looked for
         for (at,) in self._db.execute("SELECT at FROM twins"):
             self._marked[at] = 1
         self._db.execute("BEGIN")
@@ -97,7 +101,7 @@ class Templates:
 
     def add_all(self, traces: Sequence[Trace]) -> list[str | None]:
         """The same for several traces, one after another, in less time."""
-        if self._goes_on:
+        if self._earlier:
             return [self.add(*trace) for trace in traces]
         found = self._index.extend(np.stack([trace[2] for trace in traces]))
         references = np.stack([trace[3] for trace in traces])
@@ -109,7 +113,7 @@ class Templates:
 
     def _known(self, key: str) -> tuple[str | None] | None:
         """The twin of a trace that is there already, in a tuple; none of one that is not."""
-        if not self._goes_on:
+        if not self._earlier:
             return None
         query = "SELECT of FROM traces LEFT JOIN twins USING (at) WHERE key = ?"
         found: tuple[str | None] | None = self._db.execute(query, (key,)).fetchone()
@@ -126,6 +130,8 @@ class Templates:
         """Traces that the index has taken, and what it has found: rows, earlier traces by number, and how much."""
         first = len(self._marked)
         self._marked.extend(bytes(len(traces)))
+        self._lately.extend(bytes(len(traces)))
+        self._wanted = None
         numbered = [(first + row, *trace, references[row].tobytes()) for row, trace in enumerate(traces)]
         self._db.executemany("INSERT INTO traces VALUES (?, ?, ?, ?)", numbered)
         twins: list[str | None] = [None] * len(traces)
@@ -152,11 +158,11 @@ class Templates:
         new = marks.keys() - marked
         self._db.executemany("INSERT INTO twins VALUES (?, ?)", [(at, marks[at]) for at in sorted(new)])
         for at in new:
-            self._marked[at] = 1
+            self._marked[at] = self._lately[at] = 1
         return twins
 
     def twins(self) -> Iterator[Twin]:
-        """Every trace that is alike to one before another reference, the early ones of a group too."""
+        """Every trace that is alike to one before another reference, the early ones of a group too; each once."""
         first: int | None = 1
         while first is not None:
             found, first = self.some_twins(first)
@@ -166,18 +172,25 @@ class Templates:
         """The same, for some traces from the first one on (counted from 1); and where to go on, if anywhere."""
         if not self._marked.count(1):
             return [], None
+        if self._wanted is None:
+            self._wanted = self._index.wanted(self._lately), self._index.wanted(self._marked)
         end = min(self._index.count, first + _AT_ONCE - 1)
-        page = range(first, end + 1)
         marked = dict(self._db.execute("SELECT at, of FROM twins WHERE at BETWEEN ? AND ?", (first, end)))
-        for at, other in self._index.alike([at for at in page if at not in marked], self._marked):
-            (marked[at],) = self._db.execute("SELECT of FROM twins WHERE at = ?", (other,)).fetchone()
+        given = {at for (at,) in self._db.execute("SELECT at FROM given WHERE at BETWEEN ? AND ?", (first, end))}
+        left = [at for at in range(first, end + 1) if at not in marked and at not in given]
+        earlier = bisect_right(left, self._earlier)  # have been compared with those that had a twin before
+        for some, wanted in zip((left[:earlier], left[earlier:]), self._wanted, strict=True):
+            for at, other in self._index.alike(some, wanted):
+                (marked[at],) = self._db.execute("SELECT of FROM twins WHERE at = ?", (other,)).fetchone()
         rows = self._db.execute("SELECT at, key, study FROM traces WHERE at BETWEEN ? AND ?", (first, end))
-        found = [Twin(key, study, marked[at]) for at, key, study in rows if at in marked]
-        return found, end + 1 if end < self._index.count else None
+        found = {at: Twin(key, study, marked[at]) for at, key, study in rows if at in marked and at not in given}
+        self._db.executemany("INSERT INTO given VALUES (?)", ((at,) for at in found))
+        return list(found.values()), end + 1 if end < self._index.count else None
 
-    def count_studies(self) -> int:
-        """How many studies have a trace here."""
-        return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
+    def counted(self) -> "Count":
+        """How many studies have a trace here, and how many one that `twins` has given."""
+        query = "SELECT COUNT(DISTINCT study), COUNT(DISTINCT CASE WHEN given.at THEN study END) FROM traces"
+        return Count(*self._db.execute(f"{query} LEFT JOIN given USING (at)").fetchone())
 
     def call(self, call: Call) -> Any:
         """What a method says, by its name."""

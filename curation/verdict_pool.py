@@ -21,7 +21,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
 from ..validators.gate import prepare
 from .batch_process import BatchProcess
-from .template_trace import Call, Templates, Twin, started
+from .template_trace import Call, Count, Templates, Twin, started
 from .verdicts import Opinion, candidate_of, judge_answer, judge_candidate
 
 if TYPE_CHECKING:
@@ -112,16 +112,16 @@ class VerdictPool:
         await self._call("remember", traces)
 
     async def twins(self) -> AsyncIterator[Twin]:
-        """Every trace that says what another one says; see `Templates.twins`."""
+        """Every trace that says what another one says, if no earlier call was given it; see `Templates.twins`."""
         first: int | None = 1 if self.compared else None
         while first is not None:
             found, first = await self._call("some_twins", first)
             for twin in found:
                 yield twin
 
-    async def studies(self) -> int:
-        """How many studies have a trace that was compared."""
-        return int(await self._call("count_studies")) if self.compared else 0
+    async def counted(self) -> Count:
+        """How many studies have a trace that was compared, and how many one that says what another one says."""
+        return Count(*await self._call("counted")) if self.compared else Count(0, 0)
 
     async def _call(self, name: str, *args: Any) -> Any:
         if self._judges:
