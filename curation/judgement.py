@@ -128,23 +128,23 @@ class Judgement:
             A byte for each study of the store, by place: 1 for those.
         """
         passed = bytearray(len(self.run.studies))
-        for place, end in ended:
+        for place in ended.places():
             passed[place] = 1
-            self.tally.accepted += end.outcome == "accept"
-            self.tally.doubted += end.outcome == "doubt"
-            self.tally.rejected += end.outcome == "reject"
-            self.tally.repaired += end.repaired
-            self.tally.recalled += end.answers
-            self.tally.codes.update(end.codes)
-            self.tally.verified.update(end.verified)
-            self.usd = _sum(self.usd, end.usd)
-        count = passed.count(1)
-        self.tally.studies += count
-        self.tally.passed_over += count
+        for some in ended.sums():
+            self.tally.studies += some.studies
+            self.tally.passed_over += some.studies
+            self.tally.accepted += some.studies * (some.outcome == "accept")
+            self.tally.doubted += some.studies * (some.outcome == "doubt")
+            self.tally.rejected += some.studies * (some.outcome == "reject")
+            self.tally.repaired += some.studies * some.repaired
+            self.tally.recalled += some.answers
+            self.tally.codes.update(dict.fromkeys(some.codes, some.studies))
+            self.tally.verified.update({name: some.studies * n for name, n in some.verified.items()})
+            self.usd = _sum(self.usd, some.usd)
         self.pool.go_on_with(*kept.taken(passed.rfind(1)))
         traces = iter(()) if self.pool.compared else ended.sketches()
-        while some := list(islice(traces, _TRACES)):
-            await self.pool.remember(some)
+        while batch := list(islice(traces, _TRACES)):
+            await self.pool.remember(batch)
         return bytes(passed)
 
     async def keep_traces(self, kept: KeptTraces) -> None:
