@@ -142,7 +142,7 @@ def _new(part: Path, mode: int) -> int | None:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(stream, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(stream), os.stat(part)):
+            if os.path.samestat(os.fstat(stream), part.stat()):
                 if ours:
                     return stream
                 part.unlink()  # it could be open to others
