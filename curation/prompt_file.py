@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ..schemas.base import Noun
-from ..schemas.errors import RecipeError, first_fault
+from ..schemas.errors import RecipeError, why
 
 
 class VersionedFile(Noun):
@@ -46,9 +46,9 @@ def read_prompt_file(noun: type[File], path: str | Traversable, kind: str, field
         content = file.read_text("utf-8")
         found = noun.model_validate(yaml.safe_load(content))
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the prompt file cannot be read ({error})", file=str(file), field=field) from None
+        raise RecipeError(f"the prompt file cannot be read ({why(error)})", file=str(file), field=field) from None
     except (yaml.YAMLError, ValidationError) as error:
-        why = first_fault(error)[0] if isinstance(error, ValidationError) else "no YAML"
-        raise RecipeError(f"is no {kind}: {why}", file=str(file), field=field) from None
+        found_wrong = why(error) if isinstance(error, ValidationError) else "no YAML"
+        raise RecipeError(f"is no {kind}: {found_wrong}", file=str(file), field=field) from None
     name = file.name.rpartition(".")[0]
     return PromptText(found, f"{name}@{found.version}", hashlib.sha256(content.encode()).hexdigest())
