@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..schemas.errors import InputError, TenstepError, why
 from ..schemas.version import __version__
-from .arguments import read_as
+from .arguments import read_as, usable_path
 from .output import check_json_target, say, show, write_json
 from .places import localize
 from .streams import open_streams, print_nowhere, reader_left
@@ -109,6 +109,10 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
+def _target(text: str) -> str:
+    return str(usable_path(text))
+
+
 def _formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26)
 
@@ -138,7 +142,12 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         about = command.description or f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
         command.description = about if "\n" in about else fill(about, max(get_terminal_size().columns - 2, 20))
         command.add_argument(
-            "--json", nargs="?", const="-", metavar="OUT", help="print JSON for machines, or write it to OUT"
+            "--json",
+            nargs="?",
+            const="-",
+            type=_target,
+            metavar="OUT",
+            help="print JSON for machines, or write it to OUT",
         )
         command.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
     return root

@@ -34,7 +34,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="add the decisions of a file to the run"
     )
-    parser.set_defaults(run=_reviews)
+    parser.set_defaults(
+        run=_reviews, json_keys=tuple(map(frozenset, ({"readers", "final"}, {"out", "readings"}, {"added", "same"})))
+    )
 
 
 def _reviews(args: argparse.Namespace) -> Outcome:
@@ -45,6 +47,8 @@ def _reviews(args: argparse.Namespace) -> Outcome:
         raise InputError("--to and --out belong together")
     if args.to and args.source:
         raise InputError("--to and --from: one at a time")
+    if args.reader and args.source:
+        raise InputError("--reader chooses what is shown or written; --from adds a file's decisions of all readers")
     if args.source:
         return _add(args.run_folder, args.source)
     with RunFolder.read(args.run_folder) as run, Readings(args.run_folder, writable=False) as stored:
