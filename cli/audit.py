@@ -51,7 +51,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="how reasoning is written; ours is ten numbered steps, plain or tagged (auto: whatever it looks like)",
     )
     audit.add_argument(
-        "--steps", choices=("10", "any"), default="10", help="any: another number or form of steps is no error (10)"
+        "--steps",
+        choices=("10", "any"),
+        default="10",
+        help="any: another number or form of steps, bold text included, is no error (10)",
     )
     audit.add_argument("--images", action="store_true", help="open the films that rows name by path, and check them")
     add_engine_options(audit, classed=False)

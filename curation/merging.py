@@ -30,7 +30,7 @@ from ..schemas.version import __version__
 from .doubts import decided, doubts_of
 from .requests.history import History
 from .requests.policy import both
-from .template_trace import Templates, marked
+from .template_trace import Templates, marked, unpacked
 from .verdicts import opinion_of
 
 _MAY_DIFFER = {*CONTINUABLE, "shard", "studies"} - {"limit"}
@@ -207,7 +207,7 @@ def _mark_templates(run: RunFolder, recipe: CurateRecipe) -> int:
             candidate, verdict = judged(event)
             opinion = opinion_of(studies.get(event.study_id), candidate, verdict, event.raw)
             if opinion.sketches is not None:
-                templates.add(candidate.key, candidate.study_id, *opinion.sketches)
+                templates.add(candidate.key, candidate.study_id, *unpacked(opinion.sketches))
         twins = {twin.key for twin in templates.twins()}
     for event in judged_events(run.journal) if twins else ():
         if event.key in twins:
