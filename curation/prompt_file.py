@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ..schemas.base import Noun
-from ..schemas.errors import RecipeError, why
+from ..schemas.errors import RecipeError, cannot_be_read, why
 
 
 class VersionedFile(Noun):
@@ -45,8 +45,10 @@ def read_prompt_file(noun: type[File], path: str | Traversable, kind: str, field
     try:
         content = file.read_text("utf-8")
         found = noun.model_validate(yaml.safe_load(content))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the prompt file cannot be read ({why(error)})", file=str(file), field=field) from None
+    except OSError as error:
+        raise RecipeError(f"the prompt file {cannot_be_read(error)}", file=str(file), field=field) from None
+    except UnicodeDecodeError:
+        raise RecipeError("the prompt file is not UTF-8; save it as UTF-8", file=str(file), field=field) from None
     except (yaml.YAMLError, ValidationError) as error:
         found_wrong = why(error) if isinstance(error, ValidationError) else "no YAML"
         raise RecipeError(f"is no {kind}: {found_wrong}", file=str(file), field=field) from None

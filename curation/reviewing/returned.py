@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ...data.formats.packed import open_file
 from ...data.ids import plain_id
 from ...data.run import RunFolder
-from ...schemas.errors import InputError, first_fault
+from ...schemas.errors import InputError, cannot_be_read, first_fault
 from ...schemas.reading import Reading
 from .exchange import without_escape, wrong_steps
 from .index import TraceIndex
@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
         with open_file(path) as stream:
             data = stream.read(_LARGEST + 1)
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+        raise InputError(cannot_be_read(error), file=path) from None
     if len(data) > _LARGEST:
         raise InputError(f"holds more than {_LARGEST:,} bytes; split it", file=path)
     try:
