@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ...data.intake.plain import orientation, turned
 from ...schemas.errors import ImageError
 from ...schemas.study import ImageRef
 
@@ -70,6 +69,8 @@ def encode(path: Path, ref: ImageRef, max_side: int) -> Encoded:
 
 def _smaller(content: bytes, max_side: int, path: Path) -> bytes:
     from PIL import Image
+
+    from ...data.intake.plain import orientation, turned
 
     try:
         with warnings.catch_warnings():
