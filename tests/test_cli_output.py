@@ -240,6 +240,10 @@ def test_a_fault_of_ours_is_one_line_and_its_traceback_a_file_of_the_user_alone(
         (["status", "run", "--json", ""], "argument --json: the path is empty"),
         (["status", "run", "--json", "none/out.json"], "none/out.json: cannot be written (No such file or directory)"),
         (["status", "run", "--json", "folder"], "folder: cannot be written (Is a directory)"),
+        (["findings", "none"], "none: cannot be read (No such file or directory); see that the name is right"),
+        (["findings", "folder"], "folder: cannot be read (Is a directory); a file is wanted"),
+        (["agreement", "folder", "none"], "folder: cannot be read (Is a directory); a file is wanted"),
+        (["reviews", "folder", "--from", "none"], "none: cannot be read (No such file or directory); see that"),
         (["audit", "rows.jsonl", "--html", "none/page.html"], "none/page.html: cannot be written (No such file"),
     ],
 )

@@ -15,11 +15,11 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from ...schemas.errors import MissingExtraError, RecipeError, TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
+from .addresses import origin
 from .envelope import error_inside, failure, seal, unseal
 
 if TYPE_CHECKING:
@@ -72,8 +72,12 @@ class Endpoint:
         pooled: bool = False,
         most_bytes: int = 32 << 20,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        try:
+            origin(base_url)
+            more = "?" in base_url or "#" in base_url
+        except RecipeError:
+            more = True
+        if more:
             raise RecipeError("must be http(s)://host[:port]/path and nothing more", field="teachers.options.base_url")
         if not all(_installed(name) for name in (provider, "aiohttp", "httpx2")):
             raise MissingExtraError("teachers", f"the SDK of {provider}")

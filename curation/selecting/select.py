@@ -113,6 +113,8 @@ def select(
     at = {row.id: number for number, row in enumerate(pool)}
     quotas = Quotas(rows, options.wanted(), options.maximums)
     picks = choose(space, [at[row.id] for row in rows], options.n, quotas)
+    if not picks:
+        raise InputError("the maximums leave nothing to choose; give larger ones", file=runs[0])
     chosen = [rows[pick.number] for pick in picks]
     funnel.step("diversity", rows, _not_taken(rows, chosen))
     common = {
@@ -238,6 +240,9 @@ def _notes(selection: Selection, options: SelectOptions, gates: Gates, unsampled
         yield f"{len(selection.rows)} of {options.n}: no more rows are left, or caps allow no more"
     for group, lacking in selection.short.items():
         yield f"the minimum of {group} lacks {lacking}: the pool holds no more, or a cap is in the way"
+    for group in options.maximums:
+        if not group.endswith(":*") and group not in selection.pool:
+            yield f"the maximum of {group} caps nothing: the pool holds none"
     if gates.alike_and_normal:
         yield (
             f"{gates.alike_and_normal} reports without a finding read like a held-out one and were kept: normal "
