@@ -11,10 +11,8 @@ import json
 import re
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +48,6 @@ _THERE = (
 )
 
 Trace = tuple[str, str, Sketch, Sketch]  # as `Templates.add` takes it
-Call = tuple[str, tuple[Any, ...]]  # a method of Templates, and its arguments
 
 
 class Twin(NamedTuple):
@@ -94,30 +91,32 @@ class Templates:
         Returns:
             The study of an earlier trace that is alike though its reference is not; none if there is none yet.
         """
-        if (known := self._known(key)) is not None:
-            return known[0]
+        if key in (known := self._known([key])):
+            return known[key]
         found = [(0, at, same) for at, same in self._index.add(ours)]
         return self._compared([(key, study_id)], reference[np.newaxis], *zip(*found, strict=True))[0]
 
     def add_all(self, traces: Sequence[Trace]) -> list[str | None]:
         """The same for several traces, one after another, in less time."""
-        if self._earlier:
-            return [self.add(*trace) for trace in traces]
-        found = self._index.extend(np.stack([trace[2] for trace in traces]))
-        references = np.stack([trace[3] for trace in traces])
-        return self._compared([trace[:2] for trace in traces], references, *map(_listed, found))
+        known = self._known([key for key, *_ in traces])
+        new = [trace for trace in traces if trace[0] not in known]
+        if not new:
+            return [known[key] for key, *_ in traces]
+        found = self._index.extend(np.stack([trace[2] for trace in new]))
+        references = np.stack([trace[3] for trace in new])
+        twins = iter(self._compared([trace[:2] for trace in new], references, *map(_listed, found)))
+        return [known[key] if key in known else next(twins) for key, *_ in traces]
 
     def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """More traces, by key, study and packed sketches."""
         self.add_all([(key, study_id, *unpacked(blob)) for key, study_id, blob in traces])
 
-    def _known(self, key: str) -> tuple[str | None] | None:
-        """The twin of a trace that is there already, in a tuple; none of one that is not."""
+    def _known(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """Those of some traces that an earlier call has left, with their twins."""
         if not self._earlier:
-            return None
-        query = "SELECT of FROM traces LEFT JOIN twins USING (at) WHERE key = ?"
-        found: tuple[str | None] | None = self._db.execute(query, (key,)).fetchone()
-        return found
+            return {}
+        query = "SELECT value, of FROM json_each(?) CROSS JOIN traces ON traces.key = value LEFT JOIN twins USING (at)"
+        return dict(self._db.execute(query, (json.dumps(keys),)))
 
     def _compared(
         self,
@@ -192,11 +191,6 @@ class Templates:
         query = "SELECT COUNT(DISTINCT study), COUNT(DISTINCT CASE WHEN given.at THEN study END) FROM traces"
         return Count(*self._db.execute(f"{query} LEFT JOIN given USING (at)").fetchone())
 
-    def call(self, call: Call) -> Any:
-        """What a method says, by its name."""
-        name, args = call
-        return getattr(self, name)(*args)
-
     def commit(self, note: str) -> None:
         """Leave the database to those who go on with it, with a word for them."""
         self._db.execute("INSERT INTO notes VALUES (?)", (note,))
@@ -216,22 +210,6 @@ class Templates:
 def _listed(values: NDArray[Any]) -> list[Any]:
     found: list[Any] = values.tolist()
     return found
-
-
-def started(place: Path | None = None) -> Callable[[Sequence[Call]], list[Any]]:
-    """What a process that compares traces does with a batch (batch_process.py)."""
-    templates = Templates(place)
-
-    def work(batch: Sequence[Call]) -> list[Any]:
-        found: list[Any] = []
-        for name, calls in groupby(batch, key=itemgetter(0)):
-            if name == "add":
-                found += templates.add_all([args for _, args in calls])
-            else:
-                found += map(templates.call, calls)
-        return found
-
-    return work
 
 
 class Count(NamedTuple):
