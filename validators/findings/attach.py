@@ -65,7 +65,7 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
         before = mention.index
     # a quality that is said of no organ here has no place either: "a dense focus in the right lung"
     located = {one.index: one for one in found if match.entries[one.index].finding or one.organs}
-    if located:
+    if located and match.cues & CUES["located"]:
         _locate(match, clauses, modified, located)
     return found
 
@@ -73,7 +73,7 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
 @part("attach.organs", off=[])
 def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     """The organs that a quality or finding is said of: after it ("calcification of the aorta"), else before it."""
-    if not match.organs:
+    if not match.cues & CUES["organ"]:
         return []
     heads, pairs = match.entries[at].heads, lexicon().pairs
 

@@ -12,7 +12,7 @@ from ..memory import remember
 from .attach import Mention, mentions, one_side
 from .claim import Claim, Side, Status, Strength
 from .clauses import Clauses
-from .lexicon import Entry, Lexicon, lexicon, word_set
+from .lexicon import CUES, Entry, Lexicon, lexicon, word_set
 from .match import Match
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, limits, parsed
 from .strength import is_weak
@@ -101,7 +101,7 @@ def _moved(claim: Claim, by: int) -> Claim:
 def read_sentence(text: str) -> tuple[Claim, ...]:
     """The claims of one sentence, with spans in it."""
     found, clauses, modified = parsed(text)
-    if not found.entries:
+    if not found.cues & (CUES["head"] | CUES["tip"]):
         return ()
     return tuple(_Sentence(text, found, clauses, modified, mentions(found, clauses, modified)).claims())
 

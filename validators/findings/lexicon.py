@@ -13,14 +13,14 @@ from typing import Any, NamedTuple, cast
 
 from .claim import Region
 
-# Kinds of cues.tsv, as bits of Entry.cues; what each means is said there.
+# Kinds of cues.tsv, as bits of Entry.cues, what each means is said there; and what a phrase names or gives.
 CUES = {
     name: 1 << bit
     for bit, name in enumerate(
         (
             "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre",
             "alt_post", "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt",
-            "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon",
+            "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon", "head", "organ", "tip", "located",
         )
     )
 }  # fmt: skip
@@ -31,7 +31,6 @@ class Entry:
     """All that one phrase can mean. `weak` findings give way to a more specific one made with an organ."""
 
     id: str = ""  # its words and the tables that have it: "pleural effusion [findings]"
-    words: int = 0
     cues: int = 0
     finding: str | None = None
     weak: bool = False
@@ -47,7 +46,7 @@ class Entry:
 class Lexicon(NamedTuple):
     """Everything the reader looks things up in."""
 
-    trie: dict[str, Any]  # word -> deeper dictionary; under "" the Entry of the phrase that ends here
+    trie: dict[str, Any]  # word -> [the Entry of the phrase that ends there or none, trie of the words after it]
     forms: dict[str, str]
     regions: dict[str, Region]  # of findings and devices
     organ_regions: dict[str, Region]
@@ -149,7 +148,7 @@ class _Builder:
         words = tuple([self.forms.get(word, word) for word in _words(phrase)])
         found = self.entries.get(words)
         if found is None:
-            found = self.entries[words] = Entry(f"{' '.join(words)} [{table}]", len(words))
+            found = self.entries[words] = Entry(f"{' '.join(words)} [{table}]")
         elif table not in found.id:
             found.id = f"{found.id[:-1]}, {table}]"
         return found
@@ -165,25 +164,14 @@ class _Builder:
                         entry.tip = entry.tip or part.tip
 
     def trie(self) -> dict[str, Any]:
-        """word -> deeper dictionary; under "" the entry of the phrase that ends there."""
+        """word -> the entry of the phrase that ends there or none, and the words that may follow."""
         top: dict[str, Any] = {}
         for words, entry in self.entries.items():
-            node = top
+            node: list[Any] = [None, top]
             for word in words:
-                node = node.setdefault(word, {})
-            node[""] = entry
+                node = node[1].setdefault(word, [None, {}])
+            node[0] = entry
         return top
-
-
-def phrase(words: list[str]) -> Entry | None:
-    """The entry of a phrase, or none."""
-    node: Any = lexicon().trie
-    for word in words:
-        node = node.get(word)
-        if node is None:
-            return None
-    found: Entry | None = node.get("")
-    return found
 
 
 @cache
@@ -239,6 +227,9 @@ def lexicon() -> Lexicon:
             build.forms.setdefault(f"{word}ly", word)
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
+        located = entry.side or entry.place or entry.size
+        has = {"head": entry.heads, "organ": entry.organ, "tip": entry.tip, "located": located}
+        entry.cues |= sum(CUES[kind] for kind, value in has.items() if value)
     pairs: dict[tuple[str, str], tuple[str, str]] = {}
     for organs, heads, finding, status in rows("pairs.tsv"):
         for organ in names(organs):
