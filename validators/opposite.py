@@ -45,28 +45,32 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _moved(report: str, sentence: str, but: int | None = None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    words_of_kinds = opposites(sentence).items()
-    given = [(kind, next(iter(words))) for kind, words in words_of_kinds if len(words) == 1 and kind != but]
+    known = _always(report)
+    words_of_kinds = opposites(sentence).items() if known else ()
+    given = [(kind, *words) for kind, words in words_of_kinds if len(words) == 1 and kind in known and kind != but]
     if not given or not tone(sentence).plain:
         return None
-    known = _named(report)
     for name in things(sentence):
-        for kind, word in given if name in known else ():
-            if all(kind in there and word not in there[kind] for there in known[name]) and not is_of_any_side(
-                name, kind
-            ):
-                return name, word, sorted(set().union(*(there[kind] for there in known[name])))
+        for kind, word in given:
+            there = known[kind].get(name)
+            if there and word not in there and not is_of_any_side(name, kind):
+                return name, word, sorted(there)
     return None
 
 
-@remember(_MEMORY, cost=lambda known: _NAME * len(known))
-def _named(report: str) -> dict[str, list[Opposites]]:
-    """For each thing that a report names, the opposites of each sentence that names it."""
-    known: dict[str, list[Opposites]] = defaultdict(list)
+@remember(_MEMORY, cost=lambda known: _NAME * sum(map(len, known.values())))
+def _always(report: str) -> dict[int, dict[str, set[str]]]:
+    """For each kind of opposites the things that no sentence of a report names without one, and those they have."""
+    named: dict[str, Opposites] = {}
     for start, end in sentences(report):
-        words = opposites(report[start:end])
+        here = opposites(report[start:end])
         for name in things(report[start:end]):
-            known[name].append(words)
+            before = named.get(name, here)
+            named[name] = {kind: before[kind] | here[kind] for kind in before.keys() & here.keys()}
+    known: dict[int, dict[str, set[str]]] = defaultdict(dict)
+    for name, opposed in named.items():
+        for kind, words in opposed.items():
+            known[kind][name] = words
     return dict(known)
 
 

@@ -9,7 +9,6 @@ from .lexicon import CUES, Entry, lexicon
 from .match import Match
 from .measure import may_measure, measurements
 from .modifiers import SOUGHT, parsed
-from .text import lower
 
 # Of each kind a thing has one, or the reference says more.
 _KINDS = (
@@ -130,7 +129,7 @@ def _things(sentence: str) -> Iterator[str]:
             yield name
     yield from dict.fromkeys(_named(found.entries))
     if may_measure(found.words):
-        yield from (f"{measure.value:g} {measure.unit}" for measure in measurements(lower(sentence)))
+        yield from (f"{measure.value:g} {measure.unit}" for measure in measurements(sentence))
 
 
 def _named(entries: Iterable[Entry]) -> Iterator[str]:
