@@ -197,7 +197,7 @@ class _Sentence:
         seen = set()
         for organ in organs:
             for head in entry.heads:
-                if pair := self.book.pairs.get((organ, head)):
+                if pair := self.book.pairs.get(head, {}).get(organ):
                     finding, kind = pair
                     strong = entry.finding not in (None, finding) and not entry.weak
                     if kind == "present" and strong and head != f"[{entry.finding}]":

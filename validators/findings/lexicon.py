@@ -5,6 +5,7 @@ understood by reducing a word to the lexicon's own form of it.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,7 @@ class Entry:
     organ: str | None = None
     qualities: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()  # by which pairs.tsv knows it: its finding in brackets, and its qualities
+    fits: frozenset[str] = frozenset()  # the organs that pairs.tsv joins with one of them
     side: str | None = None
     place: str | None = None
     size: str | None = None
@@ -54,7 +56,7 @@ class Lexicon(NamedTuple):
     zones: dict[str, frozenset[str]]
     place_sides: dict[str, str]
     tip_groups: dict[str, str]
-    pairs: dict[tuple[str, str], tuple[str, str]]
+    pairs: dict[str, dict[str, tuple[str, str]]]  # head -> organ -> finding and status
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
@@ -225,16 +227,16 @@ def lexicon() -> Lexicon:
     for (word, *more), entry in list(build.entries.items()):
         if entry.size and not more:  # "massively"
             build.forms.setdefault(f"{word}ly", word)
+    pairs: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for organs, heads, finding, status in rows("pairs.tsv"):
+        for head in names(heads):
+            pairs[head] = {name: (finding, status) for name in names(organs)} | pairs[head]
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
+        entry.fits = frozenset(organ for head in entry.heads if head in pairs for organ in pairs[head])
         located = entry.side or entry.place or entry.size
         has = {"head": entry.heads, "organ": entry.organ, "tip": entry.tip, "located": located}
         entry.cues |= sum(CUES[kind] for kind, value in has.items() if value)
-    pairs: dict[tuple[str, str], tuple[str, str]] = {}
-    for organs, heads, finding, status in rows("pairs.tsv"):
-        for organ in names(organs):
-            for head in names(heads):
-                pairs.setdefault((organ, head), (finding, status))
     normal = {organ: (names(plain), names(acute)) for organ, plain, acute in rows("normal.tsv")}
     return Lexicon(
         trie=build.trie(),
@@ -245,7 +247,7 @@ def lexicon() -> Lexicon:
         zones=zones,
         place_sides=place_sides,
         tip_groups=tip_groups,
-        pairs=pairs,
+        pairs=dict(pairs),
         normal=normal,
         findings=tuple(regions),
         topics=frozenset(

@@ -70,7 +70,9 @@ def _resolve_one(found: Match) -> None:
         where = next((k for k, first in enumerate(found.first) if first >= at), len(found.first))
         earlier = [entry.finding for entry in found.entries[:where] if entry.finding]
         if earlier and (where == len(found.first) or found.first[where] > at):
-            found.entries.insert(where, Entry(finding=earlier[-1], heads=(f"[{earlier[-1]}]",)))
+            head = f"[{earlier[-1]}]"
+            fits = frozenset(lexicon().pairs.get(head, ()))
+            found.entries.insert(where, Entry(finding=earlier[-1], heads=(head,), fits=fits))
             found.first.insert(where, at)
             found.last.insert(where, at)
             return
