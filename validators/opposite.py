@@ -46,8 +46,8 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 def _moved(report: str, sentence: str, but: int | None = None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
     known = _always(report)
-    words_of_kinds = opposites(sentence).items() if known else ()
-    given = [(kind, *words) for kind, words in words_of_kinds if len(words) == 1 and kind in known and kind != but]
+    kinds = ((kind, words) for kind, words in opposites(sentence).items() if kind in known and kind != but)
+    given = [(kind, next(iter(words))) for kind, words in kinds if len(words) == 1] if known else []
     if not given or not tone(sentence).plain:
         return None
     for name in things(sentence):

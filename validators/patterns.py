@@ -14,7 +14,9 @@ from typing import Any
 from .memory import remembered
 from .steps import tokens
 
-LEAD = 6  # letters of a word by which it is looked up: "documented" as "docume"; four say "consolidation" and "consistent"
+LEAD = (
+    6  # letters of a word by which it is looked up: "documented" as "docume"; four say "consolidation" and "consistent"
+)
 _ONE_BY_ONE = 8  # patterns that are searched one by one
 _MOST = 400  # strings that a part of a pattern is written out to, at most
 _ANYTHING, _DIGIT, _GAP = "\0", "\1", " "  # in a written-out string: unknown characters, a digit, a border of a word

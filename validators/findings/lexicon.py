@@ -230,7 +230,7 @@ def lexicon() -> Lexicon:
     pairs: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     for organs, heads, finding, status in rows("pairs.tsv"):
         for head in names(heads):
-            pairs[head] = {name: (finding, status) for name in names(organs)} | pairs[head]
+            pairs[head] = dict.fromkeys(names(organs), (finding, status)) | pairs[head]
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
         entry.fits = frozenset(organ for head in entry.heads if head in pairs for organ in pairs[head])

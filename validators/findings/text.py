@@ -6,7 +6,8 @@ from functools import lru_cache
 from ..memory import remembered
 
 # A sentence ends at . ? or ! before white space, a capital or the end, at a line's end, and after "Heading:".
-_END = re.compile(r"[.?!]+(?=\s|$|[A-Z])|\n+")
+# It opens with one character, so that the search can skip to it.
+_END = re.compile(r"[.?!\n](?:(?<=\n)\n*|[.?!]*(?=\s|$|[A-Z]))")
 _ABBREVIATION = re.compile(r"\b(?:vs|dr|mr|mrs|e\.g|i\.e|approx)$", re.I)
 _HEADED = 60  # characters in which the colon of a heading must come
 HEADING = re.compile(
