@@ -7,7 +7,6 @@ them, and never without, has that one; a sentence that denies, supposes, or call
 Of 87 good traces for real and made reports none is doubted by it; of 323 with a false step 40 are.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -45,33 +44,35 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _moved(report: str, sentence: str, but: int | None = None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    known = _always(report)
-    kinds = ((kind, words) for kind, words in opposites(sentence).items() if kind in known and kind != but)
-    given = [(kind, next(iter(words))) for kind, words in kinds if len(words) == 1] if known else []
+    kinds = ((kind, words) for kind, words in opposites(sentence).items() if len(words) == 1 and kind != but)
+    given = [(kind, next(iter(words))) for kind, words in kinds if kind in _kinds(report)]
     if not given or not tone(sentence).plain:
         return None
+    known = _always(report)
     for name in things(sentence):
         for kind, word in given:
-            there = known[kind].get(name)
+            there = known.get(name, {}).get(kind)
             if there and word not in there and not is_of_any_side(name, kind):
                 return name, word, sorted(there)
     return None
 
 
-@remember(_MEMORY, cost=lambda known: _NAME * sum(map(len, known.values())))
-def _always(report: str) -> dict[int, dict[str, set[str]]]:
-    """For each kind of opposites the things that no sentence of a report names without one, and those they have."""
-    named: dict[str, Opposites] = {}
+@remember(_MEMORY, cost=lambda kinds: _NAME)
+def _kinds(report: str) -> frozenset[int]:
+    """The kinds of opposites that a report has words of."""
+    return frozenset(kind for start, end in sentences(report) for kind in opposites(report[start:end]))
+
+
+@remember(_MEMORY, cost=lambda known: _NAME * len(known))
+def _always(report: str) -> dict[str, Opposites]:
+    """For each thing that a report names, the words of the kinds of opposites that each sentence with it has."""
+    known: dict[str, Opposites] = {}
     for start, end in sentences(report):
         here = opposites(report[start:end])
         for name in things(report[start:end]):
-            before = named.get(name, here)
-            named[name] = {kind: before[kind] | here[kind] for kind in before.keys() & here.keys()}
-    known: dict[int, dict[str, set[str]]] = defaultdict(dict)
-    for name, opposed in named.items():
-        for kind, words in opposed.items():
-            known[kind][name] = words
-    return dict(known)
+            before = known.get(name, here)
+            known[name] = {kind: before[kind] | here[kind] for kind in before.keys() & here.keys()}
+    return known
 
 
 _SURGERY = """\
