@@ -23,7 +23,7 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"opposite": "doubt"}
 find = Finder(__name__, CODES)
 
-_MEMORY, _NAME = 500_000, 350  # bytes in all, and of a name, about
+_MEMORY, _SENTENCE = 500_000, 400  # bytes in all, and of a sentence, about
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -44,35 +44,29 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _moved(report: str, sentence: str, but: int | None = None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    kinds = ((kind, words) for kind, words in opposites(sentence).items() if len(words) == 1 and kind != but)
-    given = [(kind, next(iter(words))) for kind, words in kinds if kind in _kinds(report)]
+    known = _opposed(report)
+    given: dict[tuple[int, str], list[str]] = {}
+    for kind, words in opposites(sentence).items():
+        word = next(iter(words))
+        others = [there for there, its in known.items() if word not in its.get(kind, words)]
+        if others and len(words) == 1 and kind != but:
+            given[kind, word] = others
     if not given or not tone(sentence).plain:
         return None
-    known = _always(report)
     for name in things(sentence):
-        for kind, word in given:
-            there = known.get(name, {}).get(kind)
-            if there and word not in there and not is_of_any_side(name, kind):
-                return name, word, sorted(there)
+        for (kind, word), others in given.items():
+            if is_of_any_side(name, kind) or not any(name in things(there) for there in others):
+                continue
+            naming = [its for there, its in known.items() if name in things(there)]
+            if all(word not in its.get(kind, {word}) for its in naming):
+                return name, word, sorted(set().union(*(its[kind] for its in naming)))
     return None
 
 
-@remember(_MEMORY, cost=lambda kinds: _NAME)
-def _kinds(report: str) -> frozenset[int]:
-    """The kinds of opposites that a report has words of."""
-    return frozenset(kind for start, end in sentences(report) for kind in opposites(report[start:end]))
-
-
-@remember(_MEMORY, cost=lambda known: _NAME * len(known))
-def _always(report: str) -> dict[str, Opposites]:
-    """For each thing that a report names, the words of the kinds of opposites that each sentence with it has."""
-    known: dict[str, Opposites] = {}
-    for start, end in sentences(report):
-        here = opposites(report[start:end])
-        for name in things(report[start:end]):
-            before = known.get(name, here)
-            known[name] = {kind: before[kind] | here[kind] for kind in before.keys() & here.keys()}
-    return known
+@remember(_MEMORY, cost=lambda known: _SENTENCE * len(known))
+def _opposed(report: str) -> dict[str, Opposites]:
+    """The opposites of each sentence of a report."""
+    return {report[start:end]: opposites(report[start:end]) for start, end in sentences(report)}
 
 
 _SURGERY = """\

@@ -34,7 +34,7 @@ def lower(text: str) -> str:
 
 def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """Spans of the sentences of a text; a heading ("Impression:") is not part of the sentence after it."""
-    return tuple((start, end) for start, end, _ in headed_sentences(text))
+    return tuple([(start, end) for start, end, _ in headed_sentences(text)])
 
 
 def headed_sentences(text: str) -> list[tuple[int, int, str]]:
