@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 STEP_LIMIT = 2_000  # characters of a step that are read; `length.py` rejects longer ones
 
-_TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
+_TOKEN = re.compile(r"[a-z]+(?=[ ,.])|[^\W\d_]+|\d+|[^\w\s]|_")
 
 
 def per_candidate(read: Callable[[Candidate], T]) -> Callable[[Candidate], T]:

@@ -20,8 +20,9 @@ HEADING = re.compile(
 )
 NOT_ASSERTED = ("indication", "clinical", "reason", "history", "comparison", "recommendation", "notification")
 
-# Words, numbers, runs of underscores (a de-identified word, like XXXX), and single marks.
-WORD = re.compile(r"_{2,}|[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[^\w\s-]")
+# Words, numbers, runs of underscores (a de-identified word, like XXXX), and single marks; the plain words first, which
+# are matched in half the time.
+WORD = re.compile(r"[a-z]+(?=[ ,.])|_{2,}|[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[^\w\s-]")
 
 _SHORT = 1_000  # characters; several rules ask for the sentences of one step
 
