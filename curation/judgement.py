@@ -71,19 +71,20 @@ class Judgement:
         if (earlier := await self.asker.concluded(key)) is not None:
             before = judged(earlier)
             opinion = opinion_of(question.study, *before, earlier.raw)
-            outcome, packed = await self._compared(opinion), opinion.packed(question.study)
+            outcome = await self._compared(opinion)
             if outcome.verdict != before.verdict:
-                self.asker.record(judged_event(*outcome, packed))
+                self.asker.record(judged_event(*outcome, opinion.sketches))
         else:
+            self.pool.start()
             answer = await self.asker.ask(lane, question, key)
             if answer is None:
                 course.closed = False
                 return None
             opinion = await self.pool.judge(answer)
-            outcome, packed = await self._compared(opinion), opinion.packed(question.study)
-            self.asker.conclude(answer, judged_body(*outcome), packed)
+            outcome = await self._compared(opinion)
+            self.asker.conclude(answer, judged_body(*outcome), opinion.sketches)
         self._add(course, 1, outcome.candidate.cost_usd)
-        return await self._verified(question.study, outcome, packed, course)
+        return await self._verified(question.study, outcome, opinion.sketches, course)
 
     def waits(self, outcome: Judged) -> bool:
         """Whether the verifier's answer comes later: nothing is repaired before."""
@@ -92,12 +93,12 @@ class Judgement:
     async def _compared(self, opinion: Opinion) -> Judged:
         """The verdict with a doubt, if another study's trace says the same before another reference."""
         twin = await self.pool.compare(opinion)
-        return opinion.judged if twin is None else Judged(opinion.candidate, self._as_template(opinion.verdict))
+        return Judged(opinion.candidate, opinion.verdict if twin is None else self._as_template(opinion.verdict))
 
     def _as_template(self, verdict: Verdict) -> Verdict:
         return decided(marked(verdict, True, self.severities), self.doubts)
 
-    async def _verified(self, study: Study, outcome: Judged, packed: bytes | None, course: Course) -> Judged:
+    async def _verified(self, study: Study, outcome: Judged, sketches: bytes | None, course: Course) -> Judged:
         """The verdict after the verifier has read the trace, if it is to."""
         if self.verifier is None or not self.verifier.wants(outcome.verdict):
             return outcome
@@ -109,7 +110,7 @@ class Judgement:
         if found.state == "waiting":
             self._unverified.add(outcome.candidate.key)
         if found.verdict != outcome.verdict:
-            self.asker.record(judged_event(outcome.candidate, found.verdict, packed))
+            self.asker.record(judged_event(outcome.candidate, found.verdict, sketches))
         return Judged(outcome.candidate, found.verdict)
 
     def _add(self, course: Course, answers: int, usd: float | None) -> None:

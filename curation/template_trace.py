@@ -11,10 +11,8 @@ import json
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +44,6 @@ _THERE = (
 )
 
 Trace = tuple[str, str, Sketch, Sketch]  # as `Templates.add` takes it
-Call = tuple[str, tuple[Any, ...]]  # a method of Templates, and its arguments
 
 
 class Twin(NamedTuple):
@@ -157,11 +154,6 @@ class Templates:
         """How many studies have a trace here."""
         return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
 
-    def call(self, call: Call) -> Any:
-        """What a method says, by its name."""
-        name, args = call
-        return getattr(self, name)(*args)
-
     def close(self) -> None:
         """Forget them."""
         self._db.close()
@@ -177,22 +169,6 @@ class Templates:
 def _listed(values: NDArray[Any]) -> list[Any]:
     found: list[Any] = values.tolist()
     return found
-
-
-def started() -> Callable[[Sequence[Call]], list[Any]]:
-    """What a process that compares traces does with a batch (batch_process.py)."""
-    templates = Templates()
-
-    def work(batch: Sequence[Call]) -> list[Any]:
-        found: list[Any] = []
-        for name, calls in groupby(batch, key=itemgetter(0)):
-            if name == "add":
-                found += templates.add_all([args for _, args in calls])
-            else:
-                found += map(templates.call, calls)
-        return found
-
-    return work
 
 
 class Count(NamedTuple):

@@ -9,7 +9,8 @@ import pytest
 from curation_parts import GOOD, make_store, scripted
 from servers.studies import make_study
 from tenstep.__main__ import main
-from tenstep.curation.template_trace import SHARE, Count, Templates, kept, packed, sketches, started
+from tenstep.curation.template_trace import SHARE, Count, Templates, kept, packed, sketches
+from tenstep.curation.verdict_worker import Worker
 from tenstep.data.run import RunFolder
 from tenstep.schemas.run import State
 from tenstep.validators.rule import REFERENCE, STEPS, ten
@@ -88,8 +89,9 @@ def test_traces_of_a_journal_have_the_twins_that_they_had_when_they_came(at_once
             remembered.remember([trace[:3] for trace in traces[start : start + at_once]])
         assert list(remembered.twins()) == list(one_by_one.twins())
         assert 0 < sum(twin is not None for twin in twin_of) < len(list(one_by_one.twins()))
-    compare = started()
-    assert compare([("add", (key, study, *both)) for key, study, _, both in traces]) == twin_of
+    worker = Worker()
+    assert worker.work([("add", trace[:3]) for trace in traces]) == twin_of
+    worker.close()
 
 
 def test_a_run_says_so_loudly_past_a_share_of_its_studies() -> None:

@@ -121,9 +121,10 @@ def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     code = (
         "import asyncio, os\n"
         "from tenstep.curation.batch_process import BatchProcess\n"
-        "from tenstep.curation.template_trace import started\n"
+        "from functools import partial\n"
+        "from tenstep.curation.verdict_worker import started\n"
         "async def main():\n"
-        "    process = BatchProcess(started)\n"
+        "    process = BatchProcess(partial(started, {}, 'hold', (), compares=True))\n"
         "    assert await process.run(('count_studies', ())) == 0\n"
         "    print(process._process.pid, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
