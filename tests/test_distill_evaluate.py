@@ -321,3 +321,23 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
     pairs.write_text('{"id": "a", "hypothesis": "Clear.", "reference": "Clear."}\n')
     assert main(["evaluate", str(pairs), "--out", str(tmp_path)]) == 2
     assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--bertscore-layer", "1"],
+        ["--chexbert-tokenizer", "words"],
+        ["--preprocessing", "clean", "--implementation", "python"],
+        ["--temperature", "0.7"],
+        ["--unanswered", "exclude"],
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps({"id": "a", "hypothesis": "clear", "reference": "clear"}) + "\n")
+    assert main(["evaluate", str(file), "--out", str(tmp_path / "out"), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words[0] in line and not (tmp_path / "out").exists()
