@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..data.exporter import kinds
 from ..schemas.export import ExportManifest
 from ..schemas.outcome import Outcome, Table
 from .arguments import positive
@@ -16,7 +17,6 @@ examples:
   tenstep export runs/first --to jsonl --reviewed-only --out read    only what readers have accepted
   tenstep export runs/first --to parquet --out hub          images inside; then: tenstep publish hub
 
-kinds: axolotl, imagefolder, jsonl, llama-factory, ms-swift, parquet, trl, trl-dpo, unsloth
 Restricted studies are exported as ids, steps and hashes (records.jsonl); their owner adds the rest with: tenstep join
 """
 
@@ -25,7 +25,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     export = commands.add_parser("export", help="a dataset in the form that a trainer reads", epilog=_EPILOG)
     export.add_argument("path", type=Path, metavar="RUN|SELECTION", help="what tenstep curate or tenstep select wrote")
-    export.add_argument("--to", required=True, metavar="KIND", help="the form, see below")
+    export.add_argument("--to", required=True, metavar="KIND", help=", ".join(kinds()))
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--prompt", metavar="NAME", help="in distill/prompts (default: by the form of report)")
     export.add_argument("--splits", type=Path, metavar="YAML", help="from tenstep split; else the source's own splits")

@@ -28,7 +28,7 @@ from ..schemas.version import __version__
 from ..schemas.views import best_frontal
 from . import exporter
 from .exporter import SPLITS, ExportImage, Folder, Rejection, Row
-from .files import must_be_new, readable_by, replace_text, replacing
+from .files import must_be_new, new_folder, readable_by, replace_text, replacing
 from .ids import patient_key
 from .preferences import rejected_of
 from .run import RunFolder
@@ -244,16 +244,14 @@ def write_whole(
         )
     if bad := [(row.id, problem) for row in rows if (problem := chosen.check(row))]:
         raise InputError(f"{len(bad)} rows cannot be exported as {chosen.kind} (study '{bad[0][0]}': {bad[0][1]})")
-    with readable_by(owner_only=manifest.data_class == "restricted"):
-        out.mkdir(parents=True, exist_ok=True)
+    with readable_by(owner_only=manifest.data_class == "restricted"), new_folder(out):
         folder = Folder(out)
         chosen.write(rows, folder)
         return _finished(out, manifest.model_copy(update={"complete": True, "images": folder.image_count}))
 
 
 def _withheld(out: Path, manifest: ExportManifest, records: Iterable[ExportRecord]) -> ExportManifest:
-    with readable_by(owner_only=True):
-        out.mkdir(parents=True, exist_ok=True)
+    with readable_by(owner_only=True), new_folder(out):
         with replacing(out / RECORDS) as stream:
             for record in records:
                 stream.write(record.model_dump_json() + "\n")

@@ -87,6 +87,18 @@ def test_only_what_readers_have_accepted_can_be_exported(run: Path, tmp_path: Pa
     assert "readers who have accepted each row" in card and "of 1 |" in card
 
 
+def test_an_export_that_failed_leaves_its_place_free(tmp_path: Path) -> None:
+    store = filmed(tmp_path / "films", 2)
+    run = accepted_run(store, tmp_path / "run")
+    film = store.path_of(next(iter(store)).images[0])
+    words = ["export", str(run), "--to", "jsonl", "--out", str(tmp_path / "dataset")]
+    film.rename(tmp_path / "film")
+    assert main(words) == 2
+    assert not (tmp_path / "dataset").exists()
+    (tmp_path / "film").rename(film)
+    assert main(words) == 0
+
+
 CODES = {
     "unsupported": min(codes_of("grounding")),
     "leak": min(codes_of("honesty")),

@@ -136,5 +136,8 @@ def test_a_hub_that_says_no_is_one_line(dataset: Path, capsys: pytest.CaptureFix
         words = ["publish", str(dataset), "--license", "cc-by-4.0", "--push", "o/n", "--endpoint", hub.url]
         assert main(words) == 2
     assert "the hub did not take it" in capsys.readouterr().err
+    words[-1] = "http://127.0.0.1:9"
+    assert main(words) == 2
+    assert "the hub did not take it" in capsys.readouterr().err
     assert main(["publish", str(dataset), "--push", "o/n"]) == 2
     assert "--license" in capsys.readouterr().err

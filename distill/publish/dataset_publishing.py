@@ -93,7 +93,6 @@ def push(folder: Path, repo: str, *, licence: str, private: bool = True, endpoin
         raise PolicyError("is made of restricted studies, which are never pushed to a hub", file=folder)
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
         raise MissingExtraError("hf", "huggingface_hub") from None
     with TemporaryDirectory() as scratch:
@@ -106,7 +105,7 @@ def push(folder: Path, repo: str, *, licence: str, private: bool = True, endpoin
         try:
             hub.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
             hub.upload_folder(repo_id=repo, repo_type="dataset", folder_path=staged, commit_message="tenstep publish")
-        except (HfHubHTTPError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - no connection is an error of its HTTP client, whichever that is
             said = str(error).partition("\n")[0]
             raise InputError(f"the hub did not take it ({type(error).__name__}: {said})", file=repo) from None
     return f"{(endpoint or 'https://huggingface.co').rstrip('/')}/datasets/{repo}"
