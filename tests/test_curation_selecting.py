@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tenstep
 from curation_parts import make_store
 from tenstep.__main__ import main
 from tenstep.curation.selecting.diversity import Space, choose
@@ -315,6 +316,9 @@ def test_a_minimum_asks_for_rows_until_it_is_met_and_a_maximum_refuses_them_from
 def test_what_is_no_quota_is_refused(word: str) -> None:
     with pytest.raises(InputError, match="is no quota"):
         parsed([word])
+    for quota in ({"side:left": 2}, {"finding:x": -1}, {"finding:x": 10**30}):
+        with pytest.raises(InputError, match="must"):
+            tenstep.select(["run"], 3, out="out", maximums=quota)
     with pytest.raises(InputError, match="finding:x gets two quotas"):
         parsed(["finding:x=1", "finding:x=1"])
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tenstep
@@ -97,6 +99,18 @@ def test_rows_in_memory_are_audited_as_a_file_of_them_is(tmp_path: Path) -> None
         with tenstep.audit(given) as found:
             assert (list(found.rows), found.notes) == of_file
             assert found.path == Path("rows")
+
+
+def test_what_a_data_frame_calls_missing_is_a_value_that_is_not_there() -> None:
+    import pandas as pd
+
+    row: dict[str, Any] = {"id": "a", "text": ten(), "reference_report": REFERENCE, "patient_id": "p"}
+    frame = pd.DataFrame([row, row | {"id": "b", "reference_report": math.nan, "patient_id": math.nan}])
+    frame["patient_id"] = frame["patient_id"].astype("string")  # whose missing values are pd.NA
+    for given in (frame, [row, row | {"id": "b", "patient_id": math.nan}]):
+        with tenstep.audit(given) as found:
+            assert (found.totals.rows, len(found.problems)) == (2, 0)
+            assert [one["accepted"] for one in found.rows] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,19 @@ A group may be a whole kind (`finding:*`), which holds for each of its groups on
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ...schemas.errors import InputError
 from .pool import PoolExample
 
 KINDS = ("finding", "view", "source", "normality")
 _NUMBER = re.compile(r"[0-9]{1,9}")
+Group = Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)}):.+$")]
+Count = Annotated[int, Field(ge=0, lt=10**9)]
 NO_CAP = np.iinfo(np.int64).max
 
 

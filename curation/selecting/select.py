@@ -31,7 +31,7 @@ from .diversity import GROUND, Pick, Space, choose
 from .gates import Gates
 from .pool import PoolExample
 from .quality import in_words
-from .quotas import Quotas
+from .quotas import Count, Group, Quotas
 from .reading import read
 from .stages import Funnel, Removed, better, near, once
 from .writing import write
@@ -46,8 +46,10 @@ class SelectOptions(Noun):
     quality: float = Field(0.5, gt=0, le=1, description="Share that the quality stage keeps.")
     difficulty: float = Field(0.5, gt=0, le=1, description="Share that the difficulty stage keeps.")
     similarity: float = Field(0.9, gt=0, le=1, description="From which on two texts are near-duplicates.")
-    minimums: dict[str, int] = Field(default_factory=dict, description="finding:pneumothorax, view:*, ...: at least.")
-    maximums: dict[str, int] = Field(default_factory=dict, description="The same: at most.")
+    minimums: dict[Group, Count] = Field(
+        default_factory=dict, description="finding:pneumothorax, view:*, ...: at least."
+    )
+    maximums: dict[Group, Count] = Field(default_factory=dict, description="The same: at most.")
     pool: int = Field(20_000, ge=1, description="A larger pool is shortened to so many by a stratified sample.")
     seed: int = Field(0, description="Of the baselines; the selection itself draws nothing.")
 
