@@ -5,9 +5,9 @@
     result = await process.run(item)
     await process.close()
 
-While it works through one batch the next, once it is full, is on its way to it. It ends when its input does, so it never outlives the one
-that started it. What goes through the pipes is between our own two processes: lengths and pickles. Items wait here only
-while whoever gave them waits for their results.
+While it works through one batch the next, once it is full, is on its way to it. It ends when its input does, so it
+never outlives the one that started it. What goes through the pipes is between our own two processes: lengths and
+pickles. Items wait here only while whoever gave them waits for their results.
 """
 
 import asyncio
