@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 PART = ".part"
+_TAKEN = "is there already; choose another --out"
 _NO_LOCKS = "locks do nothing on this file system, so two processes could do the same work; choose a local disk"
 
 
@@ -159,7 +160,12 @@ def new_folder(path: Path) -> Iterator[None]:
     """
     must_be_new(path)
     made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
+    if made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:  # another process has made it meanwhile, and will fill it
+            raise RunError(_TAKEN, file=path) from None
     try:
         yield
     except BaseException:
@@ -176,7 +182,7 @@ def in_use(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
-def must_be_new(folder: Path, what: str = "is there already; choose another --out") -> None:
+def must_be_new(folder: Path, what: str = _TAKEN) -> None:
     """Refuse a folder that holds something.
 
     Raises:
