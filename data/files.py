@@ -167,13 +167,24 @@ def new_folder(path: Path) -> Iterator[None]:
         except FileExistsError:  # another process has made it meanwhile, and will fill it
             raise RunError(_TAKEN, file=path) from None
     try:
+        with cleared_after_error(path):
+            yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def cleared_after_error(path: Path) -> Iterator[None]:
+    """A folder that is empty when the block ends with an error, and may be filled anew."""
+    try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
             for written in path.iterdir():
                 shutil.rmtree(written) if written.is_dir() else written.unlink()
-            if made:
-                path.rmdir()
         raise
 
 

@@ -112,6 +112,16 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_an_error_at_the_end_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    with pytest.raises(FileNotFoundError), StudyStore.create(out, "folders") as writer:
+        writer.add(study())
+        (out / "rejected.jsonl").symlink_to(
+            tmp_path / "none" / "rejected.jsonl"
+        )  # as if the disk were full
+    assert not out.exists()
+
+
 def test_a_killed_writer_leaves_no_store_and_can_be_run_again(tmp_path: Path) -> None:
     out = tmp_path / "store"
     code = f"""
