@@ -152,6 +152,8 @@ def test_each_way_of_asking_has_its_prompt() -> None:
     ten, alone = read(path_of("ten-steps")), read(path_of("report-only"))
     assert prompt_for(ten, "steps") == prompt_for(ten, "hidden") == ten
     assert prompt_for(ten, "report") == prompt_for(alone, "report") == alone
+    asked = prompt_for(read(path_of("ten-steps-verbatim")), "report")
+    assert asked == read(path_of("report-only-verbatim")) and fault_of("The lungs are clear.", asked) is None
     with pytest.raises(InputError, match="use --mode report"):
         prompt_for(alone, "hidden")
 
@@ -281,6 +283,8 @@ def test_merged_weights_without_their_processor_are_one_line(
     for name in (gone, "preprocessor_config.json"):
         for file in bare.glob(name):
             file.unlink()
+    card = json.loads((bare / "merged.json").read_text())
+    (bare / "merged.json").write_text(json.dumps(card | {"files": {}}))  # an earlier folder, which lists none
     assert main(["infer", str(film), "--model", str(bare)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "processor" in line
@@ -290,7 +294,8 @@ def test_an_adapter_whose_files_are_of_two_students_is_one_line(trained: Trained
     folder = tmp_path / "student"
     shutil.copytree(trained.run, folder)
     shutil.copytree(trained.run.parent / "base", tmp_path / "base")
-    path = folder / "adapter" / "adapter_config.json"
+    path, card = (folder / "adapter" / name for name in ("adapter_config.json", "student.json"))
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"files": {}}))  # an earlier folder, which lists none
     for kinds in (["q_proj"], ["linear_attn"]):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"target_modules": kinds}))
         with quiet(), pytest.raises(TrainingError, match="the adapter does not fit its base, a mllama"):
