@@ -102,6 +102,9 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
     from ..distill.evaluate.inputs import read_all
     from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
+    for part, whole in (("bertscore_layer", "bertscore"), ("chexbert_tokenizer", "chexbert")):
+        if getattr(args, part) is not None and getattr(args, whole) is None:
+            raise InputError(f"belongs to --{whole}; add that", field=f"--{part.replace('_', '-')}")
     if args.resamples < 100:
         raise InputError("fewer than 100 draws say nothing; give 100 or more", field="--resamples")
     _check_used(args, coco.missing())
