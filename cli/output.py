@@ -90,11 +90,7 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
 
     path = Path(target)
     try:
-        if path.exists() and not path.is_file():  # a pipe, or /dev/stdout
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(as_json(row) + "\n" for row in rows)
-            return
-        with replacing(path.resolve(), private=private) as stream:
+        with replacing(path, private=private) as stream:
             stream.writelines(as_json(row) + "\n" for row in rows)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror}); choose another --json OUT", file=target) from None

@@ -61,7 +61,7 @@ def test_a_run_is_curated_selected_and_exported(store: StudyStore, tmp_path: Pat
     assert told.rows == {"train": 1}
     with pytest.raises(InputError, match="no accepted example is left"):
         tenstep.select(run.path, 1, out=tmp_path / "none", held_out=[store.root], studies=store.root)
-    with pytest.raises(RecipeError, match="none.yaml"):
+    with pytest.raises(RecipeError, match=r"none\.yaml"):
         tenstep.select(run.path, 1, out=tmp_path / "none", splits=tmp_path / "none.yaml")
 
 
