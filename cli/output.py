@@ -144,13 +144,14 @@ def _wrote(file: Path, forms: Iterable[frozenset[str]]) -> bool:
     return keys == {"error"} or any(form <= keys for form in forms)
 
 
-def check_page_target(path: Path, option: str) -> None:
+def check_page_target(path: Path, option: str | None) -> None:
     """Refuse to write a page over a file that is none of ours, or where none can be written.
 
     Raises:
         InputError: it exists and is no page of tenstep, or its folder takes no file.
     """
-    _check_can_be_written(path, option)
+    if option is not None:  # else it lies in a run, which is still to be opened
+        _check_can_be_written(path, option)
     if not path.is_file():
         return
     with path.open("rb") as stream:
