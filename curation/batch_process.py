@@ -5,9 +5,9 @@
     result = await process.run(item)
     await process.close()
 
-While it works through one batch the next is on its way to it. It ends when its input does, so it never outlives the one
-that started it. What goes through the pipes is between our own two processes: lengths and pickles. Items wait here only
-while whoever gave them waits for their results.
+While it works through one batch the next, once it is full, is on its way to it. It ends when its input does, so it
+never outlives the one that started it. What goes through the pipes is between our own two processes: lengths and
+pickles. Items wait here only while whoever gave them waits for their results.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class BatchProcess(Generic[Item, Result]):
         while True:
             try:
                 process = await self._started()
-                while self._waiting and len(sent) < _UNDER_WAY:
+                while self._waiting and (not sent or (len(sent) < _UNDER_WAY and len(self._waiting) >= _BATCH)):
                     batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
                     sent.append([waiter for _, waiter in batch])
                     await _send(process, pickle.dumps([item for item, _ in batch], pickle.HIGHEST_PROTOCOL))

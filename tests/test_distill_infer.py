@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -326,12 +327,16 @@ def test_plain_transformers_give_the_same_answer(
         assert "no medical advice" in theirs["disclaimer"]
 
 
-def test_the_script_asks_for_reports_in_the_same_words() -> None:
+def test_the_script_asks_in_the_same_words(tmp_path: Path) -> None:
     source = SCRIPT.read_text()
     assert "tenstep." not in source.replace("`tenstep merge`", "").replace("of tenstep is", "")
     scope: dict[str, Any] = {"__name__": "script", "__doc__": ""}
     exec(compile(source, str(SCRIPT), "exec"), scope)
-    assert scope["REPORT_ONLY"] == read(path_of("report-only")).text
+    names = ("report-only", "report-only-verbatim", "ten-steps", "ten-steps-verbatim")
+    for name, mode in product(names, ("report", "steps")):
+        shutil.copy(path_of(name), tmp_path / "prompt.yaml")
+        if mode == "report" or name.startswith("ten"):
+            assert scope["prompt_of"](tmp_path, mode) == prompt_for(read(path_of(name)), mode).text
     for layout in ("plain", "tagged"):
         steps, report = scope["parsed"](write(STEPS, REPORT, layout))  # type: ignore[arg-type]  # a literal
         assert (steps, report) == (STEPS, REPORT)
