@@ -4,7 +4,7 @@
     result = await process.run(item)
     await process.close()
 
-The process is started at its first use. While it works through one batch the next, once it is full, is on its way to it.
+The process is started at its first use. While it works through one batch the next, once it is full, is on its way.
 It ends when its input does, so it never outlives the one that started it. What goes through the pipes is between our
 own two processes: lengths and pickles. Items wait here only while whoever gave them waits for their results.
 """
