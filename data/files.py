@@ -2,7 +2,8 @@
 
 A reader never sees half a file, and what bore the name before stays until the new one is on disk. While it is written
 it lies in the same folder, under the name with `.part`; what a kill left there is overwritten by the next writer. Of
-two writers of one file, the second waits for the first, and its file stays.
+two writers of one file, the second waits for the first, and its file stays. A link stays one, and what is no file, a
+pipe or a device, is written as it is.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 PART = ".part"
+_TAKEN = "is there already; choose another --out"
 _NO_LOCKS = "locks do nothing on this file system, so two processes could do the same work; choose a local disk"
 
 
@@ -117,6 +119,11 @@ def hold(file: Path, what: str) -> "FileLock":
 
 @contextlib.contextmanager
 def _whole(path: Path, *, private: bool) -> Iterator[int]:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe or a device, /dev/stdout or /dev/null
+        with path.open("wb", buffering=0) as special:
+            yield special.fileno()
+        return
+    path = path.resolve()
     part = path.with_name(path.name + PART)
     while (stream := _new(part, 0o600 if private else 0o666)) is None:
         pass
@@ -159,15 +166,31 @@ def new_folder(path: Path) -> Iterator[None]:
     """
     must_be_new(path)
     made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
+    if made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:  # another process has made it meanwhile, and will fill it
+            raise RunError(_TAKEN, file=path) from None
+    try:
+        with cleared_after_error(path):
+            yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def cleared_after_error(path: Path) -> Iterator[None]:
+    """A folder that is empty when the block ends with an error, and may be filled anew."""
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
             for written in path.iterdir():
                 shutil.rmtree(written) if written.is_dir() else written.unlink()
-            if made:
-                path.rmdir()
         raise
 
 
@@ -176,7 +199,7 @@ def in_use(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
-def must_be_new(folder: Path, what: str = "is there already; choose another --out") -> None:
+def must_be_new(folder: Path, what: str = _TAKEN) -> None:
     """Refuse a folder that holds something.
 
     Raises:
