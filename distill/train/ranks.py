@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...schemas.errors import TrainingError
+from ...schemas.errors import TrainingError, why
 from ..load import device
 
 
@@ -51,11 +51,21 @@ class Ranks:
             )
 
     def join(self) -> None:
-        """Join the process group: nccl on CUDA, gloo on a CPU."""
+        """Join the process group: nccl on CUDA, gloo on a CPU.
+
+        Raises:
+            TrainingError: the processes do not reach each other.
+        """
         if self.world > 1:
             from accelerate import PartialState
 
-            self._state = PartialState(cpu=device() == "cpu")
+            try:
+                self._state = PartialState(cpu=device() == "cpu")
+            except RuntimeError as error:  # torch's errors of the network are its kinds
+                raise TrainingError(
+                    f"the {self.world} processes do not reach each other ({why(error)}); on several machines, name the "
+                    "network's interface on each one (GLOO_SOCKET_IFNAME on CPUs, NCCL_SOCKET_IFNAME on GPUs)"
+                ) from None
 
     def wait(self) -> None:
         """Wait until every process is here."""
