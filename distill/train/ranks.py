@@ -61,7 +61,9 @@ class Ranks:
 
             try:
                 self._state = PartialState(cpu=device() == "cpu")
-            except RuntimeError as error:  # torch's errors of the network are its kinds
+            except RuntimeError as error:
+                if not of_the_network(error):
+                    raise
                 raise TrainingError(
                     f"the {self.world} processes do not reach each other ({why(error)}); on several machines, name the "
                     "network's interface on each one (GLOO_SOCKET_IFNAME on CPUs, NCCL_SOCKET_IFNAME on GPUs)"
@@ -71,6 +73,13 @@ class Ranks:
         """Wait until every process is here."""
         if self._state is not None:
             self._state.wait_for_everyone()
+
+
+def of_the_network(error: RuntimeError) -> bool:
+    """Whether processes do not reach each other; gloo, unlike nccl, has no error of its own."""
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or "gloo" in str(error).lower()
 
 
 def visible_cards() -> int:
