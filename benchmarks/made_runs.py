@@ -101,6 +101,6 @@ def _events(teacher: Teacher, question: Question, number: int, mark: str | None)
     candidate = candidate.model_copy(update={"trace": parse(text)})
     verdict = Verdict(findings=(DOUBT,) if number % 8 == 0 else ())
     opinion = opinion_of(study, candidate, verdict)
-    yield judged_event(candidate, verdict, opinion.packed(study))
+    yield judged_event(candidate, verdict, opinion.sketches)
     if mark is not None:
         yield End(study.id, mark, verdict.outcome, False, 1, 0.0, tuple(verdict.codes), {})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from .arguments import once
 
 if TYPE_CHECKING:
     from ..curation.judging.raters import Estimate, RaterAgreement
@@ -35,6 +36,7 @@ def _agreement(args: argparse.Namespace) -> Outcome:
 
     if len(args.paths) < 2:
         raise InputError("agreement takes two raters or more; see tenstep agreement --help")
+    once(args.paths)
     raters = [read_ratings(path) for path in args.paths]
     patients = {item: patient for rater in reversed(raters) for item, patient in rater.patients.items()}
     questions = by_question([rater.answers for rater in raters], patients)

@@ -7,7 +7,6 @@ Only the command that is called is imported, so that help is there at once.
 """
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..schemas.errors import InputError, TenstepError, why
+from ..schemas.errors import InputError, TenstepError, advice, why
 from ..schemas.version import __version__
-from .arguments import read_as
+from .arguments import read_as, usable_path
 from .output import check_json_target, say, show, write_json
 from .places import localize
 from .streams import open_streams, print_nowhere, reader_left
@@ -75,16 +74,6 @@ For research and education. Not a medical device, and no medical advice.
 """
 
 
-_ADVICE = {  # by what the system says
-    errno.ENOSPC: "; make room on the disk, then give the same command again",
-    errno.EDQUOT: "; make room on the disk, then give the same command again",
-    errno.EACCES: "; see that you may read and write there",
-    errno.EPERM: "; see that you may read and write there",
-    errno.EROFS: "; choose a place that can be written",
-    errno.EEXIST: "; choose another name",
-    errno.ENOTDIR: "; a folder is wanted where a file is",
-}
-
 # what the same word means in every command, where a command does not say it itself
 _MEANINGS = {
     "RUN": "a run folder: what tenstep curate or tenstep sample wrote",
@@ -107,6 +96,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
+
+
+def _target(text: str) -> str:
+    return str(usable_path(text))
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -138,7 +131,12 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         about = command.description or f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
         command.description = about if "\n" in about else fill(about, max(get_terminal_size().columns - 2, 20))
         command.add_argument(
-            "--json", nargs="?", const="-", metavar="OUT", help="print JSON for machines, or write it to OUT"
+            "--json",
+            nargs="?",
+            const="-",
+            type=_target,
+            metavar="OUT",
+            help="print JSON for machines, or write it to OUT",
         )
         command.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
     return root
@@ -250,8 +248,7 @@ def _of_the_machine(error: Exception) -> TenstepError | None:
     if isinstance(error, OSError):
         several = error.args[0] if error.args and isinstance(error.args[0], list) else None  # of a copied folder
         what = str(several[0][2]) if several else error.strerror or f"{type(error).__name__}: {error}"
-        advice = _ADVICE.get(error.errno or 0) or next((a for n, a in _ADVICE.items() if os.strerror(n) in what), "")
-        return InputError(f"cannot be read or written ({what[:200]}){advice}", file=error.filename)
+        return InputError(f"cannot be read or written ({what[:200]}){advice(what)}", file=error.filename)
     if type(error).__module__ == "sqlite3":  # a full or read-only disk under a journal or an index
         what = f"a database of the run or the store cannot be read or written ({why(error)})"
         return InputError(f"{what}; see that its disk has room and that you may write there")

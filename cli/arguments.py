@@ -2,11 +2,12 @@
 
 import errno
 import math
-from argparse import ArgumentTypeError
-from collections.abc import Callable
+from argparse import Action, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..data.statistics import number_within
 from ..schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,18 +121,12 @@ def port(text: str) -> int:
 
 
 def not_negative(text: str) -> float:
-    """A number from 0 to below 100.
+    """A number from 0.
 
     Raises:
         InputError: it is something else.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 100:
-        raise InputError(f"'{text}' is not a number from 0 to 100")
-    return value
+    return number_within(text, 0, math.inf, "a number from 0")
 
 
 def penalty(text: str) -> float:
@@ -140,10 +135,7 @@ def penalty(text: str) -> float:
     Raises:
         InputError: it is something else.
     """
-    value = not_negative(text)
-    if not 1 <= value <= 10:
-        raise InputError(f"'{text}' is not a penalty from 1 to 10")
-    return value
+    return number_within(text, 1, 10, "a penalty from 1 to 10")
 
 
 def shard_of(text: str) -> "Shard":
@@ -165,6 +157,24 @@ def _counted(text: str, least: int, most: int, what: str) -> int:
     if not text.isdecimal() or not least <= int(text) <= most:
         raise InputError(f"'{text[:40]}' is not {what}")
     return int(text)
+
+
+def given(args: Namespace, options: Iterable[Action]) -> list[str]:
+    """The names of those options that are not left at their default."""
+    return [option.option_strings[0] for option in options if getattr(args, option.dest) != option.default]
+
+
+def once(paths: Iterable[Path]) -> None:
+    """Refuse a file or a folder that is named twice, where each stands for something of its own.
+
+    Raises:
+        InputError: one is.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise InputError("is named twice; name each once", file=path)
+        seen.add(path.resolve())
 
 
 _STRICTER: dict[Any, Callable[[str], Any]] = {Path: usable_path, int: whole, float: number}

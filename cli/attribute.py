@@ -58,6 +58,8 @@ def _attribute(args: argparse.Namespace) -> Outcome:
     from ..data.files import replace_text
     from ..distill.attribute import attribute
 
+    if not args.leave_out and (args.retrain or args.held_out is not None):
+        raise InputError("--retrain and --held-out are for --leave-out KIND")
     with progress(None, "attribute") as bar:
         found = attribute(args.run_folder, args.student, source=args.traces, batch=args.batch, on_progress=bar.reach)
     groups = {
@@ -105,8 +107,6 @@ def _attribute(args: argparse.Namespace) -> Outcome:
 
 def _left_out(args: argparse.Namespace, found: "Attribution", out: Path) -> "LeftOuts | None":
     if not args.leave_out:
-        if args.retrain or args.held_out is not None:
-            raise InputError("--retrain and --held-out are for --leave-out KIND")
         return None
     from ..distill.leave_out import leave_out
 

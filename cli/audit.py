@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
+from .arguments import once
 from .engines import add_engine_options, executor_of
 from .output import check_page_target
 from .progress import progress
@@ -50,7 +51,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="how reasoning is written; ours is ten numbered steps, plain or tagged (auto: whatever it looks like)",
     )
     audit.add_argument(
-        "--steps", choices=("10", "any"), default="10", help="any: another number or form of steps is no error (10)"
+        "--steps",
+        choices=("10", "any"),
+        default="10",
+        help="any: another number or form of steps, bold text included, is no error (10)",
     )
     audit.add_argument("--images", action="store_true", help="open the films that rows name by path, and check them")
     add_engine_options(audit, classed=False)
@@ -62,8 +66,9 @@ def _audit(args: argparse.Namespace) -> Outcome:
     from ..curation.auditing.items import is_run
     from ..curation.auditing.tables import comparison_table, summary_tables
 
+    once(args.paths)
     if args.html is not None:
-        check_page_target(args.html)
+        check_page_target(args.html, "--html")
     paths: list[Path] = args.paths
     runs = [path for path in paths if is_run(path)] if len(paths) == 1 else []
     with ExitStack() as stack:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..schemas.outcome import Outcome, Table
+from .arguments import once
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,6 +20,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _compare(args: argparse.Namespace) -> Outcome:
     from ..curation.comparing import compare
 
+    once((args.first, args.second))
     found = compare(args.first, args.second)
     one, other = found.runs
     rows = [

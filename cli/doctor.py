@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..schemas.errors import RecipeError, why
 from ..schemas.outcome import Outcome, Table
 
 _EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
@@ -31,12 +32,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _doctor(args: argparse.Namespace) -> Outcome:
     from ..schemas.version import __version__
 
-    extras = _extras()
+    extras, cuda = _extras(), _cuda()
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     rows = [
         ("tenstep", __version__, ""),
         ("Python", sys.version.split()[0], "3.11 or later is needed" if sys.version_info < (3, 11) else ""),
-        ("CUDA", _cuda(), ""),
+        ("CUDA", cuda, ""),
         ("Java", shutil.which("java") or "none", "" if shutil.which("java") else "only `tenstep[coco]` needs it"),
         ("disk, free", f"{free:.0f} GB", "little for training" if free < _NEEDED_GB else ""),
     ]
@@ -48,7 +49,7 @@ def _doctor(args: argparse.Namespace) -> Outcome:
         payload={
             "python": sys.version.split()[0],
             "extras": extras,
-            "cuda": _cuda(),
+            "cuda": cuda,
             "servers": servers,
             "free_gb": round(free),
         },
@@ -75,26 +76,44 @@ def _cuda() -> str:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return "none"
-    done = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 - the driver's own tool
+    try:
+        done = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 - the driver's own tool
+    except (OSError, subprocess.TimeoutExpired):
+        return "nvidia-smi does not answer"
     return "; ".join(line.partition(" (UUID")[0] for line in done.stdout.splitlines()) or "none"
 
 
 def _servers(recipe: Path) -> dict[str, str]:
-    """Whether each server of a recipe takes a connection."""
+    """Whether each server that a recipe of teachers, of judges or of a verifier names takes a connection."""
+    from ..curation.judging.recipe import JudgeRecipe
+    from ..curation.verifying.recipe import VerifyRecipe
+    from ..data.recipes import kind_of, read_recipe
+    from ..schemas.curate_recipe import CurateRecipe
+    from ..schemas.recipe import RequestOptions, TeacherSpec
+
+    nouns: dict[str, type[RequestOptions]] = {"judge": JudgeRecipe, "verify": VerifyRecipe}
+    found = read_recipe(recipe, nouns.get(kind_of(recipe), CurateRecipe))
+    specs: list[TeacherSpec | None] = [*getattr(found, "teachers", ()), *getattr(found, "judges", ())]
+    urls: list[object] = []
+    for spec in (*specs, getattr(found, "verifier", None)):
+        if spec is not None:
+            several = spec.options.get("base_urls")
+            urls += several if isinstance(several, list) else [several]
+            urls.append(spec.options.get("base_url"))
+    return {str(url): _tried(str(url)) for url in urls if url is not None}
+
+
+def _tried(url: str) -> str:
     import socket
 
-    from ..data.recipes import read_recipe
-    from ..schemas.curate_recipe import CurateRecipe
+    from ..curation.clients.addresses import origin
 
-    found: dict[str, str] = {}
-    for spec in read_recipe(recipe, CurateRecipe).teachers:
-        options = spec.options if isinstance(spec.options, dict) else {}
-        for url in [*options.get("base_urls", []), *([options["base_url"]] if options.get("base_url") else [])]:
-            parts = urlsplit(str(url))
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            try:
-                socket.create_connection((parts.hostname or "", port), timeout=5).close()
-                found[str(url)] = "answers"
-            except OSError as error:
-                found[str(url)] = f"no connection ({error.strerror or error})"
-    return found
+    try:
+        parts = urlsplit(origin(url))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+    except RecipeError:
+        return "no address; http(s)://host[:port]/path is wanted"
+    except (OSError, UnicodeError) as error:
+        return f"no connection ({why(error)})"
+    return "answers"

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, cannot_be_read
 from ..schemas.outcome import Outcome, Table
 from ..schemas.verdict import Severity
 from .arguments import positive
@@ -75,7 +75,7 @@ def _severities(path: Path, dimensions: tuple[str, ...]) -> dict[str, Severity]:
     try:
         return rejecting(json.loads(path.read_text("utf-8")), dimensions)
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+        raise InputError(cannot_be_read(error), file=path) from None
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise InputError("is not what `tenstep agreement --json` writes; write it with that", file=path) from None
 

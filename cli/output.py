@@ -7,7 +7,9 @@ its data to be public.
 """
 
 import argparse
+import errno
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -88,11 +90,7 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
 
     path = Path(target)
     try:
-        if path.exists() and not path.is_file():  # a pipe, or /dev/stdout
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(as_json(row) + "\n" for row in rows)
-            return
-        with replacing(path.resolve(), private=private) as stream:
+        with replacing(path, private=private) as stream:
             stream.writelines(as_json(row) + "\n" for row in rows)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror}); choose another --json OUT", file=target) from None
@@ -110,15 +108,28 @@ def check_json_target(args: argparse.Namespace) -> None:
     if args.json in (None, "-"):
         return
     target = Path(args.json)
-    given = (value for name, value in vars(args).items() if name != "json")
-    for value in given:
-        for path in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(path, Path) and target.exists() and path.exists() and target.samefile(path):
-                raise InputError("is what the command reads; choose another --json OUT", file=target)
+    values = (value if isinstance(value, list | tuple) else (value,) for value in vars(args).values())
+    paths = [path.resolve() for value in values for path in value if isinstance(path, Path)]
+    if target.resolve() in paths:
+        raise InputError("is what the command reads or writes; choose another --json OUT", file=target)
+    if not any(path in target.resolve().parents for path in paths):  # the command may make that folder
+        _check_can_be_written(target, "--json OUT")
     if target.is_file() and target.stat().st_size and not _wrote(target, getattr(args, "json_keys", ())):
         raise InputError(
             "exists and is not what this command writes; remove it, or choose another --json OUT", file=target
         )
+
+
+def _check_can_be_written(file: Path, option: str) -> None:
+    """Before hours of work: what a file's folder tells about whether it can be written."""
+    folder = file.resolve().parent
+    number = (
+        errno.EISDIR if file.is_dir() else 0 if folder.is_dir() else errno.ENOTDIR if folder.exists() else errno.ENOENT
+    )
+    if not number and not os.access(folder, os.W_OK) and not (file.exists() and not file.is_file()):
+        number = errno.EACCES
+    if number:
+        raise InputError(f"cannot be written ({os.strerror(number)}); choose another {option}", file=file)
 
 
 def _wrote(file: Path, forms: Iterable[frozenset[str]]) -> bool:
@@ -133,12 +144,14 @@ def _wrote(file: Path, forms: Iterable[frozenset[str]]) -> bool:
     return keys == {"error"} or any(form <= keys for form in forms)
 
 
-def check_page_target(path: Path) -> None:
-    """Refuse to write a page over a file that is none of ours.
+def check_page_target(path: Path, option: str | None) -> None:
+    """Refuse to write a page over a file that is none of ours, or where none can be written.
 
     Raises:
-        InputError: it exists and is no page of tenstep.
+        InputError: it exists and is no page of tenstep, or its folder takes no file.
     """
+    if option is not None:  # else it lies in a run, which is still to be opened
+        _check_can_be_written(path, option)
     if not path.is_file():
         return
     with path.open("rb") as stream:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from .arguments import given
 
 _EXAMPLES = """\
 examples:
@@ -27,22 +28,34 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("publish", help="look through what would be published, offline", epilog=_EXAMPLES)
     parser.add_argument("model", type=Path, metavar="FOLDER", help="what tenstep distill, merge or export wrote")
     parser.add_argument("--license", metavar="ID", help="e.g. llama3.2; of weights, the model card's if not given")
-    parser.add_argument("--studies", type=Path, metavar="STORE", help="the studies it was trained on, if they moved")
-    parser.add_argument(
-        "--evaluation", type=Path, nargs="+", default=[], metavar="DIR", help="of this model, for its card"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may be published")
+    of_folder = [
+        parser.add_argument(
+            "--studies", type=Path, metavar="STORE", help="the studies it was trained on, if they moved"
+        ),
+        parser.add_argument(
+            "--evaluation", type=Path, nargs="+", default=[], metavar="DIR", help="of this model, for its card"
+        ),
+        parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for what may be published"),
+    ]
     parser.add_argument("--push", metavar="OWNER/NAME", help="a dataset, to the hub, into a private repository")
-    parser.add_argument("--public", action="store_true", help="with --push: a new repository that anybody can read")
-    parser.add_argument("--endpoint", metavar="URL", help="with --push: another hub")
-    parser.set_defaults(run=_publish, json_keys=(frozenset({"allowed", "problems"}),))
+    of_push = [
+        parser.add_argument(
+            "--public", action="store_true", help="with --push: a new repository that anybody can read"
+        ),
+        parser.add_argument("--endpoint", metavar="URL", help="with --push: another hub"),
+    ]
+    parser.set_defaults(
+        run=_publish, of_folder=of_folder, of_push=of_push, json_keys=(frozenset({"allowed", "problems"}),)
+    )
 
 
 def _publish(args: argparse.Namespace) -> Outcome:
     from ..distill.publish import dataset_publishing, publishing
 
     dataset = dataset_publishing.is_dataset(args.model)
-    if args.push:
+    if args.push is None and (named := given(args, args.of_push)):
+        raise InputError(f"{', '.join(named)}: only with --push")
+    if args.push is not None:
         return _push(args, dataset=dataset)
     package: publishing.Package
     if dataset:
@@ -96,6 +109,8 @@ def _push(args: argparse.Namespace, *, dataset: bool) -> Outcome:
 
     if not dataset:
         raise InputError("--push is for datasets; put a model together with --out, then: hf upload", file=args.model)
+    if named := given(args, args.of_folder):
+        raise InputError(f"{', '.join(named)}: not with --push, which sends the dataset as it lies there")
     if not args.license:
         raise InputError("--push needs --license: what may others do with it?")
     url = push(args.model, args.push, licence=args.license, private=not args.public, endpoint=args.endpoint)

@@ -107,7 +107,8 @@ def _changes(run: Path, recipe: "CurateRecipe | None", severities: str | None) -
             raise InputError(
                 f"'{pair.strip()}': wanted is code=severity, of {', '.join(WEIGHTS)}", field="--severities"
             )
-        given[code] = weight
+        if given.setdefault(code, weight) != weight:
+            raise InputError(f"'{code}' gets two severities; give one", field="--severities")
     check_severities(given, None)
     with RunFolder.read(run) as folder:
         return {"severities": (folder.manifest.recipe.get("severities") or {}) | given}

@@ -27,6 +27,8 @@ def _recipe(args: argparse.Namespace) -> Outcome:
     from ..data.recipes import shipped
     from ..schemas.errors import InputError
 
+    if args.explain and args.name:
+        raise InputError(f"--explain tells a key of every kind of recipe; leave out '{args.name}'")
     if args.explain:
         return _explain(args.explain)
     found = shipped()

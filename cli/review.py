@@ -6,7 +6,7 @@ from pathlib import Path
 from ..data.statistics import read_share
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome
-from .arguments import not_negative, port
+from .arguments import given, not_negative, once, port
 from .output import check_page_target, say
 
 _EPILOG = """\
@@ -31,32 +31,44 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     served = review.add_argument_group("with --serve")
     served.add_argument("--serve", action="store_true", help="decide in a browser; needs the extra 'review'")
     served.add_argument("--static", action="store_true", help="write the page (what happens without --serve)")
-    served.add_argument("--reader", metavar="NAME", action="append", help="who reads; may be given again (your login)")
-    served.add_argument(
-        "--queue", default="work", metavar="QUEUE", help="where to begin: work, doubts, finding:NAME, ..."
+    only_served = [
+        served.add_argument(
+            "--reader", metavar="NAME", action="append", help="who reads; may be given again (your login)"
+        ),
+        served.add_argument(
+            "--queue", default="work", metavar="QUEUE", help="where to begin: work, doubts, finding:NAME, ..."
+        ),
+        served.add_argument(
+            "--attribution",
+            type=Path,
+            metavar="DIR",
+            help="what tenstep attribute wrote (RUN/attribution, if it is there)",
+        ),
+        served.add_argument("--port", type=port, default=0, help="a free one if not given"),
+        served.add_argument("--no-browser", action="store_true", help="print the links and open none"),
+        served.add_argument("--seed", type=int, default=0, help="of the samples"),
+        served.add_argument(
+            "--share", type=read_share, default=0.1, help="of accepted and of rejected traces to read (0.1)"
+        ),
+        served.add_argument("--overlap", type=read_share, default=0.2, help="of items that every reader reads (0.2)"),
+        served.add_argument(
+            "--blind",
+            choices=("never", "second", "always"),
+            default="second",
+            help="who sees no findings before deciding: nobody, second readers (default), everybody",
+        ),
+        served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)"),
+    ]
+    review.set_defaults(
+        run=_review, only_served=only_served, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"}))
     )
-    served.add_argument(
-        "--attribution", type=Path, metavar="DIR", help="what tenstep attribute wrote (RUN/attribution, if it is there)"
-    )
-    served.add_argument("--port", type=port, default=0, help="a free one if not given")
-    served.add_argument("--no-browser", action="store_true", help="print the links and open none")
-    served.add_argument("--seed", type=int, default=0, help="of the samples")
-    served.add_argument(
-        "--share", type=read_share, default=0.1, help="of accepted and of rejected traces to read (0.1)"
-    )
-    served.add_argument("--overlap", type=read_share, default=0.2, help="of items that every reader reads (0.2)")
-    served.add_argument(
-        "--blind",
-        choices=("never", "second", "always"),
-        default="second",
-        help="who sees no findings before deciding: nobody, second readers (default), everybody",
-    )
-    served.add_argument("--min-seconds", type=not_negative, default=1.0, help="before a decision can be given (1)")
-    review.set_defaults(run=_review, json_keys=(frozenset({"page", "studies"}), frozenset({"run", "decided"})))
 
 
 def _review(args: argparse.Namespace) -> Outcome:
+    once(args.runs)
     if not args.serve:
+        if named := given(args, args.only_served):
+            raise InputError(f"{', '.join(named)}: only with --serve")
         return _page(args)
     if args.static:
         raise InputError("--static and --serve: choose one")
@@ -74,7 +86,7 @@ def _page(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
 
     out = args.out or args.runs[0] / "review.html"
-    check_page_target(out)
+    check_page_target(out, "--out" if args.out else None)
     with ExitStack() as stack:
         runs = [stack.enter_context(RunFolder.read(path)) for path in args.runs]
         try:

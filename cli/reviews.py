@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..schemas.errors import InputError
+from ..schemas.errors import InputError, RunLockedError
 from ..schemas.outcome import Outcome, Table
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="add the decisions of a file to the run"
     )
-    parser.set_defaults(run=_reviews)
+    parser.set_defaults(
+        run=_reviews, json_keys=tuple(map(frozenset, ({"readers", "final"}, {"out", "readings"}, {"added", "same"})))
+    )
 
 
 def _reviews(args: argparse.Namespace) -> Outcome:
@@ -45,6 +47,8 @@ def _reviews(args: argparse.Namespace) -> Outcome:
         raise InputError("--to and --out belong together")
     if args.to and args.source:
         raise InputError("--to and --from: one at a time")
+    if args.reader and args.source:
+        raise InputError("--reader chooses what is shown or written; --from adds a file's decisions of all readers")
     if args.source:
         return _add(args.run_folder, args.source)
     with RunFolder.read(args.run_folder) as run, Readings(args.run_folder, writable=False) as stored:
@@ -55,7 +59,7 @@ def _reviews(args: argparse.Namespace) -> Outcome:
 
 
 def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace) -> Outcome:
-    from ..curation.reviewing.exchange import FORMS, LABEL_STUDIO, rows_of
+    from ..curation.reviewing.exchange import FIRST_HAND, FORMS, LABEL_STUDIO, rows_of
     from ..data.files import readable_by, replacing
 
     if not readings:
@@ -68,10 +72,15 @@ def _write(run: "RunFolder", readings: "list[Reading]", args: argparse.Namespace
         raise InputError("a file of ratings is one reader's; name one with --reader")
     with readable_by(owner_only=True), replacing(args.out) as stream:
         stream.writelines(FORMS[args.to](rows_of(run, readings)))
-    notes = [f"{args.out}: {len(readings)} readings as {args.to}; they quote reports: keep them where those may lie"]
+    left = sum(reading.kind == "adjudication" for reading in readings) if args.to in FIRST_HAND else 0
+    notes = [
+        f"{args.out}: {len(readings) - left} readings as {args.to}; they quote reports: keep them where those may lie"
+    ]
     if args.to == "label-studio":
         notes += ["the labeling interface for this file:", LABEL_STUDIO]
-    return Outcome(payload={"out": str(args.out), "readings": len(readings)}, notes=tuple(notes))
+    if left:
+        notes.append(f"{left} adjudications have no place in this form; csv holds them")
+    return Outcome(payload={"out": str(args.out), "readings": len(readings) - left}, notes=tuple(notes))
 
 
 def _add(folder: Path, source: Path) -> Outcome:
@@ -88,8 +97,12 @@ def _add(folder: Path, source: Path) -> Outcome:
             decisions.add(new)
         finally:
             decisions.close()
-    counts = rewrite_tables(folder)
     notes = [f"{taken.added} decisions added, {taken.same} were there already"]
+    counts: dict[str, int] | None = None
+    try:
+        counts = rewrite_tables(folder)
+    except RunLockedError:
+        notes.append("another process is working on this run; it writes the tables at its end")
     if taken.foreign:
         notes.append(
             f"{len(taken.foreign)} are about candidates that this run does not have, e.g. {taken.foreign[0][:16]}"

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..data.files import replacing
+from ..data.statistics import read_share
 from ..schemas.errors import InputError
 from ..schemas.outcome import Outcome, Table
+from .arguments import given
 from .engines import add_engine_options, executor_of
 from .progress import progress
 
@@ -36,14 +38,23 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "  tenstep split studies --out splits.yaml --stores parts       parts/train to curate, parts/test to sample on",
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="stores, of all stages that share a test")
-    parser.add_argument("--out", metavar="YAML", type=Path, help="where to write the small file that reproduces it")
     parser.add_argument("--recipe", metavar="YAML", type=Path, help="such a file, to be used again")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--test", type=float, default=0.1, help="share of patients (default: 0.1)")
-    parser.add_argument("--validate", type=float, default=0.05, help="share of patients (default: 0.05)")
-    parser.add_argument("--ignore-published", action="store_true", help="draw anew what sources have split themselves")
+    drawn = [
+        parser.add_argument(
+            "--out", metavar="YAML", type=Path, help="where to write the small file that reproduces it"
+        ),
+        parser.add_argument("--seed", type=int, default=0),
+        parser.add_argument("--test", type=float, default=0.1, help="share of patients (default: 0.1)"),
+        parser.add_argument("--validate", type=float, default=0.05, help="share of patients (default: 0.05)"),
+        parser.add_argument(
+            "--ignore-published", action="store_true", help="draw anew what sources have split themselves"
+        ),
+    ]
     parser.add_argument(
-        "--similarity", type=float, default=0.8, help="from here on, two reports count as nearly alike (default: 0.8)"
+        "--similarity",
+        type=read_share,
+        default=0.8,
+        help="from here on, two reports count as nearly alike (default: 0.8)",
     )
     parser.add_argument("--images", action="store_true", help="open all images and compare how they look, too")
     parser.add_argument("--pairs", metavar="JSONL", type=Path, help="write the offending pairs here")
@@ -52,7 +63,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--stores", dest="parts", metavar="DIR", type=Path, help="write the study stores train, validate and test here"
     )
     add_engine_options(parser)
-    parser.set_defaults(run=_split, json_keys=(frozenset({"recipe", "contaminated"}),))
+    parser.set_defaults(run=_split, drawn=drawn, json_keys=(frozenset({"recipe", "contaminated"}),))
 
 
 def _split(args: argparse.Namespace) -> Outcome:
@@ -60,12 +71,14 @@ def _split(args: argparse.Namespace) -> Outcome:
     from ..data.splitting.splits import SPLITS, read_splits, recipe_of, resolve, write_splits
     from ..data.store.studies import StudyStore
 
+    if args.recipe and (over := given(args, args.drawn)):
+        raise InputError(f"says how to split already; leave out {', '.join(over)}, or --recipe", file=args.recipe)
     recipe = (
         read_splits(args.recipe)
         if args.recipe
         else recipe_of(args.seed, args.test, args.validate, published=not args.ignore_published)
     )
-    out: Path | None = None if args.recipe else args.out
+    out: Path | None = args.out
     stores = [StudyStore.open(root) for root in args.stores]
     _must_be_new(out, args.pairs, args.ids, args.parts)
     resolved = resolve(recipe, stores)
@@ -84,8 +97,8 @@ def _split(args: argparse.Namespace) -> Outcome:
             on_progress=bar.advance,
         )
     private = any(store.data_class == "restricted" for store in stores)
-    if out is not None:
-        write_splits(resolved, out)
+    if args.parts is not None:
+        _write_stores(resolved, stores, args.parts)
     if args.pairs is not None:
         _write(args.pairs, (json.dumps(pair._asdict(), ensure_ascii=False) for pair in found.pairs), private=private)
     if args.ids is not None:
@@ -93,8 +106,8 @@ def _split(args: argparse.Namespace) -> Outcome:
         for name in SPLITS:
             named = (study.id for store in stores for study in store if resolved.of(study) == name)
             _write(args.ids / f"{name}.ids", dict.fromkeys(named), private=private)
-    if args.parts is not None:
-        _write_stores(resolved, stores, args.parts)
+    if out is not None:
+        write_splits(resolved, out)
     return _outcome(resolved, found, out).model_copy(update={"private": private})
 
 
@@ -103,6 +116,8 @@ def _must_be_new(out: Path | None, pairs: Path | None, ids: Path | None, parts: 
 
     if out is not None and out.exists():
         raise InputError("exists; give another --out, or use it again with --recipe", file=out)
+    if out is not None and pairs is not None and out.resolve() == pairs.resolve():
+        raise InputError("is named by --out and --pairs; give another --pairs", file=out)
     if pairs is not None and pairs.exists():
         raise InputError("exists; remove it, or give another --pairs", file=pairs)
     if ids is not None and (found_ids := [name for name in SPLITS if (ids / f"{name}.ids").exists()]):

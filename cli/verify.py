@@ -39,6 +39,7 @@ def _verify(args: argparse.Namespace) -> Outcome:
     from ..curation.status import money
     from ..curation.verifying.recipe import of_curate, read_verify_recipe
     from ..curation.verifying.verify import verify_run
+    from ..data.recipes import recipe_of_run
     from ..data.run import RunFolder
     from ..schemas.curate_recipe import CurateRecipe
 
@@ -46,8 +47,8 @@ def _verify(args: argparse.Namespace) -> Outcome:
         recipe = read_verify_recipe(args.recipe)
     else:
         with RunFolder.read(args.path) as run:
-            resolved = run.manifest.recipe
-        recipe = of_curate(CurateRecipe.model_validate(resolved), args.path / "recipe.yaml")
+            curated = recipe_of_run(run, CurateRecipe, "curate", "verified by its own recipe; name one after it")
+        recipe = of_curate(curated, args.path / "recipe.yaml")
     reach = "all" if args.all else recipe.verify
     with progress(None, "verify") as bar:
         found = verify_run(

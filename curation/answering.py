@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from ..data.files import readable_by, replacing
-from ..data.formats.json_lines import json_lines
+from ..data.files import hold, readable_by, replacing_bytes
+from ..data.formats.json_lines import json_lines, object_of, raw_lines
 from ..data.run import RunFolder
 from ..schemas.base import Noun
 from ..schemas.errors import InputError, PolicyError, RunError
@@ -70,6 +70,7 @@ def answer(
 
     Raises:
         InputError: the run has no such teacher, or nothing was asked.
+        RunLockedError: another process answers the same questions.
         PolicyError: the data may not go to this server.
         TeacherError: nothing can be had from the server.
     """
@@ -81,17 +82,21 @@ def answer(
             raise InputError("no question lies there; write them with: tenstep curate", file=questions)
         asked = [_question(line.found, questions, line.row) for line in json_lines(questions)]
         answers, part = folder / "answers.jsonl", folder / "answers.jsonl.unfinished"
-        known = _ids(answers) | _ids(part)
-        left = [row for row in asked if row["id"] not in known]
-        private = run.studies.data_class == "restricted"
-        with readable_by(owner_only=private), part.open("a", encoding="utf-8") as stream:
-            stream.write("\n")  # a kill may have left half a line
-            failed = asyncio.run(_ask_all(run, left, options, stream, on_answer)) if left else ()
-        with replacing(answers.resolve(), private=private) as whole:  # the file of before, and what came
-            for file in (answers, part):
-                lines = file.read_text("utf-8").split("\n") if file.exists() else []
-                whole.writelines(f"{line}\n" for line in lines if _is_whole(line))
-        part.unlink()
+        lock = hold(folder / "answer.lock", "answering these questions")
+        try:
+            known = _ids(answers) | _ids(part)
+            left = [row for row in asked if row["id"] not in known]
+            private = run.studies.data_class == "restricted"
+            with readable_by(owner_only=private), part.open("a", encoding="utf-8") as stream:
+                stream.write("\n")  # a kill may have left half a line
+                failed = asyncio.run(_ask_all(run, left, options, stream, on_answer)) if left else ()
+            with replacing_bytes(answers, private=private) as whole:  # the file of before, and what came
+                whole.write(_with_line_end(answers.read_bytes()) if answers.exists() else b"")
+                came = (data for _, data in raw_lines(part) if isinstance(data, bytes))
+                whole.writelines(_with_line_end(data) for data in came if not isinstance(object_of(data), str))
+            part.unlink()
+        finally:
+            lock.release()
     return Answered(answers, len(left) - len(failed), len(asked) - len(left), failed)
 
 
@@ -138,12 +143,8 @@ def _ids(path: Path) -> set[str]:
     return {str(line.found["id"]) for line in json_lines(path) if line.found and "id" in line.found}
 
 
-def _is_whole(line: str) -> bool:
-    """Not blank, and not what a kill has left of a line."""
-    try:
-        return bool(line) and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+def _with_line_end(data: bytes) -> bytes:
+    return data if data.endswith(b"\n") else data + b"\n"
 
 
 async def _ask_all(

@@ -4,22 +4,23 @@
     result = await process.run(item)
     await process.close()
 
-The process is started at its first use. It ends when its input does, so it never outlives the one that started it.
-What goes through the pipes is between our own two processes: lengths and pickles. Items wait here only while whoever
-gave them waits for their results.
+The process is started at its first use. While it works through one batch the next, once it is full, is on its way.
+It ends when its input does, so it never outlives the one that started it. What goes through the pipes is between our
+own two processes: lengths and pickles. Items wait here only while whoever gave them waits for their results.
 """
 
 import asyncio
-import gc
 import pickle
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..data.child import COMMAND, HEAD, framed, length_of
+from ..data.child import COMMAND, HEAD, framed, in_batches, length_of
 from ..schemas.errors import RunError
 
-_BATCH = 64  # items at once
+_BATCH = 32  # items at once: a batch, and what comes of it, fit into a pipe (64 KiB), so that neither side waits
+_UNDER_WAY = 2  # batches
 _LONGEST = 1 << 30  # bytes of one batch
 
 Item = TypeVar("Item")
@@ -35,8 +36,8 @@ class BatchProcess(Generic[Item, Result]):
     """
 
     def __init__(self, start: Callable[[], Work[Item, Result]]) -> None:
-        self._start = pickle.dumps(partial(_answering, start))
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._start = pickle.dumps(partial(in_batches, start))
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._turn: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -54,38 +55,35 @@ class BatchProcess(Generic[Item, Result]):
         return await result
 
     async def _run_all(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            results: Sequence[Result | Exception]
+        sent: deque[list[asyncio.Future[Result]]] = deque()
+        while True:
             try:
-                results = await self._exchange([item for item, _ in batch])
+                process = await self._started()
+                while self._waiting and (not sent or (len(sent) < _UNDER_WAY and len(self._waiting) >= _BATCH)):
+                    batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                    sent.append([waiter for _, waiter in batch])
+                    await _send(process, pickle.dumps([item for item, _ in batch], pickle.HIGHEST_PROTOCOL))
+                if not sent:
+                    return
+                results = await _results(process)
             except (OSError, EOFError, asyncio.IncompleteReadError):
-                results = [RunError("a worker process was killed (out of memory?); try --workers 0")] * len(batch)
-            for (_, waiter), result in zip(batch, results, strict=True):
-                if waiter.done():
-                    continue
-                if isinstance(result, Exception):
-                    waiter.set_exception(result)
-                else:
-                    waiter.set_result(result)
+                gone = RunError("a worker process was killed (out of memory?); try --workers 0")
+                while sent:
+                    waiters = sent.popleft()
+                    _resolve(waiters, [gone] * len(waiters))
+                if not self._waiting:
+                    return
+            else:
+                _resolve(sent.popleft(), results)
 
-    async def _exchange(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+    async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 *COMMAND, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
                 start_new_session=True,  # Ctrl-C is for us to hear
             )  # fmt: skip
-            self._send(self._start)
-        self._send(pickle.dumps(items, pickle.HIGHEST_PROTOCOL))
-        assert self._process.stdin is not None and self._process.stdout is not None
-        await self._process.stdin.drain()
-        length = length_of(await self._process.stdout.readexactly(HEAD))
-        results: list[Result | Exception] = pickle.loads(await self._process.stdout.readexactly(length))  # noqa: S301 from our own process
-        return results
-
-    def _send(self, content: bytes) -> None:
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(framed(content))
+            await _send(self._process, self._start)
+        return self._process
 
     async def close(self) -> None:
         """Let it finish, and end it."""
@@ -97,8 +95,24 @@ class BatchProcess(Generic[Item, Result]):
             await self._process.wait()
 
 
-def _answering(start: Callable[[], Work[Any, Any]]) -> Callable[[bytes], bytes]:
-    """What the process answers a batch with: its results."""
-    gc.set_threshold(100_000)  # verdicts make many objects and no circles
-    work = start()
-    return lambda batch: pickle.dumps(work(pickle.loads(batch)), pickle.HIGHEST_PROTOCOL)  # noqa: S301 from the process that started this one
+async def _send(process: asyncio.subprocess.Process, content: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(framed(content))
+    await process.stdin.drain()
+
+
+async def _results(process: asyncio.subprocess.Process) -> Sequence[Any]:
+    assert process.stdout is not None
+    length = length_of(await process.stdout.readexactly(HEAD))
+    results: list[Any] = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 from our own process
+    return results
+
+
+def _resolve(waiters: Sequence[asyncio.Future[Any]], results: Sequence[Any]) -> None:
+    for waiter, result in zip(waiters, results, strict=True):
+        if waiter.done():
+            continue
+        if isinstance(result, Exception):
+            waiter.set_exception(result)
+        else:
+            waiter.set_result(result)

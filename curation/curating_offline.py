@@ -47,10 +47,10 @@ def curate_offline(
         RunError: a shard could not be worked on; the same call goes on.
     """
     _check(recipe)
+    folder = out.with_name(f"{out.name}.shards")
     if not (out / MANIFEST).exists():
         count = max(1, min(_SHARDS, len(StudyStore.open(str(recipe.studies))) // studies))
         shards = [Shard(number, count) for number in range(1, count + 1)]
-        folder = out.with_name(f"{out.name}.shards")
         folder.mkdir(parents=True, exist_ok=True)
         work = partial(_curate, recipe, tuple(map(file_plugin, recipe.rules)), folder)
         on_progress(0, count)
@@ -63,7 +63,7 @@ def curate_offline(
             (folder / "1").rename(out)
         else:
             merge_runs(out, [folder / str(shard.number) for shard in shards])
-        shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # or a kill has left it
     return curate_run(recipe, out)
 
 

@@ -4,6 +4,7 @@ They do what `tenstep audit`, `curate` and `select` do, and return objects in pl
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -57,14 +58,21 @@ def audit(data: "AnyPath | DataFrame | Iterable[Mapping[str, Any]]") -> "Audit":
 
 
 def _lines(rows: "DataFrame | Iterable[Mapping[str, Any]]") -> Iterator[str]:
-    """Rows as JSON Lines; what JSON has no form for is written as it prints."""
-    given: Any = rows.to_dict("records") if hasattr(rows, "to_dict") and hasattr(rows, "columns") else rows
+    """Rows as JSON Lines; what JSON has no form for is written as it prints, and a value that is missing as null."""
+    given: Any = rows
+    if hasattr(given, "to_dict") and hasattr(given, "columns"):
+        given = given.astype(object).where(given.notna(), None).to_dict("records")
     if isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise InputError(f"a path or rows are wanted, not {type(rows).__name__}", field="data")
     for number, row in enumerate(given, 1):
         if not isinstance(row, Mapping):
             raise InputError(f"a row is a mapping of columns, not {type(row).__name__}", row=number, field="data")
-        yield json.dumps({str(name): value for name, value in row.items()}, default=_as_json) + "\n"
+        fields = {str(name): None if _is_nan(value) else value for name, value in row.items()}
+        yield json.dumps(fields, default=_as_json) + "\n"
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _as_json(value: Any) -> Any:
@@ -107,7 +115,15 @@ def curate(
 
 
 def select(
-    runs: AnyPath | Sequence[AnyPath], n: int, *, out: AnyPath, student: AnyPath | None = None, **options: Any
+    runs: AnyPath | Sequence[AnyPath],
+    n: int,
+    *,
+    out: AnyPath,
+    student: AnyPath | None = None,
+    splits: AnyPath | None = None,
+    held_out: Sequence[AnyPath] = (),
+    studies: AnyPath | None = None,
+    **options: Any,
 ) -> "Selected":
     """Choose a small set; the same as `tenstep select`.
 
@@ -116,6 +132,9 @@ def select(
         n: how many examples.
         out: a new folder for the selection, which `load_run` opens.
         student: a run of a student's samples: the studies that it failed on are the difficult ones.
+        splits: splits.yaml of `tenstep split`; only its train is chosen from.
+        held_out: study stores that tests are made of; what is like them is not chosen.
+        studies: the runs' study store, if it moved.
         options: quality, difficulty, similarity, minimums, maximums, pool, seed: the command's options of these names.
 
     Returns:
@@ -135,4 +154,12 @@ def select(
     except ValidationError as error:
         message, field = first_fault(error)
         raise InputError(message, field=field) from None
-    return chosen(paths, chosen_by, Path(out), student=None if student is None else Path(student))
+    return chosen(
+        paths,
+        chosen_by,
+        Path(out),
+        student=None if student is None else Path(student),
+        splits=None if splits is None else Path(splits),
+        held_out=[Path(one) for one in held_out],
+        studies=None if studies is None else Path(studies),
+    )

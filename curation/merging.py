@@ -14,24 +14,23 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ..data.files import hold, must_be_new, readable_by, replace_text, replacing_folder
 from ..data.journal_join import join
 from ..data.judged import judged, judged_event, judged_events
 from ..data.nearby import Nearby
+from ..data.recipes import recipe_of_run
 from ..data.run import RunFolder
 from ..data.run_files import CONTINUABLE, MANIFEST, recipe_sha256, relative_store
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
-from ..schemas.errors import InputError, RunError, first_fault
+from ..schemas.errors import InputError
 from ..schemas.run import Manifest
 from ..schemas.version import __version__
 from .doubts import decided, doubts_of
 from .requests.history import History
 from .requests.policy import both
-from .template_trace import Templates, marked
+from .template_trace import Templates, marked, unpacked
 from .verdicts import opinion_of
 
 _MAY_DIFFER = {*CONTINUABLE, "shard", "studies"} - {"limit"}
@@ -73,7 +72,7 @@ def merge_runs(out: Path, paths: Sequence[Path], studies: Path | None = None) ->
         for path in paths:
             runs.append(stack.enter_context(RunFolder.read(path, studies=studies)))
             stack.callback(hold(path / "run.lock", "working on this run").release)
-        recipes = [_recipe(run) for run in runs]
+        recipes = [recipe_of_run(run, CurateRecipe, "curate", "merged") for run in runs]
         notes = [*_missing(runs, recipes), *_differences(runs, recipes)]
         store = _store(runs)
         recipe = _whole(recipes).model_copy(update={"studies": store.place})
@@ -86,16 +85,6 @@ def merge_runs(out: Path, paths: Sequence[Path], studies: Path | None = None) ->
             merged = _finish(part, recipe, store, finished=all(run.manifest.finished for run in runs))
     spend, counts, templates, finished = merged
     return Merged(events, counts, spend, templates, finished, tuple(notes))
-
-
-def _recipe(run: RunFolder) -> CurateRecipe:
-    if run.manifest.kind != "curate":
-        raise InputError(f"holds a {run.manifest.kind} run; runs of tenstep curate can be merged", file=run.path)
-    try:
-        return CurateRecipe.model_validate(run.manifest.recipe)
-    except ValidationError as error:
-        message, field = first_fault(error)
-        raise RunError(f"its recipe cannot be read ({field}: {message})", file=run.path) from None
 
 
 def _missing(runs: Sequence[RunFolder], recipes: Sequence[CurateRecipe]) -> Iterator[str]:
@@ -218,7 +207,7 @@ def _mark_templates(run: RunFolder, recipe: CurateRecipe) -> int:
             candidate, verdict = judged(event)
             opinion = opinion_of(studies.get(event.study_id), candidate, verdict, event.raw)
             if opinion.sketches is not None:
-                templates.add(candidate.key, candidate.study_id, *opinion.sketches)
+                templates.add(candidate.key, candidate.study_id, *unpacked(opinion.sketches))
         twins = {twin.key for twin in templates.twins()}
     for event in judged_events(run.journal) if twins else ():
         if event.key in twins:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from ..data.recipes import recipe_of_run
 from ..data.run import RunFolder
 from ..data.store.studies import StudyStore
 from ..schemas.candidate import Candidate
@@ -65,9 +66,7 @@ def probe(
         PolicyError: its data may not go there any more.
     """
     with RunFolder.read(path) as run:
-        if run.manifest.kind != "curate":
-            raise RunError("was not written by a teacher; only a run of `tenstep curate` can be probed", file=path)
-        recipe = CurateRecipe.model_validate(run.manifest.recipe)
+        recipe = recipe_of_run(run, CurateRecipe, "curate", "probed")
         spec = _spec(recipe, teacher)
         author = load(spec)
         chosen = _choose(run, author, studies, seed)

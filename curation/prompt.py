@@ -119,7 +119,7 @@ class Prompts:
         data: dict[str, Any] = {"views": list(study.views)}
         if self._file.shows_reference:
             data["reference_report"] = study.report
-        fields = {"data": json.dumps(data, ensure_ascii=False, indent=1)}
+        fields = {"data": _indented(data)}
         if self._file.writes_report:
             fields["report_form"] = self._file.report_forms[study.report_form].strip()
         template = self._file.user
@@ -132,6 +132,16 @@ class Prompts:
             )
         user = Template(template).substitute(fields)
         return FilledPrompt(self.id, self._file.system, user, self._file.writes_report, self._file.keys)
+
+
+def _indented(data: Mapping[str, str | Sequence[str]]) -> str:
+    """What `json.dumps(data, ensure_ascii=False, indent=1)` gives, which is Python's own slow encoder."""
+    lines = []
+    for key, value in data.items():
+        texts = [json.dumps(one, ensure_ascii=False) for one in ([value] if isinstance(value, str) else value)]
+        whole = texts[0] if isinstance(value, str) else "[\n  " + ",\n  ".join(texts) + "\n ]" if texts else "[]"
+        lines.append(f"{json.dumps(key)}: {whole}")
+    return "{\n " + ",\n ".join(lines) + "\n}"
 
 
 def _shipped(name: str) -> Traversable:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ..schemas.base import Noun
-from ..schemas.errors import RecipeError, first_fault
+from ..schemas.errors import RecipeError, cannot_be_read, why
 
 
 class VersionedFile(Noun):
@@ -45,10 +45,12 @@ def read_prompt_file(noun: type[File], path: str | Traversable, kind: str, field
     try:
         content = file.read_text("utf-8")
         found = noun.model_validate(yaml.safe_load(content))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the prompt file cannot be read ({error})", file=str(file), field=field) from None
+    except OSError as error:
+        raise RecipeError(f"the prompt file {cannot_be_read(error)}", file=str(file), field=field) from None
+    except UnicodeDecodeError:
+        raise RecipeError("the prompt file is not UTF-8; save it as UTF-8", file=str(file), field=field) from None
     except (yaml.YAMLError, ValidationError) as error:
-        why = first_fault(error)[0] if isinstance(error, ValidationError) else "no YAML"
-        raise RecipeError(f"is no {kind}: {why}", file=str(file), field=field) from None
+        found_wrong = why(error) if isinstance(error, ValidationError) else "no YAML"
+        raise RecipeError(f"is no {kind}: {found_wrong}", file=str(file), field=field) from None
     name = file.name.rpartition(".")[0]
     return PromptText(found, f"{name}@{found.version}", hashlib.sha256(content.encode()).hexdigest())

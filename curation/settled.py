@@ -51,13 +51,12 @@ def marks_of(recipe: CurateRecipe, teachers: Sequence[Teacher], store: StudyStor
     if study is None:
         return None
     question = Question(study, Prompts(recipe.prompt).fill(study), path_of=store.path_of)
-    files = [path for path in sorted(store.root.iterdir()) if path.suffix in (".parquet", ".json")]
     spec = recipe.verifier
     parts = {
         "code": [__version__, FORM],
         "verifier": None if spec is None else [VerifierPrompt(spec.prompt).sha256, _hash(spec.calibration)],
         "first": [request_key(teacher, question) for teacher in teachers],
-        "store": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files],
+        "store": store.state,
     }
     resolved = recipe.model_dump(mode="json")
     lasting = {name: value for name, value in resolved.items() if name not in CONTINUABLE}

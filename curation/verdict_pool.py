@@ -1,34 +1,33 @@
-"""Verdicts off the event loop: processes that judge, and one that compares traces, while this one waits for the wire.
+"""Verdicts off the event loop: processes that judge and compare traces while this one waits for the wire.
 
     pool = VerdictPool(workers, severities, doubts, rules)
     opinion = await pool.judge(answer)              the same that judge_answer gives
     twin = await pool.compare(opinion)              the study of an earlier trace that says the same
     await pool.close()
 
-Answers to one study go to the same process, which so reads its reference once. Traces are compared one after another,
-in the order of the calls, so it does not matter which process does it. With no workers everything is done here.
+Answers to one study go to the same process, which so reads its reference once. Traces are compared one after another
+in the first of the processes: those that it has judged itself at once, others as they come. With no workers everything
+is done here.
 """
 
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.processes import cores
-from ..schemas.candidate import Candidate
-from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Weight
 from ..validators.gate import prepare
 from .batch_process import BatchProcess
-from .template_trace import Call, Templates, Twin, started
-from .verdicts import Opinion, candidate_of, judge_answer, judge_candidate
+from .template_trace import Count, Twin
+from .verdict_worker import Call, Found, Worker, started
+from .verdicts import Opinion, candidate_of, judge_answer
 
 if TYPE_CHECKING:
     from .requests.asker import Answer
 
 _TINY = 200  # answers; starting a process costs as much as judging these
-
-_Wanted = tuple[Study, Candidate]
 
 
 def workers_for(answers: int) -> int:
@@ -52,10 +51,10 @@ class VerdictPool:
         self._severities = dict(severities)
         self._doubts: Doubts = doubts
         self._own = tuple(own)
-        judging = partial(_judging, self._severities, doubts, self._own)
-        self._judges: list[BatchProcess[_Wanted, Opinion]] = [BatchProcess(judging) for _ in range(workers)]
-        self._comparing: BatchProcess[Call, Any] = BatchProcess(started)
-        self._templates: Templates | None = None  # where there are no workers
+        starts = (partial(started, self._severities, doubts, self._own, compares=not at) for at in range(workers))
+        self._judges: list[BatchProcess[Call, Any]] = [BatchProcess(start) for start in starts]
+        self._here: Worker | None = None  # where there are no workers
+        self._place: Path | None = None  # of the traces' database, if it is kept
         self.compared = 0  # traces
 
     async def judge(self, answer: "Answer") -> Opinion:
@@ -68,7 +67,9 @@ class VerdictPool:
             return judge_answer(answer, self._severities, self._doubts, self._own)
         study = answer.question.study
         judge = self._judges[zlib.crc32(study.id.encode("utf-8", "replace")) % len(self._judges)]
-        return await judge.run((study, candidate_of(answer)))
+        candidate = candidate_of(answer)
+        found: Found = await judge.run(("judge", (study, candidate)))
+        return found.opinion_of(candidate)
 
     async def compare(self, opinion: Opinion) -> str | None:
         """Look for an earlier trace that says the same before another reference, and remember this one.
@@ -82,10 +83,26 @@ class VerdictPool:
         if opinion.sketches is None:
             return None
         self.compared += 1
-        found: str | None = await self._call(
-            "add", opinion.candidate.key, opinion.candidate.study_id, *opinion.sketches
-        )
+        if opinion.is_compared:
+            return opinion.twin
+        candidate = opinion.candidate
+        found: str | None = await self._call("add", candidate.key, candidate.study_id, opinion.sketches)
         return found
+
+    def go_on_with(self, place: Path, traces: int) -> None:
+        """Traces that an earlier call has left in a database, before any other; and where those that come are kept."""
+        self._place, self.compared = place, traces
+        if self._judges:
+            start = partial(started, self._severities, self._doubts, self._own, compares=True, place=place)
+            self._judges[0] = BatchProcess(start)
+
+    async def commit(self, note: str) -> None:
+        """Leave the traces in that database, with a word for who goes on with them.
+
+        Raises:
+            RunError: the process that compares is gone.
+        """
+        await self._call("commit", note)
 
     async def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """Traces of an earlier call: key, study and packed sketches of each.
@@ -97,45 +114,26 @@ class VerdictPool:
         await self._call("remember", traces)
 
     async def twins(self) -> AsyncIterator[Twin]:
-        """Every trace that says what another one says; see `Templates.twins`."""
+        """Every trace that says what another one says, if no earlier call was given it; see `Templates.twins`."""
         first: int | None = 1 if self.compared else None
         while first is not None:
             found, first = await self._call("some_twins", first)
             for twin in found:
                 yield twin
 
-    async def studies(self) -> int:
-        """How many studies have a trace that was compared."""
-        return int(await self._call("count_studies")) if self.compared else 0
+    async def counted(self) -> Count:
+        """How many studies have a trace that was compared, and how many one that says what another one says."""
+        return Count(*await self._call("counted")) if self.compared else Count(0, 0)
 
     async def _call(self, name: str, *args: Any) -> Any:
         if self._judges:
-            return await self._comparing.run((name, args))
-        self._templates = self._templates or Templates()
-        return self._templates.call((name, args))
+            return await self._judges[0].run((name, args))
+        self._here = self._here or Worker(place=self._place)
+        return self._here.work([(name, args)])[0]
 
     async def close(self) -> None:
         """End the processes."""
         for judge in self._judges:
             await judge.close()
-        await self._comparing.close()
-        if self._templates is not None:
-            self._templates.close()
-
-
-def _judging(
-    severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str]
-) -> Callable[[Sequence[_Wanted]], list[Opinion | Exception]]:
-    """What a process that judges does with a batch."""
-    prepare()
-
-    def judge_all(batch: Sequence[_Wanted]) -> list[Opinion | Exception]:
-        opinions: list[Opinion | Exception] = []
-        for study, candidate in batch:
-            try:
-                opinions.append(judge_candidate(study, candidate, severities, doubts, own))
-            except Exception as error:  # noqa: BLE001 it is raised where the candidate is waited for
-                opinions.append(RuntimeError(f"judging {candidate.study_id} raised {type(error).__name__}"))
-        return opinions
-
-    return judge_all
+        if self._here is not None:
+            self._here.close()

@@ -6,7 +6,6 @@ Pure; verdict_pool.py lets other processes do the same.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..data.judged import Judged
 from ..schemas.candidate import Candidate
 from ..schemas.errors import LayoutError
 from ..schemas.layout import parse
@@ -14,7 +13,6 @@ from ..schemas.study import Study
 from ..schemas.trace import Trace
 from ..schemas.verdict import Doubts, Verdict, Weight
 from ..validators.gate import judge
-from .auditing.sketch import Sketch
 from .doubts import decided
 from .template_trace import kept, packed, sketches
 from .verifying.answer import rules_alone
@@ -24,22 +22,13 @@ if TYPE_CHECKING:
 
 
 class Opinion(NamedTuple):
-    """A candidate, its verdict, and sketches of its steps and reference; none where no rule needs them."""
+    """A candidate and its verdict; sketches of its steps and reference, as a journal keeps them."""
 
     candidate: Candidate
     verdict: Verdict
-    sketches: tuple[Sketch, Sketch] | None
-
-    @property
-    def judged(self) -> Judged:
-        """Candidate and verdict alone."""
-        return Judged(self.candidate, self.verdict)
-
-    def packed(self, study: Study) -> bytes | None:
-        """The sketches as a journal keeps them."""
-        if self.sketches is None or self.candidate.trace is None:
-            return None
-        return packed(self.sketches, self.candidate.trace.texts, study.report)
+    sketches: bytes | None  # none where no rule needs them
+    is_compared: bool = False  # with the traces before it, where the process that judges compares as well
+    twin: str | None = None  # the study of one that says the same
 
 
 def judge_answer(
@@ -72,7 +61,9 @@ def opinion_of(study: Study, candidate: Candidate, verdict: Verdict, earlier: by
     if candidate.trace is None or rules_alone(verdict).outcome == "reject":
         return Opinion(candidate, verdict, None)
     steps, report = candidate.trace.texts, study.report
-    return Opinion(candidate, verdict, kept(earlier, steps, report) or sketches(steps, report))
+    if kept(earlier, steps, report) is None:
+        earlier = packed(sketches(steps, report), steps, report)
+    return Opinion(candidate, verdict, earlier)
 
 
 def candidate_of(answer: "Answer") -> Candidate:

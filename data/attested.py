@@ -65,7 +65,10 @@ def class_of(folder: Path) -> DataClass:
     """The class of what a finished folder holds: a store, an export, a run; restricted where it does not say."""
     for name, keys in (("store.json", ("data_class",)), ("export.json", ("data_class",)), _RUN):
         if (folder / name).is_file():
-            found: Any = json.loads((folder / name).read_text("utf-8"))
+            try:
+                found: Any = json.loads((folder / name).read_bytes())
+            except (ValueError, RecursionError):  # damaged
+                return "restricted"
             for key in keys:
                 found = found.get(key) if isinstance(found, dict) else None
             return "public" if found == "public" else "restricted"

@@ -5,16 +5,18 @@
     length_of(head)     the length, from the first HEAD bytes of an answer
     serve(...)          what the process does. Its first message is a pickled function; called once, that gives the
                         function that answers all others
+    in_batches(start)   such a function, where messages are pickled batches of items and answers their results
 
 How answers are awaited is the caller's: for so many seconds at most (intake/decoder.py), or while other work goes on
 (curation/batch_process.py).
 """
 
+import gc
 import pickle
 import struct
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _LENGTH = struct.Struct(">Q")
 HEAD = _LENGTH.size
@@ -42,6 +44,13 @@ def serve(given: BinaryIO, found: BinaryIO) -> None:
     while (message := _read(given)) is not None:
         found.write(framed(answer(message)))
         found.flush()
+
+
+def in_batches(start: Callable[[], Callable[[Any], Any]]) -> Callable[[bytes], bytes]:
+    """Answer batches with what the function that `start` gives makes of them."""
+    gc.set_threshold(100_000)  # verdicts make many objects and no circles
+    work = start()
+    return lambda batch: pickle.dumps(work(pickle.loads(batch)), pickle.HIGHEST_PROTOCOL)  # noqa: S301 from the process that started this one
 
 
 def _read(given: BinaryIO) -> bytes | None:

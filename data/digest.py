@@ -92,7 +92,7 @@ def digest(seq: int, event: Event) -> Digest:
             tokens=_tokens(candidate.get("usage")),
             usd=candidate.get("cost_usd"),
             used=1,
-            outcome=_outcome(verdict, resolution),
+            outcome=outcome_in(verdict),
             resolved=resolution.get("by"),
         )
     used = state is State.JUDGED or (state in (State.FAILED, State.REFUSED) and isinstance(usage, Mapping))
@@ -124,6 +124,8 @@ def _tokens(usage: Any) -> int:
     return (usage.get("input_tokens") or 0) + (usage.get("output_tokens") or 0) if isinstance(usage, Mapping) else 0
 
 
-def _outcome(verdict: Mapping[str, Any], resolution: Mapping[str, Any]) -> Outcome:
+def outcome_in(verdict: Mapping[str, Any]) -> Outcome:
+    """The outcome of a verdict as an event holds it."""
+    resolution = verdict.get("resolution") or {}
     found = {str(finding.get("severity")) for finding in verdict.get("findings") or ()}
     return outcome_of(found, resolution.get("by"), resolution.get("outcome"))

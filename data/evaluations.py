@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError, first_fault
+from ..schemas.errors import InputError, why
 from ..schemas.evaluation import Evaluation, Figure
 
 FOLDER, FILE = "evaluation", "evaluation.json"
@@ -34,9 +34,7 @@ def read_evaluation(place: Path) -> Evaluation:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); make it with: tenstep evaluate", file=file) from None
     except ValidationError as error:
-        raise InputError(
-            f"is no evaluation ({first_fault(error)[0]}); make it with: tenstep evaluate", file=file
-        ) from None
+        raise InputError(f"is no evaluation ({why(error)}); make it with: tenstep evaluate", file=file) from None
 
 
 def columns(evaluation: Evaluation) -> list[str]:

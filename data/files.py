@@ -1,11 +1,14 @@
 """Files and folders that appear under their name only when they are whole, who may read them, and locks.
 
 A reader never sees half a file, and what bore the name before stays until the new one is on disk. While it is written
-it lies in the same folder, under the name with `.part`; what a kill left there is overwritten by the next writer.
+it lies in the same folder, under the name with `.part`; what a kill left there is overwritten by the next writer. Of
+two writers of one file, the second waits for the first, and its file stays. A link stays one, and what is no file, a
+pipe or a device, is written as it is.
 """
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 PART = ".part"
+_TAKEN = "is there already; choose another --out"
 _NO_LOCKS = "locks do nothing on this file system, so two processes could do the same work; choose a local disk"
 
 
@@ -115,20 +119,79 @@ def hold(file: Path, what: str) -> "FileLock":
 
 @contextlib.contextmanager
 def _whole(path: Path, *, private: bool) -> Iterator[int]:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe or a device, /dev/stdout or /dev/null
+        with path.open("wb", buffering=0) as special:
+            yield special.fileno()
+        return
+    path = path.resolve()
     part = path.with_name(path.name + PART)
-    part.unlink(missing_ok=True)  # an old one could be open to others
-    stream = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666)
+    while (stream := _new(part, 0o600 if private else 0o666)) is None:
+        pass
     try:
-        try:
-            yield stream
-            os.fsync(stream)
-        finally:
-            os.close(stream)
+        yield stream
+        os.fsync(stream)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(stream)
     sync_folder(path.parent)
+
+
+def _new(part: Path, mode: int) -> int | None:
+    """A new file that no other writer has; none where another one had it, or a kill left it: both are gone by now."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            stream, ours = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), True
+        except FileExistsError:
+            stream, ours = os.open(part, os.O_WRONLY), False
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream), part.stat()):
+                if ours:
+                    return stream
+                part.unlink()  # it could be open to others
+        os.close(stream)
+    return None
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Make a folder to fill; what the block has written there is removed when it ends with an error.
+
+    Raises:
+        RunError: the folder is there already, and holds something.
+    """
+    must_be_new(path)
+    made = not path.exists()
+    if made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:  # another process has made it meanwhile, and will fill it
+            raise RunError(_TAKEN, file=path) from None
+    try:
+        with cleared_after_error(path):
+            yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def cleared_after_error(path: Path) -> Iterator[None]:
+    """A folder that is empty when the block ends with an error, and may be filled anew."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for written in path.iterdir():
+                shutil.rmtree(written) if written.is_dir() else written.unlink()
+        raise
 
 
 def in_use(folder: Path) -> bool:
@@ -136,7 +199,7 @@ def in_use(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
-def must_be_new(folder: Path, what: str = "is there already; choose another --out") -> None:
+def must_be_new(folder: Path, what: str = _TAKEN) -> None:
     """Refuse a folder that holds something.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError, first_fault
+from ..schemas.errors import InputError, why
 from ..schemas.export import ExportManifest, ExportRecord
 from ..schemas.study import Study
 from .exporting import RECORDS, ExportOptions, Found, read_manifest, write_whole
@@ -42,10 +42,12 @@ def join(path: Path, studies: Sequence[Path], out: Path, options: ExportOptions 
         try:
             record = ExportRecord.model_validate(line.found, strict=False)
         except ValidationError as error:
-            raise InputError(line.problem or first_fault(error)[0], file=path / RECORDS, row=line.row) from None
+            raise InputError(line.problem or why(error), file=path / RECORDS, row=line.row) from None
         found.append((record, *_owned(record, stores)))
-    forms = {study.report_form for _, study, _ in found}
-    return write_whole(out, manifest, found, forms.pop() if len(forms) == 1 else None, options)
+    forms = sorted({study.report_form for _, study, _ in found})
+    if len(forms) > 1:  # what earlier versions exported
+        raise InputError(f"holds reports of several forms ({', '.join(forms)}); have it exported anew", file=path)
+    return write_whole(out, manifest, found, options)
 
 
 def _owned(record: ExportRecord, stores: Sequence[StudyStore]) -> tuple[Study, StudyStore]:

@@ -23,10 +23,14 @@ from ..schemas.run import Event, State
 from . import digest, ends
 from .ends import End, Ended
 from .high_water import HighWater, check_whole
-from .journal_file import COLUMNS, INSERT, as_event, as_row, connect
+from .journal_file import COLUMNS, INSERT, Position, as_event, as_row, connect
 from .sums import Sums, snapshot
 
 _BATCH = 4096
+_POSITION = "SELECT seq, key, at FROM events"
+_SINCE = """
+AND seq IN (SELECT seq FROM digest WHERE state = ? AND study IN (SELECT study FROM digest WHERE state = ? AND seq > ?))
+"""
 
 _Item = tuple[tuple[Event | End, ...], "Future[None]"] | None
 
@@ -101,22 +105,43 @@ class Journal:
         """What can be counted and added up, as it stands now (sums.py)."""
         return snapshot(self._reader, self.path)
 
-    def latest(self, state: State, *, index: Path | None = None) -> Iterator[Event]:
+    def position(self) -> Position:
+        """The last event."""
+        return next((Position(*row) for row in self._select(f"{_POSITION} ORDER BY seq DESC LIMIT 1")), Position())
+
+    def holds(self, position: Position) -> bool:
+        """Whether this is a journal whose position that was; then all before it is as it was."""
+        return not position.seq or next(self._select(f"{_POSITION} WHERE seq = ?", position[:1]), None) == position
+
+    def judged_since(self, position: Position) -> bool:
+        """Whether something was judged after that."""
+        rows = self._select("SELECT 1 FROM digest WHERE seq > ? AND state = 'judged' LIMIT 1", position[:1])
+        return next(rows, None) is not None
+
+    def latest(self, state: State, *, index: Path | None = None, since: Position | None = None) -> Iterator[Event]:
         """For each request that ever reached a state, its last event of that state; in order of first reaching it.
 
         Args:
             state: the state.
             index: the index file of the run's study store; with it, studies come in the store's order, which does not
                 depend on which answer was quicker, and only the requests of one study in the order above.
+            since: only requests of studies that have an event of that state behind this one.
         """
-        last = "SELECT MAX(seq) AS last, MIN(seq) AS first, study_id AS study FROM events WHERE state = ? GROUP BY key"
+        which, values = "", list[Any]([state])
+        if since is not None:
+            which = _SINCE
+            values += [state, state, since.seq]
+        last = (
+            "SELECT MAX(seq) AS last, MIN(seq) AS first, study_id AS study FROM events "  # noqa: S608 constants
+            f"WHERE state = ? {which} GROUP BY key"
+        )
         place, order = "", "first"
         if index is not None:
             self._attach(index)
             place, order = "LEFT JOIN store.studies ON store.studies.id = study ", "place, study, first"
         # sorted before the join, so that no answer is held while sorting; without a limit SQLite drops such an order
         places = f"SELECT last FROM ({last}) {place}ORDER BY {order} LIMIT -1"  # noqa: S608 constants
-        rows = self._select(f"SELECT {COLUMNS} FROM ({places}) CROSS JOIN events ON seq = last", (state,))  # noqa: S608 constants
+        rows = self._select(f"SELECT {COLUMNS} FROM ({places}) CROSS JOIN events ON seq = last", values)  # noqa: S608 constants
         yield from map(as_event, rows)
 
     def _attach(self, index: Path) -> None:

@@ -13,6 +13,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
@@ -23,6 +24,14 @@ from . import digest, ends
 VERSION = 2
 COLUMNS = "key, state, study_id, at, body, raw"
 INSERT = "INSERT INTO events (seq, key, state, study_id, at, body, raw) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+class Position(NamedTuple):
+    """An event of a journal, by which to know later whether all before it is still there; the end of an empty one."""
+
+    seq: int = 0
+    key: str = ""
+    at: float = 0.0
 
 
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:

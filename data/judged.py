@@ -13,6 +13,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.run import Event, State
 from ..schemas.verdict import Verdict
 from .journal import Journal
+from .journal_file import Position
 
 
 class Judged(NamedTuple):
@@ -22,13 +23,15 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
-def judged_events(journal: Journal, *, index: Path | None = None) -> Iterator[Event]:
+def judged_events(journal: Journal, *, index: Path | None = None, since: Position | None = None) -> Iterator[Event]:
     """The last judged event of every candidate, in the order they were first judged; a verifier's answers are none.
 
     With the `index` of the study store (StudyStore.index): by study, in the store's order, and those of one study by
-    attempt, sample and teacher. Neither depends on which answer was quicker.
+    attempt, sample and teacher. Neither depends on which answer was quicker. With `since`: those of studies only about
+    which something was judged after that position.
     """
-    events = (event for event in journal.latest(State.JUDGED, index=index) if "candidate" in event.body)
+    latest = journal.latest(State.JUDGED, index=index, since=since)
+    events = (event for event in latest if "candidate" in event.body)
     if index is None:
         yield from events
         return

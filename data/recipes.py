@@ -3,14 +3,17 @@
 from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from ..schemas.base import Noun
-from ..schemas.errors import RecipeError, first_fault
+from ..schemas.errors import InputError, RecipeError, RunError, first_fault, why
 from .secrets import secret_in
+
+if TYPE_CHECKING:
+    from .run import RunFolder
 
 R = TypeVar("R", bound=Noun)
 KEPT_OUT = "looks like {}; recipes are stored with every run: name the environment variable that holds it (key_env)"
@@ -62,7 +65,9 @@ def read_recipe(path: Path, noun: type[R]) -> R:
             raise RecipeError(f"larger than {_LIMIT:,} bytes; is this the right file?", file=path)
         found = yaml.load(data, _Loader)  # noqa: S506 a SafeLoader
     except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror}); name a YAML file", file=path) from None
+        ships = path.stem in shipped()
+        remedy = f"write the one that ships: tenstep recipe {path.stem} > {path.name}" if ships else "name a YAML file"
+        raise RecipeError(f"cannot be read ({error.strerror}); {remedy}", file=path) from None
     except yaml.MarkedYAMLError as error:
         raise _marked(error, path) from None
     except (yaml.YAMLError, UnicodeDecodeError):
@@ -83,6 +88,41 @@ def read_recipe(path: Path, noun: type[R]) -> R:
             known = sorted(one.alias or name for name, one in noun.model_fields.items())
             message = f"no such key; known at the top: {', '.join(known)}"
         raise RecipeError(message, file=path, field=field) from None
+
+
+class _Kind(Noun, extra="ignore"):
+    kind: str = ""
+
+
+def kind_of(path: Path) -> str:
+    """What a recipe says that it is; empty if nothing.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    return read_recipe(path, _Kind).kind
+
+
+def recipe_of_run(run: "RunFolder", noun: type[R], kind: str, needed: str) -> R:
+    """The recipe that a run was made with.
+
+    Args:
+        run: of any kind.
+        noun: what its recipe must be.
+        kind: of run that has such a recipe.
+        needed: what only such a run can be, for the message.
+
+    Raises:
+        InputError: the run is of another kind.
+        RunError: its recipe is damaged, or of another version of this code.
+    """
+    if run.manifest.kind != kind:
+        found = run.manifest.kind
+        raise InputError(f"holds a {found} run; only a run of tenstep {kind} can be {needed}", file=run.path)
+    try:
+        return noun.model_validate(run.manifest.recipe)
+    except ValidationError as error:
+        raise RunError(f"its recipe cannot be read ({why(error)})", file=run.path) from None
 
 
 def _marked(error: yaml.MarkedYAMLError, path: Path) -> RecipeError:

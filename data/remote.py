@@ -147,8 +147,8 @@ def _commit(system: Any, targets: Mapping[str, Path]) -> None:
 
 
 def _is_left_here(file: Path) -> bool:
-    """Locks, and what SQLite or a write under way keeps next to a file."""
-    return file.name in ("run.lock", "writing.partial") or file.name.endswith((".part", "-shm", "-journal"))
+    """Locks, what can be made again, and what SQLite or a write under way keeps next to a file."""
+    return file.name in ("run.lock", "writing.partial") or file.name.endswith((".part", ".cache", "-shm", "-journal"))
 
 
 def _opened(url: str) -> tuple[Any, str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ..schemas.errors import InputError, first_fault
+from ..schemas.errors import InputError, cannot_be_read, first_fault
 from ..schemas.example import Example
 from ..schemas.selection import Selection
 from ..schemas.study import ReportForm
@@ -47,7 +47,7 @@ def read_selection(path: Path) -> Selection:
     try:
         return Selection.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=file) from None
+        raise InputError(cannot_be_read(error), file=file) from None
     except ValidationError as error:
         message, field = first_fault(error)
         raise InputError(f"is no selection: {message}; make one with: tenstep select", file=file, field=field) from None

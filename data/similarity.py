@@ -38,12 +38,15 @@ def signature(words: Sequence[str], run: int) -> Signature:
     """
     hashes = np.fromiter(map(_hash, words or ("",)), np.uint64, max(1, len(words)))
     length = min(run, len(hashes))
-    mixed = np.zeros(len(hashes) - length + 1, np.uint64)
-    for at in range(length):
-        mixed = (mixed ^ hashes[at : at + len(mixed)]) * np.uint64(MULTIPLIER)
-    numbers = _scattered(np.unique(mixed >> np.uint64(32)).astype(np.uint32))
+    mixed = hashes[: len(hashes) - length + 1] * np.uint64(MULTIPLIER)
+    for at in range(1, length):
+        mixed ^= hashes[at : at + len(mixed)]
+        mixed *= np.uint64(MULTIPLIER)
+    numbers = _scattered((mixed >> np.uint64(32)).astype(np.uint32))
     multipliers, offsets = _functions()
-    return np.asarray((numbers[:, np.newaxis] * multipliers + offsets).min(axis=0))
+    made = numbers[:, np.newaxis] * multipliers
+    made += offsets
+    return np.asarray(made.min(axis=0))
 
 
 def band_keys(signatures: Signature) -> Keys:
@@ -108,7 +111,10 @@ def _functions() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
 
 
 def _scattered(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Numbers whose bits each depend on all bits of the given ones (the finalizer of MurmurHash3, 32 bits)."""
-    numbers = (numbers ^ (numbers >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    numbers = (numbers ^ (numbers >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return numbers ^ (numbers >> np.uint32(16))
+    """Make the bits of these numbers each depend on all of their bits (the finalizer of MurmurHash3, 32 bits)."""
+    numbers ^= numbers >> np.uint32(16)
+    numbers *= np.uint32(0x85EBCA6B)
+    numbers ^= numbers >> np.uint32(13)
+    numbers *= np.uint32(0xC2B2AE35)
+    numbers ^= numbers >> np.uint32(16)
+    return numbers

@@ -1,7 +1,8 @@
 """States: where each request of a run stands, without holding all of them.
 
 Those that were lately looked up or set are held; the others are read from the journal, by its index. A state is set
-before its event is on disk, and let go of only after so many others were set that it must be.
+before its event is on disk, and let go of only after so many others were set that it must be. While none was let go of
+in a run that began with an empty journal, what is not held is not there.
 """
 
 from ..schemas.run import State
@@ -16,11 +17,14 @@ class States:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._held: dict[str, State | None] = {}
+        self._all_held = next(journal.events(raw=False), None) is None
 
     def get(self, key: str) -> State | None:
         """Where a request stands; none if the journal does not know it."""
         if key in self._held:
             return self._held[key]
+        if self._all_held:
+            return None
         state = self._journal.state(key)
         self._hold(key, state)
         return state
@@ -42,3 +46,4 @@ class States:
         self._held[key] = state
         while len(self._held) > _HELD:
             del self._held[next(iter(self._held))]
+            self._all_held = False

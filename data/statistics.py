@@ -33,13 +33,28 @@ def read_share(text: str) -> float:
     Raises:
         InputError: it is something else.
     """
+    return number_within(text, math.nextafter(0, 1), 1, "a share above 0 and up to 1")
+
+
+def number_within(text: str, least: float, most: float, what: str) -> float:
+    """A finite number as a user writes it, within bounds.
+
+    Args:
+        text: what was written.
+        least: the least that it may be.
+        most: the most.
+        what: what it has to be, for the message.
+
+    Raises:
+        InputError: it is something else.
+    """
     try:
-        share = float(text)
+        value = float(text)
     except ValueError:
-        share = -1.0
-    if not 0 < share <= 1:
-        raise InputError(f"'{text}' is not a share above 0 and up to 1")
-    return share
+        value = math.nan
+    if not (least <= value <= most and math.isfinite(value)):
+        raise InputError(f"'{text[:40]}' is not {what}")
+    return value
 
 
 class Interval(NamedTuple):

@@ -7,16 +7,17 @@
     verified.jsonl   what a verifier said of a candidate, statement by statement, where one was asked
 
 They hold nothing that the journal does not, so they can be written again at any time, from a journal that still grows
-too. Studies come in the order of their store, so that the same answers make the same tables whichever came first. This
-file knows the manifest, the journal and the studies. It does not know who may write in the folder.
+too; the lines of studies without a new verdict are copied (table_lines.py). Studies come in the order of their store,
+so that the same answers make the same tables whichever came first. This file knows the manifest, the journal and the
+studies. It does not know who may write in the folder.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -26,12 +27,15 @@ from ..schemas.example import Example, Provenance
 from ..schemas.run import Event, Manifest, State
 from ..schemas.study import Study
 from ..schemas.trace import STEPS, WrittenLayout
-from ..schemas.verdict import Verdict
-from .choice import Rank, rank
+from ..schemas.verdict import Outcome, Verdict
+from ..schemas.version import __version__
+from .choice import rank
+from .digest import outcome_in
 from .files import readable_by, replacing
 from .journal import Journal
 from .judged import judged, judged_events
 from .nearby import Nearby
+from .run_files import recipe_sha256
 from .store.studies import StudyStore
 
 
@@ -44,15 +48,11 @@ def accepted(manifest: Manifest, journal: Journal, store: StudyStore) -> Iterato
         store: its studies.
     """
     studies = Nearby(store)
-    done = None  # the last study that has its example: candidates of one study come together
-    chosen = _chosen(manifest, journal)
-    for event in judged_events(journal, index=store.index):
-        candidate, verdict = judged(event)
-        if verdict.accepted and candidate.study_id != done and (not chosen or candidate.key in chosen):
-            done = candidate.study_id
-            if candidate.trace is not None and not candidate.trace.steps:
-                continue  # a student's report alone: accepted, and no example of ten steps
-            yield _example(studies.get(candidate.study_id), candidate, verdict, _layout(manifest))
+    for study_id, events in groupby(judged_events(journal, index=store.index), key=attrgetter("study_id")):
+        some = list(events)
+        event = _chosen(some, [outcome_in(one.body["verdict"]) for one in some], manifest)
+        if event is not None and _has_steps(event):
+            yield _example(studies.get(study_id), *judged(event), _layout(manifest))
 
 
 def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: StudyStore) -> dict[str, int]:
@@ -62,41 +62,57 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
         attempts; studies that are accepted, doubted (none of their candidates was accepted, and one is in doubt) or
         rejected; repaired (studies accepted at a later attempt); and one count per state that is not judged.
     """
-    rows = "samples" if manifest.kind == "sample" else "rejected"
-    chosen = _chosen(manifest, journal)
-    layout = _layout(manifest)
-    count = Counter[str]()
-    studies = Nearby(store)
+    from .table_lines import known_lines, rewriting  # numpy, which who only looks at a run does not need
+
+    names = ("accepted.jsonl", "doubted.jsonl", "samples.jsonl" if manifest.kind == "sample" else "rejected.jsonl")
+    mark = _mark(manifest, store)
+    now, known = journal.position(), known_lines(folder, names, mark)
+    if known is not None and not journal.holds(known.upto):
+        known = None
+    studies = Nearby(store) if known is None else store
+    since = None if known is None else known.upto
     with (
         readable_by(owner_only=store.data_class == "restricted"),
-        replacing(folder / "accepted.jsonl") as good,
-        replacing(folder / "doubted.jsonl") as doubted,
-        replacing(folder / f"{rows}.jsonl") as bad,
+        rewriting(folder, names, mark, now, known) as writer,
     ):
-        # what was written by these nouns is copied, not checked and made again
-        for study_id, events in groupby(judged_events(journal, index=store.index), key=attrgetter("study_id")):
-            is_accepted = is_doubted = False
-            for event in events:
-                candidate, verdict = event.body["candidate"], event.body["verdict"]
-                count["attempts"] += 1
-                outcome = Verdict.model_validate(verdict).outcome
-                if outcome == "accept" and not is_accepted and (not chosen or event.key in chosen):
-                    is_accepted = True
-                    count["repaired"] += candidate["attempt"] > 1
-                    if candidate["trace"]["steps"]:  # or it is a student's report alone, and no example of ten steps
-                        good.write(_line(studies.get(study_id), event, layout) + "\n")
-                if rows == "samples" or outcome != "accept":
-                    row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
-                    line = json.dumps(row | {"candidate": candidate, "verdict": verdict}) + "\n"
-                    if outcome == "doubt":
-                        is_doubted = True
-                        doubted.write(line)
-                    if rows == "samples" or outcome == "reject":
-                        bad.write(line)
-            count["accepted" if is_accepted else "doubted" if is_doubted else "rejected"] += 1
+        some = judged_events(journal, index=store.index, since=since)
+        for study_id, events in groupby(some, key=attrgetter("study_id")):
+            writer.put(store.place_of(study_id), *_lines(study_id, list(events), manifest, studies))
     _write_verified(folder, journal, store)
-    counts = {name: count[name] for name in ("attempts", "accepted", "doubted", "rejected", "repaired")}
+    counts = {name: writer.count[name] for name in ("attempts", "accepted", "doubted", "rejected", "repaired")}
     return counts | {state: n for state, n in journal.standing().items() if state is not State.JUDGED}
+
+
+def _mark(manifest: Manifest, store: StudyStore) -> dict[str, Any]:
+    """All that decides what a line holds, but for the journal."""
+    recipe = manifest.recipe
+    decides = {name: recipe.get(name) for name in ("layout", "several", "teachers")}
+    return {"code": __version__, "kind": manifest.kind, "recipe": recipe_sha256(decides), "store": store.state}
+
+
+def _lines(
+    study_id: str, events: Sequence[Event], manifest: Manifest, studies: Nearby | StudyStore
+) -> tuple[tuple[bytes, bytes, bytes], int, Outcome, bool]:
+    """What one study has in the tables, how many candidates, what came of it, and whether at a later attempt.
+
+    What was written by these nouns is copied, not checked and made again.
+    """
+    outcomes = [outcome_in(event.body["verdict"]) for event in events]
+    good, doubted, bad = b"", [], []
+    event = _chosen(events, outcomes, manifest)
+    if event is not None and _has_steps(event):  # or it is a student's report alone, and no example of ten steps
+        good = _line(studies.get(study_id), event, _layout(manifest)) + b"\n"
+    for one, outcome in zip(events, outcomes, strict=True):
+        if manifest.kind == "sample" or outcome != "accept":
+            row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
+            line = json.dumps(row | {name: one.body[name] for name in ("candidate", "verdict")}).encode() + b"\n"
+            if outcome == "doubt":
+                doubted.append(line)
+            if manifest.kind == "sample" or outcome == "reject":
+                bad.append(line)
+    standing: Outcome = "accept" if event is not None else "doubt" if doubted else "reject"
+    repaired = event is not None and event.body["candidate"]["attempt"] > 1
+    return (good, b"".join(doubted), b"".join(bad)), len(events), standing, repaired
 
 
 def _write_verified(folder: Path, journal: Journal, store: StudyStore) -> None:
@@ -118,19 +134,18 @@ def _write_verified(folder: Path, journal: Journal, store: StudyStore) -> None:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _chosen(manifest: Manifest, journal: Journal) -> set[str]:
-    """The keys that were chosen, where several answers to a study may have been accepted; else empty."""
+def _chosen(events: Sequence[Event], outcomes: Sequence[Outcome], manifest: Manifest) -> Event | None:
+    """Of one study's candidates, in order: the first that is accepted, or the best of several; none if none is."""
+    good = [event for event, outcome in zip(events, outcomes, strict=True) if outcome == "accept"]
     several = manifest.recipe.get("several", {})
-    if several.get("strategy", "split") == "split" and several.get("samples", 1) == 1:
-        return set()
+    if len(good) < 2 or (several.get("strategy", "split") == "split" and several.get("samples", 1) == 1):
+        return next(iter(good), None)
     names = [spec.get("name") or spec.get("kind") for spec in manifest.recipe.get("teachers", ())]
-    best: dict[str, Rank] = {}
-    for event in judged_events(journal):
-        candidate, verdict = judged(event)
-        if verdict.accepted:
-            here = rank(candidate, verdict, names)
-            best[candidate.study_id] = min(here, best.get(candidate.study_id, here))
-    return {found[-1] for found in best.values()}
+    return min(good, key=lambda event: rank(*judged(event), names))
+
+
+def _has_steps(event: Event) -> bool:
+    return bool(event.body["candidate"]["trace"]["steps"])
 
 
 def _layout(manifest: Manifest) -> WrittenLayout:
@@ -149,11 +164,11 @@ def _example(study: Study, candidate: Candidate, verdict: Verdict, layout: Writt
     return Example(study=study, trace=candidate.trace, layout=layout, provenance=provenance)
 
 
-def _line(study: Study, event: Event, layout: WrittenLayout) -> str:
+def _line(study: Study, event: Event, layout: WrittenLayout) -> bytes:
     """What `_example(...).model_dump_json()` writes, at a third of the price."""
     candidate, verdict = event.body["candidate"], event.body["verdict"]
     if [step["number"] for step in candidate["trace"]["steps"]] != list(range(1, STEPS + 1)):
-        return _example(study, *judged(event), layout).model_dump_json()  # says what is wrong
+        return _example(study, *judged(event), layout).model_dump_json().encode()  # says what is wrong
     provenance = {name: candidate.get(name) for name in Provenance.model_fields}
     provenance["warnings"] = [f["code"] for f in verdict["findings"] if f["severity"] != "doubt"]
     provenance["doubts"] = [f["code"] for f in verdict["findings"] if f["severity"] == "doubt"]
@@ -165,4 +180,4 @@ def _line(study: Study, event: Event, layout: WrittenLayout) -> str:
         "layout": layout,
         "provenance": provenance,
     }
-    return to_json(example).decode()
+    return to_json(example)

@@ -16,7 +16,9 @@
 A bad candidate is never an error: it is a record with findings.
 """
 
+import errno
 import json
+import os
 import re
 from importlib.metadata import distributions
 from pathlib import Path
@@ -192,6 +194,30 @@ def why(error: Exception) -> str:
         return f"{field}: {message}" if field else message
     lines = str(error).partition(" with text ")[0].strip().splitlines()  # sqlite's, of a text that is no UTF-8
     return (lines[0] if lines else type(error).__name__)[:_SHOWN]
+
+
+_ADVICE = {  # by what the system says
+    errno.ENOSPC: "make room on the disk, then give the same command again",
+    errno.EDQUOT: "make room on the disk, then give the same command again",
+    errno.EACCES: "see that you may read and write there",
+    errno.EPERM: "see that you may read and write there",
+    errno.EROFS: "choose a place that can be written",
+    errno.EEXIST: "choose another name",
+    errno.ENOENT: "see that the name is right and that it still lies there",
+    errno.EISDIR: "a file is wanted where a folder is",
+    errno.ENOTDIR: "a folder is wanted where a file is",
+    errno.EIO: "copy it to another disk, or fetch it again",
+}
+
+
+def advice(said: str) -> str:
+    """What may be done about what the system says, as the end of a message; empty if we do not know."""
+    return next((f"; {what}" for number, what in _ADVICE.items() if os.strerror(number) in said), "")
+
+
+def cannot_be_read(error: OSError) -> str:
+    """Why a file cannot be read, and what may be done."""
+    return f"cannot be read ({why(error)}){advice(why(error))}"
 
 
 def install_command(extra: str) -> str:

@@ -22,7 +22,7 @@ class Attestation(Record):
     no_human_review: Literal[True] = Field(description="No person at the provider reads it.")
     region: Words = Field(description="Where it is processed.")
     signed_by: Words = Field(description="The person who answers for this.")
-    valid_until: date = Field(description="The last day on which it counts.")
+    valid_until: date = Field(description="The last day on which it counts; days are those of UTC.")
 
 
 class StorageAttestation(Record):
@@ -36,7 +36,7 @@ class StorageAttestation(Record):
     not_public: Literal[True] = Field(description="Only people who were given access by name can read there.")
     region: Words = Field(description="Where it is stored.")
     signed_by: Words = Field(description="The person who answers for this.")
-    valid_until: date = Field(description="The last day on which it counts.")
+    valid_until: date = Field(description="The last day on which it counts; days are those of UTC.")
 
 
 class EndpointDecision(Noun):
@@ -48,7 +48,7 @@ class EndpointDecision(Noun):
     attestation: str | None = Field(None, description="The contract it rests on, for restricted data.")
     attestation_sha256: Sha256 | None = Field(None, description="Of the attestation file.")
     signed_by: str | None = Field(None, description="Who signed it.")
-    valid_until: date | None = Field(None, description="Its last day.")
+    valid_until: date | None = Field(None, description="Its last day, of UTC.")
     training_terms: str | None = Field(None, description="Who attests what, and since when.")
 
 

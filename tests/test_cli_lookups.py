@@ -110,6 +110,27 @@ def test_the_doctor_opens_a_connection_and_sends_nothing(tmp_path: Path, capsys:
     assert "no connection" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("key", ["teachers", "judges", "verifier"])
+def test_the_doctor_tries_the_servers_of_every_recipe_that_asks(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = {"teachers": "curate", "judges": "judge", "verifier": "verify"}[key]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        odd = ["http://[", "http://127.0.0.1:99999/v1", "http://" + "a" * 70 + ".example"]
+        spec = {"kind": "local", "options": {"model": "m", "base_urls": [url, *odd]}}
+        recipe = {"kind": kind, "name": "t", key: spec if key == "verifier" else [spec]}
+        (tmp_path / "r.yaml").write_text(json.dumps(recipe))
+        assert main(["doctor", str(tmp_path / "r.yaml"), "--json", str(tmp_path / "out.json")]) == 2
+    found = json.loads((tmp_path / "out.json").read_text())["servers"]
+    assert [said.split(";")[0].split(" (")[0] for said in found.values()] == [
+        "answers", "no address", "no address", "no connection",
+    ]  # fmt: skip
+    spec["options"] = {"model": "m", "base_urls": None}
+    (tmp_path / "r.yaml").write_text(json.dumps(recipe))
+    assert main(["doctor", str(tmp_path / "r.yaml")]) == 0
+
+
 def test_failures_are_grouped_by_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path, "a", "bc")
     store = make_store(tmp_path / "again", [])

@@ -103,7 +103,8 @@ def test_what_the_same_command_wrote_is_replaced(tmp_path: Path) -> None:
         rows(data, *ids)
         assert main(["audit", str(data), "--json", str(out), "--html", str(page)]) == 0
     assert json.loads(out.read_text())["rows"] == 2
-    assert main(["audit", str(data), str(data), "--json", str(out)]) == 0
+    other = rows(tmp_path / "b.jsonl", "a")
+    assert main(["audit", str(data), str(other), "--json", str(out)]) == 0
     assert main(["audit", str(tmp_path / "none"), "--json", str(out)]) == 2
     assert json.loads(out.read_text())["error"]["kind"] == "InputError"
     assert main(["audit", str(data), "--json", str(out)]) == 0
@@ -234,6 +235,16 @@ def test_a_fault_of_ours_is_one_line_and_its_traceback_a_file_of_the_user_alone(
         (["audit", "rows.jsonl", "--workers", "-1"], "argument --workers: '-1' is not a whole number above 0"),
         (["split", "studies", "--seed", "9" * 30], "argument --seed: '999999"),
         (["split", "studies", "--test", "nan"], "argument --test: 'nan' is not a number"),
+        (["split", "studies", "--similarity", "5"], "argument --similarity: '5' is not a share above 0"),
+        (["probe", "run", "--usd", "-1"], "argument --usd: '-1' is not a number from 0"),
+        (["status", "run", "--json", ""], "argument --json: the path is empty"),
+        (["status", "run", "--json", "none/out.json"], "none/out.json: cannot be written (No such file or directory)"),
+        (["status", "run", "--json", "folder"], "folder: cannot be written (Is a directory)"),
+        (["findings", "none"], "none: cannot be read (No such file or directory); see that the name is right"),
+        (["findings", "folder"], "folder: cannot be read (Is a directory); a file is wanted"),
+        (["agreement", "folder", "none"], "folder: cannot be read (Is a directory); a file is wanted"),
+        (["reviews", "folder", "--from", "none"], "none: cannot be read (No such file or directory); see that"),
+        (["audit", "rows.jsonl", "--html", "none/page.html"], "none/page.html: cannot be written (No such file"),
     ],
 )
 def test_an_argument_that_cannot_be_one_is_named(
@@ -241,9 +252,43 @@ def test_an_argument_that_cannot_be_one_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
+    Path("folder").mkdir()
     assert main(words) == 2
     told = capsys.readouterr().err
     assert part in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["split", "s", "--recipe", "r", "--seed", "3", "--out", "o"], "leave out --out, --seed, or --recipe"),
+        (["review", "r", "--reader", "anna", "--share", "0.2"], "--reader, --share: only with --serve"),
+        (["review", "r", "./r"], "r: is named twice"),
+        (["audit", "r", "r"], "r: is named twice"),
+        (["agreement", "r", "r"], "r: is named twice"),
+        (["compare", "r", "./r"], "r: is named twice"),
+        (["reviews", "r", "--from", "f", "--reader", "anna"], "--reader chooses what is shown or written"),
+        (["export", "r", "--to", "jsonl", "--out", "o", "--pairs", "5"], "--pairs: jsonl holds no preference pairs"),
+        (["evaluate", "e", "--bertscore-layer", "5"], "'--bertscore-layer': belongs to --bertscore"),
+        (["evaluate", "e", "--chexbert-tokenizer", "d"], "'--chexbert-tokenizer': belongs to --chexbert"),
+        (["publish", "p", "--public"], "--public: only with --push"),
+        (["recipe", "offline", "--explain", "budget"], "leave out 'offline'"),
+        (["attribute", "r", "s", "--retrain"], "are for --leave-out KIND"),
+        (["recheck", "r", "--severities", "leak=off,leak=error"], "'leak' gets two severities"),
+        (["audit", "x", "--html", "page.html", "--json", "./page.html"], "is what the command reads or writes"),
+    ],
+)
+def test_options_that_contradict_or_mean_nothing_are_refused_before_any_work(
+    words: list[str], part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert part in capsys.readouterr().err
+
+
+def test_every_command_says_how_its_json_begins_and_so_replaces_its_own() -> None:
+    (commands,) = (action.choices for action in parser()._actions if isinstance(action.choices, dict))
+    assert all(command.get_default("json_keys") for command in commands.values())
 
 
 RULES = "from tenstep.cli.app import main; raise SystemExit(main(['rules', 'step_count']))"

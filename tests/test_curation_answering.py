@@ -11,6 +11,7 @@ from curation_parts import GOOD, NINE, make_store
 from servers.studies import make_image, make_study
 from servers.teacher import TeacherServer
 from tenstep.__main__ import main
+from tenstep.data.files import hold
 from tenstep.data.run import RunFolder
 from tenstep.schemas.study import Study
 from tenstep.validators.rule import Case
@@ -82,11 +83,34 @@ def test_a_kill_loses_no_answer_that_came(folder: Path) -> None:
     handover = folder / "run" / "handover" / "file"
     asked = [json.loads(line) for line in (handover / "questions.jsonl").read_text().splitlines()]
     came = json.dumps({"id": asked[0]["id"], "text": GOOD, "model": "some/model"})
-    (handover / "answers.jsonl.unfinished").write_text(came + "\n" + came[:40])  # the second one half-written
+    half = came[:40].encode() + "é".encode()[:1]  # the second one, cut off within a letter
+    (handover / "answers.jsonl.unfinished").write_bytes(came.encode() + b"\n" + half)
     with TeacherServer(write=lambda body: GOOD) as server:
         assert answer(folder, server.url)[1]["answered"] == 2
         assert len(server.seen) == 2
     assert curate(folder)["accepted"] == 3
+
+
+def test_a_second_process_waits_for_the_first_to_end(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both would ask, and pay for, the same questions, and one would replace what the other wrote."""
+    curate(folder)
+    with TeacherServer(write=lambda body: GOOD) as server:
+        held = hold(folder / "run" / "handover" / "file" / "answer.lock", "answering")
+        assert answer(folder, server.url)[0] == 2
+        assert "another process is answering these questions" in capsys.readouterr().err
+        assert not server.seen
+        held.release()
+        assert answer(folder, server.url)[1]["answered"] == 3
+
+
+def test_what_somebody_else_wrote_into_the_answers_stays(folder: Path) -> None:
+    curate(folder)
+    answers = folder / "run" / "handover" / "file" / "answers.jsonl"
+    answers.write_bytes(b"[not ours]")
+    with TeacherServer(write=lambda body: GOOD) as server:
+        assert answer(folder, server.url)[1]["answered"] == 3
+    first, *rest = answers.read_bytes().splitlines()
+    assert (first, len(rest)) == (b"[not ours]", 3)
 
 
 def test_images_go_with_their_views(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_denied_request_knows_what_it_is_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://user:secret@a.example/v1", "https://user@a.example", "https://a.example/v1?k=s"]
+    "url", ["https://user:secret@a.example/v1", "https://user@a.example", "https://a.example/v1?k=s", "http://["]
 )
 def test_an_address_with_a_user_or_a_query_is_no_endpoint(url: str) -> None:
     from tenstep.schemas.errors import RecipeError

@@ -122,6 +122,40 @@ def test_lists_inside_a_step_belong_to_it() -> None:
     assert found.units == ("Lungs: - right: clear - left: clear", "Heart: normal.")
 
 
+@pytest.mark.parametrize("heading", ["**{}:**", "### {}", "{}:", "__{}__", "  **{}**:  ", "## **{}**"])
+def test_a_heading_is_what_the_bullets_below_it_are_about(heading: str) -> None:
+    lungs, heart, rest = (heading.format(name) for name in ("Lungs", "Heart and vessels", "Summary"))
+    found = read_layout(
+        f"{lungs}\n- Both are clear.\n- No nodule.\n\n{heart}\n- Normal.\n  As is the aorta.\n{rest}\n- Clear."
+    )
+    assert found.units == (
+        "Lungs: Both are clear.",
+        "Lungs: No nodule.",
+        "Heart and vessels: Normal. As is the aorta.",
+        "Summary: Clear.",
+    )
+    assert (found.preamble, found.kind) == ("", "bullets")
+
+
+def test_a_sentence_between_bullets_is_no_heading() -> None:
+    found = read_layout(
+        "I look at the lungs first.\n- Clear.\nNothing else is seen: it is all normal.\n- Normal heart."
+    )
+    assert found.preamble == "I look at the lungs first."
+    assert found.units == ("Clear. Nothing else is seen: it is all normal.", "Normal heart.")
+
+
+def test_what_is_said_of_steps_is_not_said_of_bullets_or_sentences(tmp_path: Path) -> None:
+    bullets = "**Heart:**\n- Normal.\n\n**Lungs:**\n- Clear.\n- No **pleural** effusion."
+    report = "Findings: The heart is normal. The lungs are clear. No effusion.\nImpression: Normal chest."
+    row = {"reasoning": bullets, "answer": report, "reference_report": report}
+    loose, strict = (judged(tmp_path, Reader(steps=steps), **row) for steps in ("any", "10"))
+    assert ([f["code"] for f in loose["findings"]], loose["outcome"]) == (["markup"], "accept")
+    assert [f["code"] for f in strict["findings"]] == ["numbering_style", "markup"]
+    prose = "Let me put the pieces in order. The heart is normal. Fine. The lungs are clear, and there is no effusion."
+    assert judged(tmp_path, Reader(steps="any"), **row | {"reasoning": prose})["findings"] == []
+
+
 def test_our_own_layout_with_a_fault_keeps_its_own_findings(tmp_path: Path) -> None:
     nine = ten().replace("10. ", "")
     assert "It was read as" not in json.dumps(judged(tmp_path, text=nine))

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from reviewing_parts import key_of, outcomes, reviewed_run, served
 from tenstep.cli.app import main
+from tenstep.data.files import hold
 from tenstep.data.readings import Readings, finals
+from tenstep.schemas.reading import Reading
 
 
 @pytest.fixture
@@ -106,3 +108,75 @@ def test_an_annotation_that_was_skipped_there_is_no_decision(run: Path, tmp_path
     file.write_text(json.dumps([{"data": {"key": key_of(0)}, "annotations": both}]))
     assert main(["reviews", str(run), "--from", str(file)]) == 0
     assert finals(run)[key_of(0)].readers == ("ben",)
+
+
+def given(reader: str, decision: str, **more: object) -> Reading:
+    return Reading.model_validate(
+        {"key": key_of(0), "study_id": "t/0", "reader": reader, "decision": decision, "revision": 1, "queue": "work",
+         "saw_findings": True, "seconds": 2.0, "at": 1.0} | more
+    )  # fmt: skip
+
+
+def test_an_adjudication_comes_back_as_one_and_changes_no_reading(run: Path, tmp_path: Path) -> None:
+    with Readings(run, writable=True) as readings:
+        for reading in (
+            given("anna", "accept"), given("ben", "reject"), given("anna", "reject", kind="adjudication"),
+        ):  # fmt: skip
+            readings.append(reading)
+    assert main(["reviews", str(run), "--to", "csv", "--out", str(tmp_path / "out.csv")]) == 0
+    other = reviewed_run(tmp_path / "other")
+    for folder in (run, other):
+        assert main(["reviews", str(folder), "--from", str(tmp_path / "out.csv")]) == 0
+        with Readings(folder, writable=False) as stored:
+            found = [(reading.reader, reading.kind, reading.decision) for reading in stored.all()]
+        assert found == [
+            ("anna", "reading", "accept"),
+            ("ben", "reading", "reject"),
+            ("anna", "adjudication", "reject"),
+        ]
+
+
+def test_a_file_changes_only_what_it_says(run: Path, tmp_path: Path) -> None:
+    steps = [{"step": 2, "mark": "wrong"}]
+    kept = {"codes": ["wrong_side"], "steps": steps, "reference": "bad_report", "comment": "'=1 and 'tis so"}
+    with Readings(run, writable=True) as readings:
+        readings.append(given("anna", "reject", **kept))
+    for form in ("csv", "argilla", "label-studio"):
+        assert main(["reviews", str(run), "--to", form, "--out", str(tmp_path / form)]) == 0
+        assert main(["reviews", str(run), "--from", str(tmp_path / form)]) == 0
+    by_hand = tmp_path / "by-hand.csv"
+    by_hand.write_text(f"key,reader,decision\n{key_of(0)},anna,reject\n")
+    assert main(["reviews", str(run), "--from", str(by_hand)]) == 0
+    with Readings(run, writable=False) as stored:
+        assert len(list(stored.all())) == 1, "nothing in these files is new"
+    by_hand.write_text(f"key,reader,decision,comment\n{key_of(0)},anna,reject,other\n")
+    assert main(["reviews", str(run), "--from", str(by_hand)]) == 0
+    with Readings(run, writable=False) as stored:
+        (reading,) = stored.current()
+    assert (reading.revision, reading.comment, reading.codes) == (2, "other", ("wrong_side",))
+    assert (reading.reference, [step.step for step in reading.steps]) == ("bad_report", [2])
+    other = reviewed_run(tmp_path / "other")
+    assert main(["reviews", str(other), "--from", str(tmp_path / "csv")]) == 0
+    with Readings(other, writable=False) as stored:
+        (reading,) = stored.current()
+    assert reading.model_dump(include=set(kept)) | {"steps": steps} == {**kept, "codes": ("wrong_side",)}
+    assert [(step.step, step.mark) for step in reading.steps] == [(2, "wrong")]
+
+
+def test_of_two_rows_of_one_reader_the_last_counts_however_often_they_come(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "twice.csv"
+    file.write_text(f"key,reader,decision\n{key_of(0)},anna,accept\n{key_of(0)},anna,reject\n")
+    for _ in range(2):
+        assert main(["reviews", str(run), "--from", str(file)]) == 0
+    with Readings(run, writable=False) as stored:
+        assert [reading.decision for reading in stored.all()] == ["reject"]
+
+
+def test_decisions_are_added_while_another_process_works_on_the_run(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text(f"key,reader,decision\n{key_of(0)},anna,accept\n")
+    lock = hold(run / "run.lock", "working")
+    assert main(["reviews", str(run), "--from", str(file), "--json", str(tmp_path / "out.json")]) == 0
+    lock.release()
+    assert json.loads((tmp_path / "out.json").read_text())["added"] == 1
+    assert finals(run)[key_of(0)].decision == "accept"

@@ -374,3 +374,6 @@ def test_a_rubric_of_ones_own_is_asked_by_its_path_and_a_bad_one_refused(
     rubric.write_text(yaml.safe_dump(file | {"user": "no data"}))
     assert main(words) == 2
     assert "is no rubric" in capsys.readouterr().err
+    rubric.write_text(yaml.safe_dump(file | {"usr": "a slip"}))
+    assert main(words) == 2
+    assert "is no rubric: usr: no such key" in capsys.readouterr().err

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tenstep.curation.prompt import Prompts
@@ -11,6 +13,7 @@ from tenstep.curation.teachers import checklist, scripted
 from tenstep.data.demo.phantom import phantom
 from tenstep.data.demo.words import report as demo_report
 from tenstep.data.demo.words import sections as demo_sections
+from tenstep.schemas.errors import InputError
 from tenstep.schemas.recipe import TeacherSpec
 from tenstep.schemas.study import Sections, Study
 from tenstep.validators.findings import claims
@@ -81,6 +84,20 @@ def test_a_comparison_is_not_repeated_but_what_it_asserts_is() -> None:
 
 def test_words_that_were_removed_are_not_repeated() -> None:
     assert "XXXX" not in " ".join(steps("There is XXXX cardiomegaly. XXXX pleural effusion.", "XXXX. Cardiomegaly."))
+
+
+@pytest.mark.parametrize(
+    ("second", "part"),
+    [({"id": "b", "texts": "abc"}, "must be one JSON object"), ({"id": "a", "texts": []}, "a study of its own")],
+)
+def test_a_script_of_which_a_line_would_be_lost_or_taken_apart_is_refused(
+    second: dict[str, Any], part: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.jsonl"
+    script.write_text("".join(json.dumps(line) + "\n" for line in ({"id": "a", "texts": ["t"]}, second)))
+    with pytest.raises(InputError, match=part) as caught:
+        load(TeacherSpec(kind="scripted", options={"script": str(script)}))
+    assert caught.value.row == 2
 
 
 @pytest.mark.parametrize("seed", range(0, 60))

@@ -59,10 +59,12 @@ def test_a_repair_carries_what_was_found() -> None:
         assert part in prompt.user
 
 
-@given(st.text(min_size=1).filter(str.strip))
-def test_a_report_travels_as_one_json_string(report: str) -> None:
-    prompt = Prompts("informed").fill(make_study(report=report))
-    assert json.loads(prompt.user)["reference_report"] == report
+@given(st.text(min_size=1).filter(str.strip), st.lists(st.text(), max_size=3))
+def test_a_report_travels_as_one_json_string(report: str, views: list[str]) -> None:
+    prompt = Prompts("informed").fill(make_study(report=report, views=views))
+    assert prompt.user.rstrip("\n") == json.dumps(
+        {"views": views, "reference_report": report}, ensure_ascii=False, indent=1
+    )
     assert prompt.system == Prompts("informed").fill(make_study(report="other")).system
 
 

@@ -14,7 +14,7 @@ import pytest
 from reviewing_parts import EVIL, STUDIES, judged, key_of, outcomes, reading, reviewed_run, served, served_apart
 from tenstep.cli.app import main
 from tenstep.curation.recheck import recheck
-from tenstep.curation.reviewing.compare import sign_test
+from tenstep.curation.reviewing.compare import BlindedComparison, sign_test
 from tenstep.data.journal import Journal
 from tenstep.data.judged import judged_event
 from tenstep.data.readings import Readings, final, finals
@@ -22,6 +22,7 @@ from tenstep.data.run import RunFolder
 from tenstep.data.selection import examples_of
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.errors import InputError
 from tenstep.schemas.reading import Preference
 from tenstep.schemas.run import Event, State
 from test_data_images import dicom
@@ -342,6 +343,26 @@ def test_two_runs_are_compared_without_saying_whose_they_are(tmp_path: Path) -> 
     assert sides == {"first", "second"}
     assert stat.S_IMODE((one / "preferences.jsonl").stat().st_mode) == 0o600
     assert finals(one) == {}
+
+
+def test_a_preference_that_a_kill_has_cut_costs_none_of_the_others(tmp_path: Path) -> None:
+    with RunFolder.read(reviewed_run(tmp_path / "one")) as one, RunFolder.read(reviewed_run(tmp_path / "two")) as two:
+        comparison = BlindedComparison((one, two), seed=0)
+        try:
+            for _ in range(2):
+                pair = comparison.next_pair("anna")
+                assert pair is not None
+                said = {**pair._asdict(), "reader": "anna", "better": "tie", "seconds": 1, "at": 0}
+                comparison.add(Preference.model_validate(said))
+                with (one.path / "preferences.jsonl").open("a") as file:
+                    file.write('{"study_id": "cut off')
+            assert len(comparison.preferences()) == 2
+            (one.path / "preferences.jsonl").write_text('{"study_id": "cut off{}}\n')
+            with pytest.raises(InputError, match="remove this line") as caught:
+                comparison.preferences()
+            assert caught.value.row == 1
+        finally:
+            comparison.close()
 
 
 def test_the_sign_test_is_exact() -> None:

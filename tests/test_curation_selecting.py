@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tenstep
 from curation_parts import make_store
 from tenstep.__main__ import main
 from tenstep.curation.selecting.diversity import Space, choose
@@ -309,10 +310,25 @@ def test_a_minimum_asks_for_rows_until_it_is_met_and_a_maximum_refuses_them_from
     assert not quotas.served().any() and not quotas.allowed().any() and quotas.short() == {}
 
 
-@pytest.mark.parametrize("word", ["finding:x", "finding=3", "side:left=2", "finding:x=-1", ""])
+@pytest.mark.parametrize(
+    "word", ["finding:x", "finding=3", "side:left=2", "finding:x=-1", "finding:x=²", "finding:x=" + "9" * 30, ""]
+)
 def test_what_is_no_quota_is_refused(word: str) -> None:
     with pytest.raises(InputError, match="is no quota"):
         parsed([word])
+    for quota in ({"side:left": 2}, {"finding:x": -1}, {"finding:x": 10**30}):
+        with pytest.raises(InputError, match="must"):
+            tenstep.select(["run"], 3, out="out", maximums=quota)
+    with pytest.raises(InputError, match="finding:x gets two quotas"):
+        parsed(["finding:x=1", "finding:x=1"])
+
+
+def test_maximums_that_leave_nothing_or_name_nothing_are_said(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run("run", mixed(8))
+    with pytest.raises(InputError, match="the maximums leave nothing to choose"):
+        select([run], SelectOptions(n=2, maximums={"source:*": 0}), tmp_path / "none")
+    found = select([run], SelectOptions(n=2, maximums={"finding:pnuemothorax": 1}), tmp_path / "some")
+    assert "the maximum of finding:pnuemothorax caps nothing: the pool holds none" in found.notes
 
 
 def test_a_folder_with_something_in_it_is_not_overwritten(make_run: MakeRun, tmp_path: Path) -> None:

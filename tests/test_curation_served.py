@@ -186,6 +186,8 @@ def test_a_server_that_is_not_there_is_one_line(
     for more, message in (
         (("--server", "ftp://x"), "field 'server': 'ftp://x' must be http"),
         (("--server", "ftp://x", "--served-model", "m"), "field 'server': ftp://x: must be http"),
+        (("--server", "http://[", "--served-model", "m"), "field 'server': http://[: must be http"),
+        (("--server", "http://[::1", "--served-model", "m"), "must be http"),
         (("--server", *["http://127.0.0.1:9/v1"] * 2, "--served-model", "m"), "names a server twice"),
         (
             ("--server", "http://127.0.0.1:9/v1", "--served-model", "m", "--key-env", "sk-1"),

@@ -18,6 +18,7 @@ from tenstep.curation.verifying.verifier import load_verifier
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.curate_recipe import CurateRecipe
+from tenstep.schemas.sample_recipe import SampleRecipe
 from tenstep.schemas.study import Study
 from tenstep.schemas.verdict import Verdict
 from tenstep.validators.rule import REFERENCE, STEPS, Case, ten
@@ -244,6 +245,26 @@ def test_verify_reads_a_run_that_is_there_and_asks_no_teacher(folder: Path, caps
     assert main(["recheck", str(folder / "run"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changed"] == []  # what a verifier resolved outlives a recheck
     assert curate(folder, {"a": [GOOD], "b": [LEAK]}, limit=2, **recipe)["accepted"] == 2
+
+
+def test_a_run_whose_recipe_cannot_stand_for_a_verifiers_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = SampleRecipe(name="t", model="m", model_sha256="0" * 64, prompt_sha256="0" * 64)
+    store = StudyStore.open(folder / "studies")
+    with RunFolder.open(tmp_path / "samples", kind="sample", recipe=recipe, studies=store) as run:
+        run.finish()
+    assert main(["verify", str(tmp_path / "samples")]) == 2
+    assert (
+        "holds a sample run; only a run of tenstep curate can be verified by its own recipe" in capsys.readouterr().err
+    )
+    curate(folder, {"a": [LEAK]}, limit=1, verifier=None)
+    manifest = json.loads((folder / "run" / "manifest.json").read_text())
+    manifest["recipe"]["repair"]["of_a_later_version"] = 1
+    (folder / "run" / "manifest.json").write_text(json.dumps(manifest))
+    for command in ("verify", "probe"):
+        assert main([command, str(folder / "run")]) == 2
+        assert "its recipe cannot be read (repair.of_a_later_version: no such key)" in capsys.readouterr().err
 
 
 def test_a_run_without_a_verifier_says_what_to_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,14 @@
 """Files that are whole or not there, who may read them, and locks that hold."""
 
+import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tenstep.data.files import hold, readable_by, replace_text, replacing, replacing_bytes, replacing_folder
+from tenstep.data.files import hold, new_folder, readable_by, replace_text, replacing, replacing_bytes, replacing_folder
 from tenstep.schemas.errors import RunError, RunLockedError
 
 
@@ -44,6 +46,50 @@ def test_a_folder_takes_its_name_when_it_is_filled(tmp_path: Path) -> None:
         raise KeyError
     assert (tmp_path / "out" / "a").read_text() == "two"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    replace_text(tmp_path / "link", "through")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "through"
+    reads, writes = os.pipe()
+    replace_text(Path(f"/dev/fd/{writes}"), "through")
+    os.close(writes)
+    with os.fdopen(reads) as stream:
+        assert stream.read() == "through"
+
+
+def test_the_second_of_two_writers_waits_and_its_file_stays(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    with ThreadPoolExecutor(1) as pool:
+        with replacing(file) as stream:
+            second = pool.submit(replace_text, file, "second")
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.2)
+            stream.write("first")
+        second.result(timeout=10)
+    assert file.read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_new_folder_is_gone_again_after_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "deep/new"):
+        with pytest.raises(KeyError), new_folder(tmp_path / name):
+            (tmp_path / name / "images").mkdir()
+            (tmp_path / name / "a").touch()
+            raise KeyError
+    with new_folder(tmp_path / "deep" / "new"):
+        (tmp_path / "deep" / "new" / "a").touch()
+    with pytest.raises(RunError, match="is there already"), new_folder(tmp_path / "deep" / "new"):
+        pass
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "deep",
+        "deep/new",
+        "deep/new/a",
+        "empty",
+    ]
 
 
 def test_files_made_meanwhile_are_the_owners_only(tmp_path: Path) -> None:

@@ -259,6 +259,8 @@ def test_what_does_not_say_its_class_is_restricted(tmp_path: Path) -> None:
     assert class_of(tmp_path) == "restricted"
     (tmp_path / "manifest.json").write_text("{}")
     assert class_of(tmp_path) == "restricted"
+    (tmp_path / "manifest.json").write_bytes(b'{"policy": {"data_class": "public"}\xff')
+    assert class_of(tmp_path) == "restricted"
     (tmp_path / "manifest.json").write_text('{"policy": {"data_class": "public"}}')
     assert class_of(tmp_path) == "public"
 

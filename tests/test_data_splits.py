@@ -183,6 +183,14 @@ def test_the_command_splits_and_lists_the_offending_pairs(tmp_path: Path, capsys
     assert "exists" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
+def test_one_file_for_two_outputs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = store(tmp_path / "one", [study("a", "p1", report(1))])
+    words = ["split", str(one.root), "--out", str(tmp_path / "o"), "--pairs", str(tmp_path / "x" / ".." / "o")]
+    assert main(words) == 2
+    assert "is named by --out and --pairs" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_clean_split_is_said_to_be_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = store(tmp_path / "one", MANY[:300])
     assert main(["split", str(one.root), "--out", str(tmp_path / "splits.yaml")]) == 0

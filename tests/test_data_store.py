@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from layouts.mimic import film
 from tenstep.data.ingest import ingest
 from tenstep.data.source import SourceOptions, SourceTrace, SourceWarning
 from tenstep.data.store import parquet
+from tenstep.data.store.index import Index
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.errors import InputError, RunLockedError
 from tenstep.schemas.study import DataClass, ImageRef, RejectedRow, Study
@@ -88,11 +90,33 @@ def test_warnings_and_traces_follow_their_study(tmp_path: Path) -> None:
     assert store.head.traces == 1
 
 
+def test_a_disk_that_is_full_is_what_the_error_says(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.db", writable=True)
+    index._database.execute("PRAGMA max_page_count=12")  # as much as a full disk gives
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"), index:
+        index.add_studies([(f"t/{number:0200}", "p") for number in range(1000)], 0)
+    with (tmp_path / "index.db").open("r+b") as file:
+        file.write(b"no SQLite file")
+    with pytest.raises(InputError, match="damaged"):
+        Index(tmp_path / "index.db", writable=True)
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(IsADirectoryError):
+        Index(tmp_path / "folder.db", writable=True)
+
+
 def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
     out = tmp_path / "store"
     with pytest.raises(KeyError), StudyStore.create(out, "folders") as writer:
         writer.add(study())
         raise KeyError
+    assert not out.exists()
+
+
+def test_an_error_at_the_end_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    with pytest.raises(FileNotFoundError), StudyStore.create(out, "folders") as writer:
+        writer.add(study())
+        (out / "rejected.jsonl").symlink_to(tmp_path / "none" / "rejected.jsonl")  # as if the disk were full
     assert not out.exists()
 
 
@@ -207,6 +231,8 @@ def test_a_study_that_is_none_is_named_by_its_row(tmp_path: Path) -> None:
     pq.write_table(table.set_column(column, table.schema.field("report"), [["first", " "]]), file)
     with pytest.raises(InputError, match=r"row 2: field 'report': damaged"):
         list(StudyStore.open(store.root))
+    with pytest.raises(InputError, match="field 'report': damaged"):
+        StudyStore.open(store.root).get("folders/2")
 
 
 def test_studies_that_are_left_out_are_not_read(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_a_folder_without_a_student_is_one_line(capsys: pytest.CaptureFixture[st
         ("--n", "0", "'0' is not a whole number above 0"),
         ("--batch", "-1", "'-1' is not a whole number above 0"),
         ("--limit", "few", "'few' is not a whole number above 0"),
-        ("--temperature", "hot", "'hot' is not a number from 0 to 100"),
-        ("--temperature", "nan", "'nan' is not a number from 0 to 100"),
+        ("--temperature", "hot", "'hot' is not a number from 0"),
+        ("--temperature", "nan", "'nan' is not a number from 0"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_one_line(

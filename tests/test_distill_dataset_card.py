@@ -90,6 +90,7 @@ def test_strange_and_changed_files_and_secrets_keep_a_dataset_here(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (dataset / "notes.txt").write_text("token: hf_" + "a" * 34)
+    (dataset / "film.png").write_bytes(b"a film that no export wrote")
     (dataset / "link").symlink_to("/etc/hostname")
     try:
         code, found = published(capsys, dataset, "--license", "cc0-1.0")
@@ -97,6 +98,7 @@ def test_strange_and_changed_files_and_secrets_keep_a_dataset_here(
         (dataset / "link").unlink()
     assert code == 2
     assert {problem["code"] for problem in found["problems"]} >= {"unexpected", "link", "secret"}
+    assert "film.png" in {problem["file"] for problem in found["problems"]}
     (dataset / "data" / "train.parquet").write_bytes(b"PAR1")
     code, found = published(capsys, dataset, "--license", "cc0-1.0")
     assert code == 2 and "changed" in {problem["code"] for problem in found["problems"]}
@@ -133,6 +135,9 @@ def test_a_hub_that_says_no_is_one_line(dataset: Path, capsys: pytest.CaptureFix
     with HubServer(refuse=403) as hub:
         words = ["publish", str(dataset), "--license", "cc-by-4.0", "--push", "o/n", "--endpoint", hub.url]
         assert main(words) == 2
+    assert "the hub did not take it" in capsys.readouterr().err
+    words[-1] = "http://127.0.0.1:9"
+    assert main(words) == 2
     assert "the hub did not take it" in capsys.readouterr().err
     assert main(["publish", str(dataset), "--push", "o/n"]) == 2
     assert "--license" in capsys.readouterr().err

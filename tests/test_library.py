@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tenstep
@@ -57,6 +59,10 @@ def test_a_run_is_curated_selected_and_exported(store: StudyStore, tmp_path: Pat
     assert len(chosen) == len(chosen.to_pandas()) == 1
     told = tenstep.export(tmp_path / "small", "jsonl", tmp_path / "dataset")
     assert told.rows == {"train": 1}
+    with pytest.raises(InputError, match="no accepted example is left"):
+        tenstep.select(run.path, 1, out=tmp_path / "none", held_out=[store.root], studies=store.root)
+    with pytest.raises(RecipeError, match=r"none\.yaml"):
+        tenstep.select(run.path, 1, out=tmp_path / "none", splits=tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +103,18 @@ def test_rows_in_memory_are_audited_as_a_file_of_them_is(tmp_path: Path) -> None
         with tenstep.audit(given) as found:
             assert (list(found.rows), found.notes) == of_file
             assert found.path == Path("rows")
+
+
+def test_what_a_data_frame_calls_missing_is_a_value_that_is_not_there() -> None:
+    import pandas as pd
+
+    row: dict[str, Any] = {"id": "a", "text": ten(), "reference_report": REFERENCE, "patient_id": "p"}
+    frame = pd.DataFrame([row, row | {"id": "b", "reference_report": math.nan, "patient_id": math.nan}])
+    frame["patient_id"] = frame["patient_id"].astype("string")  # whose missing values are pd.NA
+    for given in (frame, [row, row | {"id": "b", "patient_id": math.nan}]):
+        with tenstep.audit(given) as found:
+            assert (found.totals.rows, len(found.problems)) == (2, 0)
+            assert [one["accepted"] for one in found.rows] == [True, True]
 
 
 @pytest.mark.parametrize(

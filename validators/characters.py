@@ -15,7 +15,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .rule import Case, Finder, Group, ten
-from .steps import steps_of
+from .steps import steps_of, tokens
 
 GROUP: Group = "form"
 CODES: Mapping[str, Severity] = {
@@ -77,7 +77,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
                 step=position,
                 span=match.span(),
             )
-        match = re.search(_MARKUP, text) if not _MARKS.isdisjoint(text) else None
+        match = re.search(_MARKUP, text) if not _MARKS.isdisjoint(tokens(text)) else None
         if match:
             yield find("markup", f"{match.group()!r} is markup; write plain text.", step=position, span=match.span())
 

@@ -62,7 +62,11 @@ def sections(report: str) -> tuple[str, list[Section]]:
 
 def _name(written: str) -> str:
     name = written.capitalize()
-    return next((header for header in HEADERS if header.rstrip("s") == name.rstrip("s")), name)
+    return (
+        name
+        if name in HEADERS
+        else next((header for header in HEADERS if header.rstrip("s") == name.rstrip("s")), name)
+    )
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:

@@ -12,8 +12,8 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import may_measure, measurements
 from .findings.measure import UNIT
-from .findings.text import lower
 from .grounding import reference_of
+from .patterns import Patterns
 from .rule import Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
 
@@ -21,7 +21,7 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"unsupported_measurement": "error", "unsupported_number": "doubt"}
 find = Finder(__name__, CODES)
 
-_DECIMAL = re.compile(rf"(?<![\d.,])\d{{0,5}}\.\d{{1,4}}(?![\d.]|[\s-]?(?:{UNIT})(?![a-z]))", re.I)
+_DECIMAL = Patterns(rf"(?<![\d.,])\d{{0,5}}\.\d{{1,4}}(?![\d.]|[\s-]?(?:{UNIT})(?![a-z]))")
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -29,7 +29,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     known = {(found.value, found.unit) for found in reference_of(study).measurements}
     decimals: set[str] | None = None
     for position, text in steps_of(candidate):
-        for found in measurements(lower(text)) if may_measure(vocabulary(text)) else ():
+        for found in measurements(text) if may_measure(vocabulary(text)) else ():
             if (found.value, found.unit) not in known:
                 yield find(
                     "unsupported_measurement",

@@ -7,7 +7,6 @@ them, and never without, has that one; a sentence that denies, supposes, or call
 Of 87 good traces for real and made reports none is doubted by it; of 323 with a false step 40 are.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -24,7 +23,7 @@ GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"opposite": "doubt"}
 find = Finder(__name__, CODES)
 
-_MEMORY, _NAME = 500_000, 350  # bytes in all, and of a name, about
+_MEMORY, _SENTENCE = 500_000, 400  # bytes in all, and of a sentence, about
 
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
@@ -45,29 +44,29 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _moved(report: str, sentence: str, but: int | None = None) -> tuple[str, str, list[str]] | None:
     """A thing, its word in the sentence, and those of the reference, if it has one everywhere and not this one."""
-    words_of_kinds = opposites(sentence).items()
-    given = [(kind, next(iter(words))) for kind, words in words_of_kinds if len(words) == 1 and kind != but]
+    known = _opposed(report)
+    given: dict[tuple[int, str], list[str]] = {}
+    for kind, words in opposites(sentence).items():
+        word = next(iter(words))
+        others = [there for there, its in known.items() if word not in its.get(kind, words)]
+        if others and len(words) == 1 and kind != but:
+            given[kind, word] = others
     if not given or not tone(sentence).plain:
         return None
-    known = _named(report)
     for name in things(sentence):
-        for kind, word in given if name in known else ():
-            if all(kind in there and word not in there[kind] for there in known[name]) and not is_of_any_side(
-                name, kind
-            ):
-                return name, word, sorted(set().union(*(there[kind] for there in known[name])))
+        for (kind, word), others in given.items():
+            if is_of_any_side(name, kind) or not any(name in things(there) for there in others):
+                continue
+            naming = [its for there, its in known.items() if name in things(there)]
+            if all(word not in its.get(kind, {word}) for its in naming):
+                return name, word, sorted(set().union(*(its[kind] for its in naming)))
     return None
 
 
-@remember(_MEMORY, cost=lambda known: _NAME * len(known))
-def _named(report: str) -> dict[str, list[Opposites]]:
-    """For each thing that a report names, the opposites of each sentence that names it."""
-    known: dict[str, list[Opposites]] = defaultdict(list)
-    for start, end in sentences(report):
-        words = opposites(report[start:end])
-        for name in things(report[start:end]):
-            known[name].append(words)
-    return dict(known)
+@remember(_MEMORY, cost=lambda known: _SENTENCE * len(known))
+def _opposed(report: str) -> dict[str, Opposites]:
+    """The opposites of each sentence of a report."""
+    return {report[start:end]: opposites(report[start:end]) for start, end in sentences(report)}
 
 
 _SURGERY = """\

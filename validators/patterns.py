@@ -12,8 +12,11 @@ from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 from .memory import remembered
+from .steps import tokens
 
-LEAD = 4  # letters of a word by which it is looked up: "documented" as "docu"
+LEAD = (
+    6  # letters of a word by which it is looked up: "documented" as "docume"; four say "consolidation" and "consistent"
+)
 _ONE_BY_ONE = 8  # patterns that are searched one by one
 _MOST = 400  # strings that a part of a pattern is written out to, at most
 _ANYTHING, _DIGIT, _GAP = "\0", "\1", " "  # in a written-out string: unknown characters, a digit, a border of a word
@@ -22,8 +25,7 @@ _COMMON = frozenset(
     re.findall(r"\w+", "a an and are as at be by for from in is it no not of on or that the this to was with")
 )
 _WORD = re.compile(rf"(?<=[^\0\1a-z])(?:[a-z]{{{LEAD},}}|[a-z]+(?=[^\0a-z]))")  # long enough, or whole
-_WORDS = re.compile(r"[^\W\d_]+|[^\w\s]|_")
-_DIGITS = re.compile(r"\d(\d)?")
+_DIGIT_FOUND, _TWO_DIGITS = re.compile(r"\d"), re.compile(r"\d\d")
 _OFTEN = {"0": 30, "00": 10}  # as many other leads are in as many texts, about
 
 
@@ -32,12 +34,9 @@ _OFTEN = {"0": 30, "00": 10}  # as many other leads are in as many texts, about
 def leads(text: str) -> frozenset[str]:
     """The first letters of a text's words, its short words, in lower case; its marks; "0" if it has a digit, and "00"
     if it has two in a row."""
-    found = {word[:LEAD] for word in _WORDS.findall(text.lower())}
-    for digits in _DIGITS.finditer(text):
-        found.add("0")
-        if digits[1]:
-            found.add("00")
-            break
+    found = {token[:LEAD] for token in tokens(text)}
+    if _DIGIT_FOUND.search(text):
+        found |= {"0", "00"} if _TWO_DIGITS.search(text) else {"0"}
     return frozenset(found)
 
 

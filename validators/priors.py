@@ -18,6 +18,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding, Severity
 from .findings import comparison, sentences, trends
 from .grounding import REPORT_LIMIT
+from .patterns import Patterns
 from .rule import REFERENCE, Case, Finder, Group, ten
 from .steps import steps_of, vocabulary
 
@@ -36,7 +37,7 @@ _IMAGINES = frozenset(
 )  # "older films could settle this"
 _ASKS = re.compile(r"[^.?!]*\?")  # "is it old or new?"
 _ANY = "compared"  # without a direction
-_TIME = re.compile(r"\b(?:hour|day|week|month|year|decade)s?\b", re.I)
+_TIME = Patterns(r"\b(?:hour|day|week|month|year|decade)s?\b")
 _REACH = 40  # characters around the comparing words
 
 

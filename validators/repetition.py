@@ -8,6 +8,7 @@ On 20,702 sentences of real reports (Open-i), used as steps: 11 findings, all of
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..schemas.candidate import Candidate
@@ -32,12 +33,13 @@ _SHORT = 4  # words; shorter steps share words by chance
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """Repeats of earlier steps, and loops."""
     seen: list[tuple[int, str]] = []
+    first: dict[tuple[str, ...], int] = {}
     for position, text in steps_of(candidate):
         words = words_of(text)
         if _loops(words) or _repeated_sentence(text):
             yield find("loop", "The step says the same words over and over; say it once.", step=position)
-        earlier = next((step for step, other in seen if words and words_of(other) == words), None)
-        if earlier is not None:
+        earlier = first.setdefault(words, position) if words else position
+        if earlier != position:
             yield find(
                 "repeated_step",
                 f"This is step {earlier} again; say what it adds, or inspect something else.",
@@ -57,15 +59,13 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 def _near(text: str, seen: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """The earlier steps that share nearly all words with this one."""
     first = vocabulary(text)
-    if len(first) < _SHORT:
-        return
-    for step, other in seen:
+    least, most = _SIMILAR * len(first), len(first) / _SIMILAR
+    for step, other in seen if len(first) >= _SHORT else ():
         second = vocabulary(other)
-        if not _SIMILAR * len(first) <= len(second) <= len(first) / _SIMILAR:
-            continue
-        shared = len(first & second)
-        if shared >= _SIMILAR * (len(first) + len(second) - shared):
-            yield step, other
+        if least <= len(second) <= most:
+            shared = len(first & second)
+            if shared >= _SIMILAR * (len(first) + len(second) - shared):
+                yield step, other
 
 
 def _same_claims(text: str, other: str) -> bool:
@@ -81,8 +81,8 @@ def _gist(text: str) -> set[tuple[str, str, str | None, tuple[str, ...]]]:
 
 def _loops(words: tuple[str, ...]) -> bool:
     """Whether some run of at most _RUN words stands _LOOP times in a row; linear for each length of run."""
-    if len(words) - len(set(words)) < _LOOP - 1:  # then no word stands there _LOOP times
-        return False
+    if len(words) - len(set(words)) < _LOOP - 1 or max(Counter(words).values()) < _LOOP:
+        return False  # no word stands there _LOOP times
     for length in range(1, min(_RUN, (len(words) + 1) // _LOOP) + 1):
         same = 0
         for index in range(length, len(words)):

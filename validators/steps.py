@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 STEP_LIMIT = 2_000  # characters of a step that are read; `length.py` rejects longer ones
 
-_WORD = re.compile(r"[^\W\d_]+|\d+")
+_TOKEN = re.compile(r"[a-z]+(?=[ ,.])|[^\W\d_]+|\d+|[^\w\s]|_")
 
 
 def per_candidate(read: Callable[[Candidate], T]) -> Callable[[Candidate], T]:
@@ -43,9 +43,16 @@ def steps_of(candidate: Candidate) -> tuple[tuple[int, str], ...]:
 
 @remembered
 @lru_cache(maxsize=512)
+def tokens(text: str) -> list[str]:
+    """The words, numbers and single marks of a text, in lower case."""
+    return _TOKEN.findall(text.lower())
+
+
+@remembered
+@lru_cache(maxsize=512)
 def words_of(text: str) -> tuple[str, ...]:
     """The words and numbers of a text, in lower case."""
-    return tuple(_WORD.findall(text.lower()))
+    return tuple(filter(str.isalnum, tokens(text)))
 
 
 @remembered

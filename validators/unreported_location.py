@@ -20,7 +20,7 @@ from .findings.opposites import tone
 from .grounding import REPORT_LIMIT, disputed, sided
 from .memory import remember
 from .rule import Case, Finder, Group, ten
-from .steps import steps_of
+from .steps import steps_of, vocabulary
 
 GROUP: Group = "grounding"
 CODES: Mapping[str, Severity] = {"unreported_location": "doubt"}
@@ -32,7 +32,7 @@ _LEVEL = (
     rf"(?i)\b(?:(?P<spine>[ctl])[- ]?(?P<number>\d{{1,2}})\b|ribs? (?P<rib>\d{{1,2}})\b"
     rf"|(?P<ribs>{_NUMBER}(?:,? (?:(?:and|or|to|through) )?{_NUMBER})*)(?: \w+)? ribs?\b)"
 )
-_BONE = re.compile(r"\b(?:ribs?|vertebrae?|vertebral|[ctl]-?\d{1,2})\b", re.I)
+_NUMBERED = frozenset({"rib", "ribs", "c", "t", "l"})  # a level has one of these words
 _OTHER: Mapping[str | None, str] = {"left": "right", "right": "left"}
 
 
@@ -72,7 +72,7 @@ def _named(report: str) -> _Known:
 
 def _levels(text: str) -> Iterator[tuple[str, int, str]]:
     """Kind, number and words of each rib and vertebra that a text numbers."""
-    if not _BONE.search(text):
+    if _NUMBERED.isdisjoint(vocabulary(text)):
         return
     for found in re.finditer(_LEVEL, text):
         if spine := found["spine"]:
@@ -101,6 +101,8 @@ def _unreported_side(report: str, sentence: str) -> str | None:
         return None
     entries = parsed(sentence)[0].entries
     sides = {entry.side for entry in entries if entry.side}
+    if not sides:
+        return None
     says = len(sides) == 1 and any(is_head(entry) and not entry.size for entry in entries)
     for entry in tone(sentence).said:
         if entry.side in _OTHER and (known == {_OTHER[entry.side]} or (not known and says)):

@@ -44,14 +44,11 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     has = _inventory(study)
     if not has:
         return
+    lacking = [spoken for view, spoken in _SPOKEN.items() if not _allowed(view, has)]
     for position, text in steps_of(candidate):
-        for view, spoken in _SPOKEN.items():
+        for spoken in lacking:
             match = spoken.search(text)
-            if (
-                match
-                and not _allowed(view, has)
-                and not _DENIED.search(text[max(0, match.start() - 16) : match.start()])
-            ):
+            if match and not _DENIED.search(text[max(0, match.start() - 16) : match.start()]):
                 yield find(
                     "view_not_shown",
                     f"{match.group()!r}: the study has {', '.join(sorted(has))} only.",

@@ -64,9 +64,10 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
         ("text_after_end", trace.trailer, "behind the end; stop there"),
     )
     for code, text, place in edges:
-        if rest := _without_marks(text):
+        if text and (rest := _without_marks(text)):
             yield find("chatter" if _CHATTER.match(rest) else code, f"There is text {place}: {rest[:60]!r}.")
-    if len(trace.steps) == STEPS and (announced := _ANNOUNCED.search(trace.steps[-1].text[-120:])):
+    last = trace.steps[-1].text[-120:] if len(trace.steps) == STEPS else ""
+    if ":" in last[-6:] and (announced := _ANNOUNCED.search(last)):
         yield find("text_between", f"Step {STEPS} must not announce the report: {announced[0].strip()!r}.", step=STEPS)
     if trace.report:
         for line in (trace.report.lstrip()[:80], trace.report.rstrip().rpartition("\n")[2][:80]):

@@ -1,7 +1,7 @@
 """Figures: the totals of an audit as tiles, charts and lists for a page; their frame is pages/figures.html."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -10,9 +10,6 @@ from ...validators.gate import RULES
 from .crosstab import Counts, crosstabs, lines
 from .measures import STANDINGS, Standing
 from .totals import StepTotal, Totals
-
-if TYPE_CHECKING:
-    pass
 
 _CODES, _HEAT, _FINDINGS, _LISTED = 30, 14, 24, 8
 _WHAT = {rule.__name__.rpartition(".")[2]: (rule.__doc__ or "").strip().split("\n")[0] for rule in RULES}

@@ -18,13 +18,18 @@ from ...schemas.verdict import Finding, Verdict
 from ...validators.check import as_pair
 from ...validators.findings.text import sentences
 from ...validators.gate import findings, group, judge
-from .layouts import LayoutName, ParsedLayout, read_layout
+from .layouts import Kind, LayoutName, ParsedLayout, read_layout
 from .rows import AuditRow
 
 Steps = Literal["10", "any"]
 _STRUCTURE = frozenset(rule.__name__.rpartition(".")[2] for rule in group("structure"))
 _TELLING = ("think_tags", "code_fence", "control_tokens", "numbering_style", "steps_on_one_line", "step_count")
-_OF_STEPS = frozenset({"step_too_short", "step_too_long"})  # a sentence of prose is no step
+_OF_STEPS: Mapping[Kind, frozenset[str]] = {  # codes that say something about steps alone
+    "steps": frozenset(),
+    "bullets": frozenset({"step_too_short", "step_too_long"}),
+    "sentences": frozenset({"step_too_short", "step_too_long", "off_topic"}),
+}
+_OF_FORM = "markup"  # no error where any form will do
 
 
 class Reader(NamedTuple):
@@ -66,7 +71,9 @@ def judge_row(row: AuditRow, reader: Reader) -> JudgedRow:
     found = [] if reader.steps == "any" and reading.units else _one(structure, reading)
     if row.has_reference and reading.report is not None:
         found += findings(group("report"), study, candidate)
-    found += _in_parts(study, candidate, prose=reading.is_prose)
+    found += _in_parts(study, candidate, reading.kind)
+    if reader.steps == "any":
+        found = [one.model_copy(update={"severity": "warning"}) if one.code == _OF_FORM else one for one in found]
     return JudgedRow(study, candidate, Verdict(findings=tuple(found)), reading.layout)
 
 
@@ -96,7 +103,7 @@ def _other_layout(row: AuditRow, candidate: Candidate, reader: Reader, *, faulty
         return None
     ours = len(trace.steps)
     if ours > STEPS or (reader.steps == "any" and ours > 1 and not trace.preamble):
-        return ParsedLayout("numbered", trace.preamble, trace.texts, trace.report, is_prose=False)
+        return ParsedLayout("numbered", trace.preamble, trace.texts, trace.report, "steps")
     if trace.layout == "tagged":
         return None
     reading = _read(row, None)
@@ -114,12 +121,11 @@ def _read(row: AuditRow, layout: LayoutName | None) -> ParsedLayout:
 def _one(found: Sequence[Finding], reading: ParsedLayout) -> list[Finding]:
     """Of the findings about structure, the one that tells most, and how the trace was read nevertheless."""
     ranked = sorted(found, key=lambda one: _TELLING.index(one.code) if one.code in _TELLING else len(_TELLING))
-    what = "sentences" if reading.is_prose else "steps"
-    read = f" It was read as {len(reading.units)} {what} ({reading.layout})."
+    read = f" It was read as {len(reading.units)} {reading.kind} ({reading.layout})."
     return [one.model_copy(update={"message": one.message + read}) for one in ranked[:1]]
 
 
-def _in_parts(study: Study, candidate: Candidate, *, prose: bool) -> Iterator[Finding]:
+def _in_parts(study: Study, candidate: Candidate, kind: Kind) -> Iterator[Finding]:
     """What the rules of form, honesty and grounding find, ten steps at a time."""
     assert candidate.trace is not None
     trace, rules = candidate.trace, group("form", "honesty", "grounding")
@@ -134,7 +140,7 @@ def _in_parts(study: Study, candidate: Candidate, *, prose: bool) -> Iterator[Fi
         part = candidate.model_copy(update={"trace": trace.model_copy(update={"steps": steps})})
         whole.append([])
         for finding in findings(rules, study, part):
-            if prose and finding.code in _OF_STEPS:
+            if finding.code in _OF_STEPS[kind]:
                 continue
             if finding.step is None:
                 whole[-1].append(finding)

@@ -8,16 +8,20 @@ r"""Layouts that are not ours: reasoning in anybody's form, split into steps or 
     prose      sentences
 
 Inside think and tags the reasoning is in one of the other forms; what a step holds over several lines, and lists that
-are indented within it, belong to it. It knows text. It judges nothing: that a layout is not ours is `structure`'s.
+are indented within it, belong to it. A heading between bullets ("**Lungs:**") is what the bullets below it are about,
+and stands before each of them. It knows text. It judges nothing: that a layout is not ours is `structure`'s.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from ...validators.findings.text import sentences
 
 LayoutName = Literal["think", "tags", "step_word", "numbered", "bullets", "prose"]
+Kind = Literal["steps", "bullets", "sentences"]
+
+_KINDS: Mapping[LayoutName, Kind] = {"bullets": "bullets", "prose": "sentences"}
 
 _THINK = r"(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|rationale)"
 _BEGIN = re.compile(rf"<({_THINK})>", re.I)
@@ -46,6 +50,11 @@ _REPORT = re.compile(
     r"^[ \t*#_]{0,8}(?:technique|view|findings|impression|(?:final )?(?:report|answer))[ \t*_]{0,4}(?::|$)", re.I | re.M
 )
 _ANSWER_WORD = re.compile(r"\A[ \t*#_]{0,8}(?:(?:final )?(?:report|answer))[ \t*_]{0,4}:?[*_]*\s*", re.I)
+# a line of a few words that is marked, or ends in a colon
+_HEADING = re.compile(
+    r"[ \t]*(?:#{1,6}[ \t]+[*_]{0,3}|(?P<mark>\*\*|__)|(?=[^\n]*:[ \t]*$))(?P<words>[^\s.!?;:*_#][^.!?;:*_#\n]{0,60}?)"
+    r"[ \t]*:?[ \t]*(?(mark)(?P=mark)|[*_]{0,3})[ \t]*:?[ \t]*"
+)
 _INDENT = re.compile(r"[ \t]*")
 _MOST = 400  # steps or sentences of one trace; what comes later is not read
 
@@ -57,7 +66,7 @@ class ParsedLayout(NamedTuple):
     preamble: str  # what stands before the first step, and belongs to none
     units: tuple[str, ...]  # steps or sentences, each on one line
     report: str | None
-    is_prose: bool  # units are sentences, and no steps
+    kind: Kind  # of the units
 
 
 def read_layout(text: str, layout: LayoutName | None = None, answer: str | None = None) -> ParsedLayout:
@@ -76,7 +85,7 @@ def read_layout(text: str, layout: LayoutName | None = None, answer: str | None 
     inner: LayoutName
     inner, preamble, units = _units(reasoning, layout if layout not in ("think", "tags") else None)
     report = _ANSWER_WORD.sub("", report).strip() if report else ""
-    return ParsedLayout(outer or inner, preamble, tuple(units[:_MOST]), report or None, inner == "prose")
+    return ParsedLayout(outer or inner, preamble, tuple(units[:_MOST]), report or None, _KINDS.get(inner, "steps"))
 
 
 def _outer(text: str) -> tuple[LayoutName | None, str, str | None]:
@@ -131,13 +140,30 @@ def _units(text: str, layout: LayoutName | None) -> tuple[LayoutName, str, list[
                 at = [n for n in at if _indent(lines[n]) <= least + 1]
             if len(at) < 2:
                 continue
+            parts = [lines[start:end] for start, end in zip(at, [*at[1:], len(lines)], strict=True)]
+            before, headings = lines[: at[0]], [""] * len(parts)
+            if name == "bullets":
+                headings = _headings([before, *parts])
             units = [
-                _one_line([opening.sub("", lines[start], count=1), *lines[start + 1 : end]])
-                for start, end in zip(at, [*at[1:], len(lines)], strict=True)
+                _one_line([heading, opening.sub("", first, count=1), *more])
+                for heading, (first, *more) in zip(headings, parts, strict=True)
             ]
-            return name, _one_line(lines[: at[0]]), [unit for unit in units if unit]
+            return name, _one_line(before), [unit for unit in units if unit]
     flat = "\n".join(lines)
     return "prose", "", [_one_line([flat[start:end]]) for start, end in sentences(flat)]
+
+
+def _headings(parts: list[list[str]]) -> list[str]:
+    """Cut the headings that stand at the end of each part, and say below which one each part but the first stands."""
+    heading, found = "", []
+    for part in parts[:-1]:
+        cut = []
+        while part and (match := _HEADING.fullmatch(part[-1])):
+            cut.append(match["words"])
+            part.pop()
+        heading = f"{': '.join(reversed(cut))}:" if cut else heading
+        found.append(heading)
+    return found
 
 
 def _indent(line: str) -> int:

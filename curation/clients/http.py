@@ -15,7 +15,8 @@ import asyncio
 import io
 import logging
 import zlib
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import aiohttp
 import httpx2
@@ -27,7 +28,7 @@ _SENT = frozenset({b"accept", b"anthropic-version", b"authorization", b"content-
 _LOGGERS = ("openai", "anthropic", "httpx2", "httpcore2", "aiohttp")
 
 
-def client(seconds: float, most_bytes: int = 32 << 20) -> httpx2.AsyncClient:
+def client(seconds: float, most_bytes: int = 32 << 20) -> "Client":
     """A client for one endpoint; close it in the event loop that used it.
 
     Args:
@@ -35,7 +36,7 @@ def client(seconds: float, most_bytes: int = 32 << 20) -> httpx2.AsyncClient:
         most_bytes: of an answer; a longer one is an error.
     """
     quiet()
-    return _Client(
+    return Client(
         transport=Transport(seconds, most_bytes),
         trust_env=False,
         follow_redirects=False,
@@ -44,12 +45,26 @@ def client(seconds: float, most_bytes: int = 32 << 20) -> httpx2.AsyncClient:
     )
 
 
+def sent_headers(request: httpx2.Request) -> list[tuple[str, str]]:
+    """The headers of a request that are sent; its length and its host are added to them."""
+    headers = [(n.decode("ascii"), v.decode("latin-1")) for n, v in request.headers.raw if n.lower() in _SENT]
+    return [*headers, ("accept-encoding", "identity")]
+
+
 def quiet() -> None:
     """Keep whole requests out of logs, whatever level the root logger or ANTHROPIC_LOG asks for."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if logger.level < logging.WARNING:
             logger.setLevel(logging.WARNING)
+
+
+class Whole(NamedTuple):
+    """A response, read to its end."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -62,6 +77,12 @@ class Transport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send once."""
+        body = await request.aread()
+        found = await self.send(request.method, str(request.url), sent_headers(request), body)
+        return httpx2.Response(found.status, headers=found.headers, content=found.content, request=request)
+
+    async def send(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Whole:
+        """The same, without the objects in which a request and its response go through httpx2."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE),
@@ -71,13 +92,10 @@ class Transport(httpx2.AsyncBaseTransport):
                 auto_decompress=False,
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             )
-        body = await request.aread()
-        headers = [(n.decode("ascii"), v.decode("latin-1")) for n, v in request.headers.raw if n.lower() in _SENT]
-        headers.append(("accept-encoding", "identity"))
         try:
             response = await self._session.request(
-                request.method,
-                str(request.url),
+                method,
+                url,
                 data=io.BytesIO(body) if len(body) > _LARGE else body or None,
                 headers=headers,
                 allow_redirects=False,
@@ -85,8 +103,7 @@ class Transport(httpx2.AsyncBaseTransport):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             _raise(error)
         raw_headers = [(n, v) for n, v in response.raw_headers if n.lower() != b"content-encoding"]
-        content = await _whole(response, self._most_bytes)
-        return httpx2.Response(response.status, headers=raw_headers, content=content, request=request)
+        return Whole(response.status, raw_headers, await _whole(response, self._most_bytes))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -117,12 +134,18 @@ async def _whole(response: aiohttp.ClientResponse, room: int) -> bytes:
     return b"".join(parts)
 
 
-class _Client(httpx2.AsyncClient):
+class Client(httpx2.AsyncClient):
     """httpx2's client, straight to the transport: there are no redirects, cookies, logins or streams to handle."""
+
+    _transport: Transport
 
     async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
         """Send once, and read the whole answer."""
         return await self._transport.handle_async_request(request)
+
+    async def post_again(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Whole:
+        """Post once, as an earlier request was sent: with its address and its headers (`sent_headers`)."""
+        return await self._transport.send("POST", url, headers, body)
 
     def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
         """A request; one of bytes, to a whole address, is made without asking what could be merged into it."""

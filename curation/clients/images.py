@@ -15,9 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import Image
-
-from ...data.intake.plain import orientation, turned
 from ...schemas.errors import ImageError
 from ...schemas.study import ImageRef
 
@@ -71,6 +68,10 @@ def encode(path: Path, ref: ImageRef, max_side: int) -> Encoded:
 
 
 def _smaller(content: bytes, max_side: int, path: Path) -> bytes:
+    from PIL import Image
+
+    from ...data.intake.plain import orientation, turned
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, which is not kept; size is checked here
@@ -148,6 +149,8 @@ def _jpeg_segments(content: bytes) -> Iterator[bytes]:
 def _turned(segment: bytes) -> bool:
     if not segment.startswith(b"Exif\0\0"):
         return False
+    from PIL import Image
+
     exif = Image.Exif()
     exif.load(segment)
     return exif.get(_EXIF_ORIENTATION, 1) not in (0, 1)

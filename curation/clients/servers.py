@@ -17,8 +17,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image
-
 from ...schemas.errors import TeacherError
 from ...schemas.run import State
 from ..teacher import Unanswered
@@ -156,6 +154,8 @@ def _obeyed(text: str) -> bool:
 
 
 def _grey() -> str:
+    from PIL import Image
+
     stream = io.BytesIO()
     Image.new("L", (112, 112), 128).save(stream, "PNG")
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...data.formats.json_lines import json_lines
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, cannot_be_read
 from .raters import Value
 
 _NOT_QUESTIONS = frozenset({"id", "patient_id", "key", "rater", "comment", "at", "schema_version", "row"})
@@ -60,7 +60,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
             items = json.loads(path.read_text("utf-8-sig"))["items"]
             yield from ((row, {"id": one["id"], "accepted": one["accepted"]}, "") for row, one in enumerate(items, 1))
         except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+            raise InputError(cannot_be_read(error), file=path) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(
                 "is not what `tenstep audit --json` writes; write it again, or give JSON Lines as .jsonl", file=path

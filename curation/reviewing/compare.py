@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from ...data.run import RunFolder
 from ...data.statistics import mcnemar
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, first_fault
 from ...schemas.reading import Preference
 from .index import TraceIndex
 from .queues import position
@@ -78,20 +80,31 @@ class BlindedComparison:
         return found
 
     def preferences(self) -> list[Preference]:
-        """What was preferred, the first answer of each reader to each pair."""
+        """What was preferred, the first answer of each reader to each pair.
+
+        Raises:
+            InputError: a line is none of ours.
+        """
         if not self._file.is_file():
             return []
         found: dict[tuple[str, str, str], Preference] = {}
-        for line in self._file.read_bytes().splitlines():
-            if line.endswith(b"}"):  # the last line may have been cut by a kill; it was never answered
-                one = Preference.model_validate_json(line)
+        for row, line in enumerate(self._file.read_bytes().splitlines(), 1):
+            if line.endswith(b"}"):  # a kill may have cut one; it was never answered
+                try:
+                    one = Preference.model_validate_json(line)
+                except ValidationError as error:
+                    message, field = first_fault(error)
+                    raise InputError(f"{message}; remove this line", file=self._file, row=row, field=field) from None
                 found.setdefault((one.reader, one.first, one.second), one)
         return list(found.values())
 
     def add(self, preference: Preference) -> None:
         """Write a preference down, on disk when this returns."""
-        line = preference.model_dump_json() + "\n"
-        with open(self._file, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+        line = preference.model_dump_json().encode() + b"\n"
+        with open(self._file, "a+b", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                line = line if stream.read(1) == b"\n" else b"\n" + line  # a kill has cut the last one
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())

@@ -62,10 +62,10 @@ class ReadingRow(NamedTuple):
         steps = "\n".join(f"{n}. {text}" for n, text in enumerate(trace.texts, 1)) if trace else ""
         return f"{steps}\n\n{self.study.report}"
 
-    @property
-    def wrong(self) -> list[int]:
-        """Steps that the reader marked wrong."""
-        return [step.step for step in self.reading.steps if step.mark == "wrong"]
+
+def wrong_steps(reading: Reading) -> list[int]:
+    """Steps that the reader marked wrong."""
+    return [step.step for step in reading.steps if step.mark == "wrong"]
 
 
 def rows_of(run: RunFolder, readings: Iterable[Reading]) -> Iterator[ReadingRow]:
@@ -87,7 +87,7 @@ def as_csv(rows: Iterable[ReadingRow]) -> Iterator[str]:
     writer.writerow(_CSV)
     for row in rows:
         fields = row.reading.model_dump(mode="json")
-        fields |= {"codes": " ".join(row.reading.codes), "wrong_steps": " ".join(map(str, row.wrong))}
+        fields |= {"codes": " ".join(row.reading.codes), "wrong_steps": " ".join(map(str, wrong_steps(row.reading)))}
         writer.writerow([_cell(fields[name]) for name in _CSV])
     yield stream.getvalue()
 
@@ -95,21 +95,29 @@ def as_csv(rows: Iterable[ReadingRow]) -> Iterator[str]:
 def _cell(value: object) -> object:
     """A spreadsheet would run a cell that begins like a formula."""
     text = "" if value is None else str(value)
-    formula = text.startswith(("=", "+", "-", "@", "\t", "\r")) and not isinstance(value, int | float)
-    return f"'{text}" if formula else text
+    return f"'{text}" if _is_formula(text) and not isinstance(value, int | float) else text
+
+
+def without_escape(cell: str) -> str:
+    """The text of a cell of `as_csv`."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(text: str) -> bool:
+    """Also behind apostrophes, so that a text which had one comes back with it."""
+    return text.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 def as_ratings(rows: Iterable[ReadingRow]) -> Iterator[str]:
     """What one reader answered; `tenstep agreement a.jsonl b.jsonl` compares two such files."""
-    for row in rows:
-        if row.reading.kind == "reading":
-            found: dict[str, object] = {"id": row.reading.key, "patient_id": row.study.patient_id}
-            found |= {"rater": row.reading.reader, "decision": row.reading.decision}
-            yield json.dumps(found | dict.fromkeys(row.reading.codes, True)) + "\n"
+    for row in _first_hand(rows):
+        found: dict[str, object] = {"id": row.reading.key, "patient_id": row.study.patient_id}
+        found |= {"rater": row.reading.reader, "decision": row.reading.decision}
+        yield json.dumps(found | dict.fromkeys(row.reading.codes, True)) + "\n"
 
 
 def as_argilla(rows: Iterable[ReadingRow]) -> Iterator[str]:
-    """Records with the text, and a response for each reader."""
+    """Records with the text, and a response for each reader; adjudications have no place there."""
     yield _json_array(
         {
             "id": key,
@@ -125,12 +133,12 @@ def as_argilla(rows: Iterable[ReadingRow]) -> Iterator[str]:
             },
             "vectors": {},
         }
-        for key, mine in _by_key(rows)
+        for key, mine in _by_key(_first_hand(rows))
     )
 
 
 def as_label_studio(rows: Iterable[ReadingRow]) -> Iterator[str]:
-    """Tasks with the text, and an annotation for each reader."""
+    """Tasks with the text, and an annotation for each reader; adjudications have no place there."""
 
     def annotation(reading: Reading) -> dict[str, Any]:
         common = {"to_name": "text"}
@@ -145,7 +153,7 @@ def as_label_studio(rows: Iterable[ReadingRow]) -> Iterator[str]:
             "data": {"key": key, "study_id": mine[0].study.id, "text": mine[0].text},
             "annotations": [annotation(row.reading) for row in mine],
         }
-        for key, mine in _by_key(rows)
+        for key, mine in _by_key(_first_hand(rows))
     )
 
 
@@ -157,7 +165,7 @@ def as_labelled(rows: Iterable[ReadingRow]) -> Iterator[str]:
         if found.decision is None or trace is None:
             continue
         bad = found.decision == "reject"
-        wrong = [step for row in mine for step in row.wrong]
+        wrong = [step for row in mine for step in wrong_steps(row.reading)]
         codes = [code for row in mine for code in row.reading.codes]
         line = {
             "id": key,
@@ -179,6 +187,12 @@ FORMS: dict[str, Callable[[Iterable[ReadingRow]], Iterator[str]]] = {
     "label-studio": as_label_studio,
     "labelled": as_labelled,
 }
+FIRST_HAND = ("ratings", "argilla", "label-studio")  # what readers said themselves, without adjudications
+
+
+def _first_hand(rows: Iterable[ReadingRow]) -> Iterator[ReadingRow]:
+    """Without adjudications, which a reader makes next to his own reading."""
+    return (row for row in rows if row.reading.kind == "reading")
 
 
 def _by_key(rows: Iterable[ReadingRow]) -> Iterator[tuple[str, list[ReadingRow]]]:

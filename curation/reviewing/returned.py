@@ -8,7 +8,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from ...data.formats.packed import open_file
 from ...data.ids import plain_id
 from ...data.run import RunFolder
-from ...schemas.errors import InputError, first_fault
+from ...schemas.errors import InputError, cannot_be_read, first_fault
 from ...schemas.reading import Reading
+from .exchange import without_escape, wrong_steps
 from .index import TraceIndex
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")  # a plug-in's rules, and an earlier version's, have codes of their own
@@ -31,8 +32,7 @@ class Foreign(NamedTuple):
     key: str
     reader: str
     decision: str
-    comment: str = ""
-    codes: tuple[str, ...] = ()
+    said: dict[str, Any]  # the other fields of a reading that the file holds; what it does not hold stays as it was
     seconds: float = 0.0
 
 
@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
         with open_file(path) as stream:
             data = stream.read(_LARGEST + 1)
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+        raise InputError(cannot_be_read(error), file=path) from None
     if len(data) > _LARGEST:
         raise InputError(f"holds more than {_LARGEST:,} bytes; split it", file=path)
     try:
@@ -82,19 +82,33 @@ def _from_csv(text: str, path: Path) -> Iterator[Foreign]:
             file=path,
             row=1,
         )
+    columns = _FIELDS.keys() & set(rows.fieldnames or ())
     try:
         for row in rows:
-            comment = row.get("comment", "").removeprefix("'")
-            codes = tuple(row.get("codes", "").split())
-            yield Foreign(row["key"], row["reader"].removeprefix("'"), row["decision"], comment, codes)
+            said = {_FIELDS[name][0]: _FIELDS[name][1](without_escape(row[name])) for name in columns}
+            yield Foreign(row["key"], without_escape(row["reader"]), row["decision"], said)
     except csv.Error as error:
         raise InputError(f"is no CSV ({error}); save it again as CSV", file=path, row=rows.line_num) from None
+
+
+def _wrong(text: str) -> tuple[dict[str, Any], ...]:
+    return tuple({"step": int(word) if word.isdecimal() else word, "mark": "wrong"} for word in text.split())
+
+
+_FIELDS: dict[str, tuple[str, Callable[[str], Any]]] = {  # of a CSV, and of a reading
+    "kind": ("kind", lambda text: text.strip().lower() or "reading"),
+    "comment": ("comment", str),
+    "codes": ("codes", lambda text: tuple(text.split())),
+    "reference": ("reference", lambda text: text.strip() or None),
+    "wrong_steps": ("steps", _wrong),
+}
 
 
 def _from_argilla(record: dict[str, Any]) -> Iterator[Foreign]:
     comments = {one["user_id"]: one["value"] for one in record["responses"].get("comment", ())}
     for one in record["responses"]["decision"]:
-        yield Foreign(str(record["id"]), str(one["user_id"]), str(one["value"]), comments.get(one["user_id"]) or "")
+        said = {"comment": comments.get(one["user_id"]) or ""}
+        yield Foreign(str(record["id"]), str(one["user_id"]), str(one["value"]), said)
 
 
 def _from_label_studio(task: dict[str, Any]) -> Iterator[Foreign]:
@@ -107,7 +121,8 @@ def _from_label_studio(task: dict[str, Any]) -> Iterator[Foreign]:
         if "decision" in values:
             comment = " ".join(values.get("comment", {}).get("text", ()))
             seconds = float(annotation.get("lead_time") or 0)
-            yield Foreign(str(task["data"]["key"]), reader, str(values["decision"]["choices"][0]), comment, (), seconds)
+            decision = str(values["decision"]["choices"][0])
+            yield Foreign(str(task["data"]["key"]), reader, decision, {"comment": comment}, seconds)
 
 
 class Taken(NamedTuple):
@@ -121,18 +136,17 @@ class Taken(NamedTuple):
 def readings_from(
     run: RunFolder, found: Iterable[Foreign], current: Iterable[Reading], path: Path
 ) -> tuple[list[Reading], Taken]:
-    """The readings to add for a file's decisions.
+    """The readings to add for a file's decisions; of two rows of one reader about one candidate, the last counts.
 
     Raises:
         InputError: not one of them is about this run, a decision is none of accept, reject and unsure, a reader's name
             is none, or a code has no code's form.
     """
-    have = {(reading.key, reading.reader): reading for reading in current if reading.kind == "reading"}
+    have = {(reading.key, reading.reader, reading.kind): reading for reading in current}
     index = TraceIndex(run)
     index.close()
-    new: list[Reading] = []
+    read: dict[tuple[str, str, str], Reading | None] = {}  # none: there already
     foreign: list[str] = []
-    same = 0
     for row, given in enumerate(found, 1):
         entry = index.entries.get(plain_id(given.key).casefold())
         if entry is None:
@@ -141,38 +155,44 @@ def readings_from(
         one = given._replace(key=entry.key, reader=plain_id(given.reader), decision=given.decision.strip().lower())
         if not one.reader or not one.reader.isprintable():
             raise InputError("a name of visible letters is wanted", file=path, row=row, field="reader")
-        if unknown := [code for code in one.codes if not _CODE.fullmatch(code)]:
+        if unknown := [code for code in one.said.get("codes", ()) if not _CODE.fullmatch(code)]:
             raise InputError(
                 f"{unknown[0][:60]!r} is no rule's code; see: tenstep rules", file=path, row=row, field="codes"
             )
-        old = have.get((one.key, one.reader))
-        if old is not None and (old.decision, old.comment, old.codes) == (one.decision, one.comment, one.codes):
-            same += 1
-            continue
-        try:
-            reading = Reading.model_validate(
-                {
-                    "key": one.key,
-                    "study_id": entry.study_id,
-                    "reader": one.reader,
-                    "decision": one.decision,
-                    "revision": 1,
-                    "codes": one.codes,
-                    "comment": one.comment,
-                    "saw_findings": True,
-                    "queue": f"import:{path.name}",
-                    "seconds": one.seconds,
-                    "at": time.time(),
-                }
-            )
-        except ValidationError as error:
-            _, field = first_fault(error)
-            wrong = "accept, reject or unsure is wanted" if field == "decision" else "cannot be read"
-            raise InputError(wrong, file=path, row=row, field=field) from None
-        new.append(reading)
-    if foreign and not new and not same:
+        at = (one.key, one.reader, one.said.get("kind", "reading"))
+        read[at] = _reading(one, entry.study_id, have.get(at), path, row)
+    if foreign and not read:
         raise InputError(
             f"is about another run: none of its {len(foreign)} keys is in {run.path}; name the run that was read",
             file=path,
         )
-    return new, Taken(len(new), same, tuple(foreign))
+    new = [reading for reading in read.values() if reading is not None]
+    return new, Taken(len(new), len(read) - len(new), tuple(foreign))
+
+
+def _reading(given: Foreign, study_id: str, old: Reading | None, path: Path, row: int) -> Reading | None:
+    """What a reader says now; none if nothing of it is new."""
+    said, fields = dict(given.said), dict[str, Any]()
+    if old is not None and old.decision == given.decision:
+        fields = old.model_dump()
+        if "steps" in said and [one["step"] for one in said["steps"]] == wrong_steps(old):
+            del said["steps"]  # a file does not hold what else was marked or rewritten
+        if all(fields[name] == value for name, value in said.items()):
+            return None
+    made = {
+        "key": given.key,
+        "study_id": study_id,
+        "reader": given.reader,
+        "decision": given.decision,
+        "revision": 1,
+        "saw_findings": True,
+        "queue": f"import:{path.name}",
+        "seconds": given.seconds,
+        "at": time.time(),
+    }
+    try:
+        return Reading.model_validate(fields | made | said)
+    except ValidationError as error:
+        _, field = first_fault(error)
+        wrong = "accept, reject or unsure is wanted" if field == "decision" else "cannot be read"
+        raise InputError(wrong, file=path, row=row, field=field) from None

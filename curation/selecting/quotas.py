@@ -3,16 +3,22 @@
 A group may be a whole kind (`finding:*`), which holds for each of its groups on its own; a single one counts before it.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ...schemas.errors import InputError
 from .pool import PoolExample
 
 KINDS = ("finding", "view", "source", "normality")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+Group = Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)}):.+$")]
+Count = Annotated[int, Field(ge=0, lt=10**9)]
 NO_CAP = np.iinfo(np.int64).max
 
 
@@ -20,16 +26,18 @@ def parsed(words: Sequence[str]) -> dict[str, int]:
     """`finding:*=3` as {'finding:*': 3}.
 
     Raises:
-        InputError: it is not of that form.
+        InputError: one is not of that form, or names the group of another one.
     """
     found: dict[str, int] = {}
     for word in words:
         group, _, number = word.rpartition("=")
         kind, _, name = group.partition(":")
-        if kind not in KINDS or not name or not number.isdigit():
+        if kind not in KINDS or not name or not _NUMBER.fullmatch(number):
             raise InputError(
-                f"'{word}' is no quota; wanted: KIND:NAME=N, KIND one of {', '.join(KINDS)}, NAME may be *"
+                f"'{word[:80]}' is no quota; wanted: KIND:NAME=N, KIND one of {', '.join(KINDS)}, NAME may be *"
             )
+        if group in found:
+            raise InputError(f"{group} gets two quotas; give one")
         found[group] = int(number)
     return found
 

@@ -31,7 +31,7 @@ from .diversity import GROUND, Pick, Space, choose
 from .gates import Gates
 from .pool import PoolExample
 from .quality import in_words
-from .quotas import Quotas
+from .quotas import Count, Group, Quotas
 from .reading import read
 from .stages import Funnel, Removed, better, near, once
 from .writing import write
@@ -46,8 +46,10 @@ class SelectOptions(Noun):
     quality: float = Field(0.5, gt=0, le=1, description="Share that the quality stage keeps.")
     difficulty: float = Field(0.5, gt=0, le=1, description="Share that the difficulty stage keeps.")
     similarity: float = Field(0.9, gt=0, le=1, description="From which on two texts are near-duplicates.")
-    minimums: dict[str, int] = Field(default_factory=dict, description="finding:pneumothorax, view:*, ...: at least.")
-    maximums: dict[str, int] = Field(default_factory=dict, description="The same: at most.")
+    minimums: dict[Group, Count] = Field(
+        default_factory=dict, description="finding:pneumothorax, view:*, ...: at least."
+    )
+    maximums: dict[Group, Count] = Field(default_factory=dict, description="The same: at most.")
     pool: int = Field(20_000, ge=1, description="A larger pool is shortened to so many by a stratified sample.")
     seed: int = Field(0, description="Of the baselines; the selection itself draws nothing.")
 
@@ -113,6 +115,8 @@ def select(
     at = {row.id: number for number, row in enumerate(pool)}
     quotas = Quotas(rows, options.wanted(), options.maximums)
     picks = choose(space, [at[row.id] for row in rows], options.n, quotas)
+    if not picks:
+        raise InputError("the maximums leave nothing to choose; give larger ones", file=runs[0])
     chosen = [rows[pick.number] for pick in picks]
     funnel.step("diversity", rows, _not_taken(rows, chosen))
     common = {
@@ -238,6 +242,9 @@ def _notes(selection: Selection, options: SelectOptions, gates: Gates, unsampled
         yield f"{len(selection.rows)} of {options.n}: no more rows are left, or caps allow no more"
     for group, lacking in selection.short.items():
         yield f"the minimum of {group} lacks {lacking}: the pool holds no more, or a cap is in the way"
+    for group in options.maximums:
+        if not group.endswith(":*") and group not in selection.pool:
+            yield f"the maximum of {group} caps nothing: the pool holds none"
     if gates.alike_and_normal:
         yield (
             f"{gates.alike_and_normal} reports without a finding read like a held-out one and were kept: normal "

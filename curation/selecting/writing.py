@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...data.charts import Bar, bars, curves
-from ...data.files import readable_by, replace_text, replacing
+from ...data.files import new_folder, readable_by, replace_text, replacing
 from ...data.selection import FILE
 from ...schemas.selection import Method, Selection
 from .stages import Funnel
@@ -37,8 +37,7 @@ def write(
         curve: coverage after each choice.
         private: only its owner may read it.
     """
-    with readable_by(owner_only=private):
-        out.mkdir(parents=True, exist_ok=True)
+    with readable_by(owner_only=private), new_folder(out):
         for method, baseline in baselines.items():
             folder = out / "baselines" / method
             folder.mkdir(parents=True, exist_ok=True)

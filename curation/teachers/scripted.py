@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ...data.formats.json_lines import json_lines
 from ...schemas.base import Noun
@@ -128,13 +128,22 @@ _MAKE: dict[Mistake, Callable[[list[str]], str]] = {
 }
 
 
+class _Line(Noun, extra="ignore"):
+    id: str
+    texts: tuple[str, ...]
+
+
 def _read_script(path: Path) -> dict[str, list[str]]:
     script: dict[str, list[str]] = {}
     for line in json_lines(path):
         try:
-            found = line.found or {}
-            script[str(found["id"])] = [str(text) for text in found["texts"]]
-        except (KeyError, TypeError):
+            found = _Line.model_validate(line.found or {})
+        except ValidationError:
             message = 'must be one JSON object: {"id": ..., "texts": [...]}'
             raise InputError(line.problem or message, file=path, row=line.row) from None
+        if found.id in script:
+            raise InputError(
+                "a study of its own is wanted in each row; put its texts together", file=path, row=line.row
+            )
+        script[found.id] = list(found.texts)
     return script

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from ...data.statistics import wilson
 from ...schemas.base import Noun, Record, Sha256
-from ...schemas.errors import RecipeError
+from ...schemas.errors import RecipeError, cannot_be_read
 from ...schemas.version import __version__
 
 LEAST, ERRORS = 76, 3
@@ -105,7 +105,7 @@ def read_calibration(path: Path) -> Calibration:
     try:
         return Calibration.model_validate(json.loads(path.read_text("utf-8")))
     except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror})", file=path, field="verifier.calibration") from None
+        raise RecipeError(cannot_be_read(error), file=path, field="verifier.calibration") from None
     except (ValueError, ValidationError, RecursionError):
         message = "is not what `tenstep calibrate` writes"
         raise RecipeError(message, file=path, field="verifier.calibration") from None

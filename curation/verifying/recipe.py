@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...data.recipes import read_recipe
-from ...schemas.base import Noun
+from ...data.recipes import kind_of, read_recipe
 from ...schemas.curate_recipe import CurateRecipe, Reach, VerifierSpec
 from ...schemas.errors import RecipeError
 from ...schemas.recipe import RequestOptions
@@ -25,19 +24,13 @@ class VerifyRecipe(RequestOptions):
     limit: int | None = Field(None, gt=0, description="calibrate: only the first so many, for a trial.")
 
 
-class _Kind(Noun, extra="ignore"):
-    """What a recipe says that it is."""
-
-    kind: str = ""
-
-
 def read_verify_recipe(path: Path) -> VerifyRecipe:
     """Read a recipe of either kind.
 
     Raises:
         RecipeError: it is neither, or names no verifier.
     """
-    if read_recipe(path, _Kind).kind != "curate":
+    if kind_of(path) != "curate":
         return read_recipe(path, VerifyRecipe)
     return of_curate(read_recipe(path, CurateRecipe), path)
 

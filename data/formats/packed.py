@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, cannot_be_read
 
 MAX_UNPACKED = 4 * 2**30  # bytes of a .gz; a bomb is refused here
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -30,7 +30,7 @@ def open_file(path: Path) -> io.BufferedIOBase:
         zipped = file.read(2) == _GZIP
         file.seek(0)
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+        raise InputError(cannot_be_read(error), file=path) from None
     return io.BufferedReader(_Unpacked(path, file), _BUFFER) if zipped else cast(io.BufferedIOBase, file)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, cannot_be_read
 from .reports import Refusal
 
 MAX_UNPACKED = 4 * 2**30  # bytes; a bomb is refused here, long before the disk or the day is full
@@ -44,7 +44,7 @@ def tar_members(path: Path, *, max_member: int, max_unpacked: int = MAX_UNPACKED
         place = f"damaged or cut off after {count} entries" if count else "not a tar archive"
         raise InputError(f"{place} ({error}); fetch it again", file=path) from None
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", file=path) from None
+        raise InputError(cannot_be_read(error), file=path) from None
 
 
 def _opened(file: BinaryIO) -> BinaryIO:

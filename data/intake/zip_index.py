@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, cannot_be_read
 from .reports import Refusal
 
 _END, _END64, _PLACE64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -48,7 +48,7 @@ def zip_entries(path: Path, *, max_size: int) -> Iterator[ZipEntry]:
                 if not entry.name.endswith("/"):
                     yield entry
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", file=path) from None
+        raise InputError(cannot_be_read(error), file=path) from None
 
 
 def read_entry(file: BinaryIO, entry: ZipEntry) -> bytes | Refusal:

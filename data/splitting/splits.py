@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ...schemas.base import Noun
-from ...schemas.errors import InputError, RecipeError, first_fault
+from ...schemas.errors import InputError, RecipeError, why
 from ...schemas.study import Study
 from ..files import replace_text
 from ..ids import patient_key
@@ -88,7 +88,7 @@ def recipe_of(seed: int, test: float, validate: float, *, published: bool) -> Sp
     try:
         return SplitRecipe.model_validate({"seed": seed, "test": test, "validate": validate, "published": published})
     except ValidationError as error:
-        raise RecipeError(f"the shares of test and validate cannot be used: {first_fault(error)[0]}") from None
+        raise RecipeError(f"the shares of test and validate cannot be used: {why(error)}") from None
 
 
 class _Seen(NamedTuple):

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS images (path TEXT PRIMARY KEY, size INTEGER, modified
 CREATE TABLE IF NOT EXISTS beside (part TEXT NOT NULL, line TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_OF_THE_DISK = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
 
 
 class File(NamedTuple):
@@ -56,6 +57,9 @@ class Index:
         except sqlite3.Error as error:
             if path.exists() and not os.access(path, os.R_OK):
                 raise InputError("cannot be read; see that you may read the store", file=path) from None
+            if writable and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
+                message = f"cannot be written ({why(error)}); see that its disk has room and that you may write there"
+                raise InputError(message, file=path) from None
             raise InputError(f"damaged ({why(error)}); ingest again", file=path) from None
         self._lock = threading.Lock()
         self._close = weakref.finalize(self, self._database.close)
@@ -87,7 +91,8 @@ class Index:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+        if self._database.in_transaction:  # a full disk has ended it
+            self._database.execute("COMMIT" if kind is None else "ROLLBACK")
 
     def add_studies(self, studies: Sequence[tuple[str, str]], first: int) -> bool:
         """Ids and patients; they take places from `first` on. False if an id is taken: roll back then."""

@@ -107,6 +107,12 @@ class StudyStore:
         return self.root / INDEX
 
     @property
+    def state(self) -> list[tuple[str, int, int]]:
+        """Its files by name, size and time of the last change: others once it was made anew."""
+        files = [path for path in sorted(self.root.iterdir()) if path.suffix in (".parquet", ".json")]
+        return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+    @property
     def data_class(self) -> DataClass:
         """restricted if a single study is."""
         return self.head.data_class
@@ -159,9 +165,13 @@ class StudyStore:
         """One study.
 
         Raises:
-            InputError: the store does not hold it.
+            InputError: the store does not hold it, or it is damaged.
         """
-        (study,) = parquet.decode(self._row(study_id))
+        row = self._row(study_id)
+        try:
+            (study,) = parquet.decode(row)
+        except ValidationError as error:
+            raise _unreadable(error, self.root, self._index.place(study_id)) from None
         return study
 
     def derived(self, study_id: str) -> tuple[str, ...]:
@@ -180,6 +190,10 @@ class StudyStore:
         group, row = divmod(place - file.first, parquet.GROUP)
         with self._lock:
             return self._group(file.name, group).slice(row, 1)
+
+    def place_of(self, study_id: str) -> int | None:
+        """A study's number in the store, from 0; none if the store does not hold it."""
+        return self._index.place(study_id)
 
     def patients(self) -> Iterator[tuple[str, str]]:
         """Every study's id with its patient, in order, without reading the studies."""

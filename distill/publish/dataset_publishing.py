@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...data.exporter import image_stem
 from ...data.exporting import MANIFEST, read_manifest
 from ...data.files import readable_by
 from ...data.store.studies import StudyStore
@@ -92,7 +93,6 @@ def push(folder: Path, repo: str, *, licence: str, private: bool = True, endpoin
         raise PolicyError("is made of restricted studies, which are never pushed to a hub", file=folder)
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
         raise MissingExtraError("hf", "huggingface_hub") from None
     with TemporaryDirectory() as scratch:
@@ -105,7 +105,7 @@ def push(folder: Path, repo: str, *, licence: str, private: bool = True, endpoin
         try:
             hub.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
             hub.upload_folder(repo_id=repo, repo_type="dataset", folder_path=staged, commit_message="tenstep publish")
-        except (HfHubHTTPError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - no connection is an error of its HTTP client, whichever that is
             said = str(error).partition("\n")[0]
             raise InputError(f"the hub did not take it ({type(error).__name__}: {said})", file=repo) from None
     return f"{(endpoint or 'https://huggingface.co').rstrip('/')}/datasets/{repo}"
@@ -117,8 +117,13 @@ def _unexpected(folder: Path, manifest: ExportManifest) -> Iterator[Problem]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             yield Problem(name, "link", "a link; what it leads to is not checked")
-        elif path.is_file() and name not in known and path.suffix not in _IMAGES:
+        elif path.is_file() and name not in known and not (manifest.complete and _own_image(path)):
             yield Problem(name, "unexpected", "no file of the export")
+
+
+def _own_image(path: Path) -> bool:
+    """Whether an image has the name that an export gives it, from its bytes."""
+    return path.suffix in _IMAGES and path.stem == image_stem(sha256_of(path))
 
 
 def _changed(folder: Path, manifest: ExportManifest) -> Iterator[Problem]:

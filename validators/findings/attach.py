@@ -4,12 +4,11 @@ A locating phrase ("in the left lower lobe") belongs to the nearest mention befo
 to the next one after it; both stay inside their clause. Organs join with qualities into findings (pairs.tsv).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .claim import Side
 from .clauses import BACKWARD, BREAK, FORWARD, NEG_PRE, Clauses
-from .lexicon import CUES, lexicon, word_set
+from .lexicon import CUES, word_set
 from .match import Match, is_head
 from .modifiers import DENIED, HYP, NEG, Modified
 from .switches import part
@@ -65,7 +64,7 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
         before = mention.index
     # a quality that is said of no organ here has no place either: "a dense focus in the right lung"
     located = {one.index: one for one in found if match.entries[one.index].finding or one.organs}
-    if located:
+    if located and match.cues & CUES["located"]:
         _locate(match, clauses, modified, located)
     return found
 
@@ -73,14 +72,9 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
 @part("attach.organs", off=[])
 def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     """The organs that a quality or finding is said of: after it ("calcification of the aorta"), else before it."""
-    if not match.organs:
+    if not match.cues & CUES["organ"]:
         return []
-    heads, pairs = match.entries[at].heads, lexicon().pairs
-
-    def fits(organ: int) -> bool:
-        name = match.entries[organ].organ
-        return name is not None and any((name, head) in pairs for head in heads)
-
+    fits = match.entries[at].fits
     after, loose = _organs_after(match, clauses, at, fits)
     if after and not loose:
         return after
@@ -98,7 +92,7 @@ def _is_adjective(match: Match, at: int) -> bool:
     return match.first[follow] == match.last[at] + 1
 
 
-def _organs_after(match: Match, clauses: Clauses, at: int, fits: Callable[[int], bool]) -> tuple[list[int], bool]:
+def _organs_after(match: Match, clauses: Clauses, at: int, fits: frozenset[str]) -> tuple[list[int], bool]:
     """The organs after, and whether a preposition stands between ("normal for the purpose of the study")."""
     entries, group, end, loose = match.entries, list[int](), match.last[at], False
     for ahead in range(at + 1, len(entries)):
@@ -108,7 +102,7 @@ def _organs_after(match: Match, clauses: Clauses, at: int, fits: Callable[[int],
         if entry.organ is not None:
             if group and not _ARTICLES.isdisjoint(match.words[end + 1 : first]):
                 break  # "clear lungs and a worn spine"
-            if not fits(ahead) or first - end > _NEAR:
+            if entry.organ not in fits or first - end > _NEAR:
                 break
             if not group:
                 loose = any(entries[between].cues & _PREP for between in range(at + 1, ahead))
@@ -123,7 +117,7 @@ def _organs_after(match: Match, clauses: Clauses, at: int, fits: Callable[[int],
     return group, loose
 
 
-def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: Callable[[int], bool]) -> list[int]:
+def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: frozenset[str]) -> list[int]:
     """ "Heart, mediastinum and vessels are normal", "rib fracture"."""
     entries, number = match.entries, clauses.number
     group: list[int] = []
@@ -135,7 +129,7 @@ def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: C
         if entry.organ is not None and not is_head(entry):
             if group and ":" in match.words[match.last[back] : match.first[group[-1]]]:
                 break  # "heart and aorta: heart size normal": a heading, and then the subject
-            if fits(back):
+            if entry.organ in fits:
                 group.append(back)
             elif group:
                 break
@@ -148,10 +142,10 @@ def _organs_before(match: Match, clauses: Clauses, at: int, before: int, fits: C
     return group[::-1]
 
 
-def _antecedent(match: Match, which: int, fits: Callable[[int], bool]) -> list[int]:
+def _antecedent(match: Match, which: int, fits: frozenset[str]) -> list[int]:
     """ "The mediastinum, which is widened": what is said after "which" is said of the organ before it."""
     near = next((at for at in range(which - 1, max(-1, which - 4), -1) if match.entries[at].organ), None)
-    return [near] if near is not None and fits(near) else []
+    return [near] if near is not None and match.entries[near].organ in fits else []
 
 
 def _goes_on(match: Match, border: int) -> bool:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from ..memory import remember
 from .attach import Mention, mentions, one_side
-from .claim import Claim, Side, Status, Strength
+from .claim import Claim, Side, Status
 from .clauses import Clauses
-from .lexicon import Entry, Lexicon, lexicon, word_set
+from .lexicon import CUES, Entry, Lexicon, lexicon, word_set
 from .match import Match
 from .modifiers import ALT, DENIED, DOUBT, HIST, HYP, NEG, SURE, UNC, Modified, limits, parsed
 from .strength import is_weak
@@ -101,7 +101,7 @@ def _moved(claim: Claim, by: int) -> Claim:
 def read_sentence(text: str) -> tuple[Claim, ...]:
     """The claims of one sentence, with spans in it."""
     found, clauses, modified = parsed(text)
-    if not found.entries:
+    if not found.cues & (CUES["head"] | CUES["tip"]):
         return ()
     return tuple(_Sentence(text, found, clauses, modified, mentions(found, clauses, modified)).claims())
 
@@ -111,10 +111,10 @@ class _Meaning(NamedTuple):
 
     findings: tuple[str, ...]
     status: Status
+    why: tuple[str, ...] = ()
     implied: bool = False
     composed: bool = False
     unlike: bool = False  # by what it is said not to be ("not intact"), so the "not" is no denial of it
-    why: tuple[str, ...] = ()
 
 
 class _Frame(NamedTuple):
@@ -135,27 +135,20 @@ class _Sentence:
         self.book: Lexicon = lexicon()
         # it speaks of all but something: what it calls normal implies nothing
         self.reserved = is_on("claims.reserved") and not _RESERVED.isdisjoint(found.words)
-        self.tips = tuple(
-            dict.fromkeys(
-                entry.tip
-                for at, entry in enumerate(found.entries)
-                if entry.tip and not entry.finding and not modified.states[at] & (NEG | HYP)
-            )
-        )
+        self.tips: tuple[str, ...] = ()
+        if found.cues & CUES["tip"]:
+            plain = (one for one, state in zip(found.entries, modified.states, strict=True) if not state & (NEG | HYP))
+            self.tips = tuple(dict.fromkeys(entry.tip for entry in plain if entry.tip and not entry.finding))
 
     def claims(self) -> Iterator[Claim]:
-        seen: set[tuple[str, Status, str | None, tuple[str, ...]]] = set()
+        seen: set[tuple[str, Status, Side | None, tuple[str, ...]]] = set()
         for mention in self.mentions:
             frame = None
             for meaning in self._meanings(mention):
                 frame = frame or self._frame(mention)
-                new = []
-                for finding in meaning.findings:
-                    key = (finding, meaning.status, frame.side, frame.place)
-                    if key not in seen:
-                        seen.add(key)
-                        new.append(finding)
-                if new:
+                keys = {name: (name, meaning.status, frame.side, frame.place) for name in meaning.findings}
+                if new := [name for name, key in keys.items() if key not in seen]:
+                    seen.update(keys.values())
                     yield from self._claims(mention, frame, meaning, new)
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
             yield from self._nameless_device()
@@ -177,15 +170,15 @@ class _Sentence:
             why = (f"pairs: {organ} + {head}",)
             if kind == "present":
                 made = True
-                yield _Meaning((finding,), status, composed=finding != entry.finding, why=why)
+                yield _Meaning((finding,), status, why, False, finding != entry.finding)
             elif not self.reserved:
                 made = made or entry.finding is None
                 subject = finding if finding != "-" else organ
                 if kind != "abnormal" and status == "absent" and (unlike := self._unlike(kind, subject)):
-                    yield _Meaning((unlike,), "present", composed=True, unlike=True, why=why)
+                    yield _Meaning((unlike,), "present", why, False, True, True)
                 absences, row = self._implied(kind, subject, status, mention)
                 if absences:
-                    yield _Meaning(absences, "absent", implied=True, why=(*why, f"normal: {row}"))
+                    yield _Meaning(absences, "absent", (*why, f"normal: {row}"), True)
         if entry.finding and not made:
             yield _Meaning((entry.finding,), status)
 
@@ -197,7 +190,7 @@ class _Sentence:
         seen = set()
         for organ in organs:
             for head in entry.heads:
-                if pair := self.book.pairs.get((organ, head)):
+                if pair := self.book.pairs.get(head, {}).get(organ):
                     finding, kind = pair
                     strong = entry.finding not in (None, finding) and not entry.weak
                     if kind == "present" and strong and head != f"[{entry.finding}]":
@@ -209,12 +202,11 @@ class _Sentence:
 
     def _implied(self, kind: str, organ: str, status: Status, mention: Mention) -> tuple[tuple[str, ...], str]:
         """The absences that a normal organ, or one without abnormality, implies; and their row of normal.tsv."""
-        acute = self._is_acute(mention)
-        if kind == "abnormal":
-            return (self.book.normal.get(organ, ((), ()))[acute], organ) if status == "absent" else ((), organ)
         row = _NORMAL_OF.get(kind, organ)
-        absences = self.book.normal.get(row, ((), ()))[organ == "chest" and acute]
-        return (absences if status == "present" else ()), row
+        if status != ("absent" if kind == "abnormal" else "present"):
+            return (), row
+        acute = (kind == "abnormal" or organ == "chest") and self._is_acute(mention)
+        return self.book.normal.get(row, ((), ()))[acute], row
 
     def _unlike(self, kind: str, organ: str) -> str | None:
         """What an organ has that is said not to be normal ("not intact"), where that can be one thing only."""
@@ -244,7 +236,7 @@ class _Sentence:
         at, entries = mention.index, self.match.entries
         size = "borderline" if self.match.words[self.match.first[at]] == "borderline" else mention.size
         phrases = dict.fromkeys((at, *mention.organs, *mention.from_phrases, *self.modified.because[at]))
-        because = tuple(entries[phrase].id for phrase in phrases)
+        because = tuple([entries[phrase].id for phrase in phrases])
         return _Frame(one_side(sides), places, size, limits(self.match, mention.index), because)
 
     def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
@@ -265,29 +257,15 @@ class _Sentence:
         device, tip = finding in self.book.devices, finding == "tip_unknown"
         plain = meaning.status != "present" or meaning.unlike
         weak = not plain and is_weak(found, self.clauses, at)
-        strength: Strength = "weak" if weak else "explicit"
-        return Claim(
-            finding=finding,
-            status=meaning.status,
-            side=frame.side,
-            place=frame.place,
-            size=frame.size,
-            tip=self._tips(entry) if device or tip else (),
-            certain=bool(state & SURE),
-            doubted=bool(state & DOUBT),
-            limits=frame.limits,
-            strength=strength,
-            implied=meaning.implied,
-            counted=mention.counted,
-            composed=meaning.composed,
-            base=entry.finding if meaning.composed else None,
-            device=device,
-            region="devices" if tip else self.book.regions[finding],
-            span=(start, end),
-            text=self.text[start:end],
-            sentence=(0, len(self.text)),
-            because=(*frame.because, *meaning.why, *(("strength.words",) if weak else ())),
-        )
+        fields = (
+            finding, meaning.status, frame.side, frame.place, frame.size, self._tips(entry) if device or tip else (),
+            bool(state & SURE), bool(state & DOUBT), frame.limits, "weak" if weak else "explicit",
+            meaning.implied, mention.counted, meaning.composed, entry.finding if meaning.composed else None,
+            device, "devices" if tip else self.book.regions[finding],
+            (start, end), self.text[start:end], (0, len(self.text)),
+            (*frame.because, *meaning.why, *(("strength.words",) if weak else ())),
+        )  # fmt: skip
+        return Claim._make(fields)  # by their names it takes six times as long
 
     def _tips(self, entry: Entry) -> tuple[str, ...]:
         own = entry.tip  # of its name: "a jugular catheter", "a gastric tube"

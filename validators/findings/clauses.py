@@ -15,7 +15,10 @@ NEG_PRE = CUES["neg_pre"] | CUES["res_pre"]
 FORWARD = NEG_PRE | CUES["unc_pre"] | CUES["unc_adj"] | CUES["hyp_pre"] | CUES["alt_pre"] | CUES["hist_pre"]
 BACKWARD = CUES["neg_post"] | CUES["unc_post"] | CUES["hyp_post"] | CUES["alt_post"] | CUES["hist_post"]
 BREAK = CUES["break"] | CUES["contrast"] | CUES["stop"]
-_BORDERS = BREAK | NEG_PRE | CUES["conj"] | CUES["comma"] | CUES["colon"] | CUES["presup"]
+_VERB, _COMMA, _OR, _COLON = CUES["verb"], CUES["comma"], CUES["or"], CUES["colon"]
+_LISTS, _OPENS = CUES["conj"] | _COMMA, _COLON | CUES["presup"]
+_BORDERS = BREAK | NEG_PRE | _LISTS | _OPENS
+_ENDS = BREAK | CUES["presup"] | _VERB | FORWARD  # what follows a comma is decided by then
 _LEAD = 3  # words between a comma and the subject after it
 _AHEAD = 12  # phrases after a comma that decide whether something new begins
 _RESETS = word_set("reset")
@@ -45,17 +48,16 @@ def segment(match: Match) -> Clauses:
     for at, entry in enumerate(match.entries):
         cues, first = entry.cues, match.first[at]
         if cues & BREAK:
-            clause, denies = clause + 1, False
+            clause, denies = clause + 1, bool(cues & NEG_PRE)
             found.borders.append(first)
-        elif cues & (CUES["conj"] | CUES["comma"]) and not cues & CUES["or"] and _begins_anew(match, at, denies):
-            found.anew.add(at)
-            found.borders.append(first)
-            denies = False
-        elif cues & (CUES["colon"] | CUES["presup"]) or (
-            cues & NEG_PRE and match.words[first - 1 : first] in ([","], ["and"])
-        ):
-            found.borders.append(first)
-        denies = denies or bool(cues & NEG_PRE)
+        elif cues & _BORDERS:
+            if cues & _LISTS and not cues & _OR and _begins_anew(match, at, denies):
+                found.anew.add(at)
+                found.borders.append(first)
+                denies = False
+            elif cues & _OPENS or (cues & NEG_PRE and match.words[first - 1 : first] in ([","], ["and"])):
+                found.borders.append(first)
+            denies = denies or bool(cues & NEG_PRE)
         found.number.append(clause)
     return found
 
@@ -67,9 +69,9 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
     mark = match.words[match.last[at]]
     if after >= len(match.words) or mark not in (",", "and"):
         return False
-    comma = bool(entries[at].cues & CUES["comma"])
+    comma = bool(entries[at].cues & _COMMA)
     follow = at + 1
-    if comma and follow < len(entries) and match.first[follow] == after and entries[follow].cues & CUES["verb"]:
+    if comma and follow < len(entries) and match.first[follow] == after and entries[follow].cues & _VERB:
         return True  # back to the sentence's subject ("the opacity, without effusion, has ...")
     new_word = match.words[after] in _RESETS
     subject = (
@@ -79,15 +81,15 @@ def _begins_anew(match: Match, at: int, denies: bool) -> bool:
     )
     if not (new_word or subject):
         return False
-    if not comma and not denies and not any(entry.cues & CUES["verb"] for entry in entries[follow : follow + 6]):
+    if not comma and not denies and not any(entry.cues & _VERB for entry in entries[follow : follow + 6]):
         return False
     for ahead in range(follow, min(len(entries), follow + _AHEAD)):
         entry = entries[ahead]
-        if entry.cues & CUES["or"] and (denies or (new_word and not subject)):
+        if entry.cues & _OR and (denies or (new_word and not subject)):
             return False
-        if subject and (entry.cues & CUES["verb"]):
+        if subject and entry.cues & _VERB:
             return True
-        if entry.cues & (BREAK | CUES["presup"] | CUES["verb"] | FORWARD):
+        if entry.cues & _ENDS:
             break
     return new_word
 
@@ -102,5 +104,5 @@ def reached(match: Match, clauses: Clauses, before: int, clause: int, ends: int)
         if is_head(entry):
             yield back
             reached = True
-        elif reached and entry.cues & (ends | CUES["colon"]):
+        elif reached and entry.cues & (ends | _COLON):
             break

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any
 
 from ..memory import remembered
-from ..steps import vocabulary, words_of
-from .lexicon import lexicon, phrases
+from ..steps import vocabulary
+from .lexicon import phrases
 from .text import WORD, lower
 
 _COMPARE, _NOT = 1, 2
@@ -53,24 +53,26 @@ def _trie() -> dict[str, Any]:
 
 
 @cache
-def _telling_words() -> frozenset[str]:
-    """A word of each phrase, as few words in all as chance allows: a sentence without any of them compares nothing."""
-    found = [words_of(phrase) for kind, phrase in _phrases() if kind == "compare"]
+def _by_word() -> dict[str, list[frozenset[str]]]:
+    """The words of the phrases by one of them, of as few as chance allows: other sentences compare nothing."""
+    found = [vocabulary(phrase) for kind, phrase in _phrases() if kind == "compare"]
     counts = Counter(word for phrase in found for word in phrase if len(word) > 4 or word in _SHORT)
-    telling = {max(phrase, key=lambda word: (counts[word], len(word))) for phrase in found}
-    return frozenset(telling | {lexicon().forms.get(word, word) for word in telling})
+    by_word: dict[str, list[frozenset[str]]] = {}
+    for phrase in found:
+        by_word.setdefault(max(phrase, key=lambda word: (counts[word], len(word))), []).append(phrase)
+    return by_word
 
 
-def may_compare(words: Iterable[str]) -> bool:
-    """Whether a sentence of these words, in the lexicon's forms or their own, can compare at all; quick."""
-    return not _telling_words().isdisjoint(words)
+def _may_compare(words: frozenset[str]) -> bool:
+    by_word = _by_word()
+    return any(phrase <= words for word in filter(by_word.__contains__, words) for phrase in by_word[word])
 
 
 @remembered
 @lru_cache(maxsize=512)
 def comparison(sentence: str) -> tuple[int, int] | None:
     """The span of the first words that compare with an earlier examination, or none."""
-    if not may_compare(vocabulary(sentence)):
+    if not _may_compare(vocabulary(sentence)):
         return None
     top = _trie()
     words = [(match.group(), match.start(), match.end()) for match in WORD.finditer(lower(sentence))]

@@ -5,6 +5,7 @@ understood by reducing a word to the lexicon's own form of it.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,14 +14,14 @@ from typing import Any, NamedTuple, cast
 
 from .claim import Region
 
-# Kinds of cues.tsv, as bits of Entry.cues; what each means is said there.
+# Kinds of cues.tsv, as bits of Entry.cues, what each means is said there; and what a phrase names or gives.
 CUES = {
     name: 1 << bit
     for bit, name in enumerate(
         (
             "neg_pre", "res_pre", "neg_post", "unc_pre", "unc_adj", "unc_post", "hyp_pre", "hyp_post", "alt_pre",
             "alt_post", "hist_pre", "hist_post", "pseudo", "break", "contrast", "presup", "keep", "certain", "doubt",
-            "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon",
+            "verb", "prep", "cause", "conj", "or", "comma", "stop", "colon", "head", "organ", "tip", "located",
         )
     )
 }  # fmt: skip
@@ -31,13 +32,13 @@ class Entry:
     """All that one phrase can mean. `weak` findings give way to a more specific one made with an organ."""
 
     id: str = ""  # its words and the tables that have it: "pleural effusion [findings]"
-    words: int = 0
     cues: int = 0
     finding: str | None = None
     weak: bool = False
     organ: str | None = None
     qualities: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()  # by which pairs.tsv knows it: its finding in brackets, and its qualities
+    fits: frozenset[str] = frozenset()  # the organs that pairs.tsv joins with one of them
     side: str | None = None
     place: str | None = None
     size: str | None = None
@@ -47,7 +48,7 @@ class Entry:
 class Lexicon(NamedTuple):
     """Everything the reader looks things up in."""
 
-    trie: dict[str, Any]  # word -> deeper dictionary; under "" the Entry of the phrase that ends here
+    trie: dict[str, Any]  # word -> [the Entry of the phrase that ends there or none, trie of the words after it]
     forms: dict[str, str]
     regions: dict[str, Region]  # of findings and devices
     organ_regions: dict[str, Region]
@@ -55,7 +56,7 @@ class Lexicon(NamedTuple):
     zones: dict[str, frozenset[str]]
     place_sides: dict[str, str]
     tip_groups: dict[str, str]
-    pairs: dict[tuple[str, str], tuple[str, str]]
+    pairs: dict[str, dict[str, tuple[str, str]]]  # head -> organ -> finding and status
     normal: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     findings: tuple[str, ...]
     topics: frozenset[str]  # single words that name a part, a finding or a device
@@ -149,7 +150,7 @@ class _Builder:
         words = tuple([self.forms.get(word, word) for word in _words(phrase)])
         found = self.entries.get(words)
         if found is None:
-            found = self.entries[words] = Entry(f"{' '.join(words)} [{table}]", len(words))
+            found = self.entries[words] = Entry(f"{' '.join(words)} [{table}]")
         elif table not in found.id:
             found.id = f"{found.id[:-1]}, {table}]"
         return found
@@ -165,25 +166,14 @@ class _Builder:
                         entry.tip = entry.tip or part.tip
 
     def trie(self) -> dict[str, Any]:
-        """word -> deeper dictionary; under "" the entry of the phrase that ends there."""
+        """word -> the entry of the phrase that ends there or none, and the words that may follow."""
         top: dict[str, Any] = {}
         for words, entry in self.entries.items():
-            node = top
+            node: list[Any] = [None, top]
             for word in words:
-                node = node.setdefault(word, {})
-            node[""] = entry
+                node = node[1].setdefault(word, [None, {}])
+            node[0] = entry
         return top
-
-
-def phrase(words: list[str]) -> Entry | None:
-    """The entry of a phrase, or none."""
-    node: Any = lexicon().trie
-    for word in words:
-        node = node.get(word)
-        if node is None:
-            return None
-    found: Entry | None = node.get("")
-    return found
 
 
 @cache
@@ -237,13 +227,16 @@ def lexicon() -> Lexicon:
     for (word, *more), entry in list(build.entries.items()):
         if entry.size and not more:  # "massively"
             build.forms.setdefault(f"{word}ly", word)
+    pairs: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for organs, heads, finding, status in rows("pairs.tsv"):
+        for head in names(heads):
+            pairs[head] = dict.fromkeys(names(organs), (finding, status)) | pairs[head]
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
-    pairs: dict[tuple[str, str], tuple[str, str]] = {}
-    for organs, heads, finding, status in rows("pairs.tsv"):
-        for organ in names(organs):
-            for head in names(heads):
-                pairs.setdefault((organ, head), (finding, status))
+        entry.fits = frozenset(organ for head in entry.heads if head in pairs for organ in pairs[head])
+        located = entry.side or entry.place or entry.size
+        has = {"head": entry.heads, "organ": entry.organ, "tip": entry.tip, "located": located}
+        entry.cues |= sum(CUES[kind] for kind, value in has.items() if value)
     normal = {organ: (names(plain), names(acute)) for organ, plain, acute in rows("normal.tsv")}
     return Lexicon(
         trie=build.trie(),
@@ -254,7 +247,7 @@ def lexicon() -> Lexicon:
         zones=zones,
         place_sides=place_sides,
         tip_groups=tip_groups,
-        pairs=pairs,
+        pairs=dict(pairs),
         normal=normal,
         findings=tuple(regions),
         topics=frozenset(

@@ -1,11 +1,14 @@
 """Matches: a sentence's words, and the phrases of the lexicon among them, longest first. Linear in the words."""
 
+import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from .lexicon import Entry, lexicon, word_set
 from .switches import part
 from .text import WORD, lower
 
+_SPLIT = re.compile(f"({WORD.pattern})")
 _PORTIONS = word_set("portion")
 
 
@@ -20,7 +23,6 @@ class Match:
     first: list[int] = field(default_factory=list)  # of each phrase: its first word
     last: list[int] = field(default_factory=list)  # and its last
     cues: int = 0  # of all phrases together
-    organs: bool = False  # whether any phrase names one
 
 
 def is_head(entry: Entry) -> bool:
@@ -30,33 +32,28 @@ def is_head(entry: Entry) -> bool:
 
 def match(sentence: str) -> Match:
     """The phrases of a sentence."""
-    low = lower(sentence)
     book = lexicon()
-    forms, trie = book.forms, book.trie
-    spans = [word.span() for word in WORD.finditer(low)]
-    words = [forms.get(word, word) for word in (low[begin:stop] for begin, stop in spans)]
-    found = Match(words, [begin for begin, _ in spans], [stop for _, stop in spans])
+    between = _SPLIT.split(lower(sentence))  # what stands between words, and every second time a word
+    written, offsets = between[1::2], list(accumulate(map(len, between)))
+    words = list(map(book.forms.get, written, written))
+    found = Match(words, offsets[:-1:2], offsets[1::2])
     entries, first, last = found.entries, found.first, found.last
-    position, count = 0, len(words)
-    while position < count:
-        node = trie.get(words[position])
-        if node is None:
-            position += 1
+    stop, count = 0, len(words)
+    for position, node in enumerate(map(book.trie.get, words)):
+        if node is None or position < stop:
             continue
-        best = node.get("")
+        best, deeper = node
         ahead = stop = position + 1
-        while ahead < count and (node := node.get(words[ahead])) is not None:
+        while deeper and ahead < count and (node := deeper.get(words[ahead])) is not None:
             ahead += 1
-            entry = node.get("")
+            entry, deeper = node
             if entry is not None:
                 best, stop = entry, ahead
         if best is not None:
             entries.append(best)
             found.cues |= best.cues
-            found.organs = found.organs or best.organ is not None
             first.append(position)
             last.append(stop - 1)
-        position = stop
     if "one" in words or "it" in words:
         _resolve_one(found)
     return found
@@ -73,7 +70,9 @@ def _resolve_one(found: Match) -> None:
         where = next((k for k, first in enumerate(found.first) if first >= at), len(found.first))
         earlier = [entry.finding for entry in found.entries[:where] if entry.finding]
         if earlier and (where == len(found.first) or found.first[where] > at):
-            found.entries.insert(where, Entry(finding=earlier[-1], heads=(f"[{earlier[-1]}]",)))
+            head = f"[{earlier[-1]}]"
+            fits = frozenset(lexicon().pairs.get(head, ()))
+            found.entries.insert(where, Entry(finding=earlier[-1], heads=(head,), fits=fits))
             found.first.insert(where, at)
             found.last.insert(where, at)
             return

@@ -2,11 +2,14 @@
 measured."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..memory import remember
 from ..patterns import Patterns
+from ..steps import vocabulary
+from .text import lower
 
 
 class Measurement(NamedTuple):
@@ -49,23 +52,25 @@ _IN_WORDS = Patterns(rf"\b(?P<first>{_WORDS})(?:\s|-)(?P<unit>{UNIT})(?![a-z])")
 _RATIO = Patterns(r"\bratio (?:[a-z]+ ){0,4}?(?P<first>0?\.\d{1,3}|\d{1,2}(?:\.\d+)?(?=\s?(?::|to)\s?\d))")
 
 
-def may_measure(words: Iterable[str]) -> bool:
+def may_measure(words: Collection[str]) -> bool:
     """Whether a sentence of these words can hold a measurement; quick."""
-    return not _MEASURING.isdisjoint(words) or any(word[0] in _DIGITS for word in words)
+    return not (_MEASURING.isdisjoint(words) and _DIGITS.isdisjoint(map(itemgetter(0), words)))
 
 
 @remember(250_000, cost=lambda found: 200 * len(found))
-def measurements(low: str) -> tuple[Measurement, ...]:
-    """All measurements in a lower-case text; "3 x 1 mm" is two of them, one for each number."""
+def measurements(text: str) -> tuple[Measurement, ...]:
+    """All measurements in a text, in lower case; "3 x 1 mm" is two of them, one for each number."""
+    low = lower(text)
     found = [
         measure
         for match in _IN_DIGITS.finditer(low)
         if not _INSIDE_WORD.match(low[match.start() - 1 : match.start()])
         for measure in _read(match, [number for number in match.group("first", "second", "third") if number])
     ]
-    for match in _IN_WORDS.finditer(low):
+    spelled = not _MEASURING.isdisjoint(vocabulary(text))
+    for match in _IN_WORDS.finditer(low) if spelled else ():
         found += _read(match, [str(_NUMBER_WORDS[match["first"]])])
-    for match in _RATIO.finditer(low):
+    for match in _RATIO.finditer(low) if spelled else ():
         found.append(Measurement(round(float(match["first"]), 3), "ratio", match.span(), match.group()))
     return tuple(sorted(found, key=lambda measure: measure.span))
 

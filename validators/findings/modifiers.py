@@ -50,6 +50,7 @@ _KINDS = tuple((CUES[kind], modifier) for kind, modifier in MODIFIERS.items())
 _TOPIC = 6  # words before a colon, at most
 _COMPARED = 3  # words from "than" to what is compared with
 _ADJECTIVE = 3  # words from an adjective to its noun
+_ENDING = CUES["conj"] | CUES["comma"] | CUES["colon"] | CUES["presup"] | CUES["cause"] | CUES["verb"]
 _SURENESS = CUES["certain"] | CUES["doubt"]
 _MODALS = frozenset({"can", "would", "could"})
 _DEFINITE = word_set("definite")
@@ -103,13 +104,14 @@ def _forward(match: Match, clauses: Clauses, found: Modified) -> None:
     cues: tuple[int, ...] = ()
     for at, entry in enumerate(match.entries):
         head = bool(entry.heads)
-        granted = head and state & NEG and not state & _GONE and _definite(match, at)
-        found.states[at] = _taken_for_granted(entry, state) if granted else state
-        found.because[at] = cues
-        if state and (entry.cues & BREAK or at in clauses.anew):
-            state = 0
-        elif state and not head:
-            state = _ended(match, at, state)
+        if state:
+            granted = head and state & NEG and not state & _GONE and _definite(match, at)
+            found.states[at] = _taken_for_granted(entry, state) if granted else state
+            found.because[at] = cues
+            if entry.cues & BREAK or at in clauses.anew:
+                state = 0
+            elif not head and entry.cues & _ENDING:
+                state = _ended(match, at, state)
         if entry.cues & FORWARD and not (head and not entry.cues & NEG_PRE):
             state = _begun(entry.cues, state)
             if state & NEG and match.words[match.first[at]] == "without":

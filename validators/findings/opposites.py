@@ -1,6 +1,8 @@
 """Opposites: the parts, things and sizes that a sentence names, with its words of side, level, degree and number."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cache
+from itertools import filterfalse
 from typing import NamedTuple
 
 from ..memory import remember
@@ -9,7 +11,6 @@ from .lexicon import CUES, Entry, lexicon
 from .match import Match
 from .measure import may_measure, measurements
 from .modifiers import SOUGHT, parsed
-from .text import lower
 
 # Of each kind a thing has one, or the reference says more.
 _KINDS = (
@@ -58,22 +59,26 @@ def opposites(sentence: str) -> Opposites:
     """The words of opposites in a sentence, those of one kind brought to the same ("slight" for "small")."""
     found = parsed(sentence)[0]
     words: Opposites = {}
-    for word in (_SAME.get(word, word) for word in _OPPOSED.intersection(found.words)):
-        words.setdefault(_KIND_OF[word], set()).add(word)
-    for entry in found.entries:
-        if entry.side:
-            words.setdefault(SIDE, set()).update(_KINDS[SIDE] if entry.side == "bilateral" else (entry.side,))
-        if entry.size:
-            words.setdefault(_DEGREE, set()).add(_GRADES.get(entry.size, entry.size))
-        if entry.place:
-            levels = {_LEVELS[zone] for zone in lexicon().zones[entry.place] if zone in _LEVELS}
-            if levels:
-                words.setdefault(_LEVEL, set()).update(levels)
+    for word in filter(_OPPOSED.__contains__, found.words):
+        same = _SAME.get(word, word)
+        words.setdefault(_KIND_OF[same], set()).add(same)
+    for entry in found.entries if found.cues & CUES["located"] else ():
+        for kind, given in _given(entry.side, entry.size, entry.place):
+            words.setdefault(kind, set()).update(given)
     if numbers := set(_numbers(found)):
         words[_NUMBER] = numbers
     elif any(entry.finding and _is_plural(sentence, found, at) for at, entry in enumerate(found.entries)):
         words[_NUMBER] = {*_NUMBERS[1:], "several"}  # any but one
     return words
+
+
+@cache
+def _given(side: str | None, size: str | None, place: str | None) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """The opposites that a phrase gives, by their kinds."""
+    sides = _KINDS[SIDE] if side == "bilateral" else (side,) if side else ()
+    levels = tuple(_LEVELS[zone] for zone in lexicon().zones[place] if zone in _LEVELS) if place else ()
+    sizes = (_GRADES.get(size, size),) if size else ()
+    return tuple((kind, words) for kind, words in ((SIDE, sides), (_DEGREE, sizes), (_LEVEL, levels)) if words)
 
 
 def _numbers(found: Match) -> Iterator[str]:
@@ -98,8 +103,8 @@ def _numbers(found: Match) -> Iterator[str]:
 
 def _is_plural(sentence: str, found: Match, at: int) -> bool:
     last = found.last[at]
-    written = sentence[found.starts[last] : found.ends[last]].lower()
-    return written.endswith("s") and written != found.words[last]
+    plural = sentence[found.ends[last] - 1] in "sS"
+    return plural and sentence[found.starts[last] : found.ends[last]].lower() != found.words[last]
 
 
 def _counts(found: Match, at: int) -> bool:
@@ -119,26 +124,26 @@ def _noun(found: Match, at: int) -> str | None:
 def things(sentence: str) -> tuple[str, ...]:
     """What a sentence names: words of the lexicon for parts, findings and devices, and those that it does not know; its
     findings, devices and parts by their names; what it counts; its measurements."""
-    return tuple(_things(sentence))
+    found, idle = parsed(sentence)[0], _idle()
+    words = filterfalse(idle.__contains__, dict.fromkeys(found.words))
+    named = dict.fromkeys(name for entry in found.entries for name in _names(entry.finding, entry.organ))
+    measures = measurements(sentence) if may_measure(found.words) else ()
+    return (
+        *(word for word in words if len(word) >= _NAME and word.isalpha()),
+        *named,
+        *(f"{measure.value:g} {measure.unit}" for measure in measures),
+    )
 
 
-def _things(sentence: str) -> Iterator[str]:
-    book, found = lexicon(), parsed(sentence)[0]
-    for name in dict.fromkeys(found.words):
-        known = name in book.topics or name in _EXTENTS or name not in book.vocabulary
-        if known and len(name) >= _NAME and name.isalpha() and name not in _NAMELESS:
-            yield name
-    yield from dict.fromkeys(_named(found.entries))
-    if may_measure(found.words):
-        yield from (f"{measure.value:g} {measure.unit}" for measure in measurements(lower(sentence)))
+@cache
+def _idle() -> frozenset[str]:
+    """The words of the lexicon that name nothing."""
+    return (lexicon().vocabulary - lexicon().topics - _EXTENTS) | _NAMELESS
 
 
-def _named(entries: Iterable[Entry]) -> Iterator[str]:
-    for entry in entries:
-        if entry.finding:
-            yield entry.finding.replace("_", " ")
-        if entry.organ and entry.organ not in _NO_THINGS:
-            yield entry.organ.replace("_", " ")
+@cache
+def _names(finding: str | None, organ: str | None) -> tuple[str, ...]:
+    return tuple(name.replace("_", " ") for name in (finding, organ) if name and name not in _NO_THINGS)
 
 
 def is_of_any_side(name: str, kind: int) -> bool:

@@ -195,7 +195,7 @@ def read_reference(report: str) -> Reference:
         if claim.finding == "cardiomegaly" and claim.size == "borderline":
             table.setdefault("borderline_heart_size", []).append(claim)
     frozen = {kind: {name: tuple(found) for name, found in table.items()} for kind, table in tables.items()}
-    return Reference(report, **frozen, measurements=measurements(lower(report)), impression=_impression(report))
+    return Reference(report, **frozen, measurements=measurements(report), impression=_impression(report))
 
 
 def _impression(report: str) -> tuple[tuple[int, int], ...]:
