@@ -37,7 +37,7 @@ examples:
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tenstep distill`."""
     distill = commands.add_parser("distill", help="train a student on the accepted traces of a run", epilog=_DISTILL)
-    distill.add_argument("recipe", type=Path, metavar="RECIPE")
+    distill.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file; some ship: tenstep recipe")
     distill.add_argument(
         "--run",
         "--run-folder",  # torchrun takes --run for an option of its own

@@ -96,13 +96,18 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _evaluate(args: argparse.Namespace) -> Outcome:
     from ..data.evaluations import FOLDER, columns
+    from ..distill.evaluate import coco
     from ..distill.evaluate.evaluation import EvaluateOptions, evaluate
     from ..distill.evaluate.external import parse
     from ..distill.evaluate.inputs import read_all
     from ..distill.evaluate.table import check_out, preprocessings, table_rows, write
 
+    for part, whole in (("bertscore_layer", "bertscore"), ("chexbert_tokenizer", "chexbert")):
+        if getattr(args, part) is not None and getattr(args, whole) is None:
+            raise InputError(f"belongs to --{whole}; add that", field=f"--{part.replace('_', '-')}")
     if args.resamples < 100:
         raise InputError("fewer than 100 draws say nothing; give 100 or more", field="--resamples")
+    _check_used(args, coco.missing())
     options = EvaluateOptions(
         implementation=args.implementation,
         preprocessing=args.preprocessing,
@@ -131,6 +136,24 @@ def _evaluate(args: argparse.Namespace) -> Outcome:
         tables=(Table(title="evaluate", columns=heads, rows=tuple(table_rows(evaluation))),),
         notes=(*preprocessings(evaluation), *evaluation.notes, f"{out}: {', '.join(file.name for file in files)}"),
     )
+
+
+def _check_used(args: argparse.Namespace, no_coco: str | None) -> None:
+    """Raises:
+    InputError: an option is about what is not measured, or not read.
+    """
+    if args.bertscore_layer and not args.bertscore:
+        raise InputError("is a layer of an encoder; name it with --bertscore", field="--bertscore-layer")
+    if args.chexbert_tokenizer and not args.chexbert:
+        raise InputError("is CheXbert's; name its weights with --chexbert", field="--chexbert-tokenizer")
+    python = args.implementation == "python" or (args.implementation == "auto" and no_coco is not None)
+    if args.preprocessing != "ptb" and python:
+        why = f" ({no_coco})" if no_coco else ""
+        raise InputError(f"is of pycocoevalcap, which is not used here{why}; leave it out", field="--preprocessing")
+    files = all(path.is_file() for path in (args.source, *args.against))
+    for name, given in (("--temperature", args.temperature is not None), ("--unanswered", args.unanswered != "empty")):
+        if given and files:
+            raise InputError("is about a sampling run, and a file is named; leave it out", field=name)
 
 
 def _radeval(args: argparse.Namespace) -> "RadEval | None":

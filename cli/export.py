@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from ..data.exporter import kinds
+from ..data.exporter import kinds, load
+from ..schemas.errors import InputError
 from ..schemas.export import ExportManifest
 from ..schemas.outcome import Outcome, Table
-from .arguments import positive
+from .arguments import given, positive
 from .places import add_attestation
 
 _EPILOG = """\
@@ -30,13 +31,17 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     export.add_argument("--prompt", metavar="NAME", help="in distill/prompts (default: by the form of report)")
     export.add_argument("--splits", type=Path, metavar="YAML", help="from tenstep split; else the source's own splits")
     export.add_argument("--studies", type=Path, metavar="STORE", help="the run's study store, if it moved")
-    export.add_argument("--pairs", type=positive, default=2, metavar="N", help="pairs of a study, at most (default: 2)")
-    export.add_argument("--pairs-of-form", action="store_true", help="pairs also where only the form was wrong")
+    of_pairs = [
+        export.add_argument(
+            "--pairs", type=positive, default=2, metavar="N", help="pairs of a study, at most (default: 2)"
+        ),
+        export.add_argument("--pairs-of-form", action="store_true", help="pairs also where only the form was wrong"),
+    ]
     add_image_options(export)
     export.add_argument("--reviewed-only", action="store_true", help="only what readers have accepted")
     export.add_argument("--include-restricted", action="store_true", help="write restricted reports and images, too")
     add_attestation(export)
-    export.set_defaults(run=_export, json_keys=(frozenset({"export", "exporter"}),))
+    export.set_defaults(run=_export, of_pairs=of_pairs, json_keys=(frozenset({"export", "exporter"}),))
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +54,8 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 def _export(args: argparse.Namespace) -> Outcome:
     from ..distill.dataset import export
 
+    if (named := given(args, args.of_pairs)) and load(args.to).pairs == "none":
+        raise InputError(f"{', '.join(named)}: {args.to} holds no preference pairs; leave it out", field="--to")
     manifest = export(
         args.path,
         args.to,

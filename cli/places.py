@@ -41,7 +41,7 @@ class Upload:
             return False
         call = self._folder.parent / "call.json"
         at = words.index("--attestation") if "--attestation" in words else len(words)
-        now = json.dumps([*words[:at], *words[at + 2 :]])
+        now = json.dumps([one for one in (*words[:at], *words[at + 2 :]) if not one.startswith("--attestation=")])
         if any((self._folder / head).is_file() for head in HEADS):
             if call.is_file() and call.read_text("utf-8") == now:
                 return True

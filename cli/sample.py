@@ -57,7 +57,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="answers per study and temperature (1)",
     )
     sample.add_argument(
-        "--prompt", metavar="NAME", help="ten-steps or report-only (what it was trained with; a base: ten-steps)"
+        "--prompt",
+        metavar="NAME",
+        help="ten-steps or report-only, or either with -verbatim (what it was trained with; a base: ten-steps)",
     )
     sample.add_argument("--revision", metavar="COMMIT", help="of a base on the hub: 40 hex digits")
     sample.add_argument("--quantize", choices=("nf4", "none"), help="of a base (none); a student has its own")

@@ -97,6 +97,8 @@ def _split(args: argparse.Namespace) -> Outcome:
             on_progress=bar.advance,
         )
     private = any(store.data_class == "restricted" for store in stores)
+    if args.parts is not None:
+        _write_stores(resolved, stores, args.parts)
     if args.pairs is not None:
         _write(args.pairs, (json.dumps(pair._asdict(), ensure_ascii=False) for pair in found.pairs), private=private)
     if args.ids is not None:
@@ -104,8 +106,6 @@ def _split(args: argparse.Namespace) -> Outcome:
         for name in SPLITS:
             named = (study.id for store in stores for study in store if resolved.of(study) == name)
             _write(args.ids / f"{name}.ids", dict.fromkeys(named), private=private)
-    if args.parts is not None:
-        _write_stores(resolved, stores, args.parts)
     if out is not None:
         write_splits(resolved, out)
     return _outcome(resolved, found, out).model_copy(update={"private": private})

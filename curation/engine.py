@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..data.choice import rank
-from ..data.ends import End
+from ..data.ends import End, Ended
 from ..data.judged import Judged
 from ..data.run import RunFolder
 from ..data.sharding import Shard, chosen, count
@@ -31,6 +31,7 @@ from ..schemas.study import Study
 from ..schemas.verdict import Finding
 from .doubts import doubts_of
 from .judgement import Course, Judgement
+from .kept_traces import KeptTraces
 from .prompt import Prompts
 from .requests.budget import Lane
 from .requests.forecast import Forecast, forecast
@@ -110,11 +111,17 @@ class Engine:
             Exception: what ended the call early: a teacher that cannot be asked at all, a journal that cannot be
                 written, or a fault of ours; what was in flight has been waited for and journalled.
         """
+        if self._mark is None:
+            return await self._work(None, None)
+        limit, journal = self._recipe.limit, self._run.journal
+        with KeptTraces(self._run.path, journal, self._mark, limit) as kept:
+            return await self._work(kept, journal.ended(self._mark, self._run.studies.index, limit))
+
+    async def _work(self, kept: KeptTraces | None, ended: Ended | None) -> Tally:
         goal = self._recipe.goal
         try:
-            if self._mark is not None:
-                ended = self._run.journal.ended(self._mark, self._run.studies.index, self._recipe.limit)
-                self._passed = await self._judgement.pass_over(ended)
+            if kept is not None and ended is not None:
+                self._passed = await self._judgement.pass_over(ended, kept)
                 if self.tally.passed_over:
                     self.session.sum_up()
                     self._on_study(self.tally)
@@ -125,7 +132,9 @@ class Engine:
                 self._quota = None
                 self._after_pilot(goal.accepted, goal.pilot)
             await self._through(sources)
-            await self._judgement.mark_early_templates(final=self._one_answer)
+            await self._judgement.mark_early_templates(final=self._one_answer, mark=self._mark)
+            if kept is not None:
+                await self._judgement.keep_traces(kept)
         finally:
             await self._pool.close()
             if self._goal_is_met:

@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..data.ends import Ended
+from ..data.ends import End, Ended
 from ..data.judged import Judged, judged, judged_body, judged_event
 from ..data.run import RunFolder
 from ..schemas.run import State
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Verdict, Weight
 from .doubts import decided
+from .kept_traces import KeptTraces
 from .requests.asker import Asker
 from .requests.budget import Lane
 from .requests.tally import Tally
 from .teacher import Question, request_key
-from .template_trace import Count, marked
+from .template_trace import marked
 from .verdict_pool import VerdictPool
 from .verdicts import Opinion, opinion_of
 from .verifying.verifier import Verifier
@@ -117,42 +118,52 @@ class Judgement:
         course.add(answers, usd)
         self.usd = _sum(self.usd, usd)
 
-    async def pass_over(self, ended: Ended) -> bytes:
+    async def pass_over(self, ended: Ended, kept: KeptTraces) -> bytes:
         """Count studies that an earlier call brought to an end, and remember their traces.
+
+        Args:
+            ended: those studies.
+            kept: traces that an earlier call has left; where it has not, the journal's are taken.
 
         Returns:
             A byte for each study of the store, by place: 1 for those.
         """
         passed = bytearray(len(self.run.studies))
-        for place, end in ended:
+        for place in ended.places():
             passed[place] = 1
-            self.tally.accepted += end.outcome == "accept"
-            self.tally.doubted += end.outcome == "doubt"
-            self.tally.rejected += end.outcome == "reject"
-            self.tally.repaired += end.repaired
-            self.tally.recalled += end.answers
-            self.tally.codes.update(end.codes)
-            self.tally.verified.update(end.verified)
-            self.usd = _sum(self.usd, end.usd)
-        count = passed.count(1)
-        self.tally.studies += count
-        self.tally.passed_over += count
-        traces = ended.sketches()
-        while some := list(islice(traces, _TRACES)):
-            await self.pool.remember(some)
+        for some in ended.sums():
+            self.tally.studies += some.studies
+            self.tally.passed_over += some.studies
+            self.tally.accepted += some.studies * (some.outcome == "accept")
+            self.tally.doubted += some.studies * (some.outcome == "doubt")
+            self.tally.rejected += some.studies * (some.outcome == "reject")
+            self.tally.repaired += some.studies * some.repaired
+            self.tally.recalled += some.answers
+            self.tally.codes.update(dict.fromkeys(some.codes, some.studies))
+            self.tally.verified.update({name: some.studies * n for name, n in some.verified.items()})
+            self.usd = _sum(self.usd, some.usd)
+        self.pool.go_on_with(*kept.taken(passed.rfind(1)))
+        traces = iter(()) if self.pool.compared else ended.sketches()
+        while batch := list(islice(traces, _TRACES)):
+            await self.pool.remember(batch)
         return bytes(passed)
 
-    async def mark_early_templates(self, *, final: bool) -> None:
+    async def keep_traces(self, kept: KeptTraces) -> None:
+        """Leave the traces for a later call."""
+        await self.asker.flush()
+        if self.pool.compared:
+            await self.pool.commit(kept.note(self.pool.compared))
+
+    async def mark_early_templates(self, *, final: bool, mark: str | None = None) -> None:
         """Give those traces their doubt that came before the others which say the same.
 
         Args:
             final: whether nothing more is made of a study after its first answer, so that nothing is left to do.
+            mark: for the ends of studies (data/ends.py), if they are noted.
         """
         await self.asker.flush()
-        found: set[str] = set()
         changed = 0
         async for twin in self.pool.twins():
-            found.add(twin.study_id)
             event = self.run.journal.last(twin.key, State.JUDGED)
             if event is None:
                 continue
@@ -164,14 +175,18 @@ class Judgement:
                     self.tally.codes.subtract(verdict.codes)
                 if verdict.accepted or final:
                     self.tally.codes.update(now.codes)
-                self.asker.record(judged_event(candidate, now, event.raw))
+                more = []
+                if final and mark is not None:  # so that a later call does not go through the study again
+                    codes = () if now.accepted else now.codes
+                    more = [End(twin.study_id, mark, now.outcome, False, 1, candidate.cost_usd, codes, {})]
+                self.asker.record(judged_event(candidate, now, event.raw), *more)
                 changed += 1
                 if changed % _AT_ONCE == 0:  # nothing here waits, and what is appended is held until it is on disk
                     await self.asker.flush()
                 self.tally.accepted -= verdict.accepted and not now.accepted
                 self.tally.doubted += verdict.accepted and now.outcome == "doubt"
         self.tally.codes = +self.tally.codes
-        if (note := Count(await self.pool.studies(), len(found)).note) is not None:
+        if (note := (await self.pool.counted()).note) is not None:
             self.tally.notes += (note,)
 
 

@@ -10,7 +10,7 @@ may be alike.
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,24 +26,31 @@ _MAY_DIFFER = int(SIZE * (1 - ALIKE))  # minima of two sketches that are alike
 _TRACES, _PAIRS = 200, 4_096  # that are compared at once
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(axis=1, dtype=np.uint8)  # bits set
 _TABLES = """
-CREATE TABLE sketches (at INTEGER PRIMARY KEY, steps BLOB);
-CREATE TABLE bands (band INTEGER PRIMARY KEY, heads BLOB);
+CREATE TABLE IF NOT EXISTS sketches (at INTEGER PRIMARY KEY, steps BLOB);
+CREATE TABLE IF NOT EXISTS bands (band INTEGER PRIMARY KEY, heads BLOB);
 """
 _NUMBERS = np.arange(BANDS, dtype=np.uint64) << np.uint64(58)
+
+
+class Wanted(NamedTuple):
+    """Traces that are looked for."""
+
+    marks: NDArray[np.uint8]  # by number, from 1: 1 for those
+    bands: NDArray[np.uint32]  # of all of them, in short and in order
 
 
 class SketchIndex:
     """Numbers traces from 1, in the order in which they are added.
 
     Args:
-        db: a database of which this makes two tables; in a transaction that is never committed.
+        db: a database in which this has two tables; its caller commits.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         db.executescript(_TABLES)
         self._db = db
         self._full: dict[int, bytes] = {}  # heads of bands that are full
-        self.count = 0
+        (self.count,) = db.execute("SELECT COALESCE(MAX(at), 0) FROM sketches").fetchone()
 
     def add(self, ours: Sketch) -> list[tuple[int, float]]:
         """One more trace; the earlier ones that are alike, by number, and how much."""
@@ -141,25 +148,32 @@ class SketchIndex:
         rows = self._db.execute(query, (json.dumps(numbers),))
         return np.frombuffer(b"".join(steps for (steps,) in rows), np.uint32).reshape(-1, SIZE)
 
-    def alike(self, numbers: Sequence[int], wanted: bytearray) -> Iterator[tuple[int, int]]:
-        """Of some traces, each that is alike to a wanted one among the heads of its bands, with the first of those.
+    def wanted(self, marks: bytearray) -> "Wanted":
+        """Marked traces, to be looked for; by number, from 1."""
+        numbers = np.flatnonzero(np.frombuffer(marks, np.uint8)).tolist()
+        parts = [np.empty(0, np.uint32)]
+        for start in range(0, len(numbers), _PAIRS):
+            parts.append(_short(_bands(self._read(numbers[start : start + _PAIRS]))).ravel())
+        return Wanted(np.frombuffer(marks, np.uint8), np.unique(np.concatenate(parts)))
 
-        Args:
-            numbers: of the traces.
-            wanted: by number, from 1: whether a trace is.
-        """
-        for start in range(0, len(numbers), _TRACES):
-            yield from self._alike(numbers[start : start + _TRACES], wanted)
-
-    def _alike(self, numbers: Sequence[int], wanted: bytearray) -> Iterator[tuple[int, int]]:
+    def alike(self, numbers: Sequence[int], wanted: "Wanted") -> Iterator[tuple[int, int]]:
+        """Of some traces, each that is alike to a wanted one among the heads of its bands, with the first of those."""
+        if not numbers or not len(wanted.bands):
+            return
         ours = self._read(numbers)
+        near = np.flatnonzero(np.isin(_short(_bands(ours)), wanted.bands).any(axis=1))
+        for start in range(0, len(near), _TRACES):
+            rows = near[start : start + _TRACES]
+            yield from self._alike([numbers[row] for row in rows.tolist()], ours[rows], wanted.marks)
+
+    def _alike(self, numbers: Sequence[int], ours: Signature, marks: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
         bits, keys = _bits(ours), _bands(ours)
         bands, places = np.unique(keys.ravel(), return_inverse=True)
         query = "SELECT heads FROM json_each(?) CROSS JOIN bands ON band = value ORDER BY key"
         found = [blob for (blob,) in self._db.execute(query, (json.dumps(bands.tolist()),))]  # every band has heads
         heads = np.frombuffer(b"".join(found), _HEAD)
         of = np.repeat(np.arange(len(bands)), [len(blob) // _HEAD.itemsize for blob in found])
-        is_wanted = np.frombuffer(wanted, np.uint8)[heads["number"]] == 1
+        is_wanted = marks[heads["number"]] == 1
         at, which = _joined(places.ravel(), of[is_wanted], len(bands))
         rows, others = at // BANDS, heads[is_wanted][which]
         close = _may_be_alike(others["bits"], bits[rows])
@@ -186,6 +200,11 @@ def _bands(sketches: Signature) -> NDArray[np.int64]:
     """A number for each band of each sketch, which two traces share if they agree on the whole band."""
     keys = band_keys(sketches) * np.uint64(MULTIPLIER)  # so that the high bits depend on all
     return ((keys >> np.uint64(6)) | _NUMBERS).view(np.int64)
+
+
+def _short(bands: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Half of each number: few bands share it that are not the same."""
+    return np.asarray(bands >> 26, np.uint32)
 
 
 def _bits(sketches: Signature) -> NDArray[np.uint64]:

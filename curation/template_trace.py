@@ -2,17 +2,18 @@
 
 Each trace is sketched (MinHash of its steps' words) and looked up among those that came before it. Those whose
 references are as alike as their steps may say the same; where the references are clearly less alike, each of the traces
-gets a doubt. Nothing of a text is held, and sketches lie in a temporary database, so memory does not grow with a run. A
-verifier, which sees one trace as well, cannot resolve it; a recipe or a reader can. A journal keeps the sketches with
-the verdict, so that a resume makes none again.
+gets a doubt. Nothing of a text is held, and sketches lie in a database, so memory does not grow with a run. A verifier,
+which sees one trace as well, cannot resolve it; a recipe or a reader can. A journal keeps the sketches with the
+verdict, so that a resume makes none again, and a run keeps the database (kept_traces.py).
 """
 
 import json
 import re
 import sqlite3
-import tempfile
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ..data.similarity import SIZE, Signature, likeness
 from ..schemas.verdict import Finding, Severity, Verdict, Weight
 from .auditing.sketch import Sketch, sketch
-from .sketch_index import SketchIndex
+from .sketch_index import SketchIndex, Wanted
 
 RULE = CODE = "template_trace"
 CODES: Mapping[str, Severity] = {CODE: "doubt"}
@@ -34,9 +35,12 @@ _AT_ONCE = 1_000  # traces whose twins are found at once
 _TABLES = """
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
-CREATE TABLE traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLOB);
-CREATE TABLE twins (at INTEGER PRIMARY KEY, of TEXT);
+CREATE TABLE IF NOT EXISTS traces (at INTEGER PRIMARY KEY, key TEXT, study TEXT, reference BLOB);
+CREATE TABLE IF NOT EXISTS twins (at INTEGER PRIMARY KEY, of TEXT);
+CREATE TABLE IF NOT EXISTS given (at INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS notes (note TEXT);
 """
+_BY_KEY = "CREATE UNIQUE INDEX IF NOT EXISTS by_key ON traces (key)"
 
 _THERE = (
     "SELECT traces.key, study, reference, of FROM json_each(?) CROSS JOIN traces ON traces.at = value "
@@ -55,14 +59,24 @@ class Twin(NamedTuple):
 
 
 class Templates:
-    """Collects traces; use it in a `with` block."""
+    """Collects traces; use it in a `with` block.
 
-    def __init__(self) -> None:
-        self._file = tempfile.NamedTemporaryFile(prefix="tenstep-", suffix=".db")  # noqa: SIM115 lives as long as we do
-        self._db = sqlite3.connect(self._file.name, isolation_level=None, check_same_thread=False)
+    Args:
+        place: the file of their database, if it is to be kept; what is there already is not added again.
+    """
+
+    def __init__(self, place: Path | None = None) -> None:
+        self._db = sqlite3.connect(place or "", isolation_level=None, check_same_thread=False)  # "": a temporary file
         self._db.executescript(_TABLES)
         self._index = SketchIndex(self._db)
-        self._marked = bytearray(1)  # by number, from 1: whether a trace has a twin
+        self._earlier = self._index.count  # traces that were there
+        if self._earlier:
+            self._db.execute(_BY_KEY)
+        self._marked = bytearray(1 + self._earlier)  # by number, from 1: whether a trace has a twin
+        self._lately = bytearray(1 + self._earlier)  # the same, of those that had none before
+        self._wanted: tuple[Wanted, Wanted] | None = None  # both, to be looked for
+        for (at,) in self._db.execute("SELECT at FROM twins"):
+            self._marked[at] = 1
         self._db.execute("BEGIN")
 
     def add(self, key: str, study_id: str, ours: Sketch, reference: Sketch) -> str | None:
@@ -77,18 +91,32 @@ class Templates:
         Returns:
             The study of an earlier trace that is alike though its reference is not; none if there is none yet.
         """
+        if key in (known := self._known([key])):
+            return known[key]
         found = [(0, at, same) for at, same in self._index.add(ours)]
         return self._compared([(key, study_id)], reference[np.newaxis], *zip(*found, strict=True))[0]
 
     def add_all(self, traces: Sequence[Trace]) -> list[str | None]:
         """The same for several traces, one after another, in less time."""
-        found = self._index.extend(np.stack([trace[2] for trace in traces]))
-        references = np.stack([trace[3] for trace in traces])
-        return self._compared([trace[:2] for trace in traces], references, *map(_listed, found))
+        known = self._known([key for key, *_ in traces])
+        new = [trace for trace in traces if trace[0] not in known]
+        if not new:
+            return [known[key] for key, *_ in traces]
+        found = self._index.extend(np.stack([trace[2] for trace in new]))
+        references = np.stack([trace[3] for trace in new])
+        twins = iter(self._compared([trace[:2] for trace in new], references, *map(_listed, found)))
+        return [known[key] if key in known else next(twins) for key, *_ in traces]
 
     def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """More traces, by key, study and packed sketches."""
         self.add_all([(key, study_id, *unpacked(blob)) for key, study_id, blob in traces])
+
+    def _known(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """Those of some traces that an earlier call has left, with their twins."""
+        if not self._earlier:
+            return {}
+        query = "SELECT value, of FROM json_each(?) CROSS JOIN traces ON traces.key = value LEFT JOIN twins USING (at)"
+        return dict(self._db.execute(query, (json.dumps(keys),)))
 
     def _compared(
         self,
@@ -101,6 +129,8 @@ class Templates:
         """Traces that the index has taken, and what it has found: rows, earlier traces by number, and how much."""
         first = len(self._marked)
         self._marked.extend(bytes(len(traces)))
+        self._lately.extend(bytes(len(traces)))
+        self._wanted = None
         numbered = [(first + row, *trace, references[row].tobytes()) for row, trace in enumerate(traces)]
         self._db.executemany("INSERT INTO traces VALUES (?, ?, ?, ?)", numbered)
         twins: list[str | None] = [None] * len(traces)
@@ -127,11 +157,11 @@ class Templates:
         new = marks.keys() - marked
         self._db.executemany("INSERT INTO twins VALUES (?, ?)", [(at, marks[at]) for at in sorted(new)])
         for at in new:
-            self._marked[at] = 1
+            self._marked[at] = self._lately[at] = 1
         return twins
 
     def twins(self) -> Iterator[Twin]:
-        """Every trace that is alike to one before another reference, the early ones of a group too."""
+        """Every trace that is alike to one before another reference, the early ones of a group too; each once."""
         first: int | None = 1
         while first is not None:
             found, first = self.some_twins(first)
@@ -141,23 +171,34 @@ class Templates:
         """The same, for some traces from the first one on (counted from 1); and where to go on, if anywhere."""
         if not self._marked.count(1):
             return [], None
+        if self._wanted is None:
+            self._wanted = self._index.wanted(self._lately), self._index.wanted(self._marked)
         end = min(self._index.count, first + _AT_ONCE - 1)
-        page = range(first, end + 1)
         marked = dict(self._db.execute("SELECT at, of FROM twins WHERE at BETWEEN ? AND ?", (first, end)))
-        for at, other in self._index.alike([at for at in page if at not in marked], self._marked):
-            (marked[at],) = self._db.execute("SELECT of FROM twins WHERE at = ?", (other,)).fetchone()
+        given = {at for (at,) in self._db.execute("SELECT at FROM given WHERE at BETWEEN ? AND ?", (first, end))}
+        left = [at for at in range(first, end + 1) if at not in marked and at not in given]
+        earlier = bisect_right(left, self._earlier)  # have been compared with those that had a twin before
+        for some, wanted in zip((left[:earlier], left[earlier:]), self._wanted, strict=True):
+            for at, other in self._index.alike(some, wanted):
+                (marked[at],) = self._db.execute("SELECT of FROM twins WHERE at = ?", (other,)).fetchone()
         rows = self._db.execute("SELECT at, key, study FROM traces WHERE at BETWEEN ? AND ?", (first, end))
-        found = [Twin(key, study, marked[at]) for at, key, study in rows if at in marked]
-        return found, end + 1 if end < self._index.count else None
+        found = {at: Twin(key, study, marked[at]) for at, key, study in rows if at in marked and at not in given}
+        self._db.executemany("INSERT INTO given VALUES (?)", ((at,) for at in found))
+        return list(found.values()), end + 1 if end < self._index.count else None
 
-    def count_studies(self) -> int:
-        """How many studies have a trace here."""
-        return int(self._db.execute("SELECT COUNT(DISTINCT study) FROM traces").fetchone()[0])
+    def counted(self) -> "Count":
+        """How many studies have a trace here, and how many one that `twins` has given."""
+        query = "SELECT COUNT(DISTINCT study), COUNT(DISTINCT CASE WHEN given.at THEN study END) FROM traces"
+        return Count(*self._db.execute(f"{query} LEFT JOIN given USING (at)").fetchone())
+
+    def commit(self, note: str) -> None:
+        """Leave the database to those who go on with it, with a word for them."""
+        self._db.execute("INSERT INTO notes VALUES (?)", (note,))
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Forget them."""
+        """Close the database; what was not committed is gone."""
         self._db.close()
-        self._file.close()
 
     def __enter__(self) -> "Templates":
         return self

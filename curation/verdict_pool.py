@@ -13,13 +13,14 @@ is done here.
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.processes import cores
 from ..schemas.verdict import Doubts, Weight
 from ..validators.gate import prepare
 from .batch_process import BatchProcess
-from .template_trace import Twin
+from .template_trace import Count, Twin
 from .verdict_worker import Call, Found, Worker, started
 from .verdicts import Opinion, candidate_of, judge_answer
 
@@ -53,6 +54,7 @@ class VerdictPool:
         starts = (partial(started, self._severities, doubts, self._own, compares=not at) for at in range(workers))
         self._judges: list[BatchProcess[Call, Any]] = [BatchProcess(start) for start in starts]
         self._here: Worker | None = None  # where there are no workers
+        self._place: Path | None = None  # of the traces' database, if it is kept
         self.compared = 0  # traces
 
     def start(self) -> None:
@@ -92,6 +94,21 @@ class VerdictPool:
         found: str | None = await self._call("add", candidate.key, candidate.study_id, opinion.sketches)
         return found
 
+    def go_on_with(self, place: Path, traces: int) -> None:
+        """Traces that an earlier call has left in a database, before any other; and where those that come are kept."""
+        self._place, self.compared = place, traces
+        if self._judges:
+            start = partial(started, self._severities, self._doubts, self._own, compares=True, place=place)
+            self._judges[0] = BatchProcess(start)
+
+    async def commit(self, note: str) -> None:
+        """Leave the traces in that database, with a word for who goes on with them.
+
+        Raises:
+            RunError: the process that compares is gone.
+        """
+        await self._call("commit", note)
+
     async def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
         """Traces of an earlier call: key, study and packed sketches of each.
 
@@ -102,21 +119,21 @@ class VerdictPool:
         await self._call("remember", traces)
 
     async def twins(self) -> AsyncIterator[Twin]:
-        """Every trace that says what another one says; see `Templates.twins`."""
+        """Every trace that says what another one says, if no earlier call was given it; see `Templates.twins`."""
         first: int | None = 1 if self.compared else None
         while first is not None:
             found, first = await self._call("some_twins", first)
             for twin in found:
                 yield twin
 
-    async def studies(self) -> int:
-        """How many studies have a trace that was compared."""
-        return int(await self._call("count_studies")) if self.compared else 0
+    async def counted(self) -> Count:
+        """How many studies have a trace that was compared, and how many one that says what another one says."""
+        return Count(*await self._call("counted")) if self.compared else Count(0, 0)
 
     async def _call(self, name: str, *args: Any) -> Any:
         if self._judges:
             return await self._judges[0].run((name, args))
-        self._here = self._here or Worker()
+        self._here = self._here or Worker(place=self._place)
         return self._here.work([(name, args)])[0]
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ only what the process that asks does not have; the trace goes as JSON, which is 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..schemas.candidate import Candidate
@@ -44,6 +45,7 @@ class Worker:
         doubts: what the recipe says of them.
         own: files of rules that the recipe names.
         compares: whether traces are compared here: then each is, as soon as it was judged.
+        place: of their database, if it is kept.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class Worker:
         own: Sequence[str] = (),
         *,
         compares: bool = True,
+        place: Path | None = None,
     ) -> None:
         self._options = severities, doubts, own
-        self._templates = Templates() if compares else None
+        self._templates = Templates(place) if compares else None
 
     def work(self, batch: Sequence[Call]) -> list[Any]:
         """What comes of each of several calls, in order."""
@@ -98,13 +101,18 @@ class Worker:
         return self._templates.add_all([(key, study, *unpacked(blob)) for key, study, blob in traces])
 
     def close(self) -> None:
-        """Forget the traces."""
+        """Close the traces' database."""
         if self._templates is not None:
             self._templates.close()
 
 
 def started(
-    severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str], *, compares: bool
+    severities: Mapping[str, Weight],
+    doubts: Doubts,
+    own: Sequence[str],
+    *,
+    compares: bool,
+    place: Path | None = None,
 ) -> Callable[[Sequence[Call]], list[Any]]:
     """What a process does with a batch of calls (batch_process.py)."""
-    return Worker(severities, doubts, own, compares=compares).work
+    return Worker(severities, doubts, own, compares=compares, place=place).work

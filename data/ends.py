@@ -39,13 +39,19 @@ JOIN (SELECT study, MAX(seq) AS last FROM digest GROUP BY study) AS touched ON t
 CROSS JOIN store.studies ON store.studies.id = ends.study
 WHERE after >= last AND place < ?
 """
+_SUMS = """
+SELECT outcome, repaired, codes, verified, COUNT(*), SUM(answers), TOTAL(usd), COUNT(*) - COUNT(usd)
+FROM temp.ended GROUP BY outcome, repaired, codes, verified
+"""
 _SKETCHES = """
 SELECT events.key, events.study_id, events.raw
-FROM (SELECT MAX(seq) AS last FROM events INDEXED BY by_key WHERE state = 'judged' GROUP BY key)
+FROM (
+    SELECT MAX(seq) AS last, MIN(seq) AS first FROM events INDEXED BY by_key WHERE state = 'judged' GROUP BY key
+)
 CROSS JOIN digest ON digest.seq = last
 JOIN temp.ended USING (study)
 CROSS JOIN events ON events.seq = last
-WHERE events.raw IS NOT NULL ORDER BY last
+WHERE events.raw IS NOT NULL ORDER BY first
 """
 
 
@@ -60,6 +66,18 @@ class End(NamedTuple):
     usd: float | None  # what they cost; none if a price is unknown
     codes: tuple[str, ...]  # of the candidate that decided, if it was not accepted
     verified: Mapping[str, int]  # what became of traces that a verifier read
+
+
+class Sum(NamedTuple):
+    """What came of some studies alike."""
+
+    studies: int
+    outcome: Outcome
+    repaired: bool
+    answers: int
+    usd: float | None
+    codes: tuple[str, ...]
+    verified: Mapping[str, int]  # of each
 
 
 def row(after: int, end: End) -> tuple[object, ...]:
@@ -85,14 +103,20 @@ class Ended:
         self._do(_FOUND)
         self._do(_ENDED, (mark, 1 << 62 if limit is None else limit))
 
-    def __iter__(self) -> Iterator[tuple[int, End]]:
-        """Each with its study's place in the store."""
-        for study, place, outcome, repaired, answers, usd, codes, verified in self._do("SELECT * FROM temp.ended"):
+    def places(self) -> Iterator[int]:
+        """The places of their studies in the store."""
+        for (place,) in self._do("SELECT place FROM temp.ended"):
+            yield place
+
+    def sums(self) -> Iterator[Sum]:
+        """All of them, added up by what came of them."""
+        for outcome, repaired, codes, verified, count, answers, usd, unknown in self._do(_SUMS):
             found = tuple(json.loads(codes)), json.loads(verified)
-            yield place, End(study, self._mark, outcome, bool(repaired), answers, usd, *found)
+            yield Sum(count, outcome, bool(repaired), answers, None if unknown else usd, *found)
 
     def sketches(self) -> Iterator[tuple[str, str, bytes]]:
-        """Key, study and packed sketches of every candidate of those studies that has some, in order."""
+        """Key, study and packed sketches of every candidate of those studies that has some, in the order in which they
+        were judged first, and so compared."""
         yield from self._do(_SKETCHES)
 
     def _do(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:

@@ -126,8 +126,13 @@ class Folder:
             stream.write(text)
 
 
+def image_stem(sha256: str) -> str:
+    """What an exported image is called, by the SHA-256 of its bytes."""
+    return sha256[:20]
+
+
 def _name(film: ExportImage) -> str:
-    return f"{film.sha256[:20]}{film.path.suffix.lower()}"
+    return f"{image_stem(film.sha256)}{film.path.suffix.lower()}"
 
 
 def _bytes(row: Row, film: ExportImage) -> bytes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 PART = ".part"
+_TAKEN = "is there already; choose another --out"
 _NO_LOCKS = "locks do nothing on this file system, so two processes could do the same work; choose a local disk"
 
 
@@ -159,15 +160,31 @@ def new_folder(path: Path) -> Iterator[None]:
     """
     must_be_new(path)
     made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
+    if made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:  # another process has made it meanwhile, and will fill it
+            raise RunError(_TAKEN, file=path) from None
+    try:
+        with cleared_after_error(path):
+            yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def cleared_after_error(path: Path) -> Iterator[None]:
+    """A folder that is empty when the block ends with an error, and may be filled anew."""
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
             for written in path.iterdir():
                 shutil.rmtree(written) if written.is_dir() else written.unlink()
-            if made:
-                path.rmdir()
         raise
 
 
@@ -176,7 +193,7 @@ def in_use(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
-def must_be_new(folder: Path, what: str = "is there already; choose another --out") -> None:
+def must_be_new(folder: Path, what: str = _TAKEN) -> None:
     """Refuse a folder that holds something.
 
     Raises:

@@ -113,6 +113,11 @@ class Journal:
         """Whether this is a journal whose position that was; then all before it is as it was."""
         return not position.seq or next(self._select(f"{_POSITION} WHERE seq = ?", position[:1]), None) == position
 
+    def judged_since(self, position: Position) -> bool:
+        """Whether something was judged after that."""
+        rows = self._select("SELECT 1 FROM digest WHERE seq > ? AND state = 'judged' LIMIT 1", position[:1])
+        return next(rows, None) is not None
+
     def latest(self, state: State, *, index: Path | None = None, since: Position | None = None) -> Iterator[Event]:
         """For each request that ever reached a state, its last event of that state; in order of first reaching it.
 

@@ -65,7 +65,9 @@ def read_recipe(path: Path, noun: type[R]) -> R:
             raise RecipeError(f"larger than {_LIMIT:,} bytes; is this the right file?", file=path)
         found = yaml.load(data, _Loader)  # noqa: S506 a SafeLoader
     except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror}); name a YAML file", file=path) from None
+        ships = path.stem in shipped()
+        remedy = f"write the one that ships: tenstep recipe {path.stem} > {path.name}" if ships else "name a YAML file"
+        raise RecipeError(f"cannot be read ({error.strerror}); {remedy}", file=path) from None
     except yaml.MarkedYAMLError as error:
         raise _marked(error, path) from None
     except (yaml.YAMLError, UnicodeDecodeError):

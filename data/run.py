@@ -5,7 +5,7 @@
     journal.db       SQLite: every request, every answer, every verdict, every reading (journal.py)
     journal.mark     how many events the journal has held, to notice a journal that was cut (high_water.py)
     *.jsonl          accepted, doubted, and rejected or samples, written from the journal (tables.py)
-    *.cache          what makes the next call shorter, and may be removed (table_lines.py)
+    *.cache          what makes the next call shorter, and may be removed (table_lines.py, curation/kept_traces.py)
     run.lock         held by the one process that writes
 
 Other commands write into it as well; none of these files is read by a later curate:

@@ -10,6 +10,7 @@ made. The file is written after the tables, and may be removed at any time. It k
 
 import json
 import os
+import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +32,7 @@ _COUNTS = ("accepted", "doubted", "rejected")
 _RECORD = np.dtype(
     [("place", "<u4"), ("bytes", "<u4", (_TABLES,)), ("attempts", "<u2"), ("outcome", "u1"), ("repaired", "u1")]
 )
+_PACKED = struct.Struct("<4IH2B")  # the same
 _AT_ONCE = 1 << 20  # bytes that are copied, or records that are added up
 _HEAD = 1 << 16  # bytes of JSON at most
 
@@ -65,16 +67,19 @@ class TableWriter:
         """The lines of the next study that has new ones, and its place in the store; those before it are copied."""
         if place is None:
             self.places_known, place = False, 0
-        self._copy(int(np.searchsorted(self._records["place"], place)))
-        if self._at < len(self._records) and self._records["place"][self._at] == place:
-            for table, length in zip(self._old, self._records["bytes"][self._at].tolist(), strict=True):
-                table.seek(length, os.SEEK_CUR)
-            self._at += 1
+        if len(self._records):
+            self._copy(int(np.searchsorted(self._records["place"], place)))
+            if self._at < len(self._records) and self._records["place"][self._at] == place:
+                for table, length in zip(self._old, self._records["bytes"][self._at].tolist(), strict=True):
+                    table.seek(length, os.SEEK_CUR)
+                self._at += 1
         for table, lines in zip(self._new, one.tables, strict=True):
             table.write(lines)
-        lengths = [len(lines) for lines in one.tables]
-        record = np.array((place, lengths, one.attempts, _OUTCOMES.index(one.outcome), one.repaired), _RECORD)
-        self._note(record.reshape(1))
+        outcome = _OUTCOMES.index(one.outcome)
+        self._index.write(_PACKED.pack(place, *map(len, one.tables), one.attempts, outcome, one.repaired))
+        self.count[_COUNTS[outcome]] += 1
+        self.count["attempts"] += one.attempts
+        self.count["repaired"] += one.repaired
 
     def finish(self) -> None:
         """Copy the lines of the studies that are left."""
@@ -86,14 +91,11 @@ class TableWriter:
             self._at += len(records)
             for source, target, length in zip(self._old, self._new, records["bytes"].sum(axis=0).tolist(), strict=True):
                 _copy(source, target, length)
-            self._note(records)
-
-    def _note(self, records: NDArray[Any]) -> None:
-        self._index.write(records.tobytes())
-        self.count["attempts"] += int(records["attempts"].sum())
-        self.count["repaired"] += int(records["repaired"].sum())
-        outcomes = np.bincount(records["outcome"], minlength=len(_COUNTS)).tolist()
-        self.count.update(dict(zip(_COUNTS, outcomes, strict=True)))
+            self._index.write(records.tobytes())
+            for name in ("attempts", "repaired"):
+                self.count[name] += int(records[name].sum())
+            for name, count in zip(_COUNTS, np.bincount(records["outcome"], minlength=3).tolist(), strict=True):
+                self.count[name] += count
 
 
 @contextmanager

@@ -9,6 +9,7 @@ student.json                                       which base, which hashes, how
 import hashlib
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +19,12 @@ from ..data.files import replacing_folder
 from ..schemas.base import Record, Sha256
 from ..schemas.errors import InputError, TrainingError, why
 from . import prompt as prompts
+from . import written
 from .load import Loaded, fingerprint, load, sha256_of
 from .prompt import Prompt
 
 WEIGHTS = "adapter_model.safetensors"
-_CARD = "student.json"
+CARD = "student.json"
 
 
 class StudentCard(Record):
@@ -37,7 +39,8 @@ class StudentCard(Record):
     recipe_sha256: Sha256
     quantize: Literal["nf4", "none"]
     whole: tuple[str, ...] = Field((), description="Modules that were trained in full.")
-    max_new_tokens: int
+    max_new_tokens: int = Field(ge=1)
+    files: Mapping[str, Sha256] = Field({}, description="Of the other files; none in folders of earlier versions.")
 
     @property
     def sha256(self) -> str:
@@ -65,8 +68,8 @@ def save(model: Any, processor: Any, folder: Path, *, prompt: Path, **fields: An
         (part / "README.md").unlink(missing_ok=True)  # a form of peft's with nothing filled in
         processor.save_pretrained(part)
         shutil.copyfile(prompt, part / prompts.FILE)
-        card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), **fields)
-        (part / _CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        card = StudentCard(adapter_sha256=sha256_of(part / WEIGHTS), files=written.hashes(part), **fields)
+        (part / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
 
 
@@ -77,7 +80,7 @@ def find(folder: Path) -> Path:
         InputError: there is no trained student.
     """
     for place in (folder, folder / "adapter"):
-        if (place / _CARD).is_file():
+        if (place / CARD).is_file():
             return place
     raise InputError("there is no trained student here; train one with: tenstep distill", file=folder)
 
@@ -86,12 +89,13 @@ def describe(folder: Path) -> tuple[StudentCard, Prompt]:
     """Read the student's card and its prompt.
 
     Raises:
-        InputError: the card is damaged.
+        InputError: the card is damaged, or a file is not as it was written.
     """
     try:
-        card = StudentCard.model_validate_json((folder / _CARD).read_bytes())
+        card = StudentCard.model_validate_json((folder / CARD).read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(f"damaged ({why(error)}); restore it from a copy", file=folder / _CARD) from None
+        raise InputError(f"damaged ({why(error)}); restore it from a copy", file=folder / CARD) from None
+    written.check(folder, card.files, "restore it from a copy")
     return card, prompts.read(folder / prompts.FILE)
 
 
@@ -112,6 +116,17 @@ def base_file(folder: Path, card: StudentCard, name: str) -> Path | None:
     return Path(found) if isinstance(found, str | Path) and Path(found).is_file() else None
 
 
+def check_weights(folder: Path, card: StudentCard) -> None:
+    """Raises:
+    TrainingError: the adapter's weights are others than the card's.
+    """
+    if sha256_of(folder / WEIGHTS) != card.adapter_sha256:
+        raise TrainingError(
+            "the adapter's weights are not those that were trained here; restore them from a copy",
+            file=folder / WEIGHTS,
+        )
+
+
 def load_student(folder: Path, card: StudentCard, local_rank: int = 0) -> Loaded:
     """The base with its adapter, ready to sample.
 
@@ -120,11 +135,7 @@ def load_student(folder: Path, card: StudentCard, local_rank: int = 0) -> Loaded
     """
     from peft import PeftModel
 
-    if sha256_of(folder / WEIGHTS) != card.adapter_sha256:
-        raise TrainingError(
-            "the adapter's weights are not those that were trained here; restore them from a copy",
-            file=folder / WEIGHTS,
-        )
+    check_weights(folder, card)
     base = base_of(folder, card)
     if fingerprint(base, card.revision) != card.base_sha256:
         raise TrainingError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..data.exporting import ExportOptions, Instruction
 from ..data.exporting import export as write_export
+from ..data.files import cleared_after_error
 from ..data.joining import join as write_joined
 from ..schemas.export import ExportManifest
 from ..schemas.study import ReportForm
@@ -71,7 +72,8 @@ def export(
         reviewed_only=reviewed_only,
     )
     manifest = write_export(Path(path), to, Path(out), asked, options, splits=_path(splits), studies=_path(studies))
-    describe(Path(out), manifest, run=Path(path))
+    with cleared_after_error(Path(out)):
+        describe(Path(out), manifest, run=Path(path))
     return manifest
 
 
@@ -81,7 +83,8 @@ def join(
     """Make an export of restricted studies whole, with one's own copy of them."""
     options = ExportOptions(one_image=one_image, text_only=text_only)
     manifest = write_joined(Path(path), [Path(one) for one in studies], Path(out), options)
-    describe(Path(out), manifest, run=None, card_of=Path(path))
+    with cleared_after_error(Path(out)):
+        describe(Path(out), manifest, run=None, card_of=Path(path))
     return manifest
 
 

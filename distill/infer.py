@@ -116,7 +116,7 @@ def prompt_for(trained: Prompt, mode: Mode) -> Prompt:
     if trained.steps == (mode != "report"):
         return trained
     if mode == "report":
-        return prompts.read(prompts.path_of("report-only"))
+        return prompts.read(prompts.path_of(prompts.report_name_for(trained.report_form)))
     raise InputError("this student was trained to write reports alone; use --mode report", field="mode")
 
 

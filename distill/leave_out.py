@@ -32,6 +32,7 @@ from .train.examples import TrainingExample, pool
 from .train.folder import BASE, read_rows
 from .train.preflight import TINY
 from .train.rows import rows_of
+from .train.run_card import RunCard
 from .train.train import distill
 
 Groups = Mapping[str, Mapping[str, Sequence[str]]]  # by kind and value: keys of traces
@@ -167,8 +168,9 @@ def influences(
 
 
 def _sides(run: Path, training: Path, held_out: Path | None) -> _Sides:
-    """What was trained on, by rows.jsonl, and what is held out."""
-    written = read_rows(training)
+    """What was trained on, by rows.jsonl but for what was left out as too long, and what is held out."""
+    dropped = frozenset(RunCard.read(training).preflight.dropped)
+    written = [row for row in read_rows(training) if row["study"] not in dropped]
     source = read_recipe(training / "recipe.yaml", DistillRecipe).traces.source
     examples = {example.key: example for example in pool(run, source)}
     train = [examples[row["key"]] for row in written if row["side"] == "train" and row["key"] in examples]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..schemas.errors import InputError, TrainingError, why
+from .chat import prompt_text
 from .shape import no_processor
 from .student import HEAD, Student, student_of
 
@@ -226,6 +227,12 @@ def check_processor(processor: Any, model: Any, base: str) -> None:
         )
     if processor.chat_template is None:
         raise TrainingError("its processor has no chat template; is it a base model? choose an instruct one", file=base)
+    try:
+        prompt_text(processor, "Report this radiograph.")
+    except Exception as error:  # noqa: BLE001  a template is a program, and raises whatever it likes
+        raise TrainingError(
+            f"its chat template cannot be used ({why(error)}); fetch the checkpoint again", file=base
+        ) from None
 
 
 def _keep_trainable(model: Any) -> None:

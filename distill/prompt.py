@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..schemas.errors import RecipeError
+from ..schemas.errors import RecipeError, why
 from ..schemas.study import ReportForm
 
 FILE = "prompt.yaml"
@@ -58,6 +58,11 @@ def name_for(form: ReportForm | None) -> str:
     return "ten-steps-verbatim" if form == "verbatim" else "ten-steps"
 
 
+def report_name_for(form: ReportForm) -> str:
+    """The shipped prompt that asks for a report of this form alone."""
+    return "report-only-verbatim" if form == "verbatim" else "report-only"
+
+
 def ten_steps(form: ReportForm) -> Prompt:
     """The same, read."""
     return read(path_of(name_for(form)))
@@ -73,5 +78,5 @@ def read(path: Path) -> Prompt:
         return Prompt.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except OSError as error:
         raise RecipeError(f"the prompt cannot be read ({error.strerror})", file=path) from None
-    except (ValidationError, yaml.YAMLError) as error:
-        raise RecipeError(f"not a prompt: {error}", file=path) from None
+    except (ValidationError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"not a prompt ({why(error)})", file=path) from None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ..data.ids import patient_key
 from ..data.judged import Judged
 from ..data.statistics import wilson
 from ..schemas.candidate import Candidate
@@ -64,14 +65,15 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
         studies: those they are about, by id.
         steps: whether ten steps were requested, or a report alone.
     """
-    whose: set[str] = set()
+    whose: set[str] = set()  # patients, each with its source: two sources may call two persons the same
     read: set[str] = set()
     seen: set[str] = set()
     answers = formed = accepted = readable = grounded = 0
     found = agreeing = 0
     for candidate, verdict in judged:
         study = studies[candidate.study_id]
-        whose.add(study.patient_id)
+        patient = f"{study.source}/{patient_key(study.patient_id)}"
+        whose.add(patient)
         answers += 1
         formed += well_formed(verdict)
         accepted += verdict.accepted
@@ -79,11 +81,11 @@ def figures(judged: Iterable[Judged], studies: Mapping[str, Study], *, steps: bo
         if shadow.trace is None or not shadow.trace.steps:
             continue
         readable += 1
-        read.add(study.patient_id)
+        read.add(patient)
         grounded += all(found.severity == "warning" for found in gate.findings(_GROUNDING, study, shadow))
         wanted = sum(1 for _ in abnormal(reference_of(study)))
         if wanted:
-            seen.add(study.patient_id)
+            seen.add(patient)
             found += wanted
             agreeing += agreeing_claims(study, shadow)
     return Figures(

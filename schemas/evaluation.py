@@ -49,8 +49,8 @@ class EvaluatedStudent(Noun):
     model: str | None = Field(None, description="Model id.")
     model_sha256: str | None = Field(None, description="Of its weights.")
     temperature: float | None = Field(None, description="Of the sampling; none for a file.")
-    without_report: int = Field(0, description="Studies without a readable report.")
-    not_asked: int = Field(0, description="Studies that could not be shown to the student, as those without an image.")
+    without_report: int = Field(0, description="Answers without a readable report.")
+    not_asked: int = Field(0, description="Answers that were not given, of studies without an image for instance.")
 
 
 class Evaluation(Record):

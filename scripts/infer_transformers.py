@@ -16,11 +16,16 @@ import sys
 from pathlib import Path
 
 DISCLAIMER = "For research and education. Not a medical device, and no medical advice."
-REPORT_ONLY = (
-    "Read this chest radiograph and write the report, without comparison to other studies.\n"
-    "Use exactly four headers, each on a line of its own: Technique:, View:, Findings:, Impression:.\n"
-    "Write nothing else."
-)
+REPORT_ONLY = {
+    "four-header": (
+        "Read this chest radiograph and write the report, without comparison to other studies.\n"
+        "Use exactly four headers, each on a line of its own: Technique:, View:, Findings:, Impression:.\n"
+        "Write nothing else."
+    ),
+    "verbatim": (
+        "Read this chest radiograph and write the report, without comparison to other studies.\nWrite nothing else."
+    ),
+}
 STEP = re.compile(r"^\s*(\d{1,2})\.\s+(.*)$")
 TAG = re.compile(r"^\s*<<[A-Z_0-9]+>>\s*$")
 
@@ -178,12 +183,11 @@ def load(folder, base, precision):
 
 
 def prompt_of(folder, mode):
-    """The instruction that the student was trained with, from prompt.yaml; a report alone has its own."""
-    if mode == "report":
-        return REPORT_ONLY
+    """The instruction that the student was trained with, from prompt.yaml; of ten steps, a report alone has another."""
     import yaml  # huggingface_hub brings it
 
-    return yaml.safe_load((folder / "prompt.yaml").read_text(encoding="utf-8"))["text"]
+    own = yaml.safe_load((folder / "prompt.yaml").read_text(encoding="utf-8"))
+    return REPORT_ONLY[own["report_form"]] if mode == "report" and own.get("steps", True) else own["text"]
 
 
 def ask(model, processor, image, prompt, args):

@@ -72,8 +72,8 @@ def test_the_first_wanted_one_that_is_alike_is_found_for_each(index: SketchIndex
         same = likeness(sketches[number - 1], sketches)
         if alike := [other + 1 for other in np.flatnonzero(same >= ALIKE).tolist() if wanted[other + 1]]:
             expected[number] = alike[0]
-    assert dict(index.alike(others, wanted)) == expected != {}
-    assert list(index.alike([], wanted)) == []
+    assert dict(index.alike(others, index.wanted(wanted))) == expected != {}
+    assert list(index.alike([], index.wanted(wanted))) == []
 
 
 def test_the_bits_of_heads_pass_every_sketch_that_is_alike_and_few_others() -> None:

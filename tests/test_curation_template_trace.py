@@ -63,16 +63,20 @@ def test_a_group_larger_than_what_is_looked_at_is_found_whole() -> None:
 
 
 def test_twins_are_found_some_at_a_time_as_all_at_once() -> None:
-    with Templates() as templates:
+    with Templates() as templates, Templates() as others:
         for at in range(2_050):
-            templates.add(str(at), f"s{at}", *sketches((*STEPS[:9], f"Synthesis number {at % 2}."), REFERENCE))
+            both = sketches((*STEPS[:9], f"Synthesis number {at % 2}."), REFERENCE)
+            templates.add(str(at), f"s{at}", *both)
+            others.add(str(at), f"s{at}", *both)
         templates.add("last", "b", *sketches(STEPS, OTHER))
+        others.add("last", "b", *sketches(STEPS, OTHER))
         pages, first = [], 1
         while first is not None:
             page, first = templates.some_twins(first)
             pages.append(page)
         assert [len(page) for page in pages] == [1_000, 1_000, 51]
-        assert [twin for page in pages for twin in page] == list(templates.twins())
+        assert [twin for page in pages for twin in page] == list(others.twins())
+        assert list(others.twins()) == []  # each is given once
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 40, 400])
@@ -87,8 +91,9 @@ def test_traces_of_a_journal_have_the_twins_that_they_had_when_they_came(at_once
         twin_of = [one_by_one.add(key, study, *both) for key, study, _, both in traces]
         for start in range(0, len(traces), at_once):
             remembered.remember([trace[:3] for trace in traces[start : start + at_once]])
-        assert list(remembered.twins()) == list(one_by_one.twins())
-        assert 0 < sum(twin is not None for twin in twin_of) < len(list(one_by_one.twins()))
+        found = list(one_by_one.twins())
+        assert list(remembered.twins()) == found
+        assert 0 < sum(twin is not None for twin in twin_of) < len(found)
     worker = Worker()
     assert worker.work([("add", trace[:3]) for trace in traces]) == twin_of
     worker.close()

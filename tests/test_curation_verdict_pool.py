@@ -125,7 +125,7 @@ def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
         "from tenstep.curation.verdict_worker import started\n"
         "async def main():\n"
         "    process = BatchProcess(partial(started, {}, 'hold', (), compares=True))\n"
-        "    assert await process.run(('count_studies', ())) == 0\n"
+        "    assert await process.run(('counted', ())) == (0, 0)\n"
         "    print(process._process.pid, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"

@@ -112,6 +112,14 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_an_error_at_the_end_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    with pytest.raises(FileNotFoundError), StudyStore.create(out, "folders") as writer:
+        writer.add(study())
+        (out / "rejected.jsonl").symlink_to(tmp_path / "none" / "rejected.jsonl")  # as if the disk were full
+    assert not out.exists()
+
+
 def test_a_killed_writer_leaves_no_store_and_can_be_run_again(tmp_path: Path) -> None:
     out = tmp_path / "store"
     code = f"""
@@ -223,6 +231,8 @@ def test_a_study_that_is_none_is_named_by_its_row(tmp_path: Path) -> None:
     pq.write_table(table.set_column(column, table.schema.field("report"), [["first", " "]]), file)
     with pytest.raises(InputError, match=r"row 2: field 'report': damaged"):
         list(StudyStore.open(store.root))
+    with pytest.raises(InputError, match="field 'report': damaged"):
+        StudyStore.open(store.root).get("folders/2")
 
 
 def test_studies_that_are_left_out_are_not_read(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_strange_and_changed_files_and_secrets_keep_a_dataset_here(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (dataset / "notes.txt").write_text("token: hf_" + "a" * 34)
+    (dataset / "film.png").write_bytes(b"a film that no export wrote")
     (dataset / "link").symlink_to("/etc/hostname")
     try:
         code, found = published(capsys, dataset, "--license", "cc0-1.0")
@@ -97,6 +98,7 @@ def test_strange_and_changed_files_and_secrets_keep_a_dataset_here(
         (dataset / "link").unlink()
     assert code == 2
     assert {problem["code"] for problem in found["problems"]} >= {"unexpected", "link", "secret"}
+    assert "film.png" in {problem["file"] for problem in found["problems"]}
     (dataset / "data" / "train.parquet").write_bytes(b"PAR1")
     code, found = published(capsys, dataset, "--license", "cc0-1.0")
     assert code == 2 and "changed" in {problem["code"] for problem in found["problems"]}

@@ -44,14 +44,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
     return ingested(folder / "studies", write_folders(folder / "films", STUDIES, size=64, defects=False))
 
 
-def sampled(store: StudyStore, out: Path, texts: list[str], *, temperatures: tuple[float, ...] = (0.0,)) -> Path:
-    """A sampling run whose student gave these answers: those of each temperature, study after study."""
+def sampled(
+    store: StudyStore, out: Path, texts: list[str], *, temperatures: tuple[float, ...] = (0.0,), n: int = 1
+) -> Path:
+    """A sampling run whose student gave these answers: those of each temperature and index, study after study."""
     recipe = SampleRecipe(
-        name=out.name, model="student", model_sha256="0" * 64, prompt_sha256="1" * 64, temperatures=temperatures
+        name=out.name, model="student", model_sha256="0" * 64, prompt_sha256="1" * 64, temperatures=temperatures, n=n
     )
     with RunFolder.open(out, kind="sample", recipe=recipe, studies=store) as run:
         answers = iter(texts)
-        for at in range(len(temperatures)):
+        for at in range(len(temperatures) * n):
             for study, text in zip(store, answers, strict=False):
                 candidate = read_candidate(text, study.id, author="student").model_copy(
                     update={"sample": at, "key": f"{hash((at, study.id)) % 16**8:064x}", "model": "base+adapter"}
@@ -201,7 +203,7 @@ def test_a_run_of_several_temperatures_is_not_mixed(store: StudyStore, tmp_path:
 
 def test_studies_without_an_answer_are_counted(store: StudyStore, tmp_path: Path) -> None:
     source = read(sampled(store, tmp_path / "few", answer(store)[:4]), None, "exclude")
-    assert (len(source.parts[REPORT]), source.not_asked) == (4, 2)
+    assert (len(source.parts[REPORT]), source.not_answered) == (4, 2)
 
 
 def test_a_teachers_run_is_no_students(store: StudyStore, tmp_path: Path) -> None:
@@ -283,12 +285,20 @@ def test_studies_without_an_answer_count_as_empty_unless_they_are_left_out(store
     run = sampled(store, tmp_path / "run", answer(store)[:-2])
     counted, left_out = read(run), read(run, None, "exclude")
     assert len(counted.parts[REPORT]) == STUDIES and len(left_out.parts[REPORT]) == STUDIES - 2
-    assert counted.not_asked == left_out.not_asked == 2
+    assert counted.not_answered == left_out.not_answered == 2
     assert sum(not pair.hypothesis for pair in counted.parts[REPORT]) == 2
     both = [evaluate(one, EvaluateOptions(implementation="python", resamples=100)) for one in (counted, left_out)]
     bleu = [next(figure.value for figure in one.figures if figure.metric == "BLEU-4") for one in both]
     assert bleu[0] < bleu[1]
-    assert any("count as empty answers" in note for note in both[0].notes)
+    assert any("2 answers are missing, and count as empty ones" in note for note in both[0].notes)
+
+
+def test_an_answer_of_several_that_is_missing_counts_as_an_empty_one(store: StudyStore, tmp_path: Path) -> None:
+    run = sampled(store, tmp_path / "two", [*answer(store), *answer(store)[:-2]], n=2)
+    counted, left_out = read(run), read(run, None, "exclude")
+    assert (len(counted.parts[REPORT]), counted.not_answered) == (2 * STUDIES, 2)
+    assert (len(left_out.parts[REPORT]), left_out.not_answered) == (2 * STUDIES - 2, 2)
+    assert counted.without_report == 0  # what is missing is not counted as unreadable too
 
 
 def test_a_difference_has_an_interval_and_a_finding_its_sensitivity(store: StudyStore, tmp_path: Path) -> None:
@@ -311,3 +321,23 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
     pairs.write_text('{"id": "a", "hypothesis": "Clear.", "reference": "Clear."}\n')
     assert main(["evaluate", str(pairs), "--out", str(tmp_path)]) == 2
     assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--bertscore-layer", "1"],
+        ["--chexbert-tokenizer", "words"],
+        ["--preprocessing", "clean", "--implementation", "python"],
+        ["--temperature", "0.7"],
+        ["--unanswered", "exclude"],
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps({"id": "a", "hypothesis": "clear", "reference": "clear"}) + "\n")
+    assert main(["evaluate", str(file), "--out", str(tmp_path / "out"), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words[0] in line and not (tmp_path / "out").exists()

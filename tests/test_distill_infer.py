@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,8 @@ def test_each_way_of_asking_has_its_prompt() -> None:
     ten, alone = read(path_of("ten-steps")), read(path_of("report-only"))
     assert prompt_for(ten, "steps") == prompt_for(ten, "hidden") == ten
     assert prompt_for(ten, "report") == prompt_for(alone, "report") == alone
+    asked = prompt_for(read(path_of("ten-steps-verbatim")), "report")
+    assert asked == read(path_of("report-only-verbatim")) and fault_of("The lungs are clear.", asked) is None
     with pytest.raises(InputError, match="use --mode report"):
         prompt_for(alone, "hidden")
 
@@ -281,6 +284,8 @@ def test_merged_weights_without_their_processor_are_one_line(
     for name in (gone, "preprocessor_config.json"):
         for file in bare.glob(name):
             file.unlink()
+    card = json.loads((bare / "merged.json").read_text())
+    (bare / "merged.json").write_text(json.dumps(card | {"files": {}}))  # an earlier folder, which lists none
     assert main(["infer", str(film), "--model", str(bare)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "processor" in line
@@ -290,7 +295,8 @@ def test_an_adapter_whose_files_are_of_two_students_is_one_line(trained: Trained
     folder = tmp_path / "student"
     shutil.copytree(trained.run, folder)
     shutil.copytree(trained.run.parent / "base", tmp_path / "base")
-    path = folder / "adapter" / "adapter_config.json"
+    path, card = (folder / "adapter" / name for name in ("adapter_config.json", "student.json"))
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"files": {}}))  # an earlier folder, which lists none
     for kinds in (["q_proj"], ["linear_attn"]):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"target_modules": kinds}))
         with quiet(), pytest.raises(TrainingError, match="the adapter does not fit its base, a mllama"):
@@ -321,12 +327,16 @@ def test_plain_transformers_give_the_same_answer(
         assert "no medical advice" in theirs["disclaimer"]
 
 
-def test_the_script_asks_for_reports_in_the_same_words() -> None:
+def test_the_script_asks_in_the_same_words(tmp_path: Path) -> None:
     source = SCRIPT.read_text()
     assert "tenstep." not in source.replace("`tenstep merge`", "").replace("of tenstep is", "")
     scope: dict[str, Any] = {"__name__": "script", "__doc__": ""}
     exec(compile(source, str(SCRIPT), "exec"), scope)
-    assert scope["REPORT_ONLY"] == read(path_of("report-only")).text
+    names = ("report-only", "report-only-verbatim", "ten-steps", "ten-steps-verbatim")
+    for name, mode in product(names, ("report", "steps")):
+        shutil.copy(path_of(name), tmp_path / "prompt.yaml")
+        if mode == "report" or name.startswith("ten"):
+            assert scope["prompt_of"](tmp_path, mode) == prompt_for(read(path_of(name)), mode).text
     for layout in ("plain", "tagged"):
         steps, report = scope["parsed"](write(STEPS, REPORT, layout))  # type: ignore[arg-type]  # a literal
         assert (steps, report) == (STEPS, REPORT)

@@ -1,6 +1,7 @@
 """Without a group: influence is the first-order change that it is called, and delta is that of a real training."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,15 @@ def test_without_a_validation_set_another_run_must_be_named(recipe: DistillRecip
     distill(changed(recipe, validation=0.0, steps=1), run, tmp_path / "out")
     with pytest.raises(InputError, match="give a run of other studies with --held-out"):
         leave_out(run, tmp_path / "out", {})
+
+
+def test_rows_that_were_left_out_as_too_long_were_not_trained_on(student: Path, run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(student, tmp_path / "student"))
+    row = json.loads((folder / "rows.jsonl").read_text().splitlines()[0])
+    card = json.loads((folder / "run_card.json").read_text())
+    card["preflight"]["dropped"] = [row["study"]]
+    (folder / "run_card.json").write_text(json.dumps(card))
+    trained = keys(folder, "train")
+    assert row["key"] in trained
+    found = leave_out(run, folder, {"attempt": {"1": trained}})
+    assert found.groups["attempt"]["1"].rows == len(trained) - 1

@@ -30,7 +30,11 @@ def merged(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def spoiled(merged: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(merged, tmp_path / "student"))
+    """To be changed by a test, as a folder of an earlier version, which lists no files."""
+    folder = Path(shutil.copytree(merged, tmp_path / "student"))
+    card = json.loads((folder / "merged.json").read_text())
+    (folder / "merged.json").write_text(json.dumps(card | {"files": {}}))
+    return folder
 
 
 def codes(package: Package) -> set[tuple[str, str]]:

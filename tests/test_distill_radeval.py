@@ -127,6 +127,10 @@ def test_absent_weights_are_said_before_anything_starts(tmp_path: Path) -> None:
             scored(radeval._replace(python=Path("/no/such/python")))
     with pytest.raises(InputError, match="code that loading it would run"):
         scored(RadEval(green=weights(tmp_path / "code", auto_map={"AutoModel": "x.Y"})))
+    half = weights(tmp_path / "half")
+    (half / "config.json").write_text('{"model_')
+    with pytest.raises(InputError, match=r"half/config\.json.*is no JSON; fetch the weights again"):
+        scored(RadEval(green=half))
 
 
 def test_an_environment_without_radeval_is_one_line(tmp_path: Path) -> None:

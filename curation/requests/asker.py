@@ -110,9 +110,9 @@ class Asker:
         """Whether a question without an answer will have one in a later pass or call."""
         return request_key(lane.teacher, question) in self._waiting
 
-    def record(self, event: Event | End) -> None:
-        """Journal what is no request's, such as a new verdict or a study's end; not waited for."""
-        self._commits.later(event)
+    def record(self, *events: Event | End) -> None:
+        """Journal, together, what is no request's, such as a new verdict or a study's end; not waited for."""
+        self._commits.later(*events)
 
     async def concluded(self, key: str) -> Event | None:
         """What was concluded of a request's answer earlier, as it was journalled; none if nothing was."""

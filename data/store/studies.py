@@ -165,9 +165,13 @@ class StudyStore:
         """One study.
 
         Raises:
-            InputError: the store does not hold it.
+            InputError: the store does not hold it, or it is damaged.
         """
-        (study,) = parquet.decode(self._row(study_id))
+        row = self._row(study_id)
+        try:
+            (study,) = parquet.decode(row)
+        except ValidationError as error:
+            raise _unreadable(error, self.root, self._index.place(study_id)) from None
         return study
 
     def derived(self, study_id: str) -> tuple[str, ...]:

@@ -210,13 +210,14 @@ class StoreWriter:
         try:
             if kind is None:
                 self._finish()
-            elif self._fingerprint is None or not self.parts:
+        finally:
+            whole = (self.root / HEAD).exists()
+            if not whole and (self._fingerprint is None or not self.parts):
                 self._remove()
                 self.root.chmod(self._mode)
-        finally:
             self._close()
-        if kind is not None and self._made and self.root.is_dir() and not any(self.root.iterdir()):
-            self.root.rmdir()
+            if not whole and self._made and not any(self.root.iterdir()):
+                self.root.rmdir()
 
     def _finish(self) -> None:
         if self._batch.studies or self._batch.rejected:

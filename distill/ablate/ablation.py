@@ -9,7 +9,7 @@ Every part can be resumed, so the same command after a kill goes on with what is
 of rows and seeds; they are compared on the same unseen studies, none of whose patients any arm may train on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -93,7 +93,7 @@ def ablate(
     restricted = store.data_class == "restricted" or any(found.restricted for found in examples.values())
     with quiet(), readable_by(owner_only=restricted):
         _claim(recipe, run, unseen, out)
-        base = _base(next(iter(arms.values())), examples, out, on_progress)
+        base = _base(list(arms.values()), examples, out, on_progress)
         found: dict[str, list[Outcomes]] = {name: [] for name in arms}
         parts = [(name, seed) for seed in recipe.seeds for name in arms]
         steps = 0
@@ -151,13 +151,16 @@ def _claim(recipe: AblateRecipe, run: Path, unseen: Path, out: Path) -> None:
     held.write_text(text, encoding="utf-8")
 
 
-def _base(arm: DistillRecipe, examples: Mapping[str, TrainingExamples], out: Path, on_progress: OnProgress) -> str:
+def _base(
+    arms: Sequence[DistillRecipe], examples: Mapping[str, TrainingExamples], out: Path, on_progress: OnProgress
+) -> str:
     """The base of all arms: the tiny one learns the sentences of every arm."""
+    arm = arms[0]
     if arm.base != TINY:
         return arm.base
     on_progress("base", 0, 1)
     sentences = {text for found in examples.values() for row in found.all for text in row.sentences}
-    for name in ("ten-steps", "report-only"):
+    for name in sorted({"ten-steps", "report-only", *(one.prompt for one in arms)}):
         sentences |= set(prompts.read(prompts.path_of(name)).text.splitlines())
     return str(tiny_base((out / "base").resolve(), sorted(sentences), seed=arm.seed))
 

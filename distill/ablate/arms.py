@@ -19,6 +19,7 @@ from ...data.recipes import read_recipe
 from ...schemas.ablate_recipe import AblateRecipe, Arm
 from ...schemas.distill_recipe import DistillRecipe
 from ...schemas.errors import RecipeError, first_fault
+from .. import prompt as prompts
 from ..train.examples import pool
 
 BALANCED = "-balanced"
@@ -61,6 +62,9 @@ def _arm(name: str, arm: Arm, recipe: AblateRecipe) -> DistillRecipe:
             field="arms",
         )
     fields = _merged(shared, preset or {})
+    if preset is not None and "prompt" in preset:
+        asked = prompts.read(prompts.path_of(shared["prompt"]))
+        fields["prompt"] = prompts.report_name_for(asked.report_form)
     if preset is not None and name.endswith(BALANCED):
         fields = _merged(fields, {"traces": {"balance": True, "n": recipe.n or 1}})
     fields = _merged(fields, arm.changes)

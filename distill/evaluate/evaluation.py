@@ -199,9 +199,9 @@ def _remarks(students: Sequence[StudentOutputs]) -> Iterator[str]:
     for one in students:
         if one.without_report:
             yield f"{one.name}: {one.without_report} of {count} without a readable report; they count as empty ones"
-        if one.not_asked:
-            how = "count as empty answers" if one.unanswered == "empty" else "are not in these figures"
-            yield f"{one.name}: {one.not_asked} studies were not answered, and {how}"
+        if one.not_answered:
+            how = "count as empty ones" if one.unanswered == "empty" else "are not in these figures"
+            yield f"{one.name}: {one.not_answered} answers are missing, and {how}"
     if len(students) > 1:
         yield "p is of each figure alone; of many figures some will be small by chance"
 
@@ -213,5 +213,5 @@ def _student(source: StudentOutputs) -> EvaluatedStudent:
         model_sha256=source.model_sha256,
         temperature=source.temperature,
         without_report=source.without_report,
-        not_asked=source.not_asked,
+        not_asked=source.not_answered,
     )

@@ -41,8 +41,8 @@ class StudentOutputs(NamedTuple):
     model_sha256: str | None = None
     temperature: float | None = None
     without_report: int = 0  # answers in which no report could be found
-    not_asked: int = 0  # studies that could not be shown to the student
-    unanswered: Unanswered = "empty"  # whether such studies count as empty answers
+    not_answered: int = 0  # answers that the student did not give, of a study without an image for instance
+    unanswered: Unanswered = "empty"  # whether these count as empty answers
     public: bool = False  # every study is known to be public; of a file this is not known
     sources: tuple[str, ...] = ()  # where the studies come from
 
@@ -53,7 +53,7 @@ def read(path: Path, temperature: float | None = None, unanswered: Unanswered = 
     Args:
         path: the folder or file.
         temperature: which answers of a run with several temperatures.
-        unanswered: what becomes of studies that could not be shown to the student, or were not answered.
+        unanswered: what becomes of answers that the run wanted and the student did not give.
 
     Raises:
         InputError: it is neither, holds nothing, or a line cannot be used.
@@ -165,13 +165,18 @@ def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Stude
         chosen = [one for one in run.judged() if one.candidate.sample // recipe.n == at]
         chosen.sort(key=lambda one: (one.candidate.study_id, one.candidate.sample))
         pairs = [_pairs(run, one, at * recipe.n) for one in chosen]
-        asked = {one.candidate.study_id for one in chosen}
+        without_report = sum(not report.hypothesis.strip() for report, _ in pairs)
+        given = {(one.candidate.study_id, one.candidate.sample - at * recipe.n) for one in chosen}
         public = run.studies.data_class == "public"
-        silent = [study for study in islice(run.studies, recipe.limit) if study.id not in asked]
+        silent = [
+            (study, number)
+            for study in islice(run.studies, recipe.limit)
+            for number in range(recipe.n)
+            if (study.id, number) not in given
+        ]
         if unanswered == "empty":
-            pairs += [_empty(study, number) for study in silent for number in range(recipe.n)]
+            pairs += [_empty(study, number) for study, number in silent]
             pairs.sort(key=lambda both: both[0].id)
-        total = len(run.studies) if recipe.limit is None else min(recipe.limit, len(run.studies))
     parts = {REPORT: [report for report, _ in pairs], WHOLE: [whole for _, whole in pairs]}
     if all(report.hypothesis == whole.hypothesis for report, whole in pairs):  # the prompt wants reports only
         del parts[WHOLE]
@@ -181,11 +186,11 @@ def _run(path: Path, temperature: float | None, unanswered: Unanswered) -> Stude
         model=chosen[0].candidate.model if chosen else None,
         model_sha256=recipe.model_sha256,
         temperature=temperature,
-        without_report=sum(not report.hypothesis.strip() for report, _ in pairs),
-        not_asked=total - len(asked),
+        without_report=without_report,
+        not_answered=len(silent),
         unanswered=unanswered,
         public=public,
-        sources=tuple(sorted({study.partition("/")[0] for study in asked})),
+        sources=tuple(sorted({study.partition("/")[0] for study, _ in given})),
     )
 
 

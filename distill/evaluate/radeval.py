@@ -66,7 +66,11 @@ def _checked(folder: Path, option: str) -> Path:
             field=option,
         )
     for file in (config, folder / "tokenizer_config.json"):
-        if file.is_file() and "auto_map" in json.loads(file.read_text("utf-8")):
+        try:
+            named = file.is_file() and "auto_map" in json.loads(file.read_text("utf-8"))
+        except ValueError:
+            raise InputError("is no JSON; fetch the weights again", file=file, field=option) from None
+        if named:
             raise InputError("names code that loading it would run (auto_map), so it is not loaded", file=file)
     return folder.resolve()
 

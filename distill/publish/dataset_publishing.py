@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...data.exporter import image_stem
 from ...data.exporting import MANIFEST, read_manifest
 from ...data.files import readable_by
 from ...data.store.studies import StudyStore
@@ -116,8 +117,13 @@ def _unexpected(folder: Path, manifest: ExportManifest) -> Iterator[Problem]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             yield Problem(name, "link", "a link; what it leads to is not checked")
-        elif path.is_file() and name not in known and path.suffix not in _IMAGES:
+        elif path.is_file() and name not in known and not (manifest.complete and _own_image(path)):
             yield Problem(name, "unexpected", "no file of the export")
+
+
+def _own_image(path: Path) -> bool:
+    """Whether an image has the name that an export gives it, from its bytes."""
+    return path.suffix in _IMAGES and path.stem == image_stem(sha256_of(path))
 
 
 def _changed(folder: Path, manifest: ExportManifest) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from ...data.run import RunFolder
 from ...data.selection import runs_of
 from ...data.store.studies import StudyStore
 from ...schemas.errors import InputError, RunError, TrainingError
-from .. import adapter
+from .. import adapter, written
 from .. import prompt as prompts
 from ..adapter import StudentCard
 from ..evaluate.finding_f1 import positive
@@ -31,7 +31,7 @@ from ..libraries import quiet
 from ..load import Loaded, load
 from ..pixels import check, choose, open_image
 from ..train.run_card import FILE, RunCard
-from . import merge_gguf, model_card
+from . import merge_card, merge_gguf, model_card
 from .likeness import TOLERANCE, Likeness, likeness, predict
 from .merge_card import MergedCard, Precision, weights_sha256
 
@@ -82,8 +82,11 @@ def merge(
         raise RunError("is there already; choose another --out", file=out)
     folder = adapter.find(model)
     card, student = _checked(folder)
-    with readable_by(owner_only=card.preflight.restricted), replacing_folder(out) as part, quiet():
+    base = merge_card.of_base(adapter.base_of(folder, student))
+    restricted = card.preflight.restricted or (base is not None and base.restricted)
+    with readable_by(owner_only=restricted), replacing_folder(out) as part, quiet():
         requests, sources, names = _requests(card, folder, studies, rows)
+        sources = tuple(sorted({*sources, *(base.sources if base is not None else ())}))
         on_progress("load")
         loaded = adapter.load_student(folder, student)
         model_type = loaded.student.model_type
@@ -106,12 +109,16 @@ def merge(
         alike = likeness(after_model, requests, before, expected)
         if not _within(alike, precision, agree):
             raise _unlike(alike, names, precision, agree)
+        shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
+        if tokenizer is not None:
+            shutil.copyfile(tokenizer, part / merge_gguf.TOKENIZER)
         merged = MergedCard(
             **student.model_dump(include={"name", "base_sha256", "adapter_sha256", "recipe_sha256"}),
             base=model_card.named(student.base),
             model_type=model_type,
             precision=precision,
             weights_sha256=weights_sha256(part),
+            files=written.hashes(part),
             max_new_tokens=student.max_new_tokens,
             rows=found.of,
             equal=found.equal,
@@ -120,16 +127,13 @@ def merge(
             kl=round(alike.kl, 6),
             same_findings=round(_same_findings(before, after), 4),
             sources=sources,
-            restricted=card.preflight.restricted,
+            restricted=restricted,
         )
         merged.write(part)
-        shutil.copyfile(folder / prompts.FILE, part / prompts.FILE)
-        if tokenizer is not None:
-            shutil.copyfile(tokenizer, part / merge_gguf.TOKENIZER)
         model_card.write(part, card, merged=merged, sources=sources, licence=licence)
     if gguf is not None:
         on_progress("gguf")
-        with readable_by(owner_only=card.preflight.restricted):
+        with readable_by(owner_only=restricted):
             merge_gguf.convert(out, gguf, out)  # whatever comes of it, the merged weights are there
     return merged
 
@@ -157,14 +161,21 @@ def _checked(folder: Path) -> tuple[RunCard, StudentCard]:
     student, _ = adapter.describe(folder)
     if card.finished is None or card.adapter_sha256 is None:
         raise TrainingError("this training run did not finish; go on with: tenstep distill --resume", file=run)
+    check_same(card, student, folder)
+    return card, student
+
+
+def check_same(card: RunCard, student: StudentCard, folder: Path) -> None:
+    """Raises:
+    TrainingError: the run card is of another adapter.
+    """
     for field in ("adapter_sha256", "base_sha256", "recipe_sha256"):
         if getattr(card, field) != getattr(student, field):
             raise TrainingError(
                 f"the adapter is not the one of this run: {field.removesuffix('_sha256')} is "
-                f"{getattr(student, field)[:12]}, the run card says {getattr(card, field)[:12]}",
+                f"{getattr(student, field)[:12]}, the run card says {str(getattr(card, field))[:12]}",
                 file=folder,
             )
-    return card, student
 
 
 def _requests(

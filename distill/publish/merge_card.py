@@ -11,6 +11,7 @@ adapter do.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from pydantic import Field, ValidationError
 from ...schemas.base import Record, Sha256
 from ...schemas.errors import InputError, TrainingError, why
 from ...schemas.version import __version__
+from .. import written
 from ..load import sha256_of
 
 FILE = "merged.json"
@@ -36,7 +38,8 @@ class MergedCard(Record):
     model_type: str = Field(description="The family, as in the base's config.json.")
     precision: Precision = Field(description="Of the weights.")
     weights_sha256: Sha256 = Field(description="Of the safetensors files, by name.")
-    max_new_tokens: int = Field(description="Tokens of an answer, at most, as it was trained.")
+    files: Mapping[str, Sha256] = Field({}, description="Of the other files; none in folders of earlier versions.")
+    max_new_tokens: int = Field(ge=1, description="Tokens of an answer, at most, as it was trained.")
     rows: int = Field(description="Studies whose greedy answers were compared.")
     equal: int = Field(description="Answers that were the same, to the last token.")
     agreement: float = Field(description="Mean share of an answer's tokens before the first difference.")
@@ -60,19 +63,39 @@ class MergedCard(Record):
 
     @classmethod
     def read(cls, folder: Path) -> "MergedCard":
-        """Read a folder's card, and check that its weights are those it speaks of.
+        """Read a folder's card, and check that its files are those it speaks of.
+
+        Raises:
+            InputError: it is damaged, or a file is not as it was merged.
+            TrainingError: the weights are others.
+        """
+        card = cls.parse(folder)
+        if weights_sha256(folder) != card.weights_sha256:
+            raise TrainingError("the weights are not those that were merged; merge again", file=folder)
+        written.check(folder, card.files, "merge again")
+        return card
+
+    @classmethod
+    def parse(cls, folder: Path) -> "MergedCard":
+        """The card alone, without a look at the weights.
 
         Raises:
             InputError: it is damaged.
-            TrainingError: the weights are others.
         """
         try:
-            card = cls.model_validate_json((folder / FILE).read_bytes())
+            return cls.model_validate_json((folder / FILE).read_bytes())
         except (OSError, ValidationError) as error:
             raise InputError(f"damaged ({why(error)}); merge again", file=folder / FILE) from None
-        if weights_sha256(folder) != card.weights_sha256:
-            raise TrainingError("the weights are not those that were merged; merge again", file=folder)
-        return card
+
+
+def of_base(base: str) -> MergedCard | None:
+    """The card of a base that was merged here, whose training data hand their terms down; none for other bases.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    folder = Path(base)
+    return MergedCard.parse(folder) if (folder / FILE).is_file() else None
 
 
 def weights_sha256(folder: Path) -> str:

@@ -57,6 +57,7 @@ def render(
     """
     fields = public(card)
     recipe, preflight = fields["recipe"], fields["preflight"]
+    restricted = card.preflight.restricted or (merged is not None and merged.restricted)
     lines = [
         "---",
         f"license: {licence or UNKNOWN}",
@@ -74,7 +75,7 @@ def render(
         "",
         INHERITED,
         "",
-        *model_terms(sources, restricted=card.preflight.restricted),
+        *model_terms(sources, restricted=restricted),
         "## What it is",
         "",
         *facts(_identity(card, merged)),

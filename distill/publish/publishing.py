@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from ...data.files import readable_by
 from ...data.store.studies import StudyStore
-from ...schemas.errors import RunError
-from .. import adapter
+from ...schemas.errors import InputError, RunError
+from .. import adapter, written
 from ..load import sha256_of
 from ..train.run_card import FILE, RunCard
 from . import evaluated, merge_card, model_card
 from .checks import Problem, secrets, unexpected_files, verbatim_report_text
-from .merge import stores_of
+from .merge import check_same, stores_of
 from .merge_card import MergedCard
 
 _LICENCE = re.compile(r"(?m)^license:[ \t]*(\S+)[ \t]*$")
@@ -62,17 +62,18 @@ def publish(
         out: a new folder for what may leave; nothing is written if it may not.
 
     Raises:
-        InputError: no student lies there, its run card is missing, or an evaluation is of another model.
+        InputError: no student lies there, files of it are missing or changed, or an evaluation is of another model.
+        TrainingError: the weights are others than its run card and its own card say.
         RunError: `out` is taken.
     """
     if out is not None and out.exists():
         raise RunError("is there already; choose another --out", file=out)
     with TemporaryDirectory() as scratch:
         staged = Path(scratch) / "model"
-        card = _stage(model, staged, licence, evaluations)
+        card, restricted = _stage(model, staged, licence, evaluations)
         stores = [StudyStore.open(studies)] if studies is not None else _stores(model, card)
-        problems = [*unexpected_files(staged), *secrets(staged), *_card(staged, card)]
-        if card.preflight.restricted and not stores:
+        problems = [*unexpected_files(staged), *secrets(staged), *_card(staged, card, restricted=restricted)]
+        if restricted and not any(store.data_class == "restricted" for store in stores):
             problems.append(
                 Problem("", "unsearched", "trained on restricted data that are not at hand; name them with --studies")
             )
@@ -83,13 +84,17 @@ def publish(
             if file.is_file() and not file.is_symlink()
         )
         if out is not None and not problems:
-            with readable_by(owner_only=card.preflight.restricted):
+            with readable_by(owner_only=restricted):
                 shutil.copytree(staged, out)
-    return Package(listed, tuple(problems), card.preflight.restricted, sum(len(store) for store in stores))
+    return Package(listed, tuple(problems), restricted, sum(len(store) for store in stores))
 
 
-def _stage(model: Path, staged: Path, licence: str | None, evaluations: Sequence[Path]) -> RunCard:
-    """Copy what would leave; large weights are linked, so that 20 GB are not written to look at them."""
+def _stage(model: Path, staged: Path, licence: str | None, evaluations: Sequence[Path]) -> tuple[RunCard, bool]:
+    """Copy what would leave; large weights are linked, so that 20 GB are not written to look at them.
+
+    Returns:
+        the run card, and whether the weights, or those they began from, were trained on restricted data.
+    """
     merged = (model / merge_card.FILE).is_file()
     source = model if merged else adapter.find(model)
     card = RunCard.read(model if merged else source.parent)
@@ -108,13 +113,23 @@ def _stage(model: Path, staged: Path, licence: str | None, evaluations: Sequence
             licence=chosen,
             evaluations=found,
         )
-        return card
-    adapter.describe(source)
+        return card, card.preflight.restricted or merged_card.restricted
+    student, _ = adapter.describe(source)
+    adapter.check_weights(source, student)
+    if card.finished is not None:
+        check_same(card, student, source)
     _nameless(staged / "adapter_config.json", "base_model_name_or_path")
-    _nameless(staged / "student.json", "base", "base_path")
-    sources = tuple(sorted({store.head.source for store in _stores(model, card)}))
-    model_card.write(_fresh(staged), card, merged=None, sources=sources, licence=licence, evaluations=found)
-    return card
+    now = written.hashes(staged)  # one of them has just been changed
+    files = {name: now[name] for name in student.files}
+    _nameless(staged / adapter.CARD, "base", "base_path", files=files)
+    base = merge_card.of_base(adapter.base_of(source, student))
+    if base is not None and base.restricted:  # a run card of an earlier version does not say so
+        card = card.model_copy(update={"preflight": card.preflight.model_copy(update={"restricted": True})})
+    sources = {store.head.source for store in _stores(model, card)} | set(base.sources if base is not None else ())
+    model_card.write(
+        _fresh(staged), card, merged=None, sources=tuple(sorted(sources)), licence=licence, evaluations=found
+    )
+    return card, card.preflight.restricted
 
 
 def _link(source: str, target: str) -> None:
@@ -143,18 +158,22 @@ def _licence(folder: Path) -> str | None:
     return None if found is None or found[1] == model_card.UNKNOWN else found[1]
 
 
-def _nameless(file: Path, *fields: str) -> None:
-    """Paths of this machine by their last part."""
-    record = json.loads(file.read_text("utf-8"))
+def _nameless(file: Path, *fields: str, **others: object) -> None:
+    """Paths of this machine by their last part, and other fields as they are given."""
+    try:
+        record = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        raise InputError("damaged; restore it from a copy", file=file.name) from None
     for field in fields:
-        record[field] = Path(record[field]).name if record[field].startswith((".", "/", "~")) else record[field]
-    file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        path = str(record.get(field) or "")
+        record[field] = Path(path).name if path.startswith((".", "/", "~")) else path
+    file.write_text(json.dumps(record | others, indent=2) + "\n", encoding="utf-8")
 
 
-def _card(staged: Path, card: RunCard) -> Iterator[Problem]:
+def _card(staged: Path, card: RunCard, *, restricted: bool) -> Iterator[Problem]:
     if _licence(staged) is None:
         yield Problem(model_card.README, "no_licence", "no licence; say which with --license, and mind the base's")
-    if card.preflight.restricted and model_card.INHERITED not in (staged / model_card.README).read_text("utf-8"):
+    if restricted and model_card.INHERITED not in (staged / model_card.README).read_text("utf-8"):
         yield Problem(model_card.README, "no_terms", "the terms of the restricted training data are not in it")
     if card.finished is None:
         yield Problem(FILE, "unfinished", "the training run did not finish")

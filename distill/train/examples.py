@@ -25,6 +25,7 @@ from ...schemas.layout import write
 from ...schemas.study import Study
 from ...schemas.trace import STEPS, WrittenLayout
 from ..prompt import Prompt
+from ..publish import merge_card
 from .drawing import draw
 from .held_out import check_held_out
 from .pairs import RejectedText, rejected_texts
@@ -53,6 +54,7 @@ class TrainingExamples:
     train: tuple[TrainingExample, ...]
     validation: tuple[TrainingExample, ...]
     unmatched: tuple[str, ...] = ()  # what of the declared test sets names no study at hand, in words
+    inherits: bool = False  # the base was trained on restricted data, whose terms hold for what is trained on it
 
     @property
     def all(self) -> tuple[TrainingExample, ...]:
@@ -77,8 +79,8 @@ class TrainingExamples:
 
     @property
     def restricted(self) -> bool:
-        """Whether any text among them may not leave."""
-        return any(example.study.data_class == "restricted" for example in self.all)
+        """Whether any text among them, or what the base has learned, may not leave."""
+        return self.inherits or any(example.study.data_class == "restricted" for example in self.all)
 
     @property
     def rows(self) -> list[dict[str, object]]:
@@ -140,7 +142,12 @@ def load_examples(recipe: DistillRecipe, run: Path | None, prompt: Prompt) -> Tr
     examples = _split(recipe, found)
     stores = {example.store.root: example.store for example in found}.values()
     compared = check_held_out([example.study for example in examples.all], recipe.test_sets, stores)
-    return replace(examples, unmatched=tuple(str(one) for one in compared if one.unknown))
+    base = merge_card.of_base(recipe.base)
+    return replace(
+        examples,
+        unmatched=tuple(str(one) for one in compared if one.unknown),
+        inherits=base is not None and base.restricted,
+    )
 
 
 def pool(path: Path, source: Literal["accepted", "first", "first-accepted", "reports"]) -> Iterator[TrainingExample]:

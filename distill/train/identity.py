@@ -53,6 +53,18 @@ def base_of(recipe: DistillRecipe, out: Path) -> str:
     return recipe.base if not Path(recipe.base).is_dir() else str(Path(recipe.base).resolve())
 
 
+def check_processes(old: RunCard | None, world: int, out: Path) -> None:
+    """Raises:
+    RunError: the run began with another number of processes, each of which has its part of every checkpoint and batch.
+    """
+    if old is not None and not old.finished and old.processes != world:
+        raise RunError(
+            f"cannot go on: this training began with {old.processes} processes, and {world} were started; start as "
+            "many, or choose another --out",
+            file=out,
+        )
+
+
 def check_same(old: RunCard | None, now: dict[str, str], out: Path) -> None:
     """Raises:
     RunError: something that decides the result is no longer what it was when the run began.

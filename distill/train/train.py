@@ -37,7 +37,7 @@ from .answers import HeldOut, answer_held_out, signs
 from .collator import CompletionCollator, TrainingRow
 from .examples import load_examples
 from .folder import ADAPTER, CHECKPOINTS, ROWS, claimed, read_rows
-from .identity import base_of, build_base, check_same, resolve
+from .identity import base_of, build_base, check_processes, check_same, resolve
 from .lengths import measure
 from .memory import estimate
 from .preflight import TINY, build_preflight
@@ -87,6 +87,7 @@ def distill(
         _claimed(out, ranks, examples.restricted, resume=resume),
     ):
         old = RunCard.read(out) if resume and (out / FILE).exists() else None
+        check_processes(old, ranks.world, out)
         if old is not None and old.data_sha256 != examples.sha256 and (out / ROWS).is_file():
             # earlier versions took them in the order in which answers had arrived
             examples = examples.ordered_as(read_rows(out))
