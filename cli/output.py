@@ -90,11 +90,7 @@ def write_json(rows: Iterable[Any], target: str, *, private: bool = True) -> Non
 
     path = Path(target)
     try:
-        if path.exists() and not path.is_file():  # a pipe, or /dev/stdout
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(as_json(row) + "\n" for row in rows)
-            return
-        with replacing(path.resolve(), private=private) as stream:
+        with replacing(path, private=private) as stream:
             stream.writelines(as_json(row) + "\n" for row in rows)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror}); choose another --json OUT", file=target) from None
@@ -148,13 +144,14 @@ def _wrote(file: Path, forms: Iterable[frozenset[str]]) -> bool:
     return keys == {"error"} or any(form <= keys for form in forms)
 
 
-def check_page_target(path: Path, option: str) -> None:
+def check_page_target(path: Path, option: str | None) -> None:
     """Refuse to write a page over a file that is none of ours, or where none can be written.
 
     Raises:
         InputError: it exists and is no page of tenstep, or its folder takes no file.
     """
-    _check_can_be_written(path, option)
+    if option is not None:  # else it lies in a run, which is still to be opened
+        _check_can_be_written(path, option)
     if not path.is_file():
         return
     with path.open("rb") as stream:

@@ -86,9 +86,9 @@ def _page(args: argparse.Namespace) -> Outcome:
     from ..data.run import RunFolder
 
     out = args.out or args.runs[0] / "review.html"
+    check_page_target(out, "--out" if args.out else None)
     with ExitStack() as stack:
         runs = [stack.enter_context(RunFolder.read(path)) for path in args.runs]
-        check_page_target(out, "--out")
         try:
             studies = write_review(runs, out)
         except OSError as error:

@@ -90,7 +90,7 @@ def answer(
             with readable_by(owner_only=private), part.open("a", encoding="utf-8") as stream:
                 stream.write("\n")  # a kill may have left half a line
                 failed = asyncio.run(_ask_all(run, left, options, stream, on_answer)) if left else ()
-            with replacing_bytes(answers.resolve(), private=private) as whole:  # the file of before, and what came
+            with replacing_bytes(answers, private=private) as whole:  # the file of before, and what came
                 whole.write(_with_line_end(answers.read_bytes()) if answers.exists() else b"")
                 came = (data for _, data in raw_lines(part) if isinstance(data, bytes))
                 whole.writelines(_with_line_end(data) for data in came if not isinstance(object_of(data), str))

@@ -1,13 +1,12 @@
 """A process that works through batches: what gathers while it is busy is its next batch, and results come in order.
 
     process = BatchProcess(start)          start(), called there once, gives the function that works through a batch
-    process.start()                        starts it now; else its first item does
     result = await process.run(item)
     await process.close()
 
-While it works through one batch the next is on its way to it. It ends when its input does, so it never outlives the one
-that started it. What goes through the pipes is between our own two processes: lengths and pickles. Items wait here only
-while whoever gave them waits for their results.
+The process is started at its first use. While it works through one batch the next, once it is full, is on its way.
+It ends when its input does, so it never outlives the one that started it. What goes through the pipes is between our
+own two processes: lengths and pickles. Items wait here only while whoever gave them waits for their results.
 """
 
 import asyncio
@@ -42,11 +41,6 @@ class BatchProcess(Generic[Item, Result]):
         self._turn: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
-    def start(self) -> None:
-        """Start the process, if it was not started yet."""
-        if self._turn is None:
-            self._turn = asyncio.create_task(self._run_all())
-
     async def run(self, item: Item) -> Result:
         """The result of one item.
 
@@ -65,7 +59,7 @@ class BatchProcess(Generic[Item, Result]):
         while True:
             try:
                 process = await self._started()
-                while self._waiting and len(sent) < _UNDER_WAY:
+                while self._waiting and (not sent or (len(sent) < _UNDER_WAY and len(self._waiting) >= _BATCH)):
                     batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
                     sent.append([waiter for _, waiter in batch])
                     await _send(process, pickle.dumps([item for item, _ in batch], pickle.HIGHEST_PROTOCOL))

@@ -76,7 +76,6 @@ class Judgement:
             if outcome.verdict != before.verdict:
                 self.asker.record(judged_event(*outcome, opinion.sketches))
         else:
-            self.pool.start()
             answer = await self.asker.ask(lane, question, key)
             if answer is None:
                 course.closed = False

@@ -115,7 +115,15 @@ def curate(
 
 
 def select(
-    runs: AnyPath | Sequence[AnyPath], n: int, *, out: AnyPath, student: AnyPath | None = None, **options: Any
+    runs: AnyPath | Sequence[AnyPath],
+    n: int,
+    *,
+    out: AnyPath,
+    student: AnyPath | None = None,
+    splits: AnyPath | None = None,
+    held_out: Sequence[AnyPath] = (),
+    studies: AnyPath | None = None,
+    **options: Any,
 ) -> "Selected":
     """Choose a small set; the same as `tenstep select`.
 
@@ -124,6 +132,9 @@ def select(
         n: how many examples.
         out: a new folder for the selection, which `load_run` opens.
         student: a run of a student's samples: the studies that it failed on are the difficult ones.
+        splits: splits.yaml of `tenstep split`; only its train is chosen from.
+        held_out: study stores that tests are made of; what is like them is not chosen.
+        studies: the runs' study store, if it moved.
         options: quality, difficulty, similarity, minimums, maximums, pool, seed: the command's options of these names.
 
     Returns:
@@ -143,4 +154,12 @@ def select(
     except ValidationError as error:
         message, field = first_fault(error)
         raise InputError(message, field=field) from None
-    return chosen(paths, chosen_by, Path(out), student=None if student is None else Path(student))
+    return chosen(
+        paths,
+        chosen_by,
+        Path(out),
+        student=None if student is None else Path(student),
+        splits=None if splits is None else Path(splits),
+        held_out=[Path(one) for one in held_out],
+        studies=None if studies is None else Path(studies),
+    )

@@ -57,11 +57,6 @@ class VerdictPool:
         self._place: Path | None = None  # of the traces' database, if it is kept
         self.compared = 0  # traces
 
-    def start(self) -> None:
-        """Start the processes, if they are not there yet: what is asked now will be judged soon."""
-        for judge in self._judges:
-            judge.start()
-
     async def judge(self, answer: "Answer") -> Opinion:
         """The candidate that an answer is, and its verdict.
 

@@ -108,6 +108,7 @@ def export(
     found = [
         (_record(one.example, place(one.example.study), rejected), one.example.study, one.store) for one in sourced
     ]
+    _check_form([study for _, study, _ in found], prompt)
     _check_splits([(record.split, study) for record, study, _ in found])
     manifest = ExportManifest(
         exporter=kind,
@@ -127,7 +128,7 @@ def export(
     )
     if manifest.data_class == "restricted" and not options.include_restricted:
         return _withheld(out, manifest, [record for record, _, _ in found])
-    return write_whole(out, manifest, found, prompt.report_form, options)
+    return write_whole(out, manifest, found, options)
 
 
 def read_manifest(path: Path) -> ExportManifest:
@@ -151,6 +152,15 @@ def _placing(splits: Path | None) -> Callable[[Study], SplitName]:
         return lambda study: _NAMES[recipe.of(study)]
     own = SplitRecipe.model_validate({"test": 0.0, "validate": 0.0})
     return lambda study: _NAMES[own.place(study, frozenset())]
+
+
+def _check_form(studies: Sequence[Study], prompt: Instruction) -> None:
+    if other := [study.id for study in studies if study.report_form != prompt.report_form]:
+        raise InputError(
+            f"the prompt {prompt.id} asks for a {prompt.report_form} report, but {len(other)} studies have another "
+            f"form (the first is '{other[0]}'); choose another --prompt, or ingest with that form",
+            field="prompt",
+        )
 
 
 def _check_splits(found: Iterable[tuple[SplitName, Study]]) -> None:
@@ -219,21 +229,12 @@ def _row(found: Found, prompt: str, options: ExportOptions) -> Row:
     )
 
 
-def write_whole(
-    out: Path, manifest: ExportManifest, found: Sequence[Found], form: ReportForm | None, options: ExportOptions
-) -> ExportManifest:
-    """Write rows with reports, all of one form, and images.
+def write_whole(out: Path, manifest: ExportManifest, found: Sequence[Found], options: ExportOptions) -> ExportManifest:
+    """Write rows with reports and images.
 
     Raises:
-        InputError: a study has another form or no image, or the exporter cannot take a row.
+        InputError: a study has no image, or the exporter cannot take a row.
     """
-    other = [study.id for _, study, _ in found if study.report_form != form]
-    if other:
-        raise InputError(
-            f"the prompt {manifest.prompt_id} asks for a {form} report, but {len(other)} studies have another form "
-            f"(the first is '{other[0]}'); choose another --prompt, or ingest with that form",
-            field="prompt",
-        )
     chosen = exporter.load(manifest.exporter)
     rows = [_row(one, manifest.prompt, options) for one in found]
     blind = [row.id for row in rows if not row.films]

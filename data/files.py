@@ -2,7 +2,8 @@
 
 A reader never sees half a file, and what bore the name before stays until the new one is on disk. While it is written
 it lies in the same folder, under the name with `.part`; what a kill left there is overwritten by the next writer. Of
-two writers of one file, the second waits for the first, and its file stays.
+two writers of one file, the second waits for the first, and its file stays. A link stays one, and what is no file, a
+pipe or a device, is written as it is.
 """
 
 import contextlib
@@ -118,6 +119,11 @@ def hold(file: Path, what: str) -> "FileLock":
 
 @contextlib.contextmanager
 def _whole(path: Path, *, private: bool) -> Iterator[int]:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe or a device, /dev/stdout or /dev/null
+        with path.open("wb", buffering=0) as special:
+            yield special.fileno()
+        return
+    path = path.resolve()
     part = path.with_name(path.name + PART)
     while (stream := _new(part, 0o600 if private else 0o666)) is None:
         pass

@@ -44,8 +44,10 @@ def join(path: Path, studies: Sequence[Path], out: Path, options: ExportOptions 
         except ValidationError as error:
             raise InputError(line.problem or why(error), file=path / RECORDS, row=line.row) from None
         found.append((record, *_owned(record, stores)))
-    forms = {study.report_form for _, study, _ in found}
-    return write_whole(out, manifest, found, forms.pop() if len(forms) == 1 else None, options)
+    forms = sorted({study.report_form for _, study, _ in found})
+    if len(forms) > 1:  # what earlier versions exported
+        raise InputError(f"holds reports of several forms ({', '.join(forms)}); have it exported anew", file=path)
+    return write_whole(out, manifest, found, options)
 
 
 def _owned(record: ExportRecord, stores: Sequence[StudyStore]) -> tuple[Study, StudyStore]:

@@ -74,7 +74,7 @@ def parse(text: str) -> Trace:
     Raises:
         LayoutError: the text is not valid Unicode, opens like a JSON object and is not one, or is one without steps.
     """
-    if _SURROGATE.search(text):
+    if _holds_half_a_character(text):
         raise LayoutError("the text holds half a character (a lone surrogate); save it as UTF-8")
     if text.lstrip().startswith("{"):
         return _parse_json(text)
@@ -102,7 +102,7 @@ def _parse_json(text: str) -> Trace:
         raise LayoutError(f"the answer opens as a JSON object but is not one ({error})") from None
     if not steps:
         raise LayoutError("the JSON answer has no keys step_01 to step_10")
-    if any(_SURROGATE.search(part) for part in (*texts, report or "", others)):
+    if any(map(_holds_half_a_character, (*texts, report or "", others))):
         raise LayoutError("the JSON answer holds half a character (a lone surrogate)")
     return Trace(
         steps=tuple(Step(number=int(key[5:]), text=_one_line(value)) for key, value in zip(steps, texts, strict=True)),
@@ -111,6 +111,10 @@ def _parse_json(text: str) -> Trace:
         between=others,
         trailer=text[end:].strip(),
     )
+
+
+def _holds_half_a_character(text: str) -> bool:
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tenstep.data.readings import Readings
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.schemas.reading import Reading
-from tenstep.schemas.study import Study
+from tenstep.schemas.study import DataClass, ReportForm, Study
 from tenstep.schemas.verdict import Finding, Verdict
 from tenstep.validators.gate import codes_of
 from tenstep.validators.reading import read_candidate
@@ -265,6 +265,22 @@ def checked_run(store: StudyStore, out: Path) -> Path:
         for study in store:
             run.record(read_candidate(ten(report=None), study.id, writes_report=False), Verdict(), raw=b"")
     return out
+
+
+@pytest.mark.parametrize("data_class", ["public", "restricted"])
+def test_reports_of_several_forms_are_refused_before_they_leave(
+    data_class: DataClass, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forms: tuple[ReportForm, ...] = ("four-header", "verbatim")
+    studies = [
+        Study(id=f"t/{form}", patient_id=form, source="t", data_class=data_class, report=REFERENCE, report_form=form)
+        for form in forms
+    ]
+    run = checked_run(make_store(tmp_path / "studies", studies), tmp_path / "run")
+    out = tmp_path / "out"
+    assert main(["export", str(run), "--to", "jsonl", "--text-only", "--out", str(out)]) == 2
+    assert "1 studies have another form (the first is 't/verbatim')" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_restricted_studies_leave_as_steps_and_hashes_and_their_owner_joins_them(

@@ -1,5 +1,6 @@
 """Files that are whole or not there, who may read them, and locks that hold."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -45,6 +46,18 @@ def test_a_folder_takes_its_name_when_it_is_filled(tmp_path: Path) -> None:
         raise KeyError
     assert (tmp_path / "out" / "a").read_text() == "two"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    replace_text(tmp_path / "link", "through")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "through"
+    reads, writes = os.pipe()
+    replace_text(Path(f"/dev/fd/{writes}"), "through")
+    os.close(writes)
+    with os.fdopen(reads) as stream:
+        assert stream.read() == "through"
 
 
 def test_the_second_of_two_writers_waits_and_its_file_stays(tmp_path: Path) -> None:

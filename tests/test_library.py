@@ -59,6 +59,10 @@ def test_a_run_is_curated_selected_and_exported(store: StudyStore, tmp_path: Pat
     assert len(chosen) == len(chosen.to_pandas()) == 1
     told = tenstep.export(tmp_path / "small", "jsonl", tmp_path / "dataset")
     assert told.rows == {"train": 1}
+    with pytest.raises(InputError, match="no accepted example is left"):
+        tenstep.select(run.path, 1, out=tmp_path / "none", held_out=[store.root], studies=store.root)
+    with pytest.raises(RecipeError, match=r"none\.yaml"):
+        tenstep.select(run.path, 1, out=tmp_path / "none", splits=tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(
