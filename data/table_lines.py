@@ -37,15 +37,6 @@ _AT_ONCE = 1 << 20  # bytes that are copied, or records that are added up
 _HEAD = 1 << 16  # bytes of JSON at most
 
 
-class Lines(NamedTuple):
-    """What came of one study."""
-
-    tables: tuple[bytes, bytes, bytes]  # its lines in each; empty if it has none there
-    attempts: int
-    outcome: Outcome
-    repaired: bool
-
-
 class Known(NamedTuple):
     """What the tables in a folder hold."""
 
@@ -63,8 +54,18 @@ class TableWriter:
         self.places_known = True
         self.count = Counter[str]()
 
-    def put(self, one: Lines, place: int | None) -> None:
-        """The lines of the next study that has new ones, and its place in the store; those before it are copied."""
+    def put(
+        self, place: int | None, tables: tuple[bytes, bytes, bytes], attempts: int, outcome: Outcome, repaired: bool
+    ) -> None:
+        """The next study that has new lines; those of studies before it are copied.
+
+        Args:
+            place: of the study in the store; none if the store lacks it.
+            tables: its lines in each; empty if it has none there.
+            attempts: candidates.
+            outcome: of the study.
+            repaired: whether it was accepted at a later attempt.
+        """
         if place is None:
             self.places_known, place = False, 0
         if len(self._records):
@@ -73,13 +74,13 @@ class TableWriter:
                 for table, length in zip(self._old, self._records["bytes"][self._at].tolist(), strict=True):
                     table.seek(length, os.SEEK_CUR)
                 self._at += 1
-        for table, lines in zip(self._new, one.tables, strict=True):
+        for table, lines in zip(self._new, tables, strict=True):
             table.write(lines)
-        outcome = _OUTCOMES.index(one.outcome)
-        self._index.write(_PACKED.pack(place, *map(len, one.tables), one.attempts, outcome, one.repaired))
-        self.count[_COUNTS[outcome]] += 1
-        self.count["attempts"] += one.attempts
-        self.count["repaired"] += one.repaired
+        number = _OUTCOMES.index(outcome)
+        self._index.write(_PACKED.pack(place, *map(len, tables), attempts, number, repaired))
+        self.count[_COUNTS[number]] += 1
+        self.count["attempts"] += attempts
+        self.count["repaired"] += repaired
 
     def finish(self) -> None:
         """Copy the lines of the studies that are left."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -38,9 +38,6 @@ from .nearby import Nearby
 from .run_files import recipe_sha256
 from .store.studies import StudyStore
 
-if TYPE_CHECKING:
-    from .table_lines import Lines
-
 
 def accepted(manifest: Manifest, journal: Journal, store: StudyStore) -> Iterator[Example]:
     """One accepted candidate of each study, as an example: the first, or the best of several (choice.py).
@@ -52,7 +49,8 @@ def accepted(manifest: Manifest, journal: Journal, store: StudyStore) -> Iterato
     """
     studies = Nearby(store)
     for study_id, events in groupby(judged_events(journal, index=store.index), key=attrgetter("study_id")):
-        event = _chosen(list(events), manifest)
+        some = list(events)
+        event = _chosen(some, [outcome_in(one.body["verdict"]) for one in some], manifest)
         if event is not None and _has_steps(event):
             yield _example(studies.get(study_id), *judged(event), _layout(manifest))
 
@@ -79,7 +77,7 @@ def write_tables(folder: Path, manifest: Manifest, journal: Journal, store: Stud
     ):
         some = judged_events(journal, index=store.index, since=since)
         for study_id, events in groupby(some, key=attrgetter("study_id")):
-            writer.put(_lines(study_id, list(events), manifest, studies), store.place_of(study_id))
+            writer.put(store.place_of(study_id), *_lines(study_id, list(events), manifest, studies))
     _write_verified(folder, journal, store)
     counts = {name: writer.count[name] for name in ("attempts", "accepted", "doubted", "rejected", "repaired")}
     return counts | {state: n for state, n in journal.standing().items() if state is not State.JUDGED}
@@ -92,16 +90,19 @@ def _mark(manifest: Manifest, store: StudyStore) -> dict[str, Any]:
     return {"code": __version__, "kind": manifest.kind, "recipe": recipe_sha256(decides), "store": store.state}
 
 
-def _lines(study_id: str, events: Sequence[Event], manifest: Manifest, studies: Nearby | StudyStore) -> "Lines":
-    """What one study has in the tables; what was written by these nouns is copied, not checked and made again."""
-    from .table_lines import Lines
+def _lines(
+    study_id: str, events: Sequence[Event], manifest: Manifest, studies: Nearby | StudyStore
+) -> tuple[tuple[bytes, bytes, bytes], int, Outcome, bool]:
+    """What one study has in the tables, how many candidates, what came of it, and whether at a later attempt.
 
+    What was written by these nouns is copied, not checked and made again.
+    """
+    outcomes = [outcome_in(event.body["verdict"]) for event in events]
     good, doubted, bad = b"", [], []
-    event = _chosen(events, manifest)
+    event = _chosen(events, outcomes, manifest)
     if event is not None and _has_steps(event):  # or it is a student's report alone, and no example of ten steps
         good = _line(studies.get(study_id), event, _layout(manifest)) + b"\n"
-    for one in events:
-        outcome = outcome_in(one.body["verdict"])
+    for one, outcome in zip(events, outcomes, strict=True):
         if manifest.kind == "sample" or outcome != "accept":
             row = {"schema_version": SCHEMA_VERSION, "study_id": study_id}
             line = json.dumps(row | {name: one.body[name] for name in ("candidate", "verdict")}).encode() + b"\n"
@@ -111,7 +112,7 @@ def _lines(study_id: str, events: Sequence[Event], manifest: Manifest, studies: 
                 bad.append(line)
     standing: Outcome = "accept" if event is not None else "doubt" if doubted else "reject"
     repaired = event is not None and event.body["candidate"]["attempt"] > 1
-    return Lines((good, b"".join(doubted), b"".join(bad)), len(events), standing, repaired)
+    return (good, b"".join(doubted), b"".join(bad)), len(events), standing, repaired
 
 
 def _write_verified(folder: Path, journal: Journal, store: StudyStore) -> None:
@@ -133,9 +134,9 @@ def _write_verified(folder: Path, journal: Journal, store: StudyStore) -> None:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _chosen(events: Sequence[Event], manifest: Manifest) -> Event | None:
+def _chosen(events: Sequence[Event], outcomes: Sequence[Outcome], manifest: Manifest) -> Event | None:
     """Of one study's candidates, in order: the first that is accepted, or the best of several; none if none is."""
-    good = [event for event in events if outcome_in(event.body["verdict"]) == "accept"]
+    good = [event for event, outcome in zip(events, outcomes, strict=True) if outcome == "accept"]
     several = manifest.recipe.get("several", {})
     if len(good) < 2 or (several.get("strategy", "split") == "split" and several.get("samples", 1) == 1):
         return next(iter(good), None)
