@@ -7,7 +7,7 @@ requests are not spread so: their budgets and rates are one process's, or split 
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from ..data.run_files import MANIFEST
 from ..data.sharding import Shard
 from ..data.store.studies import StudyStore
 from ..schemas.curate_recipe import CurateRecipe
-from ..schemas.errors import RecipeError
+from ..schemas.errors import InputError, RecipeError, RunError
+from ..schemas.plugins import Plugin, check_files, file_plugin
 from .curating import Curated, curate_run, resolve
 from .merging import merge_runs
 from .teacher import load
@@ -50,9 +51,13 @@ def curate_offline(
     if not (out / MANIFEST).exists():
         count = max(1, min(_SHARDS, len(StudyStore.open(str(recipe.studies))) // studies))
         shards = [Shard(number, count) for number in range(1, count + 1)]
+        folder.mkdir(parents=True, exist_ok=True)
+        work = partial(_curate, recipe, tuple(map(file_plugin, recipe.rules)), folder)
         on_progress(0, count)
-        for shard, found in zip(shards, executor.map(partial(_curate, recipe, folder), shards), strict=True):
+        for shard, found in zip(shards, executor.map(work, shards), strict=True):
             sure(found, f"shard {shard.number} of {count}")
+            if not (folder / str(shard.number) / MANIFEST).exists():
+                raise RunError("a worker wrote to another disk; every node must see this folder", file=folder)
             on_progress(shard.number, count)
         if count == 1:
             (folder / "1").rename(out)
@@ -62,8 +67,11 @@ def curate_offline(
     return curate_run(recipe, out)
 
 
-def _curate(recipe: CurateRecipe, folder: Path, shard: Shard) -> int:
+def _curate(recipe: CurateRecipe, rules: Sequence[Plugin], folder: Path, shard: Shard) -> int:
     """One shard: a pure function of the recipe and the store, but for what its journal has already."""
+    check_files(rules)
+    if not folder.is_dir():
+        raise InputError("there is no such folder", file=folder)
     alone = recipe if shard.of == 1 else resolve(recipe, shard=shard)
     return curate_run(alone, folder / str(shard.number), workers=0).manifest.counts["accepted"]
 

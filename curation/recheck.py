@@ -15,7 +15,7 @@ from ..data.executor import Executor, Failed
 from ..data.processes import THIS_PROCESS
 from ..data.run import RunFolder
 from ..schemas.candidate import Candidate
-from ..schemas.plugins import file_plugin
+from ..schemas.plugins import Plugin, check_files, file_plugin
 from ..schemas.study import Study
 from ..schemas.verdict import Doubts, Verdict, Weight
 from ..validators.gate import judge
@@ -78,10 +78,9 @@ def recheck(
 
         def again(run: RunFolder) -> Iterator[Step]:
             recipe = {**run.manifest.recipe, **changes}
-            options = recipe.get("severities") or {}, doubts_of(recipe), recipe.get("rules") or ()
             stored = ((run.studies.get(candidate.study_id), candidate, verdict) for candidate, verdict in run.judged())
-            work = partial(_judged_again, *options)
-            for (_, candidate, verdict), found in executor.map_rows(work, stored, key_of(options[2])):
+            work = partial(_judged_again, *options_of(recipe))
+            for (_, candidate, verdict), found in executor.map_rows(work, stored, content):
                 on_candidate()
                 if isinstance(found, Failed):  # its verdict stays
                     failed[candidate.key] = Unjudged(candidate.study_id, found.reason)
@@ -115,22 +114,25 @@ def recheck(
         return result
 
 
-def key_of(own: Sequence[str]) -> Callable[[Stored], str]:
-    """For a cache, what decides a new verdict beside the options: what is stored, and the code of the own rules."""
-    return partial(_content, [file_plugin(path).package for path in own])
+def content(stored: Stored) -> str:
+    """For a cache, what decides a new verdict beside the options."""
+    return "\n".join(one.model_dump_json() for one in stored)
 
 
-def _content(own: Sequence[str], stored: Stored) -> str:
-    return "\n".join((*own, *(one.model_dump_json() for one in stored)))
+def options_of(recipe: Mapping[str, Any]) -> tuple[Mapping[str, Weight], Doubts, tuple[Plugin, ...]]:
+    """What of a recipe decides a verdict; its own rules with their hashes, since a worker may see other files."""
+    return recipe.get("severities") or {}, doubts_of(recipe), tuple(map(file_plugin, recipe.get("rules") or ()))
 
 
 def _judged_again(
     severities: Mapping[str, Weight],
     doubts: Doubts,
-    own: Sequence[str],
+    rules: Sequence[Plugin],
     stored: Sequence[Stored],
 ) -> list[tuple[Verdict, Any]]:
     """New verdicts, and the sketches of what is not rejected."""
+    check_files(rules)
+    own = [rule.module for rule in rules]
     found = []
     for study, candidate, verdict in stored:
         now = judge_again(study, candidate, verdict, severities, doubts, own)

@@ -174,7 +174,8 @@ class Journal:
 
     def _select(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._reader.execute(sql, values)
+            # map has no close: a cursor would be closed with this generator, after its database maybe
+            yield from map(tuple, self._reader.execute(sql, values))
         except sqlite3.Error as error:
             raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self.path) from None
 

@@ -39,21 +39,18 @@ class ShardCache(NamedTuple):
             key: all of a row that decides its result; a function at the top of a module.
 
         Raises:
-            InputError: others can read or write there.
+            InputError: others can read or write there; so do `get` and `put` where a worker sees it so.
         """
         folder = folder.resolve()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-        if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.getuid():
-            raise InputError(
-                "others can read or write here, and shards hold texts; name a folder of your own", file=folder
-            )
+        _check(folder)
         whole = partial(work)  # one of a partial is of its function
-        named = [whole.func.__module__, whole.func.__qualname__, whole.args, whole.keywords, _code()]
+        named = [whole.func.__module__, whole.func.__qualname__, whole.args, whole.keywords, code()]
         return cls(folder, json.dumps(named, sort_keys=True, default=str), key)
 
     def get(self, rows: Sequence[Any]) -> list[Any] | None:
         """What these rows came to; none if they are not done."""
+        _check(self.folder)  # a worker on another machine may see another folder under this name
         try:
             found: list[Any] = pickle.loads(self._file(rows).read_bytes())  # noqa: S301 our own, see `open`
         except FileNotFoundError:
@@ -73,9 +70,15 @@ class ShardCache(NamedTuple):
         return self.folder / f"{digest.hexdigest()}.shard"
 
 
+def _check(folder: Path) -> None:
+    found = folder.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.getuid():
+        raise InputError("others can read or write here, and shards hold texts; name a folder of your own", file=folder)
+
+
 @cache
-def _code() -> str:
-    """A hash of the code, plugins too, so that what an earlier state of it found is not taken for what this one would
+def code() -> str:
+    """A hash of tenstep's code, plugins too, so that what other code found is not taken for what this one would
     find."""
     root = Path(__file__).parents[1]
     rooms = ("schemas", "data", "validators", "curation")

@@ -155,7 +155,8 @@ class Sums:
 
     def _select(self, sql: str) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._connection.execute(sql)
+            # map has no close: a cursor would be closed with this generator, after its database maybe
+            yield from map(tuple, self._connection.execute(sql))
         except sqlite3.Error as error:
             raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self._path) from None
 

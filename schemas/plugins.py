@@ -12,7 +12,7 @@ its path in a recipe. A dataset names neither: nothing in data is ever imported.
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -138,6 +138,17 @@ def file_plugin(path: str) -> Plugin:
     """
     digest = hashlib.sha256(_file(path).read_bytes()).hexdigest()
     return Plugin(kind="rules", name=Path(path).stem, module=path, package=digest)
+
+
+def check_files(rules: Iterable[Plugin]) -> None:
+    """See that files of rules are those that they were when a piece of work began, on its machine or another one.
+
+    Raises:
+        InputError: one is missing, or another one.
+    """
+    for rule in rules:
+        if file_plugin(rule.module) != rule:
+            raise InputError("is another file than when the work began; give the command again", file=rule.module)
 
 
 def _package(point: EntryPoint) -> str:

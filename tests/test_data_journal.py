@@ -1,5 +1,6 @@
 """The journal: what is appended is on disk, in order, and stays there."""
 
+import gc
 import shutil
 import sqlite3
 import subprocess
@@ -32,6 +33,15 @@ def test_a_done_future_means_another_process_can_read_the_event(tmp_path: Path) 
         journal.append(event(7)).result()
         with Journal(tmp_path / "j.db", writable=False) as reader:
             assert reader.states() == {event(7).key: State.PLANNED}
+
+
+def test_events_that_are_not_read_to_their_end_may_outlive_the_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.db", writable=True) as journal:
+        journal.append(event(1), event(2)).result()
+        events = journal.events()
+        next(events)
+    del events
+    gc.collect()  # what a generator raises when it is closed is a warning, hence an error
 
 
 def test_the_last_event_is_the_state(tmp_path: Path) -> None:

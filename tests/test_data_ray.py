@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from tenstep.__main__ import main
-from tenstep.data.ray_executor import check_nodes
-from tenstep.schemas.errors import PolicyError
+from tenstep.data.ray_executor import Node, check_nodes, named
+from tenstep.schemas.errors import InputError, PolicyError
 from tenstep.validators.rule import REFERENCE, ten
 
 SCRIPT = Path(__file__).with_name("ray_script.py")
@@ -103,19 +104,36 @@ FAR = "10.255.3.4"  # no address of this machine
 
 def test_restricted_rows_go_to_nodes_of_other_machines_only_where_somebody_says_that_they_may(tmp_path: Path) -> None:
     cluster = f"ray://{FAR}:6379"
-    check_nodes(cluster, ["127.0.0.1", "localhost"], "restricted", None)
-    check_nodes(cluster, ["127.0.0.1", FAR], "public", None)
-    with pytest.raises(PolicyError, match=f"may not leave for {cluster}.*--attestation FILE.*work on this machine"):
-        check_nodes(cluster, ["127.0.0.1", FAR], "restricted", None)
+    here = socket.gethostname()
+    far = [Node("127.0.0.1", here), Node(FAR, here)]
+    check_nodes(cluster, [Node("127.0.0.1", here), Node("localhost", here)], "restricted", None)
+    check_nodes(cluster, far, "public", None)
+    refused = f"may not leave for {cluster}.*--attestation FILE.*work on this machine"
+    tunnel = Node("127.0.0.1", "another")
+    for nodes in (far, [tunnel], [Node("0.0.0.0", here)], [Node("", here)]):
+        with pytest.raises(PolicyError, match=refused):
+            check_nodes(cluster, nodes, "restricted", None)
     words = {"contract": "DPA-1", "access": "the members of project 7", "not_public": True, "region": "here"}
     signed = {**words, "signed_by": "J. Doe", "valid_until": "2099-01-31", "places": [cluster]}
     (tmp_path / "signed.yaml").write_text(json.dumps(signed))
-    check_nodes(cluster, ["127.0.0.1", FAR], "restricted", tmp_path / "signed.yaml")
+    check_nodes(cluster, far, "restricted", tmp_path / "signed.yaml")
     with pytest.raises(PolicyError, match="does not name"):
-        check_nodes(f"ray://{FAR}:7000", [FAR], "restricted", tmp_path / "signed.yaml")
+        check_nodes(f"ray://{FAR}:7000", far, "restricted", tmp_path / "signed.yaml")
     (tmp_path / "signed.yaml").write_text(json.dumps({**signed, "valid_until": "2020-01-31"}))
     with pytest.raises(PolicyError, match="ended on 2020-01-31"):
-        check_nodes(cluster, [FAR], "restricted", tmp_path / "signed.yaml")
+        check_nodes(cluster, far, "restricted", tmp_path / "signed.yaml")
+
+
+def test_what_a_node_cannot_do_names_the_node_and_what_this_machine_cannot_does_not() -> None:
+    missing = FileNotFoundError(2, "No such file or directory", "/data/rows")
+    assert str(named(missing, FAR, "10.0.0.1")) == (
+        f"[Errno 2] No such file or directory, on node {FAR}; every node must see the same files under the same paths: "
+        "'/data/rows'"
+    )
+    fault = InputError("there is no such folder", file="studies")
+    assert named(fault, FAR, FAR) is fault and str(fault) == "studies: there is no such folder"
+    assert str(named(fault, FAR, "10.0.0.1")).startswith(f"studies: on node {FAR}: there is no such folder (every node")
+    assert str(named(InputError("no"), FAR, "10.0.0.1")) == f"on node {FAR}: no"
 
 
 ABSENT = """

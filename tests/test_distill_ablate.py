@@ -12,16 +12,19 @@ from distill_parts import filmed, ingested, untrained
 from distill_student import RECIPES, DemoStudent, demo_student, tenstep
 from tenstep.__main__ import main
 from tenstep.data.demo.folders import write_folders
+from tenstep.data.recipes import read_recipe
 from tenstep.data.run import RunFolder
 from tenstep.data.statistics import mcnemar
 from tenstep.demo import worth
 from tenstep.distill.ablate.ablation import Ablation
+from tenstep.distill.ablate.arms import arms_of
 from tenstep.distill.ablate.comparison import rows_of
 from tenstep.distill.ablate.outcomes import Outcomes
 from tenstep.distill.evaluate.labels import LABELS
 from tenstep.distill.prompt import path_of, read
 from tenstep.distill.train.drawing import draw, labels_of, raked
 from tenstep.distill.train.examples import load_examples, pool
+from tenstep.schemas.ablate_recipe import AblateRecipe
 from tenstep.schemas.distill_recipe import DistillRecipe
 from tenstep.schemas.errors import TrainingError
 from tenstep.schemas.learning import Traces
@@ -226,3 +229,14 @@ def test_curation_is_worth_its_price_where_the_teacher_is_biased(demo_student: D
     passed = [labels_of(row.study) for row in pool(tmp_path / "worth" / "runs" / "biased", "first-accepted")]
     share = sum(labels[LABELS.index("Cardiomegaly")] for labels in passed) / len(passed)
     assert share < found["case_mix"]["Cardiomegaly"]["all"]  # rejection alone changes what is trained on
+
+
+def test_the_arm_of_reports_alone_is_asked_in_the_form_of_the_others(folder: Path, tmp_path: Path) -> None:
+    fields = yaml.safe_load((folder / "student.yaml").read_text())
+    for prompt, alone in (("ten-steps", "report-only"), ("ten-steps-verbatim", "report-only-verbatim")):
+        (tmp_path / "student.yaml").write_text(yaml.safe_dump(fields | {"prompt": prompt}))
+        recipe = ablation_recipe(
+            folder, arms={"curated": {}, "report-only": {}}, student=str(tmp_path / "student.yaml")
+        )
+        arms = arms_of(read_recipe(recipe, AblateRecipe), folder / "run")
+        assert [arm.prompt for arm in arms.values()] == [prompt, alone]

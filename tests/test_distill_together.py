@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from distill_parts import changed, recipe_on
 from distill_student import base, run, store
@@ -16,7 +17,7 @@ from tenstep.cli.app import parser
 from tenstep.data.run import RunFolder
 from tenstep.data.store.studies import StudyStore
 from tenstep.distill.adapter import WEIGHTS
-from tenstep.distill.train.ranks import check_launch
+from tenstep.distill.train.ranks import check_launch, of_the_network
 from tenstep.distill.train.run_card import RunCard
 from tenstep.distill.train.train import distill
 from tenstep.schemas.errors import TrainingError
@@ -149,3 +150,9 @@ def test_the_launch_file_of_accelerate_is_two_nodes_of_eight() -> None:
     words = first.partition(" -m tenstep ")
     assert words[0].startswith(f"# accelerate launch --config_file {path.relative_to(path.parents[2])}")
     assert parser().parse_args(words[2].split()).recipe.is_file()
+
+
+def test_only_errors_of_the_network_blame_the_other_process() -> None:
+    lost = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [10.77.0.3]:644.")
+    assert of_the_network(lost) and of_the_network(torch.distributed.DistNetworkError("no answer"))
+    assert not of_the_network(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -191,3 +191,12 @@ def test_a_file_that_is_no_rule_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.py").write_text("1 / 0\n")
     with pytest.raises(InputError, match="cannot be imported: ZeroDivisionError"):
         plugins.file_module(str(tmp_path / "b.py"))
+
+
+def test_a_rule_s_file_that_has_become_another_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("one = 1\n")
+    plugins.check_files([before := plugins.file_plugin(str(file))])
+    file.write_text("one = 2\n")
+    with pytest.raises(InputError, match=r"own\.py: is another file than when the work began"):
+        plugins.check_files([before])

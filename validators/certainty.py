@@ -32,7 +32,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     reference = reference_of(study)
     marked: set[int] = set()
     for here in said(candidate):
-        for finding in _judge(reference, here):
+        for finding in _judge(reference, here) if not here.claim.implied else ():
             if finding.severity == "error":
                 marked.add(here.step)
             yield finding
@@ -49,7 +49,7 @@ def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
 
 def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
     claim = here.claim
-    if claim.implied or (claim.status != "present" and not (claim.certain or claim.doubted)):
+    if claim.status != "present" and not (claim.certain or claim.doubted):
         return
     quote, what = here.quote, name(claim.finding)
     same = relations().same.get(claim.finding, frozenset((claim.finding,)))
@@ -64,7 +64,7 @@ def _judge(reference: Reference, here: Said) -> Iterator[Finding]:
     if claim.status == "present" and loose and not firm:
         message = f"{quote!r}: {what} is only possible in this study; keep the hedge."
         code = "overstated" if claim.certain else "hedge_dropped" if concludes(here.step, here.text) else ""
-    elif claim.status == "absent" and loose and not firm and claim.certain and not (claim.implied or claim.limits):
+    elif claim.status == "absent" and loose and not firm and claim.certain and not claim.limits:
         code, message = "rules_out_open", f"{quote!r}: {what} is left open in this study; it cannot be ruled out."
     elif claim.status == "uncertain" and firm and not loose and claim.doubted:
         code, message = "understated", f"{quote!r}: {what} is asserted for this study; do not doubt it."

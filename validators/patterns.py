@@ -14,16 +14,15 @@ from typing import Any
 from .memory import remembered
 from .steps import tokens
 
-LEAD = (
-    6  # letters of a word by which it is looked up: "documented" as "docume"; four say "consolidation" and "consistent"
-)
+LEAD = 6  # letters of a word by which it is looked up: "documented" as "docume"
 _ONE_BY_ONE = 8  # patterns that are searched one by one
 _MOST = 400  # strings that a part of a pattern is written out to, at most
 _ANYTHING, _DIGIT, _GAP = "\0", "\1", " "  # in a written-out string: unknown characters, a digit, a border of a word
-# words of nearly every step: needing one of these saves nothing
+# words and marks of nearly every step: needing one of these saves nothing
 _COMMON = frozenset(
-    re.findall(r"\w+", "a an and are as at be by for from in is it no not of on or that the this to was with")
+    re.findall(r"\S+", ". , a an and are as at be by for from in is it no not of on or that the this to was with")
 )
+_UNKNOWN = _COMMON | {_ANYTHING, _GAP}
 _WORD = re.compile(rf"(?<=[^\0\1a-z])(?:[a-z]{{{LEAD},}}|[a-z]+(?=[^\0a-z]))")  # long enough, or whole
 _DIGIT_FOUND, _TWO_DIGITS = re.compile(r"\d"), re.compile(r"\d\d")
 _OFTEN = {"0": 30, "00": 10}  # as many other leads are in as many texts, about
@@ -141,7 +140,7 @@ def _rarest(string: str) -> str | None:
     digits = "".join(_DIGIT if char.isdigit() else char for char in string)
     if _DIGIT in digits:
         return "00" if 2 * _DIGIT in digits else "0"
-    return next((mark for mark in string if not mark.isalnum() and mark not in (_ANYTHING, _GAP)), None)
+    return next((mark for mark in string if not mark.isalnum() and mark not in _UNKNOWN), None)
 
 
 def _parts(items: Any) -> Iterator[set[str]]:

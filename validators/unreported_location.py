@@ -43,13 +43,16 @@ class _Known(NamedTuple):
 
 def rule(study: Study, candidate: Candidate) -> Iterator[Finding]:
     """The first side or level of each step that the reference names nowhere."""
-    report = study.report[:REPORT_LIMIT]
+    sides, levels = _named(study.report[:REPORT_LIMIT])
+    any_side = "bilateral" in sides or len(sides) > 1  # then any finding may be meant
     for position, text in steps_of(candidate):
+        if any_side and _NUMBERED.isdisjoint(vocabulary(text)):
+            continue
         for start, end in sentences(text):
             sentence, here = text[start:end], (position, (start, end))
-            moved = _unreported_level(report, sentence)
-            if not moved and (moved := _unreported_side(report, sentence)) and here in sided(study, candidate):
-                continue
+            moved = _unreported_level(levels, sentence)
+            if not (moved or any_side) and (moved := _unreported_side(sides, sentence)):
+                moved = None if here in sided(study, candidate) else moved
             if moved and not sentence.endswith("?") and here not in disputed(study, candidate):
                 yield find(
                     "unreported_location",
@@ -85,20 +88,17 @@ def _levels(text: str) -> Iterator[tuple[str, int, str]]:
                 yield "rib", number, found.group()
 
 
-def _unreported_level(report: str, sentence: str) -> str | None:
+def _unreported_level(levels: Mapping[str, tuple[int, int]], sentence: str) -> str | None:
     for kind, number, words in _levels(sentence):
-        low, high = _named(report).levels.get(kind, (number, number))
+        low, high = levels.get(kind, (number, number))
         if not low <= number <= high:
             return words
     return None
 
 
-def _unreported_side(report: str, sentence: str) -> str | None:
+def _unreported_side(known: frozenset[str], sentence: str) -> str | None:
     """The side of a plain clause, if the report names only the other one, or none and the sentence not both, but a
-    finding or quality; where "both" is named, or either side, any finding may be meant."""
-    known = _named(report).sides
-    if "bilateral" in known or len(known) > 1:
-        return None
+    finding or quality."""
     entries = parsed(sentence)[0].entries
     sides = {entry.side for entry in entries if entry.side}
     if not sides:

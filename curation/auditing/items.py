@@ -18,11 +18,11 @@ from ...data.processes import THIS_PROCESS
 from ...data.run import RunFolder
 from ...schemas.candidate import Candidate
 from ...schemas.errors import InputError
+from ...schemas.plugins import Plugin, check_files
 from ...schemas.study import Study
 from ...schemas.verdict import Doubts, Outcome, Verdict, Weight
-from ..doubts import doubts_of
 from ..pages.review import located
-from ..recheck import Stored, judge_again, key_of
+from ..recheck import Stored, content, judge_again, options_of
 from .faults import image_faults, report_faults
 from .judged import AS_IT_IS, Reader, judge_row
 from .measures import MeasuredTrace, measured
@@ -114,6 +114,8 @@ def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | RowProblem:
     study, candidate, verdict, layout = judge_row(row, reader)
     born = [*report_faults(row.reference_report or (candidate.trace.report if candidate.trace else None))]
     if reader.images is not None:
+        if not reader.images.is_dir():  # that one film is missing is the row's fault
+            raise InputError("there is no such folder", file=reader.images)
         born += image_faults(raw.fields, reader.images)
     if born:
         verdict = verdict.model_copy(update={"findings": (*verdict.findings, *born)})
@@ -124,10 +126,8 @@ def _judge(raw: Raw, reader: Reader) -> tuple[Item, Form] | RowProblem:
 
 def _of_run(path: Path, executor: Executor) -> Iterator[Item | RowProblem]:
     with RunFolder.read(path) as run:
-        recipe = run.manifest.recipe
-        own = tuple(recipe.get("rules") or ())
-        work = partial(_judged_again, recipe.get("severities", {}), doubts_of(recipe), own)
-        found = executor.map_rows(work, _deciding(run), key_of(own))
+        work = partial(_judged_again, *options_of(run.manifest.recipe))
+        found = executor.map_rows(work, _deciding(run), content)
         for row, ((study, *_), item) in enumerate(found, 1):
             if isinstance(item, Failed):
                 yield RowProblem(row=row, id=study.id, message=f"it could not be judged: {item.reason}")
@@ -150,8 +150,10 @@ def _deciding(run: RunFolder) -> Iterator[Stored]:
 
 
 def _judged_again(
-    severities: Mapping[str, Weight], doubts: Doubts, own: Sequence[str], stored: Sequence[Stored]
+    severities: Mapping[str, Weight], doubts: Doubts, rules: Sequence[Plugin], stored: Sequence[Stored]
 ) -> list[Item]:
+    check_files(rules)
+    own = [rule.module for rule in rules]
     return [_of_verdict(*one, judge_again(*one, severities, doubts, own)) for one in stored]
 
 

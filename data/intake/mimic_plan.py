@@ -200,9 +200,9 @@ class _Tables:
 
     def listed(self, condition: str) -> Iterator[tuple[str, str, str]]:
         """Rows of the study list."""
-        yield from self._database.execute(
-            f"SELECT study, subject, path FROM listed WHERE {condition} ORDER BY rowid"  # noqa: S608 constants
-        )
+        query = f"SELECT study, subject, path FROM listed WHERE {condition} ORDER BY rowid"  # noqa: S608 constants
+        # map has no close: a cursor would be closed with this generator, after its database maybe
+        yield from map(tuple, self._database.execute(query))
 
     def owner(self, study: str, subject: str) -> str | None:
         """Whose study the list says it is; the row counts as found."""

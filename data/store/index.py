@@ -78,7 +78,8 @@ class Index:
 
     def patients(self) -> Iterator[tuple[str, str]]:
         """All ids with their patients, by place."""
-        yield from self._database.execute("SELECT id, patient FROM studies ORDER BY place")
+        # map has no close: a cursor would be closed with this generator, after its database maybe
+        yield from map(tuple, self._database.execute("SELECT id, patient FROM studies ORDER BY place"))
 
     def files(self) -> list[File]:
         """The parquet files, in order."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.distill_recipe import DistillRecipe
-from ...schemas.errors import TrainingError
+from ...schemas.errors import TrainingError, why
 from .. import adapter
 from . import checkpoints
 from .callbacks import VALIDATION, Stop, check_finite, exhausted, follow, validation_losses
 from .folder import BOARD, CHECKPOINTS
-from .ranks import Ranks
+from .ranks import Ranks, of_the_network
 from .run_card import Loss, RunCard, ValidationLoss, peak_memory_mb
 from .tracking import board
 
@@ -57,6 +57,14 @@ def run(
                 trainer.train(resume_from_checkpoint=str(at) if at else None)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(recipe, longest, str(error)) from None
+    except RuntimeError as error:
+        if ranks.world > 1 and of_the_network(error):
+            raise TrainingError(
+                "another process does not answer any more; look at its machine, then start all processes again with "
+                f"--resume ({why(error)})",
+                file=out,
+            ) from None
+        raise
     check_finite(trainer.model, trainer.state.global_step)
     if stop.wanted and trainer.state.global_step < card.steps:
         raise KeyboardInterrupt(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...schemas.errors import TrainingError
+from ...schemas.errors import TrainingError, why
 from ..load import device
 
 
@@ -51,16 +51,35 @@ class Ranks:
             )
 
     def join(self) -> None:
-        """Join the process group: nccl on CUDA, gloo on a CPU."""
+        """Join the process group: nccl on CUDA, gloo on a CPU.
+
+        Raises:
+            TrainingError: the processes do not reach each other.
+        """
         if self.world > 1:
             from accelerate import PartialState
 
-            self._state = PartialState(cpu=device() == "cpu")
+            try:
+                self._state = PartialState(cpu=device() == "cpu")
+            except RuntimeError as error:
+                if not of_the_network(error):
+                    raise
+                raise TrainingError(
+                    f"the {self.world} processes do not reach each other ({why(error)}); on several machines, name the "
+                    "network's interface on each one (GLOO_SOCKET_IFNAME on CPUs, NCCL_SOCKET_IFNAME on GPUs)"
+                ) from None
 
     def wait(self) -> None:
         """Wait until every process is here."""
         if self._state is not None:
             self._state.wait_for_everyone()
+
+
+def of_the_network(error: RuntimeError) -> bool:
+    """Whether processes do not reach each other; gloo, unlike nccl, has no error of its own."""
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or "gloo" in str(error).lower()
 
 
 def visible_cards() -> int:

@@ -56,6 +56,7 @@ class TeacherServer(Loopback):
         models: names that exist; None knows every name.
         key: the only key that is let in; None lets in everyone.
         port: 0 takes a free one.
+        host: an address of this machine.
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class TeacherServer(Loopback):
         models: tuple[str, ...] | None = None,
         key: str | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
-        super().__init__(self._handle, port)
+        super().__init__(self._handle, port, host)
         self.latency = latency
         self.honours: frozenset[Honours] = (
             frozenset({"response_format", "structured_outputs", "json_schema", "format"})

@@ -133,11 +133,14 @@ class Connection(asyncio.Protocol):
 
 
 class Loopback:
-    """A server on 127.0.0.1 in its own thread; a context manager. `url` has no trailing slash."""
+    """A server in its own thread; a context manager. `url` has no trailing slash.
 
-    def __init__(self, handler: Handler, port: int = 0) -> None:
+    It is on 127.0.0.1, unless it stands in a network of its own (machines.py).
+    """
+
+    def __init__(self, handler: Handler, port: int = 0, host: str = "127.0.0.1") -> None:
         self._handler = handler
-        self._port = port
+        self._host, self._port = host, port
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loopback", daemon=True)
@@ -161,10 +164,10 @@ class Loopback:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(self._handler, self._connections), "127.0.0.1", self._port, backlog=2048
+            lambda: Connection(self._handler, self._connections), self._host, self._port, backlog=2048
         )
         port = server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{self._host}:{port}"
         self._started.set()
         await self._stop.wait()
         server.close()

@@ -59,7 +59,7 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
     """All mentions in order, with organs, sides, places and sizes."""
     found = [Mention(at) for at, entry in enumerate(match.entries) if entry.heads]
     before = -1
-    for mention in found:
+    for mention in found if match.cues & CUES["organ"] else ():
         mention.organs = _organs(match, clauses, mention.index, before)
         before = mention.index
     # a quality that is said of no organ here has no place either: "a dense focus in the right lung"
@@ -72,13 +72,11 @@ def mentions(match: Match, clauses: Clauses, modified: Modified) -> list[Mention
 @part("attach.organs", off=[])
 def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
     """The organs that a quality or finding is said of: after it ("calcification of the aorta"), else before it."""
-    if not match.cues & CUES["organ"]:
-        return []
     fits = match.entries[at].fits
     after, loose = _organs_after(match, clauses, at, fits)
     if after and not loose:
         return after
-    if _is_adjective(match, at):
+    if not match.entries[at].finding and _is_adjective(match, at):
         return []
     return _organs_before(match, clauses, at, before, fits) or after
 
@@ -87,7 +85,7 @@ def _organs(match: Match, clauses: Clauses, at: int, before: int) -> list[int]:
 def _is_adjective(match: Match, at: int) -> bool:
     """Whether a quality stands right before a finding and is said of it ("increased opacity"), not of an organ."""
     follow = at + 1
-    if match.entries[at].finding or follow >= len(match.entries) or not match.entries[follow].finding:
+    if follow >= len(match.entries) or not match.entries[follow].finding:
         return False
     return match.first[follow] == match.last[at] + 1
 

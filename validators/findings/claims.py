@@ -5,6 +5,7 @@ normal.tsv. A sentence is read once a process: reports and traces repeat themsel
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -141,14 +142,14 @@ class _Sentence:
             self.tips = tuple(dict.fromkeys(entry.tip for entry in plain if entry.tip and not entry.finding))
 
     def claims(self) -> Iterator[Claim]:
-        seen: set[tuple[str, Status, Side | None, tuple[str, ...]]] = set()
+        seen: dict[tuple[Status, Side | None, tuple[str, ...]], set[str]] = defaultdict(set)
         for mention in self.mentions:
             frame = None
             for meaning in self._meanings(mention):
                 frame = frame or self._frame(mention)
-                keys = {name: (name, meaning.status, frame.side, frame.place) for name in meaning.findings}
-                if new := [name for name, key in keys.items() if key not in seen]:
-                    seen.update(keys.values())
+                known = seen[meaning.status, frame.side, frame.place]
+                if new := [name for name in meaning.findings if name not in known]:
+                    known.update(new)
                     yield from self._claims(mention, frame, meaning, new)
         if self.tips and not any(entry.finding in self.book.devices for entry in self.match.entries):
             yield from self._nameless_device()
@@ -239,13 +240,12 @@ class _Sentence:
         because = tuple([entries[phrase].id for phrase in phrases])
         return _Frame(one_side(sides), places, size, limits(self.match, mention.index), because)
 
-    def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> Iterator[Claim]:
+    def _claims(self, mention: Mention, frame: _Frame, meaning: _Meaning, findings: list[str]) -> list[Claim]:
         """The claims of a meaning: a clear lung implies a dozen, alike but in name and region."""
         first = self._claim(mention, frame, meaning, findings[0])
-        yield first
         middle, rest = first[1:_REGION], first[_REGION + 1 :]
-        for finding in findings[1:]:
-            yield Claim._make((finding, *middle, self.book.regions[finding], *rest))
+        others = [Claim._make((name, *middle, self.book.regions[name], *rest)) for name in findings[1:]]
+        return [first, *others]
 
     def _claim(self, mention: Mention, frame: _Frame, meaning: _Meaning, finding: str) -> Claim:
         found, at = self.match, mention.index

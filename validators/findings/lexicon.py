@@ -229,14 +229,20 @@ def lexicon() -> Lexicon:
             build.forms.setdefault(f"{word}ly", word)
     pairs: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     for organs, heads, finding, status in rows("pairs.tsv"):
+        joined = names(organs)
         for head in names(heads):
-            pairs[head] = dict.fromkeys(names(organs), (finding, status)) | pairs[head]
+            for organ in joined:
+                pairs[head].setdefault(organ, (finding, status))
+    fits: dict[tuple[str, ...], frozenset[str]] = {}
     for entry in build.entries.values():
         entry.heads = ((f"[{entry.finding}]",) if entry.finding else ()) + entry.qualities
-        entry.fits = frozenset(organ for head in entry.heads if head in pairs for organ in pairs[head])
-        located = entry.side or entry.place or entry.size
-        has = {"head": entry.heads, "organ": entry.organ, "tip": entry.tip, "located": located}
-        entry.cues |= sum(CUES[kind] for kind, value in has.items() if value)
+        if entry.heads:
+            entry.cues |= CUES["head"]
+            if entry.heads not in fits:
+                fits[entry.heads] = frozenset[str]().union(*(pairs[head] for head in entry.heads if head in pairs))
+            entry.fits = fits[entry.heads]
+        entry.cues |= (CUES["organ"] if entry.organ else 0) | (CUES["tip"] if entry.tip else 0)
+        entry.cues |= CUES["located"] if entry.side or entry.place or entry.size else 0
     normal = {organ: (names(plain), names(acute)) for organ, plain, acute in rows("normal.tsv")}
     return Lexicon(
         trie=build.trie(),

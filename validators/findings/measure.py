@@ -25,7 +25,7 @@ _NUMBER_WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60,
 }  # fmt: skip
-_MEASURING, _DIGITS = frozenset({*_NUMBER_WORDS, "ratio"}), frozenset("0123456789")
+_MEASURING, _DIGITS, _FIRST = frozenset({*_NUMBER_WORDS, "ratio"}), frozenset("0123456789"), itemgetter(0)
 # unit as written -> (canonical unit, factor)
 _UNITS = {
     "mm": ("mm", 1.0), "millimeter": ("mm", 1.0), "millimetre": ("mm", 1.0), "cm": ("mm", 10.0),
@@ -54,7 +54,7 @@ _RATIO = Patterns(r"\bratio (?:[a-z]+ ){0,4}?(?P<first>0?\.\d{1,3}|\d{1,2}(?:\.\
 
 def may_measure(words: Collection[str]) -> bool:
     """Whether a sentence of these words can hold a measurement; quick."""
-    return not (_MEASURING.isdisjoint(words) and _DIGITS.isdisjoint(map(itemgetter(0), words)))
+    return not (_MEASURING.isdisjoint(words) and _DIGITS.isdisjoint(map(_FIRST, words)))
 
 
 @remember(250_000, cost=lambda found: 200 * len(found))
