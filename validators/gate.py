@@ -5,6 +5,7 @@ students: 0 of 3,419 four-header and 0 of 3,927 verbatim reports (`tests/test_ru
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -134,7 +135,8 @@ def judge(
     severities = {ALIASES.get(code, code): weight for code, weight in severities.items()}
     rules = RULES[:1]  # completion reads no trace
     if candidate.trace is not None:
-        rules = _asked(severities) + own_rules(own)
+        off = frozenset(code for code, weight in severities.items() if weight == "off")
+        rules = _without(off) + own_rules(own)
     found = findings(rules, study, candidate)
     return Verdict(findings=tuple(kept for one in found if (kept := _weighed(one, severities)) is not None))
 
@@ -163,11 +165,10 @@ def _failed(rule: Rule, error: Exception) -> Finding:
     )
 
 
-def _asked(severities: Mapping[str, Weight]) -> tuple[Rule, ...]:
-    """Without those of which nothing would be kept: their work is saved as well."""
-    if "off" not in severities.values():
-        return RULES
-    return RULES[:1] + tuple(r for r in RULES[1:] if any(severities.get(code) != "off" for code in r.CODES))
+@lru_cache(maxsize=8)
+def _without(off: frozenset[str]) -> tuple[Rule, ...]:
+    """The rules without those of whose codes nothing would be kept: their work is saved as well."""
+    return RULES[:1] + tuple(rule for rule in RULES[1:] if not off.issuperset(rule.CODES))
 
 
 def _weighed(finding: Finding, severities: Mapping[str, Weight]) -> Finding | None:
