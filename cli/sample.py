@@ -64,7 +64,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sample.add_argument("--revision", metavar="COMMIT", help="of a base on the hub: 40 hex digits")
     sample.add_argument("--quantize", choices=("nf4", "none"), help="of a base (none); a student has its own")
     sample.add_argument(
-        "--redo", type=Path, metavar="STORE", help="write the studies without an accepted answer here, for curate"
+        "--redo", type=Path, metavar="STORE", help="write answered studies without an accepted answer here, for curate"
     )
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--max-new-tokens", type=positive, metavar="N", help="what it was trained for (a base: 1,024)")
@@ -147,7 +147,7 @@ def _sample(args: argparse.Namespace) -> Outcome:
             f"{args.redo}: {failed} studies to teach again: tenstep curate RECIPE --studies {args.redo} --out RUN"
         )
     elif failed == 0:
-        notes.append("every study has an accepted answer, so there is nothing to do again")
+        notes.append("every study that was answered has an accepted answer, so there is nothing to do again")
     if missing := sum(counts.get(state, 0) for state in ("failed", "unknown", "refused")):
         notes.append(f"{missing} have no answer; say why: tenstep errors {args.out}")
     if ended != "data":

@@ -21,40 +21,66 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from .audit import Audit
+    from .auditing.judged import Layout, Reader, Steps
     from .requests.forecast import Forecast
     from .selecting.select import Selected
 
 AnyPath = str | PathLike[str]
 
 
-def audit(data: "AnyPath | DataFrame | Iterable[Mapping[str, Any]]") -> "Audit":
+def audit(
+    data: "AnyPath | DataFrame | Iterable[Mapping[str, Any]]",
+    *,
+    columns: Mapping[str, str] = {},
+    layout: "Layout" = "auto",
+    steps: "Steps" = "10",
+) -> "Audit":
     """Judge any dataset; the same as `tenstep audit`. Close what it returns, or use it in a `with` block.
 
     Args:
         data: a file (JSON Lines, a JSON array, Parquet, CSV; also as .gz), a folder, a saved dataset, a run folder, or
             a URL of these; or the rows themselves: a data frame, a `datasets.Dataset`, or a list of mappings.
+        columns: what columns are called there: `{"reasoning": "cot", "answer": "final"}`.
+        layout: how reasoning is written; `ours` is ten numbered steps, `auto` whatever it looks like.
+        steps: `any`: another number or form of steps, bold text included, is no error.
 
     Returns:
         The audit, with `.totals`, `.summary()`, and `.to_pandas()` with a row for each row of the dataset.
 
     Raises:
-        InputError: there is nothing to audit here.
+        InputError: there is nothing to audit here, or an option has no such value.
     """
     from ..data.remote import local
     from . import audit as auditing
 
+    reader = _reader(columns, layout, steps)
     if isinstance(data, str | PathLike):
-        return auditing.audit(local(str(data)))
+        return auditing.audit(local(str(data)), reader=reader)
     with TemporaryDirectory(prefix="tenstep-") as folder:  # its owner's alone
         file = Path(folder) / "rows.jsonl"
         with file.open("w", encoding="utf-8") as stream:
             stream.writelines(_lines(data))
         try:
-            found = auditing.audit(file)
+            found = auditing.audit(file, reader=reader)
         except InputError as error:
             raise InputError(error.message, file="rows", row=error.row, field=error.field) from None
     found.path = Path("rows")
     return found
+
+
+def _reader(columns: Mapping[str, str], layout: "Layout", steps: "Steps") -> "Reader":
+    from .auditing.judged import LAYOUTS, Reader
+    from .auditing.rows import fields_of_rows
+
+    values: tuple[tuple[str, Iterable[str], Sequence[str]], ...] = (
+        ("columns", columns, fields_of_rows()),
+        ("layout", [layout], LAYOUTS),
+        ("steps", [steps], ("10", "any")),
+    )
+    for field, given, known in values:
+        if strange := [value for value in given if value not in known]:
+            raise InputError(f"{strange[0]!r} is none of {', '.join(known)}", field=field)
+    return Reader(columns, layout, steps)
 
 
 def _lines(rows: "DataFrame | Iterable[Mapping[str, Any]]") -> Iterator[str]:

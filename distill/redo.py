@@ -11,7 +11,7 @@ from ..data.store.studies import StudyStore
 
 
 def redo(out: Path, store: Path) -> int:
-    """Write the studies none of whose answers was accepted as a study store for curation.
+    """Write the studies that were answered, but none of whose answers was accepted, as a study store for curation.
 
     Args:
         out: the sampling run.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenstep.__main__ import main
 from tenstep.curation.audit import audit
-from tenstep.curation.auditing.judged import AS_IT_IS, Reader
+from tenstep.curation.auditing.judged import AS_IT_IS, LAYOUTS, Reader
 from tenstep.curation.auditing.layouts import read_layout
 from tenstep.curation.auditing.problems import NAMED, Problems, RowProblem
 from tenstep.curation.auditing.rows import read_mapping
@@ -229,3 +229,8 @@ def test_a_hundred_thousand_tags_that_nothing_closes_are_read_at_once(ending: st
     read_layout("<think><reasoning>" * 50_000 + ending + ten())
     assert time.perf_counter() - began < 5
     assert read_layout(f"<Think>a</THINK> b <think>c</think> d {ten()}").units == ("a", "c")
+
+
+def test_the_command_offers_every_layout_that_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(tmp_path), "--layout", "none of them"]) == 2
+    assert ", ".join(map(repr, LAYOUTS)) in capsys.readouterr().err

@@ -105,6 +105,23 @@ def test_rows_in_memory_are_audited_as_a_file_of_them_is(tmp_path: Path) -> None
             assert found.path == Path("rows")
 
 
+def test_columns_layout_and_steps_are_given_as_to_the_command() -> None:
+    row = {
+        "uid": "a",
+        "cot": "- The heart is normal.\n- The **lungs** are clear.",
+        "final": REFERENCE,
+        "ref": REFERENCE,
+    }
+    columns = {"id": "uid", "reasoning": "cot", "answer": "final", "reference_report": "ref"}
+    found = {}
+    for steps in ("10", "any"):
+        with tenstep.audit([row], columns=columns, steps=steps) as one:
+            found[steps] = [(each["id"], each["outcome"]) for each in one.rows]
+    assert found == {"10": [("a", "reject")], "any": [("a", "accept")]}
+    with tenstep.audit([row], columns=columns, layout="prose", steps="any") as one:
+        assert dict(one.totals.layouts) == {"prose": 1}
+
+
 def test_what_a_data_frame_calls_missing_is_a_value_that_is_not_there() -> None:
     import pandas as pd
 
@@ -125,6 +142,9 @@ def test_what_a_data_frame_calls_missing_is_a_value_that_is_not_there() -> None:
         (lambda: tenstep.findings(float("nan")), "field 'text': a text is wanted, not float"),
         (lambda: tenstep.audit(None), "a path or rows are wanted, not NoneType"),
         (lambda: tenstep.audit({"id": "a"}), "a path or rows are wanted, not dict"),
+        (lambda: tenstep.audit([], columns={"mood": "x"}), "field 'columns': 'mood' is none of answer, "),
+        (lambda: tenstep.audit([], layout="odd"), "field 'layout': 'odd' is none of auto, ours, think, "),
+        (lambda: tenstep.audit([], steps="9"), "field 'steps': '9' is none of 10, any"),
         (lambda: tenstep.audit(["a"]), "row 1: field 'data': a row is a mapping of columns, not str"),
         (lambda: tenstep.audit([]), "rows: holds no rows; one JSON object a line is wanted"),
         (lambda: tenstep.select([], 3, out="small"), "names no run to choose from"),

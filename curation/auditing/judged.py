@@ -9,7 +9,7 @@ Rules read ten steps; a trace of more is read ten by ten, and what no part menti
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from ...schemas.candidate import Candidate
 from ...schemas.study import Study
@@ -32,11 +32,15 @@ _OF_STEPS: Mapping[Kind, frozenset[str]] = {  # codes that say something about s
 _OF_FORM = "markup"  # no error where any form will do
 
 
+Layout = Literal["auto", "ours"] | LayoutName
+LAYOUTS: tuple[str, ...] = ("auto", "ours", *get_args(LayoutName))
+
+
 class Reader(NamedTuple):
     """How rows are read."""
 
-    columns: Mapping[str, str] = {}
-    layout: Literal["auto", "ours"] | LayoutName = "auto"
+    columns: Mapping[str, str] = {}  # a row's field -> what it is called there
+    layout: Layout = "auto"
     steps: Steps = "10"
     images: Path | None = None  # the folder below which rows name their films; they are opened if it is given
 

@@ -109,7 +109,7 @@ def read_mapping(text: str) -> dict[str, str]:
     Raises:
         InputError: it is no such list, or names a field that no row has.
     """
-    known = sorted({*AuditRow.model_fields, *FORMS} - {"trace"})
+    known = fields_of_rows()
     found: dict[str, str] = {}
     for part in text.split(","):
         name, equals, column = (piece.strip() for piece in part.partition("="))
@@ -118,6 +118,11 @@ def read_mapping(text: str) -> dict[str, str]:
             raise InputError(f"'{part}' is none of it: {wanted}", field="--columns")
         found[name] = column
     return found
+
+
+def fields_of_rows() -> list[str]:
+    """What may be called otherwise in a dataset."""
+    return sorted({*AuditRow.model_fields, *FORMS} - {"trace"})
 
 
 def form_of(fields: Mapping[str, Any]) -> Form:
