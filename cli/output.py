@@ -112,7 +112,9 @@ def check_json_target(args: argparse.Namespace) -> None:
     paths = [path.resolve() for value in values for path in value if isinstance(path, Path)]
     if target.resolve() in paths:
         raise InputError("is what the command reads or writes; choose another --json OUT", file=target)
-    if not any(path in target.resolve().parents for path in paths):  # the command may make that folder
+    folder = target.resolve().parent
+    made = any(path in (folder, *folder.parents) or folder in path.parents for path in paths)  # by the command, maybe
+    if folder.exists() or not made:
         _check_can_be_written(target, "--json OUT")
     if target.is_file() and target.stat().st_size and not _wrote(target, getattr(args, "json_keys", ())):
         raise InputError(

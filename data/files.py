@@ -141,19 +141,21 @@ def _whole(path: Path, *, private: bool) -> Iterator[int]:
 
 def _new(part: Path, mode: int) -> int | None:
     """A new file that no other writer has; none where another one had it, or a kill left it: both are gone by now."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
+        stream, ours = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), True
+    except FileExistsError:
         try:
-            stream, ours = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), True
-        except FileExistsError:
             stream, ours = os.open(part, os.O_WRONLY), False
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(stream), part.stat()):
-                if ours:
-                    return stream
-                part.unlink()  # it could be open to others
-        os.close(stream)
+        except FileNotFoundError:
+            return None
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(stream), part.stat()):
+            if ours:
+                return stream
+            part.unlink()  # it could be open to others
+    os.close(stream)
     return None
 
 

@@ -286,6 +286,15 @@ def test_options_that_contradict_or_mean_nothing_are_refused_before_any_work(
     assert part in capsys.readouterr().err
 
 
+def test_json_may_lie_in_a_folder_that_only_the_command_makes(tmp_path: Path) -> None:
+    row = {"id": "a", "patient_id": "p", "report": "Findings: Clear lungs.", "data_class": "public"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    words = ["ingest", "jsonl", str(tmp_path / "rows.jsonl"), "--text-only", "--out", str(tmp_path / "new" / "studies")]
+    for target in (tmp_path / "new" / "said.json", tmp_path / "new" / "other" / "said.json"):
+        assert main([*words, "--json", str(target)]) == (0 if target.parent.name == "new" else 2)
+    assert json.loads((tmp_path / "new" / "said.json").read_text())["studies"] == 1
+
+
 def test_every_command_says_how_its_json_begins_and_so_replaces_its_own() -> None:
     (commands,) = (action.choices for action in parser()._actions if isinstance(action.choices, dict))
     assert all(command.get_default("json_keys") for command in commands.values())
