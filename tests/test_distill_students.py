@@ -114,7 +114,7 @@ def test_the_prompt_asks_for_ten_steps_and_the_four_headers() -> None:
     places = [prompt.text.index(f"{header}:") for header in ("Technique", "View", "Findings", "Impression")]
     assert places == sorted(places)
     assert "ten steps" in prompt.text
-    with pytest.raises(RecipeError, match=r"there is no prompt 'haiku'; there are: report-only, .*, ten-steps-verbatim"):
+    with pytest.raises(RecipeError, match=r"no prompt 'haiku'; there are: report-only, .*, ten-steps-verbatim"):
         path_of("haiku")
 
 
