@@ -55,6 +55,8 @@ def audit(
 
     reader = _reader(columns, layout, steps)
     if isinstance(data, str | PathLike):
+        if not str(data):
+            raise InputError("is empty; name a file or folder", field="data")
         return auditing.audit(local(str(data)), reader=reader)
     with TemporaryDirectory(prefix="tenstep-") as folder:  # its owner's alone
         file = Path(folder) / "rows.jsonl"

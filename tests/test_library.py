@@ -142,6 +142,7 @@ def test_what_a_data_frame_calls_missing_is_a_value_that_is_not_there() -> None:
         (lambda: tenstep.findings(float("nan")), "field 'text': a text is wanted, not float"),
         (lambda: tenstep.audit(None), "a path or rows are wanted, not NoneType"),
         (lambda: tenstep.audit({"id": "a"}), "a path or rows are wanted, not dict"),
+        (lambda: tenstep.audit(""), "field 'data': is empty; name a file or folder"),
         (lambda: tenstep.audit([], columns={"mood": "x"}), "field 'columns': 'mood' is none of answer, "),
         (lambda: tenstep.audit([], layout="odd"), "field 'layout': 'odd' is none of auto, ours, think, "),
         (lambda: tenstep.audit([], steps="9"), "field 'steps': '9' is none of 10, any"),
