@@ -24,6 +24,7 @@ from . import digest, ends
 from .ends import End, Ended
 from .high_water import HighWater, check_whole
 from .journal_file import COLUMNS, INSERT, Position, as_event, as_row, connect
+from .query import rows_of
 from .sums import Sums, snapshot
 
 _BATCH = 4096
@@ -174,8 +175,7 @@ class Journal:
 
     def _select(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            # map has no close: a cursor would be closed with this generator, after its database maybe
-            yield from map(tuple, self._reader.execute(sql, values))
+            yield from rows_of(self._reader, sql, values)
         except sqlite3.Error as error:
             raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self.path) from None
 

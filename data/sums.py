@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..schemas.errors import RunError, why
 from ..schemas.run import State
 from . import digest
+from .query import rows_of
 
 # SUM, since COUNT(*) FILTER is younger than some versions of SQLite that Python still comes with
 _TABLES = (
@@ -155,8 +156,7 @@ class Sums:
 
     def _select(self, sql: str) -> Iterator[tuple[Any, ...]]:
         try:
-            # map has no close: a cursor would be closed with this generator, after its database maybe
-            yield from map(tuple, self._connection.execute(sql))
+            yield from rows_of(self._connection, sql)
         except sqlite3.Error as error:
             raise RunError(f"the journal is damaged ({why(error)}); restore it from a copy", file=self._path) from None
 

@@ -17,6 +17,7 @@ from ...schemas.base import Status
 from ...schemas.errors import InputError
 from ..formats.table import read_csv
 from ..ids import plain_id
+from ..query import rows_of
 from .reports import UNKNOWN_VIEW, Refusal
 from .zip_index import ZipEntry, zip_entries
 
@@ -201,8 +202,7 @@ class _Tables:
     def listed(self, condition: str) -> Iterator[tuple[str, str, str]]:
         """Rows of the study list."""
         query = f"SELECT study, subject, path FROM listed WHERE {condition} ORDER BY rowid"  # noqa: S608 constants
-        # map has no close: a cursor would be closed with this generator, after its database maybe
-        yield from map(tuple, self._database.execute(query))
+        yield from rows_of(self._database, query)
 
     def owner(self, study: str, subject: str) -> str | None:
         """Whose study the list says it is; the row counts as found."""

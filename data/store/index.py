@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from ...schemas.errors import InputError, why
+from ..query import rows_of
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS studies (id TEXT PRIMARY KEY, patient TEXT NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID;
@@ -78,8 +79,7 @@ class Index:
 
     def patients(self) -> Iterator[tuple[str, str]]:
         """All ids with their patients, by place."""
-        # map has no close: a cursor would be closed with this generator, after its database maybe
-        yield from map(tuple, self._database.execute("SELECT id, patient FROM studies ORDER BY place"))
+        yield from rows_of(self._database, "SELECT id, patient FROM studies ORDER BY place")
 
     def files(self) -> list[File]:
         """The parquet files, in order."""
