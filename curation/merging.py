@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ from ..schemas.version import __version__
 from .doubts import decided, doubts_of
 from .requests.history import History
 from .requests.policy import both
-from .template_trace import Templates, marked, unpacked
+from .template_trace import Templates, marked
 from .verdicts import opinion_of
 
 _MAY_DIFFER = {*CONTINUABLE, "shard", "studies"} - {"limit"}
 _SIDE_FOLDERS = ("judge", "probe", "batches", "drafts")
-_BATCH = 256  # events that are appended at once
+_BATCH = 256  # events that are appended, or traces that are compared, at once
 
 
 @dataclass(frozen=True)
@@ -202,12 +203,13 @@ def _mark_templates(run: RunFolder, recipe: CurateRecipe) -> int:
     """Give traces their doubt that say what one of another shard says before another reference; how many."""
     doubts = doubts_of(recipe.model_dump())
     studies, events, count = Nearby(run.studies), [], 0
+    opinions = (
+        opinion_of(studies.get(event.study_id), *judged(event), event.raw) for event in judged_events(run.journal)
+    )
+    traces = ((one.candidate.key, one.candidate.study_id, one.sketches) for one in opinions if one.sketches is not None)
     with Templates() as templates:
-        for event in judged_events(run.journal):
-            candidate, verdict = judged(event)
-            opinion = opinion_of(studies.get(event.study_id), candidate, verdict, event.raw)
-            if opinion.sketches is not None:
-                templates.add(candidate.key, candidate.study_id, *unpacked(opinion.sketches))
+        while some := list(islice(traces, _BATCH)):
+            templates.remember(some)
         twins = {twin.key for twin in templates.twins()}
     for event in judged_events(run.journal) if twins else ():
         if event.key in twins:

@@ -107,9 +107,9 @@ class Templates:
         twins = iter(self._compared([trace[:2] for trace in new], references, *map(_listed, found)))
         return [known[key] if key in known else next(twins) for key, *_ in traces]
 
-    def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> None:
-        """More traces, by key, study and packed sketches."""
-        self.add_all([(key, study_id, *unpacked(blob)) for key, study_id, blob in traces])
+    def remember(self, traces: Sequence[tuple[str, str, bytes]]) -> list[str | None]:
+        """What `add_all` does, for traces by key, study and packed sketches."""
+        return self.add_all([(key, study_id, *unpacked(blob)) for key, study_id, blob in traces])
 
     def _known(self, keys: Sequence[str]) -> dict[str, str | None]:
         """Those of some traces that an earlier call has left, with their twins."""

@@ -14,7 +14,7 @@ from ..schemas.candidate import Candidate
 from ..schemas.study import Study
 from ..schemas.trace import Trace
 from ..schemas.verdict import Doubts, Verdict, Weight
-from .template_trace import Templates, unpacked
+from .template_trace import Templates
 from .verdicts import Opinion, judge_candidate
 
 Call = tuple[str, tuple[Any, ...]]  # `judge` with a study and a candidate, or a method of Templates with its arguments
@@ -98,7 +98,7 @@ class Worker:
         if not traces:
             return []
         assert self._templates is not None  # or it would not be asked
-        return self._templates.add_all([(key, study, *unpacked(blob)) for key, study, blob in traces])
+        return self._templates.remember(traces)
 
     def close(self) -> None:
         """Close the traces' database."""
