@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
@@ -71,13 +71,13 @@ def audit(
 
 
 def _reader(columns: Mapping[str, str], layout: "Layout", steps: "Steps") -> "Reader":
-    from .auditing.judged import LAYOUTS, Reader
+    from .auditing.judged import LAYOUTS, Reader, Steps
     from .auditing.rows import fields_of_rows
 
     values: tuple[tuple[str, Iterable[str], Sequence[str]], ...] = (
         ("columns", columns, fields_of_rows()),
         ("layout", [layout], LAYOUTS),
-        ("steps", [steps], ("10", "any")),
+        ("steps", [steps], get_args(Steps)),
     )
     for field, given, known in values:
         if strange := [value for value in given if value not in known]:

@@ -115,7 +115,7 @@ def recheck(
 
 
 def content(stored: Stored) -> str:
-    """For a cache, what decides a new verdict beside the options."""
+    """What decides a new verdict, for a cache; the options do as well, which the cache has from the work."""
     return "\n".join(one.model_dump_json() for one in stored)
 
 

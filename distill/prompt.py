@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..schemas.errors import RecipeError, why
+from ..schemas.errors import RecipeError, cannot_be_read, why
 from ..schemas.study import ReportForm
 
 FILE = "prompt.yaml"
@@ -77,6 +77,6 @@ def read(path: Path) -> Prompt:
     try:
         return Prompt.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except OSError as error:
-        raise RecipeError(f"the prompt cannot be read ({error.strerror})", file=path) from None
+        raise RecipeError(f"the prompt {cannot_be_read(error)}", file=path) from None
     except (ValidationError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"not a prompt ({why(error)})", file=path) from None

@@ -31,7 +31,6 @@ _OF_STEPS: Mapping[Kind, frozenset[str]] = {  # codes that say something about s
 }
 _OF_FORM = "markup"  # no error where any form will do
 
-
 Layout = Literal["auto", "ours"] | LayoutName
 LAYOUTS: tuple[str, ...] = ("auto", "ours", *get_args(LayoutName))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...schemas.errors import InputError
+from ...schemas.errors import InputError, cannot_be_read
 from ..libraries import quiet
 from ..load import sha256_of
 from .encoding import Encoder
@@ -74,7 +74,7 @@ def load(weights: Path) -> tuple[Any, Any]:
             warnings.simplefilter("ignore")  # of a pickle that it goes on to refuse
             held = torch.load(weights, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", file=weights) from None
+        raise InputError(cannot_be_read(error), file=weights) from None
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         line = str(error).splitlines()[0]
         raise InputError(f"not a plain file of weights, so it is not opened ({line})", file=weights) from None
